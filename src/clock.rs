@@ -1,0 +1,51 @@
+//! The one source of time. Operations read it once and pass `now` on; nothing else asks the system.
+
+use std::fmt::Debug;
+use std::sync::Mutex;
+
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+
+/// Tells the time, in UTC, cut to microseconds: both databases keep no more, so equality and cursors agree.
+pub trait Clock: Debug + Send + Sync {
+    /// The present moment.
+    fn now(&self) -> DateTime<Utc>;
+}
+
+/// The system's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place that asks the system")]
+    fn now(&self) -> DateTime<Utc> {
+        Utc::now().trunc_subsecs(6)
+    }
+}
+
+/// A clock that stands still until it is moved: tests step it, the demonstration dates its history with it.
+#[derive(Debug)]
+pub struct ManualClock(Mutex<DateTime<Utc>>);
+
+impl ManualClock {
+    /// A clock that stands at `now`.
+    #[must_use]
+    pub fn at(now: DateTime<Utc>) -> Self {
+        Self(Mutex::new(now.trunc_subsecs(6)))
+    }
+
+    /// Moves the clock by `step`, backwards where it is negative.
+    pub fn advance(&self, step: TimeDelta) {
+        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) += step;
+    }
+
+    /// Puts the clock at `now`.
+    pub fn set(&self, now: DateTime<Utc>) {
+        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = now.trunc_subsecs(6);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> DateTime<Utc> {
+        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

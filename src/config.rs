@@ -1,0 +1,621 @@
+//! Configuration: `config/default.toml` ← a file ← the environment. Every fault is found at once and named by its key.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use toml::{Table, Value};
+
+/// The reference: every key with its meaning and default.
+pub const DEFAULT: &str = include_str!("../config/default.toml");
+
+const ENVIRONMENT_PREFIX: &str = "VIGIE__";
+
+/// The whole configuration, checked. `config/default.toml` says what each key means.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// How the server is reached.
+    pub server: Server,
+    /// What is logged, and how.
+    pub log: Log,
+    /// What this machine keeps.
+    pub data: Data,
+    /// The store.
+    pub database: Database,
+    /// The key that seals the signing keys.
+    pub keys: Keys,
+    /// Access tokens.
+    pub tokens: Tokens,
+    /// Lifetimes and limits of sessions.
+    pub sessions: Sessions,
+    /// What a password must be, and how it is kept.
+    pub passwords: Passwords,
+    /// What failed logins cost.
+    pub throttle: Throttle,
+    /// Which roles may do what.
+    pub roles: Roles,
+}
+
+/// `[server]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml says what each key means")]
+pub struct Server {
+    pub listen: SocketAddr,
+    pub public_url: url::Url,
+    #[serde(deserialize_with = "optional_address")]
+    pub metrics_listen: Option<SocketAddr>,
+    pub trusted_proxies: Vec<IpNet>,
+    pub cors_origins: Vec<String>,
+    pub workers: usize,
+    #[serde(deserialize_with = "duration")]
+    pub shutdown_timeout: Duration,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml says what each key means")]
+pub struct Log {
+    pub level: String,
+    pub format: LogFormat,
+}
+
+/// How a log line is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+/// `[data]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml says what each key means")]
+pub struct Data {
+    pub dir: PathBuf,
+}
+
+/// `[database]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml says what each key means")]
+pub struct Database {
+    pub url: SecretString,
+    pub pool_size: u32,
+    #[serde(deserialize_with = "duration")]
+    pub wait: Duration,
+    pub migrate_on_start: bool,
+}
+
+/// `[keys]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml says what each key means")]
+pub struct Keys {
+    pub master_key_file: PathBuf,
+    pub master_key: SecretString,
+}
+
+/// `[tokens]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml says what each key means")]
+pub struct Tokens {
+    pub algorithm: Algorithm,
+    #[serde(deserialize_with = "duration")]
+    pub access_ttl: Duration,
+    pub issuer: String,
+    pub audience: String,
+    pub legacy_claims: bool,
+    pub hs256_secret_file: PathBuf,
+    #[serde(deserialize_with = "duration")]
+    pub clock_tolerance: Duration,
+}
+
+/// How access tokens are signed (RFC 7518 §3.1, RFC 8037).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+pub enum Algorithm {
+    /// ECDSA with P-256 and SHA-256.
+    #[serde(rename = "ES256")]
+    Es256,
+    /// Ed25519.
+    #[serde(rename = "EdDSA")]
+    EdDsa,
+    /// RSASSA-PKCS1-v1_5 with SHA-256, 3072 bits.
+    #[serde(rename = "RS256")]
+    Rs256,
+    /// HMAC with SHA-256.
+    #[serde(rename = "HS256")]
+    Hs256,
+}
+
+/// `[sessions]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml says what each key means")]
+pub struct Sessions {
+    #[serde(deserialize_with = "duration")]
+    pub idle_timeout: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub lifetime: Duration,
+    pub max_per_user: u32,
+    #[serde(deserialize_with = "duration")]
+    pub refresh_grace: Duration,
+    pub end_on_role_change: bool,
+    #[serde(deserialize_with = "duration")]
+    pub reauthentication_after: Duration,
+}
+
+/// `[passwords]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml says what each key means")]
+pub struct Passwords {
+    pub min_length: usize,
+    pub argon2_memory_kib: u32,
+    pub argon2_iterations: u32,
+    pub argon2_parallelism: u32,
+    pub argon2_below_floor: bool,
+    pub hashing_threads: usize,
+    pub hashing_queue: usize,
+    pub blocklist_file: PathBuf,
+    pub context_words: Vec<String>,
+}
+
+/// `[throttle]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml says what each key means")]
+pub struct Throttle {
+    pub free_failures: u32,
+    #[serde(deserialize_with = "duration")]
+    pub first_delay: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub max_delay: Duration,
+    pub daily_failures: u32,
+    pub locked_after: u32,
+    pub address_failures: u32,
+    pub network_failures: u32,
+    #[serde(deserialize_with = "duration")]
+    pub window: Duration,
+}
+
+/// `[roles]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml says what each key means")]
+pub struct Roles {
+    pub admin: Vec<String>,
+    pub auditor: Vec<String>,
+}
+
+/// One thing wrong with the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The key, as `section.key`; empty where the whole file cannot be read.
+    pub key: String,
+    /// What is wrong, and what would be right.
+    pub message: String,
+}
+
+impl Fault {
+    fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { key: key.into(), message: message.into() }
+    }
+}
+
+/// The configuration cannot be used; every fault is listed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the configuration has {} fault(s):{}", .0.len(), .0.iter().map(|fault| format!("\n  {}: {}", fault.key, fault.message)).collect::<String>())]
+pub struct InvalidConfig(pub Vec<Fault>);
+
+impl Config {
+    /// Reads the defaults, then `file`, then `environment` (pairs of name and value), and checks the result.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, InvalidConfig> {
+        let defaults = default_table();
+        let mut faults = Vec::new();
+        let mut merged = defaults.clone();
+        if let Some(path) = file {
+            match read_file(path) {
+                Ok(table) => merge_file(&mut merged, table, &mut faults),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        merge_environment(&mut merged, environment, &mut faults);
+        let config = deserialize_reporting_all(merged, &defaults, &mut faults);
+        config.check(&mut faults);
+        if faults.is_empty() { Ok(config) } else { Err(InvalidConfig(faults)) }
+    }
+
+    /// The issuer of tokens: `[tokens] issuer`, or the public address without its closing slash.
+    #[must_use]
+    pub fn issuer(&self) -> String {
+        if self.tokens.issuer.is_empty() {
+            self.server.public_url.as_str().trim_end_matches('/').to_owned()
+        } else {
+            self.tokens.issuer.clone()
+        }
+    }
+
+    /// Where the master key is kept when it is not given in the environment.
+    #[must_use]
+    pub fn master_key_path(&self) -> PathBuf {
+        if self.keys.master_key_file.as_os_str().is_empty() {
+            self.data.dir.join("master.key")
+        } else {
+            self.keys.master_key_file.clone()
+        }
+    }
+
+    /// Settings that are allowed but weaker than advised, each as one sentence. For the log and `vigie doctor`.
+    #[must_use]
+    pub fn weaknesses(&self) -> Vec<Fault> {
+        let mut weak = Vec::new();
+        if self.tokens.access_ttl > HOUR {
+            weak.push(Fault::new("tokens.access_ttl", "longer than an hour; the check makes long lives needless"));
+        }
+        if self.passwords.min_length < 15 {
+            weak.push(Fault::new("passwords.min_length", "below 15, the least where a password is the only factor"));
+        }
+        if self.passwords.argon2_below_floor {
+            weak.push(Fault::new(
+                "passwords.argon2_below_floor",
+                "allows hashes that are quick to guess; for tests only",
+            ));
+        }
+        if self.tokens.algorithm == Algorithm::Hs256 {
+            weak.push(Fault::new("tokens.algorithm", "HS256: whoever verifies tokens can also forge them"));
+        }
+        if self.server.public_url.scheme() == "http" && !is_loopback(&self.server.public_url) {
+            weak.push(Fault::new("server.public_url", "http: tokens travel in the clear; put TLS in front"));
+        }
+        weak
+    }
+
+    fn check(&self, faults: &mut Vec<Fault>) {
+        let mut require = |holds: bool, key: &str, message: &str| {
+            if !holds && !faults.iter().any(|fault| fault.key == key) {
+                faults.push(Fault::new(key, message));
+            }
+        };
+        let url = self.database.url.expose_secret();
+        let known_scheme = ["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+        require(known_scheme, "database.url", "must begin with sqlite: or postgres://");
+        require(url != "sqlite:", "database.url", "names no file");
+        require((1..=256).contains(&self.database.pool_size), "database.pool_size", "must be 1 to 256");
+        require(!self.database.wait.is_zero(), "database.wait", "must be longer than zero");
+        let scheme = self.server.public_url.scheme();
+        require(matches!(scheme, "http" | "https"), "server.public_url", "must be an http or https address");
+        require(
+            !self.server.cors_origins.iter().any(|origin| !is_origin(origin)),
+            "server.cors_origins",
+            "each must be scheme://host[:port], without a path and without *",
+        );
+        require(
+            self.log_filter().is_ok(),
+            "log.level",
+            "must be error, warn, info, debug, trace, or a filter of these by module",
+        );
+
+        let tokens = &self.tokens;
+        require(!tokens.access_ttl.is_zero(), "tokens.access_ttl", "must be longer than zero");
+        require(tokens.access_ttl <= DAY, "tokens.access_ttl", "must be at most 24h");
+        require(!tokens.audience.is_empty(), "tokens.audience", "must not be empty");
+        require(tokens.clock_tolerance <= Duration::from_secs(60), "tokens.clock_tolerance", "must be at most 60s");
+        let foreign_secret = !tokens.hs256_secret_file.as_os_str().is_empty();
+        require(
+            !foreign_secret || tokens.algorithm == Algorithm::Hs256,
+            "tokens.hs256_secret_file",
+            "is only used with algorithm = \"HS256\"",
+        );
+
+        let sessions = &self.sessions;
+        require(!sessions.idle_timeout.is_zero(), "sessions.idle_timeout", "must be longer than zero");
+        require(
+            sessions.idle_timeout <= sessions.lifetime,
+            "sessions.idle_timeout",
+            "must not be longer than sessions.lifetime",
+        );
+        require(sessions.lifetime <= 366 * DAY, "sessions.lifetime", "must be at most 366d");
+        require(sessions.refresh_grace <= Duration::from_secs(300), "sessions.refresh_grace", "must be at most 5m");
+
+        let passwords = &self.passwords;
+        require((8..=128).contains(&passwords.min_length), "passwords.min_length", "must be 8 to 128");
+        let at_floor = passwords.argon2_memory_kib >= 19_456 && passwords.argon2_iterations >= 2;
+        require(
+            at_floor || passwords.argon2_below_floor,
+            "passwords.argon2_memory_kib",
+            "the cost must be at least 19456 KiB with 2 iterations",
+        );
+        require(passwords.argon2_iterations >= 1, "passwords.argon2_iterations", "must be at least 1");
+        require((1..=64).contains(&passwords.argon2_parallelism), "passwords.argon2_parallelism", "must be 1 to 64");
+        let enough = passwords.argon2_memory_kib >= 8 * passwords.argon2_parallelism.max(1);
+        require(
+            enough && passwords.argon2_memory_kib <= 4_194_304,
+            "passwords.argon2_memory_kib",
+            "must be at least 8 KiB a lane and at most 4 GiB",
+        );
+        require(passwords.hashing_threads <= 1024, "passwords.hashing_threads", "must be at most 1024");
+        require(passwords.hashing_queue >= 1, "passwords.hashing_queue", "must be at least 1");
+
+        let throttle = &self.throttle;
+        require(throttle.free_failures >= 1, "throttle.free_failures", "must be at least 1");
+        require(
+            throttle.first_delay <= throttle.max_delay,
+            "throttle.first_delay",
+            "must not be longer than throttle.max_delay",
+        );
+        require(throttle.max_delay <= DAY, "throttle.max_delay", "must be at most 24h");
+        require((1..=100).contains(&throttle.locked_after), "throttle.locked_after", "must be 1 to 100");
+        require(throttle.address_failures >= 1, "throttle.address_failures", "must be at least 1");
+        require(throttle.network_failures >= 1, "throttle.network_failures", "must be at least 1");
+        require(!throttle.window.is_zero(), "throttle.window", "must be longer than zero");
+        require(!self.roles.admin.is_empty(), "roles.admin", "must name at least one role");
+    }
+
+    /// The filter that `[log] level` describes.
+    pub fn log_filter(&self) -> Result<tracing_subscriber::EnvFilter, tracing_subscriber::filter::ParseError> {
+        tracing_subscriber::EnvFilter::builder().parse(&self.log.level)
+    }
+}
+
+/// The effective configuration as TOML, secrets masked: what `vigie config print` shows.
+pub fn printable(
+    file: Option<&Path>,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<String, InvalidConfig> {
+    let mut faults = Vec::new();
+    let mut merged = default_table();
+    if let Some(path) = file {
+        merge_file(&mut merged, read_file(path).map_err(|fault| InvalidConfig(vec![fault]))?, &mut faults);
+    }
+    merge_environment(&mut merged, environment, &mut faults);
+    if !faults.is_empty() {
+        return Err(InvalidConfig(faults));
+    }
+    mask(&mut merged, "keys", "master_key", |_| "********".to_owned());
+    mask(&mut merged, "database", "url", mask_password);
+    toml::to_string(&merged).map_err(|error| InvalidConfig(vec![Fault::new("", error.to_string())]))
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+fn default_table() -> Table {
+    DEFAULT.parse().expect("config/default.toml is TOML: a test reads it")
+}
+
+fn read_file(path: &Path) -> Result<Table, Fault> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Fault::new("", format!("{} cannot be read: {error}", path.display())))?;
+    text.parse::<Table>().map_err(|error| Fault::new("", format!("{} is not TOML: {error}", path.display())))
+}
+
+fn merge_file(merged: &mut Table, file: Table, faults: &mut Vec<Fault>) {
+    for (section, value) in file {
+        let Some(Value::Table(known)) = merged.get_mut(&section) else {
+            faults.push(Fault::new(section, "no such section"));
+            continue;
+        };
+        let Value::Table(given) = value else {
+            faults.push(Fault::new(section, "is a section: write its keys below [section]"));
+            continue;
+        };
+        for (key, value) in given {
+            if known.contains_key(&key) {
+                known.insert(key, value);
+            } else {
+                faults.push(Fault::new(format!("{section}.{key}"), "no such key"));
+            }
+        }
+    }
+}
+
+fn merge_environment(
+    merged: &mut Table,
+    environment: impl IntoIterator<Item = (String, String)>,
+    faults: &mut Vec<Fault>,
+) {
+    let mut database_url = None;
+    for (name, text) in environment {
+        if name == "DATABASE_URL" {
+            database_url = Some(text);
+            continue;
+        }
+        let Some(path) = name.strip_prefix(ENVIRONMENT_PREFIX) else { continue };
+        let Some((section, key)) = path.split_once("__") else {
+            faults.push(Fault::new(name, "is not VIGIE__SECTION__KEY"));
+            continue;
+        };
+        let (section, key) = (section.to_lowercase(), key.to_lowercase());
+        let known = merged.get_mut(&section).and_then(Value::as_table_mut).and_then(|keys| keys.get_mut(&key));
+        match known {
+            None => faults.push(Fault::new(format!("{section}.{key}"), format!("no such key (from {name})"))),
+            Some(value) => match text_as(value, &text) {
+                Ok(parsed) => *value = parsed,
+                Err(message) => faults.push(Fault::new(format!("{section}.{key}"), format!("{message} (from {name})"))),
+            },
+        }
+    }
+    if let (Some(url), Some(Value::Table(database))) = (database_url, merged.get_mut("database")) {
+        database.insert("url".into(), Value::String(url));
+    }
+}
+
+/// Reads text from the environment as a value of the type that the default has.
+fn text_as(default: &Value, text: &str) -> Result<Value, String> {
+    match default {
+        Value::Integer(_) => text.trim().parse().map(Value::Integer).map_err(|_| format!("`{text}` is not a number")),
+        Value::Boolean(_) => {
+            text.trim().parse().map(Value::Boolean).map_err(|_| format!("`{text}` is neither true nor false"))
+        }
+        Value::Array(_) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Ok(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
+        }
+        _ => Ok(Value::String(text.to_owned())),
+    }
+}
+
+/// Deserialises; where a value does not fit, notes the fault, puts the default in its place and goes on, so that
+/// one start shows every fault.
+fn deserialize_reporting_all(mut table: Table, defaults: &Table, faults: &mut Vec<Fault>) -> Config {
+    loop {
+        let error = match serde_path_to_error::deserialize::<_, Config>(Value::Table(table.clone())) {
+            Ok(config) => return config,
+            Err(error) => error,
+        };
+        let path = error.path().to_string();
+        let mut names = path.split(['.', '[']);
+        let (section, key) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
+        faults.push(Fault::new(format!("{section}.{key}"), error.into_inner().message().to_owned()));
+        let default = defaults
+            .get(section)
+            .and_then(|section| section.get(key))
+            .expect("the defaults are valid: a test loads them");
+        let keys = table.get_mut(section).and_then(Value::as_table_mut).expect("every section is in the defaults");
+        keys.insert(key.to_owned(), default.clone());
+    }
+}
+
+fn mask(table: &mut Table, section: &str, key: &str, masked: impl Fn(&str) -> String) {
+    let value = table.get_mut(section).and_then(|section| section.get_mut(key));
+    if let Some(Value::String(text)) = value
+        && !text.is_empty()
+    {
+        *text = masked(text);
+    }
+}
+
+/// A database address without its password.
+#[must_use]
+pub fn mask_password(address: &str) -> String {
+    match url::Url::parse(address) {
+        Ok(mut url) if url.has_host() => {
+            if url.password().is_some() && url.set_password(Some("********")).is_err() {
+                return "********".to_owned();
+            }
+            if url.query_pairs().any(|(name, _)| name == "password" || name == "sslpassword") {
+                url.set_query(Some("********"));
+            }
+            url.to_string()
+        }
+        _ if address.starts_with("sqlite:") => address.to_owned(),
+        _ => "********".to_owned(),
+    }
+}
+
+fn is_loopback(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+/// An origin as browsers write it (RFC 6454 §6.2): scheme, host and a port that is not the scheme's own.
+fn is_origin(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| url.origin().ascii_serialization() == text)
+}
+
+fn duration<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    humantime::parse_duration(&text).map_err(|_| {
+        serde::de::Error::custom(format!("`{text}` is not a duration such as \"90s\", \"15m\" or \"12h\""))
+    })
+}
+
+fn optional_address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| serde::de::Error::custom(format!("`{text}` is not an address:port")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(pairs: &[(&str, &str)]) -> Result<Config, InvalidConfig> {
+        Config::load(None, pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
+    #[test]
+    fn the_defaults_are_valid_and_have_no_weakness() {
+        let config = load(&[]).unwrap();
+        assert_eq!(config.weaknesses(), vec![]);
+        assert_eq!(config.issuer(), "http://127.0.0.1:8080");
+    }
+
+    #[test]
+    fn the_environment_sets_every_type_of_key() {
+        let config = load(&[
+            ("VIGIE__SERVER__TRUSTED_PROXIES", "10.0.0.0/8, ::1/128"),
+            ("VIGIE__SESSIONS__IDLE_TIMEOUT", "5m"),
+            ("VIGIE__SESSIONS__MAX_PER_USER", "3"),
+            ("VIGIE__TOKENS__LEGACY_CLAIMS", "true"),
+            ("VIGIE__DATABASE__URL", "sqlite:other.db"),
+            ("DATABASE_URL", "sqlite:wins.db"),
+            ("PATH", "/bin"),
+        ])
+        .unwrap();
+        assert_eq!(config.server.trusted_proxies.len(), 2);
+        assert_eq!(config.sessions.idle_timeout, Duration::from_secs(300));
+        assert_eq!(config.sessions.max_per_user, 3);
+        assert!(config.tokens.legacy_claims);
+        assert_eq!(config.database.url.expose_secret(), "sqlite:wins.db");
+    }
+
+    #[test]
+    fn every_fault_is_listed_with_its_key() {
+        let InvalidConfig(faults) = load(&[
+            ("VIGIE__SERVER__LISTEN", "nowhere"),
+            ("VIGIE__SERVER__LISTENN", "127.0.0.1:1"),
+            ("VIGIE__TOKENS__ACCESS_TTL", "25h"),
+            ("VIGIE__SESSIONS__MAX_PER_USER", "many"),
+            ("VIGIE__SESSIONS__IDLE_TIMEOUT", "13h"),
+            ("VIGIE__DATABASE__URL", "mysql://nobody"),
+            ("VIGIE__TOKENS__ALGORITHM", "none"),
+        ])
+        .unwrap_err();
+        let mut keys: Vec<_> = faults.iter().map(|fault| fault.key.as_str()).collect();
+        keys.sort_unstable();
+        assert_eq!(
+            keys,
+            [
+                "database.url",
+                "server.listen",
+                "server.listenn",
+                "sessions.idle_timeout",
+                "sessions.max_per_user",
+                "tokens.access_ttl",
+                "tokens.algorithm"
+            ]
+        );
+    }
+
+    #[test]
+    fn printing_masks_secrets() {
+        let environment = [
+            ("DATABASE_URL", "postgres://app:hunter2@db/vigie?sslmode=require"),
+            ("VIGIE__KEYS__MASTER_KEY", "c2VjcmV0"),
+        ];
+        let pairs = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let printed = printable(None, pairs).unwrap();
+        assert!(!printed.contains("hunter2") && !printed.contains("c2VjcmV0"), "{printed}");
+        assert!(printed.contains("sslmode=require"));
+    }
+}

@@ -1,0 +1,12 @@
+//! Vigie: an auth server that can always say who logged in, when, from where, with which token, and whether that
+//! session is still alive; and where logged out means logged out.
+
+pub mod clock;
+pub mod config;
+pub mod credential;
+pub mod http;
+pub mod master_key;
+pub mod model;
+pub mod store;
+pub mod telemetry;
+pub mod token;

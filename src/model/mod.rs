@@ -1,0 +1,14 @@
+//! What exists and what may happen to it: users, clients, sessions, attempts, audit events, and the small types
+//! they are made of. Pure: no input or output, and time is an argument.
+
+pub mod address;
+pub mod attempt;
+pub mod audit;
+pub mod client;
+pub mod id;
+pub mod secret;
+pub mod session;
+pub mod user;
+mod words;
+
+pub use words::UnknownWord;
