@@ -9,6 +9,6 @@ pub mod id;
 pub mod secret;
 pub mod session;
 pub mod user;
-mod words;
+pub(crate) mod words;
 
 pub use words::UnknownWord;

@@ -1,0 +1,3 @@
+DROP TABLE not_befores;
+DROP TABLE access_tokens;
+DROP TABLE sessions;

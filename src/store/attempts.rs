@@ -1,0 +1,152 @@
+//! Queries on `attempts`.
+
+use chrono::{DateTime, Utc};
+use diesel::deserialize;
+use diesel::prelude::*;
+use ipnet::IpNet;
+
+use super::backend::{Db, MultiBackend};
+use super::columns::{At, Id, address, parsed};
+use super::error::StoreError;
+use super::keyset::{Page, row_after, row_before};
+use super::schema::attempts;
+use crate::model::address::{key, key_range};
+use crate::model::attempt::{Attempt, AttemptOutcome};
+use crate::model::client::ClientId;
+use crate::model::id::{AttemptId, SessionId, UserId};
+use crate::model::user::fold;
+
+#[derive(Queryable, Insertable)]
+#[diesel(table_name = attempts)]
+struct Row {
+    id: Id,
+    at: At,
+    username: String,
+    username_folded: String,
+    user_id: Option<Id>,
+    outcome: String,
+    ip: String,
+    ip_key: Vec<u8>,
+    user_agent: Option<String>,
+    client_id: Option<String>,
+    session_id: Option<Id>,
+    request_id: String,
+}
+
+impl Row {
+    fn new(attempt: &Attempt) -> Self {
+        Self {
+            id: Id(attempt.id.0),
+            at: At(attempt.at),
+            username: attempt.username.clone(),
+            username_folded: fold(&attempt.username),
+            user_id: attempt.user_id.map(|id| Id(id.0)),
+            outcome: attempt.outcome.as_str().to_owned(),
+            ip: attempt.ip.to_string(),
+            ip_key: key(attempt.ip).to_vec(),
+            user_agent: attempt.user_agent.clone(),
+            client_id: attempt.client_id.as_ref().map(|id| id.as_str().to_owned()),
+            session_id: attempt.session_id.map(|id| Id(id.0)),
+            request_id: attempt.request_id.clone(),
+        }
+    }
+
+    fn into_attempt(self) -> Result<Attempt, StoreError> {
+        let read = || -> deserialize::Result<Attempt> {
+            Ok(Attempt {
+                id: AttemptId(self.id.0),
+                at: self.at.0,
+                username: self.username,
+                user_id: self.user_id.map(|id| UserId(id.0)),
+                outcome: parsed(&self.outcome)?,
+                ip: address(&self.ip)?,
+                user_agent: self.user_agent,
+                client_id: self.client_id.map(|id| ClientId::parse(&id)).transpose()?,
+                session_id: self.session_id.map(|id| SessionId(id.0)),
+                request_id: self.request_id,
+            })
+        };
+        read().map_err(|error| StoreError::Corrupt(format!("attempts: {error}")))
+    }
+}
+
+/// Which attempts a list shows; all members together.
+#[derive(Debug, Clone, Default)]
+pub struct AttemptFilter {
+    /// Those on this user.
+    pub user_id: Option<UserId>,
+    /// Those under one of these names (folded).
+    pub usernames: Option<Vec<String>>,
+    /// Those from this network.
+    pub network: Option<IpNet>,
+    /// Those with this outcome.
+    pub outcome: Option<AttemptOutcome>,
+    /// Not before.
+    pub from: Option<DateTime<Utc>>,
+    /// Before.
+    pub to: Option<DateTime<Utc>>,
+}
+
+/// The place of an attempt in the order of lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// When it was.
+    pub at: DateTime<Utc>,
+    /// Its id.
+    pub id: AttemptId,
+}
+
+/// Adds an attempt.
+pub fn insert(db: &mut Db, attempt: &Attempt) -> Result<(), StoreError> {
+    diesel::insert_into(attempts::table).values(Row::new(attempt)).execute(db)?;
+    Ok(())
+}
+
+/// Attempts, newest first, those after `after` in that order.
+pub fn list(
+    db: &mut Db,
+    filter: &AttemptFilter,
+    after: Option<Position>,
+    limit: i64,
+) -> Result<Page<Attempt>, StoreError> {
+    let mut query = attempts::table.into_boxed::<MultiBackend>();
+    if let Some(user_id) = filter.user_id {
+        query = query.filter(attempts::user_id.eq(Some(Id(user_id.0))));
+    }
+    if let Some(usernames) = &filter.usernames {
+        query = query.filter(attempts::username_folded.eq_any(usernames.clone()));
+    }
+    if let Some(network) = filter.network {
+        let (first, last) = key_range(network);
+        query = if first == last {
+            query.filter(attempts::ip_key.eq(first.to_vec()))
+        } else {
+            query.filter(attempts::ip_key.between(first.to_vec(), last.to_vec()))
+        };
+    }
+    if let Some(outcome) = filter.outcome {
+        query = query.filter(attempts::outcome.eq(outcome.as_str()));
+    }
+    if let Some(from) = filter.from {
+        query = query.filter(attempts::at.ge(At(from)));
+    }
+    if let Some(to) = filter.to {
+        query = query.filter(attempts::at.lt(At(to)));
+    }
+    if let Some(after) = after {
+        query = query.filter(row_before((attempts::at, attempts::id), (At(after.at), Id(after.id.0))));
+    }
+    let rows: Vec<Row> = query.order((attempts::at.desc(), attempts::id.desc())).limit(limit + 1).load(db)?;
+    let attempts = rows.into_iter().map(Row::into_attempt).collect::<Result<_, _>>()?;
+    Ok(Page::cut(attempts, limit))
+}
+
+/// Attempts after `after`, oldest first: for following them live.
+pub fn following(db: &mut Db, after: Position, limit: i64) -> Result<Vec<Attempt>, StoreError> {
+    let rows: Vec<Row> = attempts::table
+        .filter(row_after((attempts::at, attempts::id), (At(after.at), Id(after.id.0))))
+        .order((attempts::at.asc(), attempts::id.asc()))
+        .limit(limit)
+        .load(db)?;
+    rows.into_iter().map(Row::into_attempt).collect()
+}

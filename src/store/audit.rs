@@ -1,0 +1,143 @@
+//! Queries on `audit_events`: appended, read, never changed.
+
+use chrono::{DateTime, Utc};
+use diesel::deserialize;
+use diesel::prelude::*;
+
+use super::backend::{Db, MultiBackend};
+use super::columns::{At, Id, Json, parsed};
+use super::error::StoreError;
+use super::keyset::Page;
+use super::schema::audit_events;
+use crate::model::audit::{AuditEvent, AuditKind, Cause, RecordedEvent, Subject};
+use crate::model::id::SessionId;
+use crate::model::session::Actor;
+
+#[derive(Queryable)]
+struct Row {
+    seq: i64,
+    at: At,
+    kind: String,
+    actor_kind: String,
+    actor_id: String,
+    subject_kind: String,
+    subject_id: Option<String>,
+    session_id: Option<Id>,
+    ip: Option<String>,
+    request_id: Option<String>,
+    details: Json,
+}
+
+impl Row {
+    fn into_event(self) -> Result<RecordedEvent, StoreError> {
+        let seq = self.seq;
+        let read = || -> deserialize::Result<AuditEvent> {
+            Ok(AuditEvent {
+                at: self.at.0,
+                kind: parsed(&self.kind)?,
+                cause: Cause {
+                    actor: Actor { kind: parsed(&self.actor_kind)?, id: self.actor_id },
+                    ip: self.ip.map(|ip| parsed(&ip)).transpose()?,
+                    request_id: self.request_id,
+                },
+                subject: Subject { kind: parsed(&self.subject_kind)?, id: self.subject_id },
+                session_id: self.session_id.map(|id| SessionId(id.0)),
+                details: self.details.0,
+            })
+        };
+        let event = read().map_err(|error| StoreError::Corrupt(format!("audit_events {seq}: {error}")))?;
+        Ok(RecordedEvent { seq, event })
+    }
+}
+
+/// Which events a list shows; all members together.
+#[derive(Debug, Clone, Default)]
+pub struct AuditFilter {
+    /// Those of this kind.
+    pub kind: Option<AuditKind>,
+    /// Those done by this party (its id).
+    pub actor: Option<String>,
+    /// Those about this thing (its id).
+    pub subject: Option<String>,
+    /// Those in this session.
+    pub session_id: Option<SessionId>,
+    /// Not before.
+    pub from: Option<DateTime<Utc>>,
+    /// Before.
+    pub to: Option<DateTime<Utc>>,
+}
+
+/// Records an event, in the transaction of what it describes.
+pub fn record(db: &mut Db, event: &AuditEvent) -> Result<(), StoreError> {
+    let row = (
+        audit_events::at.eq(At(event.at)),
+        audit_events::kind.eq(event.kind.as_str()),
+        audit_events::actor_kind.eq(event.cause.actor.kind.as_str()),
+        audit_events::actor_id.eq(event.cause.actor.id.clone()),
+        audit_events::subject_kind.eq(event.subject.kind.as_str()),
+        audit_events::subject_id.eq(event.subject.id.clone()),
+        audit_events::session_id.eq(event.session_id.map(|id| Id(id.0))),
+        audit_events::ip.eq(event.cause.ip.map(|ip| ip.to_string())),
+        audit_events::request_id.eq(event.cause.request_id.clone()),
+        audit_events::details.eq(Json(event.details.clone())),
+    );
+    diesel::insert_into(audit_events::table).values(row).execute(db)?;
+    Ok(())
+}
+
+/// Events, newest first, those before number `before`.
+pub fn list(
+    db: &mut Db,
+    filter: &AuditFilter,
+    before: Option<i64>,
+    limit: i64,
+) -> Result<Page<RecordedEvent>, StoreError> {
+    let mut query = audit_events::table.into_boxed::<MultiBackend>();
+    if let Some(kind) = filter.kind {
+        query = query.filter(audit_events::kind.eq(kind.as_str()));
+    }
+    if let Some(actor) = &filter.actor {
+        query = query.filter(audit_events::actor_id.eq(actor.clone()));
+    }
+    if let Some(subject) = &filter.subject {
+        query = query.filter(audit_events::subject_id.eq(Some(subject.clone())));
+    }
+    if let Some(session_id) = filter.session_id {
+        query = query.filter(audit_events::session_id.eq(Some(Id(session_id.0))));
+    }
+    if let Some(from) = filter.from {
+        query = query.filter(audit_events::at.ge(At(from)));
+    }
+    if let Some(to) = filter.to {
+        query = query.filter(audit_events::at.lt(At(to)));
+    }
+    if let Some(before) = before {
+        query = query.filter(audit_events::seq.lt(before));
+    }
+    let rows: Vec<Row> = query.order(audit_events::seq.desc()).limit(limit + 1).load(db)?;
+    let events = rows.into_iter().map(Row::into_event).collect::<Result<_, _>>()?;
+    Ok(Page::cut(events, limit))
+}
+
+/// What happened in a session, oldest first, at most `limit` events.
+pub fn timeline(db: &mut Db, session_id: SessionId, limit: i64) -> Result<Vec<RecordedEvent>, StoreError> {
+    let rows: Vec<Row> = audit_events::table
+        .filter(audit_events::session_id.eq(Some(Id(session_id.0))))
+        .order(audit_events::seq.asc())
+        .limit(limit)
+        .load(db)?;
+    rows.into_iter().map(Row::into_event).collect()
+}
+
+/// Events after number `after`, oldest first: for following them live.
+pub fn following(db: &mut Db, after: i64, limit: i64) -> Result<Vec<RecordedEvent>, StoreError> {
+    let rows: Vec<Row> =
+        audit_events::table.filter(audit_events::seq.gt(after)).order(audit_events::seq.asc()).limit(limit).load(db)?;
+    rows.into_iter().map(Row::into_event).collect()
+}
+
+/// The highest number given so far, 0 when there is none.
+pub fn last_number(db: &mut Db) -> Result<i64, StoreError> {
+    let last: Option<i64> = audit_events::table.select(diesel::dsl::max(audit_events::seq)).first(db)?;
+    Ok(last.unwrap_or(0))
+}

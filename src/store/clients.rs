@@ -1,0 +1,70 @@
+//! Queries on `clients`.
+
+use chrono::{DateTime, Utc};
+use diesel::deserialize;
+use diesel::prelude::*;
+
+use super::backend::{Db, MultiBackend};
+use super::columns::{At, fixed, parsed};
+use super::error::StoreError;
+use super::keyset::Page;
+use super::schema::clients;
+use crate::model::client::{Client, ClientId};
+use crate::model::secret::SecretDigest;
+
+type Row = (String, String, String, Vec<u8>, At, At);
+
+fn client((id, name, scopes, secret, created_at, secret_changed_at): Row) -> Result<Client, StoreError> {
+    let read = || -> deserialize::Result<Client> {
+        Ok(Client {
+            id: ClientId::parse(&id)?,
+            name,
+            scopes: scopes.split_whitespace().map(parsed).collect::<Result<_, _>>()?,
+            secret: SecretDigest(fixed(secret)?),
+            created_at: created_at.0,
+            secret_changed_at: secret_changed_at.0,
+        })
+    };
+    read().map_err(|error| StoreError::Corrupt(format!("clients {id}: {error}")))
+}
+
+/// The client with this id.
+pub fn find(db: &mut Db, id: &ClientId) -> Result<Option<Client>, StoreError> {
+    clients::table.find(id.as_str()).first::<Row>(db).optional()?.map(client).transpose()
+}
+
+/// Clients by id, those after `after`.
+pub fn list(db: &mut Db, after: Option<&str>, limit: i64) -> Result<Page<Client>, StoreError> {
+    let mut query = clients::table.into_boxed::<MultiBackend>();
+    if let Some(after) = after {
+        query = query.filter(clients::id.gt(after.to_owned()));
+    }
+    let rows: Vec<Row> = query.order(clients::id.asc()).limit(limit + 1).load(db)?;
+    Ok(Page::cut(rows.into_iter().map(client).collect::<Result<_, _>>()?, limit))
+}
+
+/// Adds a client. A taken id is a [`StoreError::Conflict`].
+pub fn insert(db: &mut Db, client: &Client) -> Result<(), StoreError> {
+    let scopes: Vec<&str> = client.scopes.iter().map(|scope| scope.as_str()).collect();
+    let row = (
+        clients::id.eq(client.id.as_str()),
+        clients::name.eq(client.name.clone()),
+        clients::scopes.eq(scopes.join(" ")),
+        clients::secret_digest.eq(client.secret.0.to_vec()),
+        clients::created_at.eq(At(client.created_at)),
+        clients::secret_changed_at.eq(At(client.secret_changed_at)),
+    );
+    diesel::insert_into(clients::table).values(row).execute(db)?;
+    Ok(())
+}
+
+/// Replaces the client's secret.
+pub fn set_secret(db: &mut Db, id: &ClientId, secret: SecretDigest, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    let set = (clients::secret_digest.eq(secret.0.to_vec()), clients::secret_changed_at.eq(At(now)));
+    Ok(diesel::update(clients::table.find(id.as_str())).set(set).execute(db)? == 1)
+}
+
+/// Removes the client; sessions keep its id.
+pub fn remove(db: &mut Db, id: &ClientId) -> Result<bool, StoreError> {
+    Ok(diesel::delete(clients::table.find(id.as_str())).execute(db)? == 1)
+}

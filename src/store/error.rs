@@ -1,0 +1,112 @@
+//! What can go wrong between Vigie and its database. The only place that reads diesel's errors.
+
+use diesel::result::{DatabaseErrorKind, Error};
+
+/// A unit of work could not be done. There is no "not found" here: absence is `Option`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The database cannot be asked, or broke off. Nothing is known; answered 503.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(String),
+    /// The database is locked or has no room for another request now; answered 503.
+    #[error("the database is busy: {0}")]
+    Busy(String),
+    /// A unique key is taken.
+    #[error("the value is taken: {0:?}")]
+    Conflict(Constraint),
+    /// A row says something that cannot be; the message names it.
+    #[error("the database holds something impossible: {0}")]
+    Corrupt(String),
+}
+
+/// Which unique key is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Constraint {
+    /// A user's id.
+    UserId,
+    /// A user's name.
+    Username,
+    /// A client's id.
+    ClientId,
+    /// Another signing key is current.
+    CurrentKey,
+    /// Any other.
+    Other,
+}
+
+/// A database cannot be opened or migrated.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It cannot be reached, or refuses.
+    #[error("the database cannot be opened: {0}")]
+    Connect(String),
+    /// A migration failed; nothing of it was kept.
+    #[error("a migration failed: {0}")]
+    Migration(String),
+    /// The database has migrations that this version does not know.
+    #[error("the database was made by a newer version of Vigie (unknown migrations: {0})")]
+    Newer(String),
+    /// Any other fault.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<Error> for StoreError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::DatabaseError(DatabaseErrorKind::UniqueViolation, information) => {
+                let name = information.constraint_name().unwrap_or_else(|| information.message());
+                Self::Conflict(Constraint::named(name))
+            }
+            Error::DatabaseError(
+                DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::ReadOnlyTransaction,
+                information,
+            ) => Self::Busy(information.message().to_owned()),
+            Error::DatabaseError(kind, information) => Self::from_message(kind, information.message()),
+            Error::DeserializationError(cause) => Self::Corrupt(cause.to_string()),
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}
+
+impl StoreError {
+    /// SQLite reports a held lock and a full disk only in words.
+    fn from_message(kind: DatabaseErrorKind, message: &str) -> Self {
+        let violates = matches!(
+            kind,
+            DatabaseErrorKind::CheckViolation
+                | DatabaseErrorKind::NotNullViolation
+                | DatabaseErrorKind::ForeignKeyViolation
+        );
+        if violates {
+            Self::Corrupt(message.to_owned())
+        } else if message.contains("database is locked") || message.contains("database table is locked") {
+            Self::Busy(message.to_owned())
+        } else {
+            Self::Unavailable(message.to_owned())
+        }
+    }
+
+    /// Whether asking again later may help; answered 503.
+    #[must_use]
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Busy(_))
+    }
+}
+
+impl Constraint {
+    /// PostgreSQL names the constraint; SQLite only the columns, in its message.
+    fn named(name: &str) -> Self {
+        if name.contains("users_username_folded") || name.contains("users.username_folded") {
+            Self::Username
+        } else if name.contains("users_pkey") || name.contains("users.id") {
+            Self::UserId
+        } else if name.contains("clients_pkey") || name.contains("clients.id") {
+            Self::ClientId
+        } else if name.contains("signing_keys_current") {
+            Self::CurrentKey
+        } else {
+            Self::Other
+        }
+    }
+}

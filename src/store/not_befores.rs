@@ -1,0 +1,91 @@
+//! Queries on `not_befores`: one row refuses every token issued earlier, however many there are.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::upsert::excluded;
+
+use super::backend::{Both, Db};
+use super::columns::At;
+use super::error::StoreError;
+use super::schema::not_befores;
+use crate::model::client::ClientId;
+use crate::model::id::UserId;
+
+/// Whose tokens a not-before refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// One user's.
+    User(UserId),
+    /// Those issued through one client.
+    Client(ClientId),
+    /// All.
+    Everybody,
+}
+
+impl Scope {
+    fn columns(&self) -> (&'static str, String) {
+        match self {
+            Self::User(id) => ("user", id.to_string()),
+            Self::Client(id) => ("client", id.to_string()),
+            Self::Everybody => ("everybody", String::new()),
+        }
+    }
+}
+
+/// Sets a not-before; an earlier one than what is set changes nothing.
+pub fn raise(
+    db: &mut Db,
+    scope: &Scope,
+    at: DateTime<Utc>,
+    now: DateTime<Utc>,
+    by: &str,
+    note: Option<&str>,
+) -> Result<(), StoreError> {
+    // The condition on an update belongs to this trait; for the whole file it would clash with `QueryDsl`.
+    use diesel::query_dsl::methods::FilterDsl as _;
+    let (word, subject) = scope.columns();
+    let row = (
+        not_befores::scope.eq(word),
+        not_befores::subject.eq(subject),
+        not_befores::at.eq(At(at)),
+        not_befores::set_at.eq(At(now)),
+        not_befores::set_by.eq(by),
+        not_befores::note.eq(note),
+    );
+    let raised = diesel::insert_into(not_befores::table)
+        .values(row)
+        .on_conflict((not_befores::scope, not_befores::subject))
+        .do_update()
+        .set((
+            not_befores::at.eq(excluded(not_befores::at)),
+            not_befores::set_at.eq(excluded(not_befores::set_at)),
+            not_befores::set_by.eq(excluded(not_befores::set_by)),
+            not_befores::note.eq(excluded(not_befores::note)),
+        ))
+        .filter(not_befores::at.lt(excluded(not_befores::at)));
+    Both(raised).execute(db)?;
+    Ok(())
+}
+
+/// The latest not-before that covers a user's session through a client: the highest of the user's, the client's and
+/// everybody's counts, never just one of them.
+pub fn covering(
+    db: &mut Db,
+    user_id: UserId,
+    client_id: Option<&ClientId>,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let of = |scope: &Scope| {
+        let (word, subject) = scope.columns();
+        not_befores::scope.eq(word).and(not_befores::subject.eq(subject))
+    };
+    let user = of(&Scope::User(user_id));
+    let everybody = of(&Scope::Everybody);
+    let moments: Vec<At> = match client_id {
+        Some(client) => not_befores::table
+            .filter(user.or(everybody).or(of(&Scope::Client(client.clone()))))
+            .select(not_befores::at)
+            .load(db)?,
+        None => not_befores::table.filter(user.or(everybody)).select(not_befores::at).load(db)?,
+    };
+    Ok(moments.into_iter().map(|at| at.0).max())
+}

@@ -1,0 +1,183 @@
+//! The tables, as both databases have them. Written by hand: the columns use SQL types of ours.
+
+use diesel::{allow_tables_to_appear_in_same_query, table};
+
+table! {
+    use diesel::sql_types::{Nullable, Text};
+    use crate::store::columns::{Identifier, Moment};
+
+    users (id) {
+        id -> Identifier,
+        username -> Text,
+        username_folded -> Text,
+        role -> Text,
+        state -> Text,
+        password_hash -> Nullable<Text>,
+        password_scheme -> Nullable<Text>,
+        created_at -> Moment,
+        password_changed_at -> Nullable<Moment>,
+    }
+}
+
+table! {
+    use diesel::sql_types::{Binary, Nullable, Text};
+    use crate::store::columns::{Identifier, Moment};
+
+    one_time_tokens (digest) {
+        digest -> Binary,
+        purpose -> Text,
+        user_id -> Nullable<Identifier>,
+        created_at -> Moment,
+        expires_at -> Moment,
+    }
+}
+
+table! {
+    use diesel::sql_types::{Binary, Integer, Nullable, Text};
+    use crate::store::columns::{Identifier, Moment};
+
+    sessions (id) {
+        id -> Identifier,
+        user_id -> Identifier,
+        username -> Text,
+        username_folded -> Text,
+        role -> Text,
+        client_id -> Nullable<Text>,
+        device_name -> Nullable<Text>,
+        ip -> Text,
+        ip_key -> Binary,
+        user_agent -> Nullable<Text>,
+        browser -> Nullable<Text>,
+        os -> Nullable<Text>,
+        device_kind -> Nullable<Text>,
+        methods -> Text,
+        started_at -> Moment,
+        last_seen_at -> Moment,
+        last_ip -> Text,
+        expires_at -> Moment,
+        idle_expires_at -> Moment,
+        token_id -> Identifier,
+        token_issued_at -> Moment,
+        token_expires_at -> Moment,
+        refresh_generation -> Integer,
+        refresh_live -> Binary,
+        refresh_salt -> Nullable<Binary>,
+        refresh_spent -> Nullable<Binary>,
+        refresh_spent_at -> Nullable<Moment>,
+        ended_at -> Nullable<Moment>,
+        end_reason -> Nullable<Text>,
+        ended_by_kind -> Nullable<Text>,
+        ended_by_id -> Nullable<Text>,
+        end_note -> Nullable<Text>,
+    }
+}
+
+table! {
+    use crate::store::columns::{Identifier, Moment};
+
+    access_tokens (id) {
+        id -> Identifier,
+        session_id -> Identifier,
+        issued_at -> Moment,
+        expires_at -> Moment,
+    }
+}
+
+table! {
+    use diesel::sql_types::{Nullable, Text};
+    use crate::store::columns::Moment;
+
+    not_befores (scope, subject) {
+        scope -> Text,
+        subject -> Text,
+        at -> Moment,
+        set_at -> Moment,
+        set_by -> Text,
+        note -> Nullable<Text>,
+    }
+}
+
+table! {
+    use diesel::sql_types::{Binary, Nullable, Text};
+    use crate::store::columns::{Identifier, Moment};
+
+    attempts (id) {
+        id -> Identifier,
+        at -> Moment,
+        username -> Text,
+        username_folded -> Text,
+        user_id -> Nullable<Identifier>,
+        outcome -> Text,
+        ip -> Text,
+        ip_key -> Binary,
+        user_agent -> Nullable<Text>,
+        client_id -> Nullable<Text>,
+        session_id -> Nullable<Identifier>,
+        request_id -> Text,
+    }
+}
+
+table! {
+    use diesel::sql_types::{Binary, Integer, Nullable, Text};
+    use crate::store::columns::Moment;
+
+    throttles (scope, subject) {
+        scope -> Text,
+        subject -> Binary,
+        failures -> Integer,
+        window_failures -> Integer,
+        window_began_at -> Moment,
+        last_failure_at -> Moment,
+        closed_until -> Nullable<Moment>,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Nullable, Text};
+    use crate::store::columns::{Identifier, JsonObject, Moment};
+
+    audit_events (seq) {
+        seq -> BigInt,
+        at -> Moment,
+        kind -> Text,
+        actor_kind -> Text,
+        actor_id -> Text,
+        subject_kind -> Text,
+        subject_id -> Nullable<Text>,
+        session_id -> Nullable<Identifier>,
+        ip -> Nullable<Text>,
+        request_id -> Nullable<Text>,
+        details -> JsonObject,
+    }
+}
+
+table! {
+    use diesel::sql_types::{Binary, Nullable, Text};
+    use crate::store::columns::Moment;
+
+    signing_keys (id) {
+        id -> Text,
+        algorithm -> Text,
+        sealed -> Binary,
+        created_at -> Moment,
+        retired_at -> Nullable<Moment>,
+        verify_until -> Nullable<Moment>,
+        revoked_at -> Nullable<Moment>,
+    }
+}
+
+table! {
+    use diesel::sql_types::{Binary, Text};
+    use crate::store::columns::Moment;
+
+    clients (id) {
+        id -> Text,
+        name -> Text,
+        scopes -> Text,
+        secret_digest -> Binary,
+        created_at -> Moment,
+        secret_changed_at -> Moment,
+    }
+}
+
+allow_tables_to_appear_in_same_query!(users, sessions, access_tokens);

@@ -1,0 +1,96 @@
+//! Changes of a session. Each is one conditional statement: of two that try at once, one succeeds.
+
+use std::net::IpAddr;
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+
+use super::super::backend::Db;
+use super::super::columns::{At, Id};
+use super::super::error::StoreError;
+use super::super::schema::sessions;
+use crate::model::id::SessionId;
+use crate::model::session::{CurrentToken, End, RefreshTokens};
+
+/// When and from where a session was used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// From where.
+    pub ip: IpAddr,
+    /// When it ends unless it is used again before.
+    pub idle_expires_at: DateTime<Utc>,
+}
+
+/// Ends the session. `false` where it has ended before: the first end wins.
+pub fn end(db: &mut Db, id: SessionId, end: &End) -> Result<bool, StoreError> {
+    let open = sessions::table.find(Id(id.0)).filter(sessions::ended_at.is_null());
+    let set = (
+        sessions::ended_at.eq(Some(At(end.at))),
+        sessions::end_reason.eq(Some(end.reason.as_str())),
+        sessions::ended_by_kind.eq(Some(end.by.kind.as_str())),
+        sessions::ended_by_id.eq(Some(end.by.id.clone())),
+        sessions::end_note.eq(end.note.clone()),
+    );
+    Ok(diesel::update(open).set(set).execute(db)? == 1)
+}
+
+/// Puts the next generation of tokens in place of `generation`. `false` where the session has ended, or another refresh
+/// came first.
+pub fn spend(
+    db: &mut Db,
+    id: SessionId,
+    generation: u32,
+    next: &RefreshTokens,
+    token: &CurrentToken,
+    seen: Seen,
+) -> Result<bool, StoreError> {
+    let unspent = sessions::table
+        .find(Id(id.0))
+        .filter(sessions::ended_at.is_null())
+        .filter(sessions::refresh_generation.eq(i32::try_from(generation).unwrap_or(i32::MAX)));
+    let set = (
+        sessions::refresh_generation.eq(i32::try_from(next.generation).unwrap_or(i32::MAX)),
+        sessions::refresh_live.eq(next.live.0.to_vec()),
+        sessions::refresh_salt.eq(next.salt.map(|salt| salt.to_vec())),
+        sessions::refresh_spent.eq(next.spent.as_ref().map(|(digest, _)| digest.0.to_vec())),
+        sessions::refresh_spent_at.eq(next.spent.as_ref().map(|(_, at)| At(*at))),
+        sessions::token_id.eq(Id(token.id.0)),
+        sessions::token_issued_at.eq(At(token.issued_at)),
+        sessions::token_expires_at.eq(At(token.expires_at)),
+        sessions::last_seen_at.eq(At(seen.at)),
+        sessions::last_ip.eq(seen.ip.to_string()),
+        sessions::idle_expires_at.eq(At(seen.idle_expires_at)),
+    );
+    Ok(diesel::update(unspent).set(set).execute(db)? == 1)
+}
+
+/// Notes another access token of the same generation. `false` as in [`spend`].
+pub fn reissue(db: &mut Db, id: SessionId, generation: u32, token: &CurrentToken) -> Result<bool, StoreError> {
+    let unspent = sessions::table
+        .find(Id(id.0))
+        .filter(sessions::ended_at.is_null())
+        .filter(sessions::refresh_generation.eq(i32::try_from(generation).unwrap_or(i32::MAX)));
+    let set = (
+        sessions::token_id.eq(Id(token.id.0)),
+        sessions::token_issued_at.eq(At(token.issued_at)),
+        sessions::token_expires_at.eq(At(token.expires_at)),
+    );
+    Ok(diesel::update(unspent).set(set).execute(db)? == 1)
+}
+
+/// Notes that the session was used. An older note than what is there changes nothing.
+pub fn touch(db: &mut Db, id: SessionId, seen: &Seen) -> Result<(), StoreError> {
+    let earlier = sessions::table
+        .find(Id(id.0))
+        .filter(sessions::ended_at.is_null())
+        .filter(sessions::last_seen_at.lt(At(seen.at)));
+    let set = (
+        sessions::last_seen_at.eq(At(seen.at)),
+        sessions::last_ip.eq(seen.ip.to_string()),
+        sessions::idle_expires_at.eq(At(seen.idle_expires_at)),
+    );
+    diesel::update(earlier).set(set).execute(db)?;
+    Ok(())
+}

@@ -1,0 +1,316 @@
+//! Queries on `sessions`: one row a login, kept after its end.
+
+mod change;
+mod list;
+
+use std::net::IpAddr;
+
+use chrono::{DateTime, Utc};
+use diesel::deserialize;
+use diesel::prelude::*;
+
+pub use change::{Seen, end, reissue, spend, touch};
+pub use list::{Position, SessionFilter, Sort, UserSelector, count, ids_matching, list};
+
+use super::backend::Db;
+use super::columns::{At, Id, address, fixed, parsed};
+use super::error::StoreError;
+use super::schema::{sessions, users};
+use crate::model::address::{key, key_range};
+use crate::model::client::ClientId;
+use crate::model::id::{SessionId, TokenId, UserId};
+use crate::model::secret::SecretDigest;
+use crate::model::session::{Actor, CurrentToken, Device, End, Origin, RefreshTokens, Session};
+use crate::model::user::{Role, UserState, Username};
+
+#[derive(Queryable, Insertable)]
+#[diesel(table_name = sessions)]
+struct Row {
+    id: Id,
+    user_id: Id,
+    username: String,
+    username_folded: String,
+    role: String,
+    client_id: Option<String>,
+    device_name: Option<String>,
+    ip: String,
+    ip_key: Vec<u8>,
+    user_agent: Option<String>,
+    browser: Option<String>,
+    os: Option<String>,
+    device_kind: Option<String>,
+    methods: String,
+    started_at: At,
+    last_seen_at: At,
+    last_ip: String,
+    expires_at: At,
+    idle_expires_at: At,
+    token_id: Id,
+    token_issued_at: At,
+    token_expires_at: At,
+    refresh_generation: i32,
+    refresh_live: Vec<u8>,
+    refresh_salt: Option<Vec<u8>>,
+    refresh_spent: Option<Vec<u8>>,
+    refresh_spent_at: Option<At>,
+    ended_at: Option<At>,
+    end_reason: Option<String>,
+    ended_by_kind: Option<String>,
+    ended_by_id: Option<String>,
+    end_note: Option<String>,
+}
+
+impl Row {
+    fn new(session: &Session) -> Self {
+        let spent = session.refresh.spent.as_ref();
+        let end = session.end.as_ref();
+        Self {
+            id: Id(session.id.0),
+            user_id: Id(session.user_id.0),
+            username: session.username.as_str().to_owned(),
+            username_folded: session.username.folded(),
+            role: session.role.as_str().to_owned(),
+            client_id: session.client_id.as_ref().map(|id| id.as_str().to_owned()),
+            device_name: session.device_name.clone(),
+            ip: session.origin.ip.to_string(),
+            ip_key: key(session.origin.ip).to_vec(),
+            user_agent: session.origin.user_agent.clone(),
+            browser: session.device.browser.clone(),
+            os: session.device.os.clone(),
+            device_kind: session.device.kind.clone(),
+            methods: session.methods.join(" "),
+            started_at: At(session.started_at),
+            last_seen_at: At(session.last_seen_at),
+            last_ip: session.last_ip.to_string(),
+            expires_at: At(session.expires_at),
+            idle_expires_at: At(session.idle_expires_at),
+            token_id: Id(session.token.id.0),
+            token_issued_at: At(session.token.issued_at),
+            token_expires_at: At(session.token.expires_at),
+            refresh_generation: i32::try_from(session.refresh.generation).unwrap_or(i32::MAX),
+            refresh_live: session.refresh.live.0.to_vec(),
+            refresh_salt: session.refresh.salt.map(|salt| salt.to_vec()),
+            refresh_spent: spent.map(|(digest, _)| digest.0.to_vec()),
+            refresh_spent_at: spent.map(|(_, at)| At(*at)),
+            ended_at: end.map(|end| At(end.at)),
+            end_reason: end.map(|end| end.reason.as_str().to_owned()),
+            ended_by_kind: end.map(|end| end.by.kind.as_str().to_owned()),
+            ended_by_id: end.map(|end| end.by.id.clone()),
+            end_note: end.and_then(|end| end.note.clone()),
+        }
+    }
+
+    fn into_session(self) -> Result<Session, StoreError> {
+        let id = self.id.0;
+        self.read().map_err(|error| StoreError::Corrupt(format!("sessions {id}: {error}")))
+    }
+
+    fn read(self) -> deserialize::Result<Session> {
+        let refresh = RefreshTokens {
+            generation: u32::try_from(self.refresh_generation)?,
+            live: SecretDigest(fixed(self.refresh_live)?),
+            salt: self.refresh_salt.map(fixed).transpose()?,
+            spent: match self.refresh_spent.zip(self.refresh_spent_at) {
+                Some((digest, at)) => Some((SecretDigest(fixed(digest)?), at.0)),
+                None => None,
+            },
+        };
+        Ok(Session {
+            id: SessionId(self.id.0),
+            user_id: UserId(self.user_id.0),
+            username: Username::parse(&self.username)?,
+            role: Role::parse(&self.role)?,
+            client_id: self.client_id.map(|id| ClientId::parse(&id)).transpose()?,
+            device_name: self.device_name,
+            origin: Origin { ip: address(&self.ip)?, user_agent: self.user_agent },
+            device: Device { browser: self.browser, os: self.os, kind: self.device_kind },
+            methods: self.methods.split_whitespace().map(str::to_owned).collect(),
+            started_at: self.started_at.0,
+            last_seen_at: self.last_seen_at.0,
+            last_ip: address(&self.last_ip)?,
+            expires_at: self.expires_at.0,
+            idle_expires_at: self.idle_expires_at.0,
+            token: CurrentToken {
+                id: TokenId(self.token_id.0),
+                issued_at: self.token_issued_at.0,
+                expires_at: self.token_expires_at.0,
+            },
+            refresh,
+            end: read_end(self.ended_at, self.end_reason, self.ended_by_kind, self.ended_by_id, self.end_note)?,
+        })
+    }
+}
+
+fn read_end(
+    at: Option<At>,
+    reason: Option<String>,
+    by_kind: Option<String>,
+    by_id: Option<String>,
+    note: Option<String>,
+) -> deserialize::Result<Option<End>> {
+    let (Some(at), Some(reason), Some(by_kind)) = (at, reason, by_kind) else { return Ok(None) };
+    let by = Actor { kind: parsed(&by_kind)?, id: by_id.unwrap_or_default() };
+    Ok(Some(End { at: at.0, reason: parsed(&reason)?, by, note }))
+}
+
+/// Adds a session.
+pub fn insert(db: &mut Db, session: &Session) -> Result<(), StoreError> {
+    diesel::insert_into(sessions::table).values(Row::new(session)).execute(db)?;
+    Ok(())
+}
+
+/// The session with this id, ended or not.
+pub fn find(db: &mut Db, id: SessionId) -> Result<Option<Session>, StoreError> {
+    sessions::table.find(Id(id.0)).first::<Row>(db).optional()?.map(Row::into_session).transpose()
+}
+
+/// What the check needs of a session and its user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Whose session it is.
+    pub user_id: UserId,
+    /// Through which client.
+    pub client_id: Option<ClientId>,
+    /// When the user logged in.
+    pub started_at: DateTime<Utc>,
+    /// When it was last used, as far as the store knows.
+    pub last_seen_at: DateTime<Utc>,
+    /// When it ends in any case.
+    pub expires_at: DateTime<Utc>,
+    /// When it ends unless it is used before, as far as the store knows.
+    pub idle_expires_at: DateTime<Utc>,
+    /// Why it ended, if it did.
+    pub ended: Option<crate::model::session::EndReason>,
+    /// The user now; `None` if deleted.
+    pub user: Option<UserStanding>,
+}
+
+/// What the check needs of a user: as it is now, not as the token says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserStanding {
+    /// The present name.
+    pub username: Username,
+    /// The present role.
+    pub role: Role,
+    /// The present state.
+    pub state: UserState,
+}
+
+/// What the check needs of the session with this id.
+pub fn standing(db: &mut Db, id: SessionId) -> Result<Option<Standing>, StoreError> {
+    type Columns = (Id, Option<String>, At, At, At, At, Option<String>, Option<String>, Option<String>, Option<String>);
+    let found: Option<Columns> = sessions::table
+        .left_join(users::table.on(users::id.eq(sessions::user_id)))
+        .filter(sessions::id.eq(Id(id.0)))
+        .select((
+            sessions::user_id,
+            sessions::client_id,
+            sessions::started_at,
+            sessions::last_seen_at,
+            sessions::expires_at,
+            sessions::idle_expires_at,
+            sessions::end_reason,
+            users::username.nullable(),
+            users::role.nullable(),
+            users::state.nullable(),
+        ))
+        .first(db)
+        .optional()?;
+    let Some((user_id, client_id, started, seen, expires, idle, ended, username, role, state)) = found else {
+        return Ok(None);
+    };
+    let read = || -> deserialize::Result<Standing> {
+        let user = match (username, role, state) {
+            (Some(username), Some(role), Some(state)) => Some(UserStanding {
+                username: Username::parse(&username)?,
+                role: Role::parse(&role)?,
+                state: parsed(&state)?,
+            }),
+            _ => None,
+        };
+        Ok(Standing {
+            user_id: UserId(user_id.0),
+            client_id: client_id.map(|id| ClientId::parse(&id)).transpose()?,
+            started_at: started.0,
+            last_seen_at: seen.0,
+            expires_at: expires.0,
+            idle_expires_at: idle.0,
+            ended: ended.map(|reason| parsed(&reason)).transpose()?,
+            user,
+        })
+    };
+    read().map(Some).map_err(|error| StoreError::Corrupt(format!("sessions {id}: {error}")))
+}
+
+/// A session of which only the limits matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The session.
+    pub id: SessionId,
+    /// When it ends in any case.
+    pub expires_at: DateTime<Utc>,
+    /// When it ends unless it is used before.
+    pub idle_expires_at: DateTime<Utc>,
+}
+
+/// Sessions whose time has come at `now` and whose end is not recorded yet, at most `limit`.
+pub fn overdue(db: &mut Db, now: DateTime<Utc>, limit: i64) -> Result<Vec<Limits>, StoreError> {
+    let rows: Vec<(Id, At, At)> = sessions::table
+        .filter(sessions::ended_at.is_null())
+        .filter(sessions::idle_expires_at.le(At(now)))
+        .select((sessions::id, sessions::expires_at, sessions::idle_expires_at))
+        .order(sessions::idle_expires_at.asc())
+        .limit(limit)
+        .load(db)?;
+    let limits = |(id, expires, idle): (Id, At, At)| Limits {
+        id: SessionId(id.0),
+        expires_at: expires.0,
+        idle_expires_at: idle.0,
+    };
+    Ok(rows.into_iter().map(limits).collect())
+}
+
+/// The user's sessions that have no recorded end, oldest first.
+pub fn open_of_user(db: &mut Db, user_id: UserId) -> Result<Vec<SessionId>, StoreError> {
+    let ids: Vec<Id> = sessions::table
+        .filter(sessions::user_id.eq(Id(user_id.0)))
+        .filter(sessions::ended_at.is_null())
+        .select(sessions::id)
+        .order((sessions::started_at.asc(), sessions::id.asc()))
+        .load(db)?;
+    Ok(ids.into_iter().map(|id| SessionId(id.0)).collect())
+}
+
+/// When and from where the user logged in last.
+pub fn latest_of_user(db: &mut Db, user_id: UserId) -> Result<Option<(DateTime<Utc>, IpAddr)>, StoreError> {
+    let latest: Option<(At, String)> = sessions::table
+        .filter(sessions::user_id.eq(Id(user_id.0)))
+        .select((sessions::started_at, sessions::ip))
+        .order((sessions::started_at.desc(), sessions::id.desc()))
+        .first(db)
+        .optional()?;
+    let read = |(at, ip): (At, String)| Ok((at.0, address(&ip)?));
+    latest
+        .map(read)
+        .transpose()
+        .map_err(|error: Box<dyn std::error::Error + Send + Sync>| StoreError::Corrupt(error.to_string()))
+}
+
+/// Whether the user has logged in from this network since `since`.
+pub fn is_known_network(
+    db: &mut Db,
+    user_id: UserId,
+    network: ipnet::IpNet,
+    since: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let (first, last) = key_range(network);
+    let found: Option<Id> = sessions::table
+        .filter(sessions::user_id.eq(Id(user_id.0)))
+        .filter(sessions::started_at.ge(At(since)))
+        .filter(sessions::ip_key.between(first.to_vec(), last.to_vec()))
+        .select(sessions::id)
+        .limit(1)
+        .first(db)
+        .optional()?;
+    Ok(found.is_some())
+}

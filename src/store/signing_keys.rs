@@ -1,0 +1,119 @@
+//! Queries on `signing_keys`. Private parts are sealed; this folder never sees them open.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+
+use super::backend::Db;
+use super::columns::At;
+use super::error::StoreError;
+use super::schema::signing_keys;
+
+/// A signing key as kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredKey {
+    /// Its `kid`.
+    pub id: String,
+    /// `ES256`, `EdDSA`, `RS256` or `HS256`.
+    pub algorithm: String,
+    /// The private part, sealed with the master key.
+    pub sealed: Vec<u8>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// Since when it no longer signs, and until when its tokens verify.
+    pub retired: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// Since when its tokens are refused.
+    pub revoked_at: Option<DateTime<Utc>>,
+}
+
+impl StoredKey {
+    /// Whether tokens signed with it are accepted at `now`.
+    #[must_use]
+    pub fn verifies(&self, now: DateTime<Utc>) -> bool {
+        self.revoked_at.is_none() && self.retired.is_none_or(|(_, until)| now < until)
+    }
+
+    /// Whether it signs new tokens.
+    #[must_use]
+    pub const fn is_current(&self) -> bool {
+        self.revoked_at.is_none() && self.retired.is_none()
+    }
+}
+
+type Row = (String, String, Vec<u8>, At, Option<At>, Option<At>, Option<At>);
+
+fn key((id, algorithm, sealed, created_at, retired_at, verify_until, revoked_at): Row) -> StoredKey {
+    StoredKey {
+        id,
+        algorithm,
+        sealed,
+        created_at: created_at.0,
+        retired: retired_at.zip(verify_until).map(|(at, until)| (at.0, until.0)),
+        revoked_at: revoked_at.map(|at| at.0),
+    }
+}
+
+/// Every key, newest first.
+pub fn list(db: &mut Db) -> Result<Vec<StoredKey>, StoreError> {
+    let rows: Vec<Row> =
+        signing_keys::table.order((signing_keys::created_at.desc(), signing_keys::id.desc())).load(db)?;
+    Ok(rows.into_iter().map(key).collect())
+}
+
+/// The key with this id.
+pub fn find(db: &mut Db, id: &str) -> Result<Option<StoredKey>, StoreError> {
+    Ok(signing_keys::table.find(id).first::<Row>(db).optional()?.map(key))
+}
+
+/// The key that signs now.
+pub fn current(db: &mut Db) -> Result<Option<StoredKey>, StoreError> {
+    let current = signing_keys::retired_at.is_null().and(signing_keys::revoked_at.is_null());
+    Ok(signing_keys::table.filter(current).first::<Row>(db).optional()?.map(key))
+}
+
+/// The id of the key that signs now.
+pub fn current_id(db: &mut Db) -> Result<Option<String>, StoreError> {
+    let current = signing_keys::retired_at.is_null().and(signing_keys::revoked_at.is_null());
+    Ok(signing_keys::table.filter(current).select(signing_keys::id).first(db).optional()?)
+}
+
+/// Whether tokens signed with the key are accepted at `now`.
+pub fn verifies(db: &mut Db, id: &str, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    let row: Option<(Option<At>, Option<At>)> = signing_keys::table
+        .find(id)
+        .select((signing_keys::verify_until, signing_keys::revoked_at))
+        .first(db)
+        .optional()?;
+    Ok(row.is_some_and(|(until, revoked)| revoked.is_none() && until.is_none_or(|until| now < until.0)))
+}
+
+/// Adds a key that signs from now on. If another is current, it is a conflict on [`super::Constraint::CurrentKey`].
+pub fn insert(db: &mut Db, stored: &StoredKey) -> Result<(), StoreError> {
+    let row = (
+        signing_keys::id.eq(stored.id.clone()),
+        signing_keys::algorithm.eq(stored.algorithm.clone()),
+        signing_keys::sealed.eq(stored.sealed.clone()),
+        signing_keys::created_at.eq(At(stored.created_at)),
+    );
+    diesel::insert_into(signing_keys::table).values(row).execute(db)?;
+    Ok(())
+}
+
+/// Lets the current key sign no more; its tokens verify until `verify_until`. Its id, if there was one.
+pub fn retire_current(
+    db: &mut Db,
+    now: DateTime<Utc>,
+    verify_until: DateTime<Utc>,
+) -> Result<Option<String>, StoreError> {
+    let current = signing_keys::retired_at.is_null().and(signing_keys::revoked_at.is_null());
+    Ok(diesel::update(signing_keys::table.filter(current))
+        .set((signing_keys::retired_at.eq(Some(At(now))), signing_keys::verify_until.eq(Some(At(verify_until)))))
+        .returning(signing_keys::id)
+        .get_result(db)
+        .optional()?)
+}
+
+/// Refuses every token of the key from now on. `false` where it is revoked already, or not there.
+pub fn revoke(db: &mut Db, id: &str, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    let live = signing_keys::table.find(id).filter(signing_keys::revoked_at.is_null());
+    Ok(diesel::update(live).set(signing_keys::revoked_at.eq(Some(At(now)))).execute(db)? == 1)
+}
