@@ -6,7 +6,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::client::ClientId;
 use super::id::{SessionId, TokenId, UserId};
-use super::secret::SecretDigest;
 use super::user::{Role, Username};
 use super::words::words;
 
@@ -149,20 +148,55 @@ pub struct CurrentToken {
     pub expires_at: DateTime<Utc>,
 }
 
-/// The refresh tokens of a session: one live, and one spent that is remembered for the grace.
+/// The refresh tokens of a session: numbered generations, of which one is live.
 ///
-/// A successor is derived from the token it replaces and `salt`, so that a retry within the grace is given the same
-/// one again, and neither the database nor the spent token alone yields it (`token::refresh`).
+/// Each is derived from the seed and its number under a key that is not in the database (`token::refresh`). So nothing
+/// stored can be replayed, every token ever issued can be told from a forged one, and a retry within the grace is given
+/// the very token that it missed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefreshTokens {
-    /// How often the session was refreshed; the live token's number.
+    /// The number of the live token; how often the session was refreshed.
     pub generation: u32,
-    /// SHA-256 of the live token.
-    pub live: SecretDigest,
-    /// What the live token was derived with; `None` for the first.
-    pub salt: Option<[u8; 32]>,
-    /// SHA-256 of the token that was spent last, and when.
-    pub spent: Option<(SecretDigest, DateTime<Utc>)>,
+    /// Random, made with the session.
+    pub seed: [u8; 32],
+    /// When the generation before the live one was spent.
+    pub spent_at: Option<DateTime<Utc>>,
+}
+
+impl RefreshTokens {
+    /// The first generation.
+    #[must_use]
+    pub const fn first(seed: [u8; 32]) -> Self {
+        Self { generation: 0, seed, spent_at: None }
+    }
+
+    /// The next generation, the live one being spent at `now`.
+    #[must_use]
+    pub const fn next(&self, now: DateTime<Utc>) -> Self {
+        Self { generation: self.generation.saturating_add(1), seed: self.seed, spent_at: Some(now) }
+    }
+
+    /// What presenting generation `presented` at `now` means (TOK-02, TOK-04).
+    #[must_use]
+    pub fn presented(&self, presented: u32, grace: TimeDelta, now: DateTime<Utc>) -> Presented {
+        if presented == self.generation {
+            return Presented::Live;
+        }
+        let is_predecessor = presented.checked_add(1) == Some(self.generation);
+        let within_grace = self.spent_at.is_some_and(|spent_at| now < spent_at + grace);
+        if is_predecessor && within_grace { Presented::Again } else { Presented::Reused }
+    }
+}
+
+/// What presenting a refresh token means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presented {
+    /// It is the live one: it is spent for its successor.
+    Live,
+    /// It was spent a moment ago and its successor is unused: an answer got lost. The same successor again.
+    Again,
+    /// It was spent, and somebody went on with its successor or waited too long: one of the two stole it.
+    Reused,
 }
 
 /// A session as the store knows it.
@@ -260,6 +294,20 @@ mod tests {
     #[test]
     fn idle_time_never_outlives_the_lifetime() {
         assert_eq!(Session::idle_end(at(710), TimeDelta::minutes(30), at(720)), at(720));
+    }
+
+    #[test]
+    fn a_spent_token_is_a_lost_answer_only_in_the_grace_and_before_its_successor_is_used() {
+        let grace = TimeDelta::seconds(30);
+        let spent = at(0);
+        let second = RefreshTokens::first([7; 32]).next(spent);
+        assert_eq!(second.presented(1, grace, at(9)), Presented::Live);
+        assert_eq!(second.presented(0, grace, spent + TimeDelta::seconds(29)), Presented::Again);
+        assert_eq!(second.presented(0, grace, spent + grace), Presented::Reused);
+        assert_eq!(second.presented(0, TimeDelta::zero(), spent), Presented::Reused);
+        let third = second.next(spent + TimeDelta::seconds(1));
+        assert_eq!(third.presented(0, grace, spent + TimeDelta::seconds(2)), Presented::Reused);
+        assert_eq!(third.presented(1, grace, spent + TimeDelta::seconds(2)), Presented::Again);
     }
 
     #[test]

@@ -89,3 +89,33 @@ pub fn covering(
     };
     Ok(moments.into_iter().map(|at| at.0).max())
 }
+
+/// A not-before as it was set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotBefore {
+    /// Whose sessions.
+    pub scope: Scope,
+    /// Those started earlier are refused.
+    pub at: DateTime<Utc>,
+    /// Since when.
+    pub set_at: DateTime<Utc>,
+    /// By which party (its id).
+    pub set_by: String,
+    /// Why.
+    pub note: Option<String>,
+}
+
+/// Every not-before.
+pub fn list(db: &mut Db) -> Result<Vec<NotBefore>, StoreError> {
+    type Row = (String, String, At, At, String, Option<String>);
+    let rows: Vec<Row> = not_befores::table.order((not_befores::scope, not_befores::subject)).load(db)?;
+    let read = |(scope, subject, at, set_at, set_by, note): Row| {
+        let scope = match scope.as_str() {
+            "user" => subject.parse().map(Scope::User).map_err(|error: uuid::Error| error.to_string())?,
+            "client" => ClientId::parse(&subject).map(Scope::Client).map_err(|error| error.to_string())?,
+            _ => Scope::Everybody,
+        };
+        Ok(NotBefore { scope, at: at.0, set_at: set_at.0, set_by, note })
+    };
+    rows.into_iter().map(read).collect::<Result<_, String>>().map_err(StoreError::Corrupt)
+}

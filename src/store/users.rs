@@ -78,6 +78,20 @@ pub fn find_by_name(db: &mut Db, folded: &str) -> Result<Option<User>, StoreErro
     users::table.filter(users::username_folded.eq(folded)).first::<Row>(db).optional()?.map(Row::into_user).transpose()
 }
 
+/// The user with this id, held against changes by others until the end of the transaction (SQLite has one writer anyway).
+pub fn lock(db: &mut Db, id: UserId) -> Result<Option<User>, StoreError> {
+    match db {
+        Db::Postgres(connection) => users::table
+            .find(Id(id.0))
+            .for_update()
+            .first::<Row>(connection)
+            .optional()?
+            .map(Row::into_user)
+            .transpose(),
+        Db::Sqlite(_) => find(db, id),
+    }
+}
+
 /// Users by folded name, those after `after`.
 pub fn list(db: &mut Db, filter: &UserFilter, after: Option<&str>, limit: i64) -> Result<Page<User>, StoreError> {
     let mut query = users::table.into_boxed::<MultiBackend>();

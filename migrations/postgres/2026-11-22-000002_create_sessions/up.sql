@@ -24,9 +24,8 @@ CREATE TABLE sessions (
   token_issued_at      TIMESTAMPTZ NOT NULL,
   token_expires_at     TIMESTAMPTZ NOT NULL,
   refresh_generation   INTEGER NOT NULL CHECK (refresh_generation >= 0),
-  refresh_live         BYTEA   NOT NULL CHECK (octet_length(refresh_live) = 32),
-  refresh_salt         BYTEA   CHECK (octet_length(refresh_salt) = 32),
-  refresh_spent        BYTEA   CHECK (octet_length(refresh_spent) = 32),
+  -- Refresh tokens are derived from the seed under a key that is not here; `generation` is the one that is live.
+  refresh_seed         BYTEA   NOT NULL CHECK (octet_length(refresh_seed) = 32),
   refresh_spent_at     TIMESTAMPTZ,
   ended_at             TIMESTAMPTZ,
   end_reason           TEXT COLLATE "C",
@@ -35,7 +34,7 @@ CREATE TABLE sessions (
   end_note             TEXT COLLATE "C",
   CHECK ((ended_at IS NULL) = (end_reason IS NULL)),
   CHECK ((ended_at IS NULL) = (ended_by_kind IS NULL)),
-  CHECK ((refresh_spent IS NULL) = (refresh_spent_at IS NULL))
+  CHECK ((refresh_generation = 0) = (refresh_spent_at IS NULL))
 );
 CREATE INDEX sessions_started ON sessions (started_at, id);
 CREATE INDEX sessions_last_seen ON sessions (last_seen_at, id);

@@ -24,9 +24,8 @@ CREATE TABLE sessions (
   token_issued_at      BIGINT NOT NULL,
   token_expires_at     BIGINT NOT NULL,
   refresh_generation   INTEGER NOT NULL CHECK (refresh_generation >= 0),
-  refresh_live         BLOB   NOT NULL CHECK (length(refresh_live) = 32),
-  refresh_salt         BLOB   CHECK (length(refresh_salt) = 32),
-  refresh_spent        BLOB   CHECK (length(refresh_spent) = 32),
+  -- Refresh tokens are derived from the seed under a key that is not here; `generation` is the one that is live.
+  refresh_seed         BLOB   NOT NULL CHECK (length(refresh_seed) = 32),
   refresh_spent_at     BIGINT,
   ended_at             BIGINT,
   end_reason           TEXT,
@@ -35,7 +34,7 @@ CREATE TABLE sessions (
   end_note             TEXT,
   CHECK ((ended_at IS NULL) = (end_reason IS NULL)),
   CHECK ((ended_at IS NULL) = (ended_by_kind IS NULL)),
-  CHECK ((refresh_spent IS NULL) = (refresh_spent_at IS NULL))
+  CHECK ((refresh_generation = 0) = (refresh_spent_at IS NULL))
 );
 CREATE INDEX sessions_started ON sessions (started_at, id);
 CREATE INDEX sessions_last_seen ON sessions (last_seen_at, id);

@@ -52,10 +52,7 @@ pub fn spend(
         .filter(sessions::refresh_generation.eq(i32::try_from(generation).unwrap_or(i32::MAX)));
     let set = (
         sessions::refresh_generation.eq(i32::try_from(next.generation).unwrap_or(i32::MAX)),
-        sessions::refresh_live.eq(next.live.0.to_vec()),
-        sessions::refresh_salt.eq(next.salt.map(|salt| salt.to_vec())),
-        sessions::refresh_spent.eq(next.spent.as_ref().map(|(digest, _)| digest.0.to_vec())),
-        sessions::refresh_spent_at.eq(next.spent.as_ref().map(|(_, at)| At(*at))),
+        sessions::refresh_spent_at.eq(next.spent_at.map(At)),
         sessions::token_id.eq(Id(token.id.0)),
         sessions::token_issued_at.eq(At(token.issued_at)),
         sessions::token_expires_at.eq(At(token.expires_at)),

@@ -15,11 +15,11 @@ pub use list::{Position, SessionFilter, Sort, UserSelector, count, ids_matching,
 use super::backend::Db;
 use super::columns::{At, Id, address, fixed, parsed};
 use super::error::StoreError;
+use super::not_befores::{NotBefore, Scope};
 use super::schema::{sessions, users};
 use crate::model::address::{key, key_range};
 use crate::model::client::ClientId;
 use crate::model::id::{SessionId, TokenId, UserId};
-use crate::model::secret::SecretDigest;
 use crate::model::session::{Actor, CurrentToken, Device, End, Origin, RefreshTokens, Session};
 use crate::model::user::{Role, UserState, Username};
 
@@ -49,9 +49,7 @@ struct Row {
     token_issued_at: At,
     token_expires_at: At,
     refresh_generation: i32,
-    refresh_live: Vec<u8>,
-    refresh_salt: Option<Vec<u8>>,
-    refresh_spent: Option<Vec<u8>>,
+    refresh_seed: Vec<u8>,
     refresh_spent_at: Option<At>,
     ended_at: Option<At>,
     end_reason: Option<String>,
@@ -62,7 +60,6 @@ struct Row {
 
 impl Row {
     fn new(session: &Session) -> Self {
-        let spent = session.refresh.spent.as_ref();
         let end = session.end.as_ref();
         Self {
             id: Id(session.id.0),
@@ -88,10 +85,8 @@ impl Row {
             token_issued_at: At(session.token.issued_at),
             token_expires_at: At(session.token.expires_at),
             refresh_generation: i32::try_from(session.refresh.generation).unwrap_or(i32::MAX),
-            refresh_live: session.refresh.live.0.to_vec(),
-            refresh_salt: session.refresh.salt.map(|salt| salt.to_vec()),
-            refresh_spent: spent.map(|(digest, _)| digest.0.to_vec()),
-            refresh_spent_at: spent.map(|(_, at)| At(*at)),
+            refresh_seed: session.refresh.seed.to_vec(),
+            refresh_spent_at: session.refresh.spent_at.map(At),
             ended_at: end.map(|end| At(end.at)),
             end_reason: end.map(|end| end.reason.as_str().to_owned()),
             ended_by_kind: end.map(|end| end.by.kind.as_str().to_owned()),
@@ -108,12 +103,8 @@ impl Row {
     fn read(self) -> deserialize::Result<Session> {
         let refresh = RefreshTokens {
             generation: u32::try_from(self.refresh_generation)?,
-            live: SecretDigest(fixed(self.refresh_live)?),
-            salt: self.refresh_salt.map(fixed).transpose()?,
-            spent: match self.refresh_spent.zip(self.refresh_spent_at) {
-                Some((digest, at)) => Some((SecretDigest(fixed(digest)?), at.0)),
-                None => None,
-            },
+            seed: fixed(self.refresh_seed)?,
+            spent_at: self.refresh_spent_at.map(|at| at.0),
         };
         Ok(Session {
             id: SessionId(self.id.0),
@@ -313,4 +304,17 @@ pub fn is_known_network(
         .first(db)
         .optional()?;
     Ok(found.is_some())
+}
+
+/// Sessions that this not-before covers and whose end is not recorded yet, at most `limit`.
+pub fn open_before(db: &mut Db, not_before: &NotBefore, limit: i64) -> Result<Vec<SessionId>, StoreError> {
+    let open = sessions::table.filter(sessions::ended_at.is_null()).filter(sessions::started_at.lt(At(not_before.at)));
+    let mut query = open.select(sessions::id).limit(limit).into_boxed::<super::backend::MultiBackend>();
+    query = match &not_before.scope {
+        Scope::User(id) => query.filter(sessions::user_id.eq(Id(id.0))),
+        Scope::Client(id) => query.filter(sessions::client_id.eq(Some(id.as_str().to_owned()))),
+        Scope::Everybody => query,
+    };
+    let ids: Vec<Id> = query.load(db)?;
+    Ok(ids.into_iter().map(|id| SessionId(id.0)).collect())
 }
