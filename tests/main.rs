@@ -1,1 +1,3 @@
+//! The one test binary: linking dominates the time of small ones.
 
+mod support;

@@ -1,0 +1,7 @@
+//! What tests stand on: throw-away databases of both kinds, and ways to break them.
+
+pub mod backend;
+pub mod postgres;
+pub mod proxy;
+
+mod self_check;

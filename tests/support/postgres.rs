@@ -1,0 +1,235 @@
+//! Throw-away PostgreSQL: one cluster shared by all tests, a schema for each; and private clusters, for tests that
+//! stop, restart or secure one. `postgres.sh` starts and stops them, also when a test process is killed.
+
+use std::fs::OpenOptions;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+use diesel::connection::SimpleConnection as _;
+use diesel::{Connection as _, PgConnection, QueryResult};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use uuid::Uuid;
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/postgres.sh");
+
+/// The cluster that the tests of this process share.
+pub struct Cluster {
+    url: String,
+    _keeper: Option<Keeper>,
+}
+
+impl Cluster {
+    /// The cluster at `VIGIE_TEST_POSTGRES` (a superuser's URL), or one that this process starts and takes with it.
+    ///
+    /// # Panics
+    /// Without PostgreSQL on the machine: a backend is never skipped in silence.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Cluster> = OnceLock::new();
+        SHARED.get_or_init(|| {
+            if let Ok(url) = std::env::var("VIGIE_TEST_POSTGRES") {
+                return Self { url, _keeper: None };
+            }
+            let keeper = Keeper::start(&new_directory(), &[]);
+            Self { url: keeper.url.clone(), _keeper: Some(keeper) }
+        })
+    }
+
+    /// Where the cluster is reached, as its superuser.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A fresh, empty schema; whoever connects by its URL sees nothing else.
+    pub fn schema(&self) -> TestSchema {
+        let name = format!("test_{}", Uuid::now_v7().simple());
+        execute(&self.url, &format!("CREATE SCHEMA {name}")).expect("a superuser may create a schema");
+        let separator = if self.url.contains('?') { '&' } else { '?' };
+        let url = format!("{}{separator}options=-csearch_path%3D{name}", self.url);
+        TestSchema { url, name, cluster_url: self.url.clone() }
+    }
+}
+
+/// A schema of one test, dropped with this value.
+#[derive(Debug)]
+pub struct TestSchema {
+    /// Connects to the cluster with this schema alone in the search path.
+    pub url: String,
+    /// The schema's name.
+    pub name: String,
+    cluster_url: String,
+}
+
+impl Drop for TestSchema {
+    /// Best effort: what a test left locked goes with the cluster.
+    fn drop(&mut self) {
+        let dropped =
+            execute(&self.cluster_url, &format!("SET lock_timeout = '5s'; DROP SCHEMA {} CASCADE", self.name));
+        if let Err(error) = dropped {
+            tracing::debug!(%error, "a test's schema stays behind");
+        }
+    }
+}
+
+/// How a private cluster differs from the shared one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options<'a> {
+    /// Take connections by TLS only, with a certificate for 127.0.0.1 and localhost.
+    pub tls: bool,
+    /// Settings of `postgresql.conf`, as `name=value`.
+    pub settings: &'a [&'a str],
+}
+
+/// A cluster of one test, which may stop it and start it again at the same address.
+pub struct PrivateCluster {
+    directory: PathBuf,
+    keeper: Keeper,
+    certificates: Option<Certificates>,
+}
+
+/// Files for `sslrootcert`.
+#[derive(Debug, Clone)]
+pub struct Certificates {
+    /// The authority that signed the cluster's certificate.
+    pub root: PathBuf,
+    /// Another authority: a client that trusts it alone must refuse the cluster.
+    pub stranger: PathBuf,
+}
+
+impl PrivateCluster {
+    /// Makes a cluster and starts it.
+    pub fn launch(options: Options) -> Self {
+        let directory = new_directory();
+        let certificates = options.tls.then(|| write_certificates(&directory));
+        let keeper = Keeper::start(&directory, options.settings);
+        Self { directory, keeper, certificates }
+    }
+
+    /// Where the cluster is reached, as its superuser; the same after a restart. Without parameters for TLS.
+    pub fn url(&self) -> &str {
+        &self.keeper.url
+    }
+
+    /// Where the cluster keeps all it has.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The certificates of a cluster launched with TLS.
+    pub fn certificates(&self) -> &Certificates {
+        self.certificates.as_ref().expect("only a cluster launched with `tls` has certificates")
+    }
+
+    /// Ends every connection and stops; what was committed stays.
+    pub fn stop(&self) {
+        run_script("stop", &self.directory);
+    }
+
+    /// Starts again after [`Self::stop`].
+    pub fn start(&self) {
+        run_script("start", &self.directory);
+    }
+
+    /// Stops and starts: every connection breaks.
+    pub fn restart(&self) {
+        self.stop();
+        self.start();
+    }
+}
+
+/// Runs statements on a connection of their own.
+pub fn execute(url: &str, statements: &str) -> QueryResult<()> {
+    let mut connection = PgConnection::establish(url)
+        .map_err(|error| diesel::result::Error::QueryBuilderError(error.to_string().into()))?;
+    connection.batch_execute(statements)
+}
+
+/// A child process that removes its cluster as soon as our end of its input closes, even by SIGKILL.
+struct Keeper {
+    process: Child,
+    url: String,
+}
+
+impl Keeper {
+    fn start(directory: &Path, settings: &[&str]) -> Self {
+        let mut process = Command::new("bash")
+            .args([SCRIPT, "hold"])
+            .arg(directory)
+            .args(settings)
+            // A group of its own: whoever kills ours leaves the keeper to clean up.
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the tests need bash");
+        let mut output = BufReader::new(process.stdout.take().expect("it was piped above"));
+        let mut first_line = String::new();
+        output.read_line(&mut first_line).expect("the script writes UTF-8");
+        if !first_line.starts_with("postgres://") {
+            let mut rest = String::new();
+            output.read_to_string(&mut rest).expect("the script writes UTF-8");
+            panic!(
+                "This test needs PostgreSQL and could not start it: {first_line}{rest}\
+                 `tests/run` installs what is missing and runs all tests; \
+                 VIGIE_TEST_POSTGRES=postgres://SUPERUSER@HOST:PORT/NAME uses a server of yours."
+            );
+        }
+        Self { process, url: first_line.trim_end().to_owned() }
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        if let Err(error) = self.process.wait() {
+            tracing::debug!(%error, "a cluster's keeper was lost");
+        }
+    }
+}
+
+fn run_script(command: &str, directory: &Path) {
+    let output = Command::new("bash").args([SCRIPT, command]).arg(directory).output().expect("the tests need bash");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "postgres.sh {command} failed: {said}");
+}
+
+fn new_directory() -> PathBuf {
+    let directory = tempfile::Builder::new().prefix("vigie-postgres-").tempdir();
+    directory.expect("a temporary directory can be made").keep()
+}
+
+/// Writes the server's certificate where `postgres.sh` looks for it.
+fn write_certificates(directory: &Path) -> Certificates {
+    let (root_pem, issuer) = authority("Root of a test");
+    let (stranger_pem, _) = authority("Somebody else");
+    let key = KeyPair::generate().expect("random bytes can be had");
+    let mut params = CertificateParams::new(["localhost".into(), "127.0.0.1".into()]).expect("the names are valid");
+    params.distinguished_name.push(DnType::CommonName, "PostgreSQL of a test");
+    let server = params.signed_by(&key, &issuer).expect("the authority may sign");
+    write_private(&directory.join("server.key"), &key.serialize_pem());
+    write_private(&directory.join("server.crt"), &server.pem());
+
+    let certificates = Certificates { root: directory.join("root.crt"), stranger: directory.join("stranger.crt") };
+    write_private(&certificates.root, &root_pem);
+    write_private(&certificates.stranger, &stranger_pem);
+    certificates
+}
+
+fn authority(name: &str) -> (String, Issuer<'static, KeyPair>) {
+    let key = KeyPair::generate().expect("random bytes can be had");
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    params.distinguished_name.push(DnType::CommonName, name);
+    let certificate = params.self_signed(&key).expect("an authority may sign itself");
+    (certificate.pem(), Issuer::new(params, key))
+}
+
+fn write_private(path: &Path, content: &str) {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(content.as_bytes())).expect("the cluster's directory is writable");
+}
