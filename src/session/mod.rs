@@ -1,1 +1,102 @@
-//! To be written.
+//! What may be done with sessions: one operation, one file, each a method of [`Sessions`].
+//!
+//! Five doors lead to "end this session" (the API, a client's revocation, the console, the command line, the clock); all
+//! come through [`end`]. The question asked on every request is [`check`].
+
+pub mod check;
+pub mod end;
+pub mod issue;
+pub mod list;
+pub mod not_before;
+pub mod overdue;
+pub mod refresh;
+pub mod seen;
+pub mod signing;
+pub mod start;
+mod turns;
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+
+use crate::clock::Clock;
+use crate::config;
+use crate::credential::password::Passwords;
+use crate::credential::throttle::Throttle;
+use crate::master_key::MasterKey;
+use crate::store::Store;
+use crate::telemetry::Metrics;
+use seen::LastSeen;
+use signing::Signing;
+use turns::Turns;
+
+/// The operations on sessions. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Sessions {
+    inner: Arc<Inner>,
+}
+
+/// What the operations stand on.
+#[derive(Debug)]
+pub struct Parts {
+    /// The store.
+    pub store: Store,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Checks passwords.
+    pub passwords: Passwords,
+    /// Derives refresh tokens and digests.
+    pub master: MasterKey,
+    /// Signs and verifies access tokens.
+    pub signing: Signing,
+    /// Counts what happens.
+    pub metrics: Arc<Metrics>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    parts: Parts,
+    limits: Limits,
+    throttle: Throttle,
+    last_seen: LastSeen,
+    turns: Turns,
+}
+
+/// The rules of `[sessions]`.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    idle_timeout: TimeDelta,
+    lifetime: TimeDelta,
+    per_user: usize,
+    refresh_grace: TimeDelta,
+}
+
+impl Sessions {
+    /// The operations, by these rules.
+    #[must_use]
+    pub fn new(parts: Parts, rules: &config::Sessions, throttle: Throttle) -> Self {
+        let delta = |duration| TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX);
+        let limits = Limits {
+            idle_timeout: delta(rules.idle_timeout),
+            lifetime: delta(rules.lifetime),
+            per_user: usize::try_from(rules.max_per_user).unwrap_or(usize::MAX),
+            refresh_grace: delta(rules.refresh_grace),
+        };
+        let inner = Inner { parts, limits, throttle, last_seen: LastSeen::default(), turns: Turns::default() };
+        Self { inner: Arc::new(inner) }
+    }
+
+    fn store(&self) -> &Store {
+        &self.inner.parts.store
+    }
+
+    fn now(&self) -> chrono::DateTime<chrono::Utc> {
+        self.inner.parts.clock.now()
+    }
+
+    /// The keys that sign and verify.
+    #[must_use]
+    pub fn signing(&self) -> &Signing {
+        &self.inner.parts.signing
+    }
+}

@@ -1,0 +1,193 @@
+//! What failed logins cost: growing delays per account, limits per address and network (ATH-02 to ATH-05).
+//!
+//! Tries on an account from a network its user has logged in from are counted apart from all others, and neither the
+//! account's nor the network's limit stops them: an attacker elsewhere cannot keep the user out (ATH-04).
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::config;
+use crate::master_key::MasterKey;
+use crate::model::address::{host_network, wide_network};
+use crate::model::id::UserId;
+use crate::store::throttles::{self, Count, ThrottleKey, ThrottleScope};
+use crate::store::{Db, StoreError};
+
+const DAY: TimeDelta = TimeDelta::days(1);
+/// How long a network that a user logged in from is remembered as known.
+pub const KNOWN_FOR: TimeDelta = TimeDelta::days(90);
+
+/// The rules of `[throttle]`.
+#[derive(Debug, Clone)]
+pub struct Throttle {
+    rules: config::Throttle,
+}
+
+/// What a try to log in is counted under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ThrottleKeys {
+    /// The account, or the account from a known network: what may refuse the try and what a success clears.
+    pub account: ThrottleKey,
+    /// The address and the network; they refuse only tries from unknown networks.
+    pub sources: [ThrottleKey; 2],
+    /// Whether the user has logged in from this network before.
+    pub is_known: bool,
+}
+
+/// The keys under which an account is counted from everywhere but known networks.
+#[must_use]
+pub fn account_key(master: &MasterKey, folded_name: &str) -> ThrottleKey {
+    digest(master, ThrottleScope::Account, folded_name)
+}
+
+impl ThrottleKeys {
+    /// The keys of a try with this name from this address; `known` is the user, if this network is known for them.
+    #[must_use]
+    pub fn new(master: &MasterKey, folded_name: &str, ip: IpAddr, known: Option<UserId>) -> Self {
+        let network = wide_network(ip);
+        let account = match known {
+            Some(user) => digest(master, ThrottleScope::KnownDevice, &format!("{user} {network}")),
+            None => account_key(master, folded_name),
+        };
+        let sources = [
+            digest(master, ThrottleScope::Address, &host_network(ip).to_string()),
+            digest(master, ThrottleScope::Network, &network.to_string()),
+        ];
+        Self { account, sources, is_known: known.is_some() }
+    }
+}
+
+/// The subject is a keyed digest: names that no user has are not kept, not even by their plain digest (P7).
+fn digest(master: &MasterKey, scope: ThrottleScope, subject: &str) -> ThrottleKey {
+    ThrottleKey { scope, subject: master.digest(&format!("throttle {scope}"), subject.as_bytes()) }
+}
+
+impl Throttle {
+    /// The configured rules.
+    #[must_use]
+    pub const fn new(rules: config::Throttle) -> Self {
+        Self { rules }
+    }
+
+    /// How long a try must wait; `None`: it may go ahead.
+    pub fn wait(&self, db: &mut Db, keys: &ThrottleKeys, now: DateTime<Utc>) -> Result<Option<Duration>, StoreError> {
+        let mut longest = None;
+        let sources: &[ThrottleKey] = if keys.is_known { &[] } else { &keys.sources };
+        for key in std::iter::once(&keys.account).chain(sources) {
+            let Some(count) = throttles::find(db, *key)? else { continue };
+            longest = longest.max(self.refusal(key.scope, &count, now));
+        }
+        Ok(longest)
+    }
+
+    /// Counts a failure everywhere it belongs. `true` where it was the one that closed the account for good.
+    pub fn count_failure(&self, db: &mut Db, keys: &ThrottleKeys, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        let mut locked = false;
+        for key in std::iter::once(&keys.account).chain(&keys.sources) {
+            let count = throttles::add_failure(db, *key, now, self.window(key.scope))?;
+            if let Some(until) = self.closed_until(key.scope, &count, now) {
+                throttles::close(db, *key, until)?;
+            }
+            locked |= is_account(key.scope) && i64::from(count.failures) == i64::from(self.rules.locked_after);
+        }
+        Ok(locked)
+    }
+
+    /// Whether the account is closed until an administrator unlocks it (ATH-03).
+    #[must_use]
+    pub fn is_locked(&self, count: &Count) -> bool {
+        i64::from(count.failures) >= i64::from(self.rules.locked_after)
+    }
+
+    /// Forgets counts that no rule looks at any more.
+    pub fn forget_old(&self, db: &mut Db, now: DateTime<Utc>) -> Result<usize, StoreError> {
+        throttles::forget_older(db, now - TimeDelta::days(30))
+    }
+
+    fn refusal(&self, scope: ThrottleScope, count: &Count, now: DateTime<Utc>) -> Option<Duration> {
+        if is_account(scope) && self.is_locked(count) {
+            return Some(self.rules.max_delay.max(Duration::from_secs(60)));
+        }
+        let left = count.closed_until? - now;
+        left.to_std().ok().filter(|left| !left.is_zero())
+    }
+
+    fn window(&self, scope: ThrottleScope) -> TimeDelta {
+        if is_account(scope) { DAY } else { delta(self.rules.window) }
+    }
+
+    /// Until when this many failures close the account or network.
+    fn closed_until(&self, scope: ThrottleScope, count: &Count, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let window_end = count.window_began_at + self.window(scope);
+        let reached = |limit: u32| limit > 0 && i64::from(count.window_failures) >= i64::from(limit);
+        match scope {
+            ThrottleScope::Account | ThrottleScope::KnownDevice if reached(self.rules.daily_failures) => Some(window_end),
+            ThrottleScope::Account | ThrottleScope::KnownDevice => self.delay(count.failures).map(|delay| now + delay),
+            ThrottleScope::Address => reached(self.rules.address_failures).then_some(window_end),
+            ThrottleScope::Network => reached(self.rules.network_failures).then_some(window_end),
+        }
+    }
+
+    /// The delay after this many failures in a row: none at first, then doubling up to the limit.
+    fn delay(&self, failures: i32) -> Option<TimeDelta> {
+        let beyond = u32::try_from(failures).ok()?.checked_sub(self.rules.free_failures)?;
+        let factor = 1_u32.checked_shl(beyond.min(31)).unwrap_or(u32::MAX);
+        Some(delta(self.rules.first_delay.saturating_mul(factor).min(self.rules.max_delay)))
+    }
+}
+
+const fn is_account(scope: ThrottleScope) -> bool {
+    matches!(scope, ThrottleScope::Account | ThrottleScope::KnownDevice)
+}
+
+/// Configured durations are at most days long.
+fn delta(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn throttle() -> Throttle {
+        let config = config::Config::load(None, []).unwrap();
+        Throttle::new(config.throttle)
+    }
+
+    fn count(failures: i32, window_failures: i32) -> Count {
+        Count { failures, window_failures, window_began_at: start(), closed_until: None }
+    }
+
+    fn start() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+    }
+
+    #[test]
+    fn ath_02_the_delay_begins_after_the_fifth_failure_and_doubles_to_its_limit() {
+        let delays: Vec<_> = [4, 5, 6, 7, 8, 9, 40].map(|failures| throttle().delay(failures).map(|delay| delay.num_minutes())).into();
+        assert_eq!(delays, [None, Some(1), Some(2), Some(4), Some(8), Some(15), Some(15)]);
+    }
+
+    #[test]
+    fn ath_03_the_account_closes_for_good_after_the_configured_failures_in_a_row() {
+        assert!(!throttle().is_locked(&count(49, 1)));
+        assert!(throttle().is_locked(&count(50, 1)));
+    }
+
+    #[test]
+    fn ath_05_an_address_closes_until_its_window_ends() {
+        let now = start() + TimeDelta::minutes(3);
+        let until = |failures| throttle().closed_until(ThrottleScope::Address, &count(failures, failures), now);
+        assert_eq!(until(19), None);
+        assert_eq!(until(20), Some(start() + TimeDelta::minutes(10)));
+    }
+
+    #[test]
+    fn the_daily_limit_of_an_account_holds_until_the_day_has_passed() {
+        let now = start() + TimeDelta::hours(3);
+        let until = throttle().closed_until(ThrottleScope::Account, &count(25, 25), now);
+        assert_eq!(until, Some(start() + DAY));
+    }
+}

@@ -1,0 +1,218 @@
+//! The keys that sign access tokens: made at the first start, kept sealed in the database, shared by all nodes, rotated
+//! and revoked while the server runs.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::clock::Clock;
+use crate::config::{self, Algorithm};
+use crate::master_key::MasterKey;
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::store::signing_keys::{self, StoredKey};
+use crate::store::{Constraint, Db, Store, StoreError, audit};
+use crate::token::keys::{KeyError, KeyRing, SigningKey, VerifyingKey};
+
+/// The signing keys.
+#[derive(Debug)]
+pub struct Signing {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    master: MasterKey,
+    algorithm: Algorithm,
+    /// Tokens of a retired key verify this long: until the last of them has expired.
+    overlap: TimeDelta,
+    /// A secret that another application shares: it takes the place of the keys in the database.
+    foreign: Option<Arc<SigningKey>>,
+    opened: RwLock<Opened>,
+}
+
+/// Keys already unsealed, and the ring made of them.
+#[derive(Debug, Default)]
+struct Opened {
+    keys: HashMap<String, Arc<SigningKey>>,
+    ring: Arc<KeyRing>,
+}
+
+/// A signing key cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SigningError {
+    /// The store cannot be asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A key in the database was sealed with another master key.
+    #[error("the signing key {0} was sealed with another master key: give this node the master key of the others")]
+    OtherMasterKey(String),
+    /// No key signs: every one was revoked.
+    #[error("no signing key is current: run `vigie key rotate`")]
+    NoCurrentKey,
+    /// A key cannot be made or read.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The algorithm is not known to this version.
+    #[error("the signing key {0} has an unknown algorithm")]
+    UnknownAlgorithm(String),
+}
+
+impl Signing {
+    /// The keys in `store`, by the rules of `[tokens]`. `foreign` is the shared HS256 secret, where there is one.
+    pub fn new(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        master: MasterKey,
+        rules: &config::Tokens,
+        foreign: Option<SigningKey>,
+    ) -> Self {
+        let foreign = foreign.map(Arc::new);
+        let mut opened = Opened::default();
+        if let Some(key) = &foreign {
+            opened.keys.insert(key.id().as_str().to_owned(), Arc::clone(key));
+            opened.ring = Arc::new(std::iter::once(key.verifying()).collect());
+        }
+        let tolerance = TimeDelta::from_std(rules.access_ttl + rules.clock_tolerance).unwrap_or(TimeDelta::MAX);
+        let overlap = tolerance + TimeDelta::hours(1);
+        Self { store, clock, master, algorithm: rules.algorithm, overlap, foreign, opened: RwLock::new(opened) }
+    }
+
+    /// Makes sure that a key of the configured algorithm signs; makes one where there is none. `true` where it did.
+    pub async fn prepare(&self) -> Result<bool, SigningError> {
+        if self.foreign.is_some() {
+            return Ok(false);
+        }
+        let current = self.store.read(|db| signing_keys::current(db)).await?;
+        let fits = match &current {
+            None => false,
+            Some(stored) => {
+                self.open(stored)?;
+                stored.algorithm == self.algorithm.as_str()
+            }
+        };
+        if fits {
+            return Ok(false);
+        }
+        match self.rotate(&Cause::system("start")).await {
+            Ok(_) => Ok(true),
+            // Another node that started at the same time was first.
+            Err(SigningError::Store(StoreError::Conflict(Constraint::CurrentKey))) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes a new key that signs from now on; tokens of the one before verify until the last has expired (JWT-10).
+    pub async fn rotate(&self, cause: &Cause) -> Result<String, SigningError> {
+        let key = SigningKey::generate(self.algorithm)?;
+        let id = key.id().as_str().to_owned();
+        let now = self.clock.now();
+        let stored = StoredKey {
+            id: id.clone(),
+            algorithm: self.algorithm.as_str().to_owned(),
+            sealed: self.master.seal(&id, key.secret_bytes()),
+            created_at: now,
+            retired: None,
+            revoked_at: None,
+        };
+        let (cause, until) = (cause.clone(), now + self.overlap);
+        self.store.write(move |db| put_in_place(db, &stored, &cause, now, until)).await?;
+        Ok(id)
+    }
+
+    /// Refuses every token of a key from now on (KEY-06); where it was the current one, a new key signs. `false` where
+    /// there is no such key, or it is revoked already.
+    pub async fn revoke(&self, id: &str, cause: &Cause) -> Result<bool, SigningError> {
+        let now = self.clock.now();
+        let (key, by) = (id.to_owned(), cause.clone());
+        let revoked = self
+            .store
+            .write(move |db| {
+                let revoked = signing_keys::revoke(db, &key, now)?;
+                if revoked {
+                    audit::record(db, &AuditEvent::new(now, AuditKind::KeyRevoked, &by, Subject::new(SubjectKind::Key, &key)))?;
+                }
+                Ok::<_, StoreError>(revoked)
+            })
+            .await?;
+        if revoked && self.store.read(|db| signing_keys::current_id(db)).await?.is_none() {
+            self.rotate(cause).await?;
+        }
+        Ok(revoked)
+    }
+
+    /// Every key, newest first.
+    pub async fn list(&self) -> Result<Vec<StoredKey>, StoreError> {
+        self.store.read(|db| signing_keys::list(db)).await
+    }
+
+    /// The key that signs now.
+    pub async fn current(&self) -> Result<Arc<SigningKey>, SigningError> {
+        if let Some(foreign) = &self.foreign {
+            return Ok(Arc::clone(foreign));
+        }
+        let id = self.store.read(|db| signing_keys::current_id(db)).await?.ok_or(SigningError::NoCurrentKey)?;
+        if let Some(key) = self.opened.read().unwrap_or_else(PoisonError::into_inner).keys.get(&id) {
+            return Ok(Arc::clone(key));
+        }
+        let stored = self.store.read(move |db| signing_keys::find(db, &id)).await?.ok_or(SigningError::NoCurrentKey)?;
+        self.open(&stored)
+    }
+
+    /// The keys known so far. A key missing here may have been made by another node: see [`Signing::learn`].
+    #[must_use]
+    pub fn ring(&self) -> Arc<KeyRing> {
+        Arc::clone(&self.opened.read().unwrap_or_else(PoisonError::into_inner).ring)
+    }
+
+    /// Looks for keys made since; `true` where there are some.
+    pub async fn learn(&self) -> Result<bool, SigningError> {
+        if self.foreign.is_some() {
+            return Ok(false);
+        }
+        let mut learned = false;
+        for stored in self.list().await? {
+            let is_known = self.opened.read().unwrap_or_else(PoisonError::into_inner).keys.contains_key(&stored.id);
+            if !is_known {
+                self.open(&stored)?;
+                learned = true;
+            }
+        }
+        Ok(learned)
+    }
+
+    /// Whether tokens of this key are accepted now, as the store says.
+    pub(super) fn accepts(&self, db: &mut Db, id: &str, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        let is_foreign = self.foreign.as_ref().is_some_and(|key| key.id().as_str() == id);
+        if is_foreign { Ok(true) } else { signing_keys::verifies(db, id, now) }
+    }
+
+    /// Unseals a key and keeps it.
+    fn open(&self, stored: &StoredKey) -> Result<Arc<SigningKey>, SigningError> {
+        let algorithm: Algorithm =
+            stored.algorithm.parse().map_err(|_| SigningError::UnknownAlgorithm(stored.id.clone()))?;
+        let secret = self
+            .master
+            .open(&stored.id, &stored.sealed)
+            .map_err(|_| SigningError::OtherMasterKey(stored.id.clone()))?;
+        let key = Arc::new(SigningKey::from_secret_bytes(algorithm, &secret)?);
+        let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        opened.keys.insert(stored.id.clone(), Arc::clone(&key));
+        let verifying: Vec<VerifyingKey> = opened.keys.values().map(|key| key.verifying()).collect();
+        opened.ring = Arc::new(verifying.into_iter().collect());
+        Ok(key)
+    }
+}
+
+fn put_in_place(
+    db: &mut Db,
+    stored: &StoredKey,
+    cause: &Cause,
+    now: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    if let Some(retired) = signing_keys::retire_current(db, now, until)? {
+        audit::record(db, &AuditEvent::new(now, AuditKind::KeyRotated, cause, Subject::new(SubjectKind::Key, retired)))?;
+    }
+    signing_keys::insert(db, stored)?;
+    let details = serde_json::json!({ "algorithm": stored.algorithm });
+    let created = AuditEvent::new(now, AuditKind::KeyCreated, cause, Subject::new(SubjectKind::Key, &stored.id));
+    audit::record(db, &created.with(details))
+}
