@@ -9,6 +9,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use crate::model::words;
+
 /// The reference: every key with its meaning and default.
 pub const DEFAULT: &str = include_str!("../config/default.toml");
 
@@ -120,21 +122,18 @@ pub struct Tokens {
     pub clock_tolerance: Duration,
 }
 
-/// How access tokens are signed (RFC 7518 §3.1, RFC 8037).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
-pub enum Algorithm {
-    /// ECDSA with P-256 and SHA-256.
-    #[serde(rename = "ES256")]
-    Es256,
-    /// Ed25519.
-    #[serde(rename = "EdDSA")]
-    EdDsa,
-    /// RSASSA-PKCS1-v1_5 with SHA-256, 3072 bits.
-    #[serde(rename = "RS256")]
-    Rs256,
-    /// HMAC with SHA-256.
-    #[serde(rename = "HS256")]
-    Hs256,
+words! {
+    /// How access tokens are signed (RFC 7518 §3.1, RFC 8037).
+    pub enum Algorithm {
+        /// ECDSA with P-256 and SHA-256.
+        Es256 = "ES256",
+        /// Ed25519.
+        EdDsa = "EdDSA",
+        /// RSASSA-PKCS1-v1_5 with SHA-256, 3072 bits.
+        Rs256 = "RS256",
+        /// HMAC with SHA-256.
+        Hs256 = "HS256",
+    }
 }
 
 /// `[sessions]`

@@ -1,1 +1,398 @@
-//! To be written.
+//! The master key: 32 bytes that never enter the database, read from a file or the environment. It seals the private
+//! signing keys, so that a dump of the database signs nothing.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::{hkdf, hmac};
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use secrecy::ExposeSecret as _;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
+
+use crate::config::Config;
+
+/// Length of the key, in bytes.
+const LENGTH: usize = 32;
+
+/// More than any spelling of the key needs, in bytes; what follows in the file is not read.
+const MAX_FILE_LENGTH: usize = 1024;
+
+/// 32 bytes that seal the private signing keys and key the digests. `Debug` shows nothing of them.
+#[derive(ZeroizeOnDrop)]
+pub struct MasterKey([u8; LENGTH]);
+
+/// There is no usable master key. Each message says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum MasterKeyError {
+    /// The file is not there.
+    #[error(
+        "there is no master key at {}: put the file back from your backup, or copy it from another node; \
+         only a new installation may make a new one", path.display()
+    )]
+    Missing {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// Others than the owner may read or write the file (KEY-01).
+    #[error("the master key is open to others (mode {mode:03o}): run `chmod 600 {}`", path.display())]
+    Readable {
+        /// Where it is.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The system does not let us read the file.
+    #[error("the master key {} cannot be read: {source}; check the file and who owns it", path.display())]
+    Unreadable {
+        /// Where it is.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// What was found is not 32 bytes in base64.
+    #[error("{origin} is not a master key: it must be 32 bytes in base64 (`openssl rand -base64 32` makes one)")]
+    Malformed {
+        /// The file, or the key of the configuration.
+        origin: String,
+    },
+    /// A file is there already; it is never overwritten.
+    #[error("{} exists already and is kept: start again to use it, or move it away first", path.display())]
+    Exists {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// The file cannot be made.
+    #[error("the master key {} cannot be made: {source}; check that the directory is writable", path.display())]
+    CannotCreate {
+        /// Where it should be.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// The sealed bytes were altered, belong to another context, or were sealed with another master key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the sealed value cannot be opened with this master key: use the one that this database was made with")]
+pub struct CannotOpen;
+
+impl MasterKey {
+    /// Reads the key from `[keys] master_key`, or else from its file.
+    pub fn load(config: &Config) -> Result<Self, MasterKeyError> {
+        let given = config.keys.master_key.expose_secret();
+        if given.is_empty() {
+            return Self::read(&config.master_key_path());
+        }
+        decode(given).ok_or_else(|| MasterKeyError::Malformed { origin: "keys.master_key".to_owned() })
+    }
+
+    /// Makes a new key and its file (mode 0600), which must not be there yet. It is on the disk when this returns.
+    pub fn create(config: &Config) -> Result<Self, MasterKeyError> {
+        let path = config.master_key_path();
+        let key = Self::random();
+        match write_new(&path, &key.to_text()) {
+            Ok(()) => Ok(key),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(MasterKeyError::Exists { path }),
+            Err(source) => Err(MasterKeyError::CannotCreate { path, source }),
+        }
+    }
+
+    /// A new key that is kept nowhere.
+    ///
+    /// # Panics
+    /// If the system has no random source: nothing safe can be done then.
+    #[must_use]
+    pub fn random() -> Self {
+        let mut key = Self([0; LENGTH]);
+        getrandom::fill(&mut key.0).expect("the system has a random source");
+        key
+    }
+
+    /// The key made of these bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; LENGTH]) -> Self {
+        Self(bytes)
+    }
+
+    /// Encrypts with AES-256-GCM: nonce, ciphertext, tag. Only [`MasterKey::open`] with the same `context`, such as
+    /// the name of the sealed key, reads it again; so no sealed value can be put in another's place.
+    ///
+    /// # Panics
+    /// If the system has no random source: nothing safe can be done then.
+    #[must_use]
+    pub fn seal(&self, context: &str, plain: &[u8]) -> Vec<u8> {
+        // With room for the tag from the start: moving the bytes would leave a copy of the plain text behind.
+        let mut body = Vec::with_capacity(plain.len() + AES_256_GCM.tag_len());
+        body.extend_from_slice(plain);
+        let nonce = self
+            .sealing_key()
+            .seal_in_place_append_tag(Aad::from(context), &mut body)
+            .expect("there is a random source, and the plain text is shorter than 64 GiB");
+        [nonce.as_ref().as_slice(), &body].concat()
+    }
+
+    /// Reads what [`MasterKey::seal`] has written for the same `context`.
+    pub fn open(&self, context: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, CannotOpen> {
+        let (nonce, body) = sealed.split_at_checked(NONCE_LEN).ok_or(CannotOpen)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| CannotOpen)?;
+        let mut body = Zeroizing::new(body.to_vec());
+        let plain = self.sealing_key().open_in_place(nonce, Aad::from(context), &mut body).map_err(|_| CannotOpen)?;
+        let length = plain.len();
+        body.truncate(length);
+        Ok(body)
+    }
+
+    /// HMAC-SHA256 under a key of its own for each `purpose`: for values that must be comparable, but not guessable
+    /// from a dump of the database.
+    ///
+    /// # Panics
+    /// Never: the length is fixed.
+    #[must_use]
+    pub fn digest(&self, purpose: &str, data: &[u8]) -> [u8; 32] {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &*self.derive("digest", purpose));
+        hmac::sign(&key, data).as_ref().try_into().expect("HMAC-SHA256 is 32 bytes long")
+    }
+
+    fn sealing_key(&self) -> RandomizedNonceKey {
+        RandomizedNonceKey::new(&AES_256_GCM, &*self.derive("seal", "")).expect("AES-256 takes a key of 32 bytes")
+    }
+
+    /// A key for one use, by HKDF-SHA256 (RFC 5869): the uses cannot be played against each other.
+    fn derive(&self, usage: &str, purpose: &str) -> Zeroizing<[u8; LENGTH]> {
+        let mut derived = Zeroizing::new([0; LENGTH]);
+        hkdf::Salt::new(hkdf::HKDF_SHA256, b"vigie master key")
+            .extract(&self.0)
+            .expand(&[usage.as_bytes(), b"\0", purpose.as_bytes()], hkdf::HKDF_SHA256)
+            .and_then(|output| output.fill(&mut *derived))
+            .expect("HKDF-SHA256 gives up to 8160 bytes");
+        derived
+    }
+
+    /// Checks the very file it then reads, so that nobody can exchange it in between.
+    fn read(path: &Path) -> Result<Self, MasterKeyError> {
+        let unreadable = |source| MasterKeyError::Unreadable { path: path.to_owned(), source };
+        let file = File::open(path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => MasterKeyError::Missing { path: path.to_owned() },
+            _ => unreadable(source),
+        })?;
+        let mode = file.metadata().map_err(unreadable)?.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(MasterKeyError::Readable { path: path.to_owned(), mode });
+        }
+        let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE_LENGTH));
+        file.take(MAX_FILE_LENGTH as u64).read_to_end(&mut bytes).map_err(unreadable)?;
+        std::str::from_utf8(&bytes)
+            .ok()
+            .and_then(decode)
+            .ok_or_else(|| MasterKeyError::Malformed { origin: path.display().to_string() })
+    }
+
+    fn to_text(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(STANDARD.encode(self.0));
+        text.push('\n');
+        text
+    }
+}
+
+impl std::fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MasterKey")
+    }
+}
+
+/// Reads 32 bytes of base64, standard or url-safe, padded or not, with white space around.
+fn decode(text: &str) -> Option<MasterKey> {
+    const EITHER_PADDING: GeneralPurposeConfig =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    const ENGINES: [GeneralPurpose; 2] = [
+        GeneralPurpose::new(&alphabet::STANDARD, EITHER_PADDING),
+        GeneralPurpose::new(&alphabet::URL_SAFE, EITHER_PADDING),
+    ];
+    let bytes = ENGINES.iter().find_map(|engine| engine.decode(text.trim()).ok().map(Zeroizing::new))?;
+    bytes.as_slice().try_into().ok().map(MasterKey)
+}
+
+/// Writes a file that is not there yet, for its owner alone; the disk has it when this returns.
+fn write_new(path: &Path, text: &str) -> io::Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    if written.is_err() {
+        // Half a key would stop the next start. Should this fail too, that start says so.
+        let _still_there = std::fs::remove_file(path);
+    }
+    written?;
+    File::open(directory)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+    use proptest::prelude::*;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn config(directory: &Path, more: &[(&str, &str)]) -> Config {
+        let directory = directory.to_str().unwrap().to_owned();
+        let more = more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Config::load(None, more.chain([("VIGIE__DATA__DIR".to_owned(), directory)])).unwrap()
+    }
+
+    fn key_file(text: &[u8], mode: u32) -> (TempDir, Config) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("master.key");
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let config = config(directory.path(), &[]);
+        (directory, config)
+    }
+
+    fn text() -> String {
+        STANDARD.encode([7; 32])
+    }
+
+    #[test]
+    fn a_key_that_was_made_is_found_again_and_only_its_owner_may_read_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = config(&directory.path().join("new").join("data"), &[]);
+        assert!(matches!(MasterKey::load(&config), Err(MasterKeyError::Missing { .. })));
+        let made = MasterKey::create(&config).unwrap();
+        assert_eq!(MasterKey::load(&config).unwrap().0, made.0);
+
+        let path = config.master_key_path();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{}\n", STANDARD.encode(made.0)));
+    }
+
+    #[test]
+    fn a_key_is_never_overwritten() {
+        let (_directory, config) = key_file(text().as_bytes(), 0o600);
+        assert!(matches!(MasterKey::create(&config), Err(MasterKeyError::Exists { .. })));
+        assert_eq!(MasterKey::load(&config).unwrap().0, [7; 32]);
+    }
+
+    #[test]
+    fn key_01_a_key_that_others_can_read_is_refused_and_the_message_says_what_to_do() {
+        for mode in [0o640, 0o604, 0o644, 0o660, 0o666, 0o601, 0o620] {
+            let (_directory, config) = key_file(text().as_bytes(), mode);
+            let error = MasterKey::load(&config).unwrap_err();
+            assert!(matches!(error, MasterKeyError::Readable { mode: found, .. } if found == mode), "{error}");
+            let advice = format!("chmod 600 {}", config.master_key_path().display());
+            assert!(error.to_string().contains(&advice), "{error}");
+        }
+        for mode in [0o600, 0o400] {
+            let (_directory, config) = key_file(text().as_bytes(), mode);
+            assert!(MasterKey::load(&config).is_ok(), "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn key_02_what_is_not_32_bytes_is_refused() {
+        let texts = ["", "\n", "AAAA", "not base64!", &STANDARD.encode([7; 31]), &STANDARD.encode([7; 33])];
+        for text in texts.map(str::as_bytes).into_iter().chain([[0xff; 43].as_slice(), &[b'A'; 5000]]) {
+            let (_directory, config) = key_file(text, 0o600);
+            assert!(matches!(MasterKey::load(&config), Err(MasterKeyError::Malformed { .. })), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_key_may_be_given_in_any_usual_spelling_of_base64() {
+        let bytes = [0xfb; 32];
+        let spellings = [
+            STANDARD.encode(bytes),
+            STANDARD_NO_PAD.encode(bytes),
+            URL_SAFE.encode(bytes),
+            URL_SAFE_NO_PAD.encode(bytes),
+        ];
+        for spelling in spellings {
+            let (_directory, config) = key_file(format!("  {spelling}\r\n").as_bytes(), 0o600);
+            assert_eq!(MasterKey::load(&config).unwrap().0, bytes, "{spelling}");
+        }
+    }
+
+    #[test]
+    fn the_key_of_the_environment_wins_over_the_file() {
+        let (directory, _) = key_file(text().as_bytes(), 0o600);
+        let given = STANDARD.encode([9; 32]);
+        let with_key = config(directory.path(), &[("VIGIE__KEYS__MASTER_KEY", &given)]);
+        assert_eq!(MasterKey::load(&with_key).unwrap().0, [9; 32]);
+        let with_fault = config(directory.path(), &[("VIGIE__KEYS__MASTER_KEY", "short")]);
+        let error = MasterKey::load(&with_fault).unwrap_err();
+        assert!(error.to_string().starts_with("keys.master_key is not a master key"), "{error}");
+    }
+
+    #[test]
+    fn a_directory_in_its_place_is_an_error_and_no_missing_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("master.key");
+        DirBuilder::new().mode(0o700).create(&path).unwrap();
+        let config = config(directory.path(), &[]);
+        assert!(matches!(MasterKey::load(&config), Err(MasterKeyError::Unreadable { .. })));
+    }
+
+    #[test]
+    fn what_is_sealed_is_opened_only_in_its_own_context_and_with_its_own_key() {
+        let key = MasterKey::from_bytes([1; 32]);
+        let sealed = key.seal("kid-1", b"private");
+        assert_eq!(sealed.len(), NONCE_LEN + b"private".len() + 16);
+        assert_eq!(key.open("kid-1", &sealed).unwrap().as_slice(), b"private");
+        assert_eq!(key.open("kid-2", &sealed), Err(CannotOpen));
+        assert_eq!(MasterKey::from_bytes([2; 32]).open("kid-1", &sealed), Err(CannotOpen));
+    }
+
+    #[test]
+    fn any_changed_bit_or_missing_byte_of_a_sealed_value_is_refused() {
+        let key = MasterKey::random();
+        let sealed = key.seal("kid", b"private");
+        for position in 0..sealed.len() * 8 {
+            let mut changed = sealed.clone();
+            changed[position / 8] ^= 1 << (position % 8);
+            assert_eq!(key.open("kid", &changed), Err(CannotOpen), "bit {position}");
+        }
+        for length in 0..sealed.len() {
+            assert_eq!(key.open("kid", &sealed[..length]), Err(CannotOpen), "cut to {length}");
+        }
+    }
+
+    #[test]
+    fn sealing_twice_gives_two_texts() {
+        let key = MasterKey::random();
+        assert_ne!(key.seal("kid", b"private"), key.seal("kid", b"private"));
+    }
+
+    #[test]
+    fn digests_are_repeatable_and_differ_by_key_purpose_and_data() {
+        let key = MasterKey::from_bytes([1; 32]);
+        let digest = key.digest("username", b"alice");
+        assert_eq!(MasterKey::from_bytes([1; 32]).digest("username", b"alice"), digest);
+        assert_ne!(key.digest("address", b"alice"), digest);
+        assert_ne!(key.digest("username", b"bob"), digest);
+        assert_ne!(MasterKey::from_bytes([2; 32]).digest("username", b"alice"), digest);
+        assert_ne!(key.digest("usernam", b"ealice"), digest);
+    }
+
+    #[test]
+    fn key_01_a_master_key_prints_nothing_of_itself() {
+        assert_eq!(format!("{:?}", MasterKey::random()), "MasterKey");
+    }
+
+    proptest! {
+        #[test]
+        fn every_plain_text_survives_being_sealed(plain in any::<Vec<u8>>(), context in "\\PC*") {
+            let key = MasterKey::from_bytes([3; 32]);
+            let opened = key.open(&context, &key.seal(&context, &plain));
+            prop_assert_eq!(opened.map(|bytes| bytes.to_vec()), Ok(plain));
+        }
+    }
+}

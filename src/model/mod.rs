@@ -12,3 +12,4 @@ pub mod user;
 pub(crate) mod words;
 
 pub use words::UnknownWord;
+pub(crate) use words::words;

@@ -1,1 +1,13 @@
-//! To be written.
+//! What an access token says, and whether to believe it. Pure: no input or output, and time is an argument.
+//!
+//! A token passes `compact` (its form, read strictly), `keys` (its signature), `claims` (what it says) and `verify`
+//! (whether that is meant for us, and now). Whether its session is still alive is not known here.
+
+pub mod claims;
+mod compact;
+pub mod issue;
+pub mod keys;
+pub mod refusal;
+#[cfg(test)]
+mod support;
+pub mod verify;

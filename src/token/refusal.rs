@@ -1,0 +1,47 @@
+//! Why a token is refused, in one word for the log and the metrics.
+
+use crate::model::words;
+
+words! {
+    /// The first reason found. Clients are told less: [`TokenRefusal::is_expired`] or simply "invalid".
+    pub enum TokenRefusal {
+        /// Longer than any token of ours.
+        TooLarge = "too_large",
+        /// Not three base64url parts that hold JSON objects.
+        Malformed = "malformed",
+        /// A JSON object has a member twice: two readers could see two different tokens.
+        DuplicateMember = "duplicate_member",
+        /// A header member we never write, such as `jku`, `jwk` or `crit`.
+        HeaderRefused = "header_refused",
+        /// Not an algorithm of ours, or not the one of the key it names.
+        Algorithm = "algorithm",
+        /// Another kind of token.
+        Type = "type",
+        /// Names no key, or none of ours.
+        KeyUnknown = "key_unknown",
+        /// Not signed by the key it names.
+        Signature = "signature",
+        /// A claim is not there.
+        ClaimMissing = "claim_missing",
+        /// A claim has another JSON type, or a value out of range.
+        ClaimType = "claim_type",
+        /// From another issuer.
+        Issuer = "issuer",
+        /// Meant for somebody else.
+        Audience = "audience",
+        /// Issued, or usable, only in the future.
+        NotYetValid = "not_yet_valid",
+        /// Ours in every respect, but past its time.
+        Expired = "expired",
+    }
+}
+
+impl TokenRefusal {
+    /// Whether the token is ours and only past its time: the client may refresh (`token_expired`).
+    #[must_use]
+    pub fn is_expired(self) -> bool {
+        self == Self::Expired
+    }
+}
+
+impl std::error::Error for TokenRefusal {}
