@@ -5,6 +5,7 @@ pub mod address;
 pub mod attempt;
 pub mod audit;
 pub mod client;
+pub mod device;
 pub mod id;
 pub mod secret;
 pub mod session;

@@ -9,6 +9,7 @@ pub mod issue;
 pub mod list;
 pub mod not_before;
 pub mod overdue;
+pub mod prove;
 pub mod refresh;
 pub mod seen;
 pub mod signing;
@@ -26,6 +27,7 @@ use crate::credential::throttle::Throttle;
 use crate::master_key::MasterKey;
 use crate::store::Store;
 use crate::telemetry::Metrics;
+use issue::TokenRules;
 use seen::LastSeen;
 use signing::Signing;
 use turns::Turns;
@@ -46,7 +48,7 @@ pub struct Parts {
     /// Checks passwords.
     pub passwords: Passwords,
     /// Derives refresh tokens and digests.
-    pub master: MasterKey,
+    pub master: Arc<MasterKey>,
     /// Signs and verifies access tokens.
     pub signing: Signing,
     /// Counts what happens.
@@ -57,6 +59,7 @@ pub struct Parts {
 struct Inner {
     parts: Parts,
     limits: Limits,
+    tokens: TokenRules,
     throttle: Throttle,
     last_seen: LastSeen,
     turns: Turns,
@@ -74,7 +77,8 @@ struct Limits {
 impl Sessions {
     /// The operations, by these rules.
     #[must_use]
-    pub fn new(parts: Parts, rules: &config::Sessions, throttle: Throttle) -> Self {
+    pub fn new(parts: Parts, config: &config::Config) -> Self {
+        let rules = &config.sessions;
         let delta = |duration| TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX);
         let limits = Limits {
             idle_timeout: delta(rules.idle_timeout),
@@ -82,7 +86,14 @@ impl Sessions {
             per_user: usize::try_from(rules.max_per_user).unwrap_or(usize::MAX),
             refresh_grace: delta(rules.refresh_grace),
         };
-        let inner = Inner { parts, limits, throttle, last_seen: LastSeen::default(), turns: Turns::default() };
+        let inner = Inner {
+            parts,
+            limits,
+            tokens: TokenRules::new(config),
+            throttle: Throttle::new(config.throttle.clone()),
+            last_seen: LastSeen::default(),
+            turns: Turns::default(),
+        };
         Self { inner: Arc::new(inner) }
     }
 

@@ -19,7 +19,7 @@ use crate::token::keys::{KeyError, KeyRing, SigningKey, VerifyingKey};
 pub struct Signing {
     store: Store,
     clock: Arc<dyn Clock>,
-    master: MasterKey,
+    master: Arc<MasterKey>,
     algorithm: Algorithm,
     /// Tokens of a retired key verify this long: until the last of them has expired.
     overlap: TimeDelta,
@@ -60,7 +60,7 @@ impl Signing {
     pub fn new(
         store: Store,
         clock: Arc<dyn Clock>,
-        master: MasterKey,
+        master: Arc<MasterKey>,
         rules: &config::Tokens,
         foreign: Option<SigningKey>,
     ) -> Self {

@@ -7,6 +7,7 @@ pub mod claims;
 mod compact;
 pub mod issue;
 pub mod keys;
+pub mod refresh;
 pub mod refusal;
 #[cfg(test)]
 mod support;

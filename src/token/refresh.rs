@@ -117,8 +117,9 @@ mod tests {
     #[test]
     fn ses_03_ten_thousand_tokens_are_distinct_and_long() {
         let master = MasterKey::random();
-        let tokens: HashSet<String> =
-            (0..10_000).map(|generation| RefreshToken::derive(&master, session(), generation, &[1; 32]).reveal()).collect();
+        let tokens: HashSet<String> = (0..10_000)
+            .map(|generation| RefreshToken::derive(&master, session(), generation, &[1; 32]).reveal())
+            .collect();
         assert_eq!(tokens.len(), 10_000);
         assert!(tokens.iter().all(|token| token.len() >= 4 + 43 && Uuid::parse_str(&token[4..]).is_err()));
     }
@@ -126,7 +127,8 @@ mod tests {
     #[test]
     fn another_text_is_refused_whole() {
         let text = RefreshToken::derive(&MasterKey::random(), session(), 0, &[1; 32]).reveal();
-        for bad in ["", "vgr_", &text[..60], &text[4..], &format!("{text}A"), &format!("{text}="), &"vgr_".repeat(9999)] {
+        for bad in ["", "vgr_", &text[..60], &text[4..], &format!("{text}A"), &format!("{text}="), &"vgr_".repeat(9999)]
+        {
             assert_eq!(RefreshToken::parse(bad), Err(NotARefreshToken));
         }
     }

@@ -37,6 +37,15 @@ pub struct Expectations<'a> {
 /// With ES256 a token has a second valid signature, (r, n − s). That is harmless: what a token is worth is decided by
 /// its session, named in the signed part, never by its text.
 pub fn verify(text: &str, keys: &KeyRing, expected: &Expectations<'_>) -> Result<AccessClaims, TokenRefusal> {
+    verify_naming_key(text, keys, expected).map(|(claims, _)| claims)
+}
+
+/// The same, and which key signed it: whether that key is still good may have changed since it was put on the ring.
+pub fn verify_naming_key<'keys>(
+    text: &str,
+    keys: &'keys KeyRing,
+    expected: &Expectations<'_>,
+) -> Result<(AccessClaims, &'keys VerifyingKey), TokenRefusal> {
     let token = CompactToken::split(text)?;
     let key = named_key(&token.header, keys, expected.form)?;
     if !key.verifies(token.signed, token.signature) {
@@ -47,7 +56,7 @@ pub fn verify(text: &str, keys: &KeyRing, expected: &Expectations<'_>) -> Result
         return Err(TokenRefusal::Issuer);
     }
     check_times(&claims, expected)?;
-    Ok(claims)
+    Ok((claims, key))
 }
 
 /// The key that the header names, if everything else in the header is what we write as well (JWT-01 to JWT-04).

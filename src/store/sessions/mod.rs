@@ -253,23 +253,22 @@ pub fn overdue(db: &mut Db, now: DateTime<Utc>, limit: i64) -> Result<Vec<Limits
         .order(sessions::idle_expires_at.asc())
         .limit(limit)
         .load(db)?;
-    let limits = |(id, expires, idle): (Id, At, At)| Limits {
-        id: SessionId(id.0),
-        expires_at: expires.0,
-        idle_expires_at: idle.0,
-    };
     Ok(rows.into_iter().map(limits).collect())
 }
 
 /// The user's sessions that have no recorded end, oldest first.
-pub fn open_of_user(db: &mut Db, user_id: UserId) -> Result<Vec<SessionId>, StoreError> {
-    let ids: Vec<Id> = sessions::table
+pub fn open_of_user(db: &mut Db, user_id: UserId) -> Result<Vec<Limits>, StoreError> {
+    let rows: Vec<(Id, At, At)> = sessions::table
         .filter(sessions::user_id.eq(Id(user_id.0)))
         .filter(sessions::ended_at.is_null())
-        .select(sessions::id)
+        .select((sessions::id, sessions::expires_at, sessions::idle_expires_at))
         .order((sessions::started_at.asc(), sessions::id.asc()))
         .load(db)?;
-    Ok(ids.into_iter().map(|id| SessionId(id.0)).collect())
+    Ok(rows.into_iter().map(limits).collect())
+}
+
+fn limits((id, expires_at, idle_expires_at): (Id, At, At)) -> Limits {
+    Limits { id: SessionId(id.0), expires_at: expires_at.0, idle_expires_at: idle_expires_at.0 }
 }
 
 /// When and from where the user logged in last.

@@ -1,0 +1,199 @@
+//! Ending sessions. Every end, whatever door it came through, passes [`end_in`]; the first end wins, and a second changes
+//! nothing and succeeds.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::Sessions;
+use super::check::CheckError;
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::model::id::{SessionId, UserId};
+use crate::model::session::{Actor, End, EndReason};
+use crate::store::sessions::SessionFilter;
+use crate::store::{Db, StoreError, audit, sessions};
+use crate::token::refresh::RefreshToken;
+
+/// Sessions ended in one transaction when many match.
+const BATCH: i64 = 500;
+
+/// How many sessions a filter matched, and how many of them this ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BulkEnded {
+    /// Sessions that matched and were active.
+    pub matched: i64,
+    /// Of these, ended by this call; 0 for a dry run.
+    pub ended: i64,
+}
+
+/// Ends one session inside a transaction and records it. `false` where it had ended before.
+pub(crate) fn end_in(db: &mut Db, id: SessionId, end: &End, cause: &Cause) -> Result<bool, StoreError> {
+    if !sessions::end(db, id, end)? {
+        return Ok(false);
+    }
+    let mut details = json!({ "reason": end.reason });
+    if let (Value::Object(members), Some(note)) = (&mut details, &end.note) {
+        members.insert("note".into(), json!(note));
+    }
+    let event = AuditEvent::new(end.at, AuditKind::SessionEnded, cause, Subject::new(SubjectKind::Session, id));
+    audit::record(db, &event.in_session(id).with(details))?;
+    Ok(true)
+}
+
+/// Ends the user's sessions inside a transaction, all but `except`; returns how many.
+pub(crate) fn end_of_user_in(
+    db: &mut Db,
+    user_id: UserId,
+    except: Option<SessionId>,
+    end: &End,
+    cause: &Cause,
+) -> Result<i64, StoreError> {
+    let mut ended = 0;
+    for open in sessions::open_of_user(db, user_id)? {
+        if Some(open.id) != except && end_in(db, open.id, end, cause)? {
+            ended += 1;
+        }
+    }
+    Ok(ended)
+}
+
+/// An end at `now` for a reason, by the party that acts.
+pub(crate) fn end_by(cause: &Cause, reason: EndReason, now: DateTime<Utc>, note: Option<String>) -> End {
+    End { at: now, reason, by: cause.actor.clone(), note }
+}
+
+impl Sessions {
+    /// Ends one session. `None` where there is none of this id.
+    pub async fn end(
+        &self,
+        id: SessionId,
+        reason: EndReason,
+        note: Option<String>,
+        cause: &Cause,
+    ) -> Result<Option<bool>, StoreError> {
+        let end = end_by(cause, reason, self.now(), note);
+        let cause = cause.clone();
+        let ended = self
+            .store()
+            .write(move |db| match sessions::find(db, id)? {
+                None => Ok::<_, StoreError>(None),
+                Some(_) => end_in(db, id, &end, &cause).map(Some),
+            })
+            .await?;
+        if ended == Some(true) {
+            self.count_ends(reason, 1);
+        }
+        Ok(ended)
+    }
+
+    /// Ends one of the user's own sessions. `None` where the user has none of this id: another person's is not found.
+    pub async fn end_own(&self, user_id: UserId, id: SessionId, cause: &Cause) -> Result<Option<bool>, StoreError> {
+        let owner = self.store().read(move |db| sessions::find(db, id)).await?.map(|session| session.user_id);
+        if owner != Some(user_id) {
+            return Ok(None);
+        }
+        self.end(id, EndReason::EndedByOwner, None, cause).await
+    }
+
+    /// Logs out by an access token that is ours and within its time. Succeeds also where the session has ended already.
+    pub async fn logout(&self, token: &str, cause: impl FnOnce(Actor) -> Cause) -> Result<(), CheckError> {
+        let now = self.now();
+        let (claims, key_id) = self.verified(token, now).await?;
+        let sessions = self.clone();
+        if !self.store().read(move |db| sessions.signing().accepts(db, &key_id, now)).await? {
+            return Err(CheckError::Invalid("key_revoked"));
+        }
+        let cause = cause(Actor::user(claims.subject));
+        match self.end(claims.session_id, EndReason::Logout, None, &cause).await? {
+            None => Err(CheckError::Invalid("session_unknown")),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Logs out by a refresh token of the session, live or spent: whoever holds one may end it.
+    pub async fn logout_by_refresh_token(
+        &self,
+        token: &str,
+        cause: impl FnOnce(Actor) -> Cause,
+    ) -> Result<(), CheckError> {
+        let token = RefreshToken::parse(token).map_err(|_| CheckError::Invalid("malformed"))?;
+        let id = token.session_id;
+        let session = self.store().read(move |db| sessions::find(db, id)).await?;
+        let Some(session) = session.filter(|session| token.is_genuine(&self.inner.parts.master, &session.refresh.seed)) else {
+            return Err(CheckError::Invalid("refresh_unknown"));
+        };
+        self.end(session.id, EndReason::Logout, None, &cause(Actor::user(session.user_id))).await?;
+        Ok(())
+    }
+
+    /// Ends the user's sessions, all but `except`; returns how many.
+    pub async fn end_of_user(
+        &self,
+        user_id: UserId,
+        except: Option<SessionId>,
+        reason: EndReason,
+        note: Option<String>,
+        cause: &Cause,
+    ) -> Result<i64, StoreError> {
+        let end = end_by(cause, reason, self.now(), note);
+        let cause = cause.clone();
+        let ended = self.store().write(move |db| end_of_user_in(db, user_id, except, &end, &cause)).await?;
+        self.count_ends(reason, ended);
+        Ok(ended)
+    }
+
+    /// Ends every session that matches, in batches, and records the filter and the count. A dry run only counts.
+    pub async fn end_matching(
+        &self,
+        filter: SessionFilter,
+        described: Value,
+        note: Option<String>,
+        dry_run: bool,
+        cause: &Cause,
+    ) -> Result<BulkEnded, StoreError> {
+        self.record_overdue().await?;
+        let now = self.now();
+        let filter = SessionFilter { state: Some(crate::model::session::SessionState::Active), ..filter };
+        let counted = filter.clone();
+        let matched = self.store().read(move |db| sessions::count(db, &counted, now)).await?;
+        if dry_run {
+            return Ok(BulkEnded { matched, ended: 0 });
+        }
+        let mut ended = 0;
+        loop {
+            let (filter, cause, note) = (filter.clone(), cause.clone(), note.clone());
+            let (found, count) = self.store().write(move |db| end_batch(db, &filter, now, note, &cause)).await?;
+            ended += count;
+            if found < BATCH {
+                break;
+            }
+        }
+        self.count_ends(EndReason::BulkEnd, ended);
+        let event = AuditEvent::new(self.now(), AuditKind::SessionsEnded, cause, Subject::everybody())
+            .with(json!({ "filter": described, "matched": matched, "ended": ended, "note": note }));
+        self.store().write(move |db| audit::record(db, &event)).await?;
+        Ok(BulkEnded { matched: matched.max(ended), ended })
+    }
+
+    pub(super) fn count_ends(&self, reason: EndReason, count: i64) {
+        for _ in 0..count {
+            self.inner.parts.metrics.session_ended(reason.as_str());
+        }
+    }
+}
+
+/// Ends a batch; returns how many sessions were found and how many ended.
+fn end_batch(
+    db: &mut Db,
+    filter: &SessionFilter,
+    now: DateTime<Utc>,
+    note: Option<String>,
+    cause: &Cause,
+) -> Result<(i64, i64), StoreError> {
+    let ids = sessions::ids_matching(db, filter, now, BATCH)?;
+    let end = end_by(cause, EndReason::BulkEnd, now, note);
+    let mut ended = 0;
+    for id in &ids {
+        ended += i64::from(end_in(db, *id, &end, cause)?);
+    }
+    Ok((i64::try_from(ids.len()).unwrap_or(i64::MAX), ended))
+}

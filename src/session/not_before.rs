@@ -1,0 +1,60 @@
+//! The emergency cut-off: one write refuses everything issued before a moment, whatever the number of sessions.
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use super::Sessions;
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::store::not_befores::Scope;
+use crate::store::{StoreError, audit, clients, not_befores, users};
+
+/// A not-before cannot be set.
+#[derive(Debug, thiserror::Error)]
+pub enum NotBeforeError {
+    /// The moment lies in the future; it would refuse logins that have not happened.
+    #[error("the moment lies in the future")]
+    InTheFuture,
+    /// There is no such user or client.
+    #[error("there is no such user or client")]
+    NoSuchSubject,
+    /// The store cannot be asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Sessions {
+    /// Refuses every credential issued before `at` (`None`: now). Takes effect with this one write; the single ends are
+    /// recorded afterwards.
+    pub async fn set_not_before(
+        &self,
+        scope: Scope,
+        at: Option<DateTime<Utc>>,
+        note: Option<String>,
+        cause: &Cause,
+    ) -> Result<(), NotBeforeError> {
+        let now = self.now();
+        let at = at.unwrap_or(now);
+        if at > now {
+            return Err(NotBeforeError::InTheFuture);
+        }
+        let cause = cause.clone();
+        self.store()
+            .write(move |db| {
+                let subject = match &scope {
+                    Scope::User(id) => {
+                        users::find(db, *id)?.ok_or(NotBeforeError::NoSuchSubject)?;
+                        Subject::new(SubjectKind::User, id)
+                    }
+                    Scope::Client(id) => {
+                        clients::find(db, id)?.ok_or(NotBeforeError::NoSuchSubject)?;
+                        Subject::new(SubjectKind::Client, id)
+                    }
+                    Scope::Everybody => Subject::everybody(),
+                };
+                not_befores::raise(db, &scope, at, now, &cause.actor.id, note.as_deref())?;
+                let event = AuditEvent::new(now, AuditKind::NotBeforeSet, &cause, subject);
+                Ok(audit::record(db, &event.with(json!({ "at": at, "note": note })))?)
+            })
+            .await
+    }
+}

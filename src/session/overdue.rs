@@ -1,0 +1,82 @@
+//! Records the ends that time and not-befores have brought. A session is over when its moment has come; this only writes
+//! it down, before lists are read and regularly in the background.
+
+use super::Sessions;
+use super::end::end_in;
+use crate::model::audit::Cause;
+use crate::model::session::{Actor, ActorKind, End, EndReason, overdue};
+use crate::store::sessions::{self, Limits};
+use crate::store::{StoreError, not_befores};
+
+/// Sessions recorded in one transaction.
+const BATCH: i64 = 500;
+
+impl Sessions {
+    /// Records every end that has come by now; returns how many.
+    pub async fn record_overdue(&self) -> Result<i64, StoreError> {
+        self.flush_last_seen().await?;
+        Ok(self.record_timeouts().await? + self.record_not_befores().await?)
+    }
+
+    async fn record_timeouts(&self) -> Result<i64, StoreError> {
+        let now = self.now();
+        let mut recorded = 0;
+        loop {
+            let due: Vec<Limits> = self.store().read(move |db| sessions::overdue(db, now, BATCH)).await?;
+            if due.is_empty() {
+                return Ok(recorded);
+            }
+            let reasons = self
+                .store()
+                .write(move |db| {
+                    let mut reasons = Vec::new();
+                    for limits in due {
+                        let Some(end) = overdue(limits.expires_at, limits.idle_expires_at, now) else { continue };
+                        if end_in(db, limits.id, &end, &Cause::system("expiry"))? {
+                            reasons.push(end.reason);
+                        }
+                    }
+                    Ok::<_, StoreError>(reasons)
+                })
+                .await?;
+            recorded += i64::try_from(reasons.len()).unwrap_or(0);
+            reasons.into_iter().for_each(|reason| self.count_ends(reason, 1));
+        }
+    }
+
+    async fn record_not_befores(&self) -> Result<i64, StoreError> {
+        let mut recorded = 0;
+        for not_before in self.store().read(|db| not_befores::list(db)).await? {
+            let by = Actor { kind: actor_kind(&not_before.set_by), id: not_before.set_by.clone() };
+            let end = End { at: not_before.set_at, reason: EndReason::NotBefore, by: by.clone(), note: not_before.note.clone() };
+            let cause = Cause { actor: by, ip: None, request_id: None };
+            loop {
+                let (not_before, end, cause) = (not_before.clone(), end.clone(), cause.clone());
+                let open = self.store().read({
+                    let not_before = not_before.clone();
+                    move |db| sessions::open_before(db, &not_before, BATCH)
+                });
+                let ids = open.await?;
+                if ids.is_empty() {
+                    break;
+                }
+                let ended = self.store().write(move |db| {
+                    let mut ended = 0;
+                    for id in ids {
+                        ended += i64::from(end_in(db, id, &end, &cause)?);
+                    }
+                    Ok::<_, StoreError>(ended)
+                });
+                let ended = ended.await?;
+                self.count_ends(EndReason::NotBefore, ended);
+                recorded += ended;
+            }
+        }
+        Ok(recorded)
+    }
+}
+
+/// Administrators have UUIDs; the parts of Vigie have names.
+fn actor_kind(id: &str) -> ActorKind {
+    if uuid::Uuid::parse_str(id).is_ok() { ActorKind::Admin } else { ActorKind::System }
+}

@@ -1,0 +1,264 @@
+//! Proves who somebody is by a password: throttled, one try on an account at a time, each try recorded with its true
+//! reason. To the person trying, an unknown name, a wrong password and a disabled user look and cost the same (ATH-01).
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+use serde_json::json;
+
+use super::Sessions;
+use super::turns::Turn;
+use crate::credential::password::HashingError;
+use crate::credential::scheme::Scheme;
+use crate::credential::throttle::{KNOWN_FOR, ThrottleKeys};
+use crate::model::address::wide_network;
+use crate::model::attempt::{Attempt, AttemptOutcome, mask};
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::model::client::ClientId;
+use crate::model::id::{AttemptId, SessionId};
+use crate::model::session::{Actor, Origin};
+use crate::model::user::{PasswordHash, User, UserState, fold};
+use crate::store::{Db, StoreError, attempts, audit, sessions, throttles, users};
+
+/// A try to prove who one is.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// The name, as typed.
+    pub username: String,
+    /// The password, as typed.
+    pub password: SecretString,
+    /// From where.
+    pub origin: Origin,
+    /// Through which application.
+    pub client_id: Option<ClientId>,
+    /// In which request.
+    pub request_id: String,
+}
+
+/// Why somebody was not believed.
+#[derive(Debug, thiserror::Error)]
+pub enum ProveError {
+    /// Unknown user, wrong password or disabled: not told which.
+    #[error("invalid credentials")]
+    InvalidCredentials,
+    /// Too many failures; the password was not looked at.
+    #[error("too many attempts")]
+    Throttled(Duration),
+    /// Too many passwords are being hashed.
+    #[error("too many logins at once")]
+    Busy,
+    /// Nothing could be decided.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Somebody who was believed. Nothing is recorded yet: that belongs into the transaction of what follows from it.
+#[derive(Debug)]
+pub struct Proof {
+    /// Who.
+    pub user: User,
+    claim: Claim,
+    keys: ThrottleKeys,
+    upgrade: Option<(PasswordHash, String)>,
+    at: DateTime<Utc>,
+    /// Further tries on the account wait until this one is recorded.
+    _turn: Turn,
+}
+
+impl Sessions {
+    /// Believes the claim, or records why not.
+    pub async fn prove(&self, claim: Claim) -> Result<Proof, ProveError> {
+        let folded = fold(&claim.username.chars().take(256).collect::<String>());
+        let keys = self.throttle_keys(&folded, &claim).await?;
+        let Some(turn) = self.inner.turns.take(keys.account).await else { return Err(ProveError::Busy) };
+        let now = self.now();
+        let (sessions, name) = (self.clone(), folded.clone());
+        let (wait, user) = self
+            .store()
+            .read(move |db| Ok::<_, StoreError>((sessions.inner.throttle.wait(db, &keys, now)?, users::find_by_name(db, &name)?)))
+            .await?;
+        if let Some(wait) = wait {
+            let attempt = self.attempt(&claim, &folded, user.as_ref(), AttemptOutcome::Throttled, now);
+            self.store().write(move |db| attempts::insert(db, &attempt)).await?;
+            self.inner.parts.metrics.login(AttemptOutcome::Throttled.as_str());
+            return Err(ProveError::Throttled(wait));
+        }
+        match self.compare(&claim, user).await? {
+            Ok((user, upgrade)) => Ok(Proof { user, claim, keys, upgrade, at: now, _turn: turn }),
+            Err((user, outcome)) => {
+                let attempt = self.attempt(&claim, &folded, user.as_ref(), outcome, now);
+                self.record_failure(attempt, keys).await?;
+                Err(ProveError::InvalidCredentials)
+            }
+        }
+    }
+
+    async fn throttle_keys(&self, folded: &str, claim: &Claim) -> Result<ThrottleKeys, StoreError> {
+        let (name, network) = (folded.to_owned(), wide_network(claim.origin.ip));
+        let since = self.now() - KNOWN_FOR;
+        let known = self
+            .store()
+            .read(move |db| {
+                let Some(user) = users::find_by_name(db, &name)? else { return Ok::<_, StoreError>(None) };
+                Ok(sessions::is_known_network(db, user.id, network, since)?.then_some(user.id))
+            })
+            .await?;
+        Ok(ThrottleKeys::new(&self.inner.parts.master, folded, claim.origin.ip, known))
+    }
+
+    /// Does the same work whoever it is; then says who, or the true reason why not.
+    #[expect(clippy::type_complexity, reason = "the two outcomes are told apart at the one call")]
+    async fn compare(
+        &self,
+        claim: &Claim,
+        user: Option<User>,
+    ) -> Result<Result<(User, Option<(PasswordHash, String)>), (Option<User>, AttemptOutcome)>, ProveError> {
+        let passwords = &self.inner.parts.passwords;
+        let may_log_in = user.as_ref().is_some_and(|user| user.state == UserState::Active);
+        let stored = user.as_ref().filter(|_| may_log_in).and_then(|user| user.password_hash.clone());
+        let verified = passwords.verify(claim.password.clone(), stored.clone()).await;
+        self.inner.parts.metrics.hashing_queue(passwords.waiting());
+        let verification = match verified {
+            Ok(verification) => verification,
+            Err(HashingError::Busy | HashingError::Stopped) => return Err(ProveError::Busy),
+            Err(HashingError::Corrupt) => {
+                return Err(StoreError::Corrupt("users: a password hash cannot be read".into()).into());
+            }
+        };
+        let Some(user) = user else { return Ok(Err((None, AttemptOutcome::UnknownUser))) };
+        if !may_log_in {
+            return Ok(Err((Some(user), AttemptOutcome::Disabled)));
+        }
+        if stored.is_none() {
+            return Ok(Err((Some(user), AttemptOutcome::NoPassword)));
+        }
+        if !verification.matches {
+            return Ok(Err((Some(user), AttemptOutcome::WrongPassword)));
+        }
+        let upgrade = if verification.outdated { self.rehash(claim).await } else { None };
+        Ok(Ok((user, upgrade)))
+    }
+
+    /// The password hashed at today's cost (PWD-07). Where that cannot be done now, the old hash stays until the next login.
+    async fn rehash(&self, claim: &Claim) -> Option<(PasswordHash, String)> {
+        let hash = self.inner.parts.passwords.rehash(claim.password.clone()).await.ok()?;
+        let scheme = Scheme::of(&hash).ok()?.to_string();
+        Some((hash, scheme))
+    }
+
+    fn attempt(
+        &self,
+        claim: &Claim,
+        folded: &str,
+        user: Option<&User>,
+        outcome: AttemptOutcome,
+        now: DateTime<Utc>,
+    ) -> Attempt {
+        let username = match user {
+            Some(user) => user.username.as_str().to_owned(),
+            None => mask(folded, &self.inner.parts.master.digest(UNKNOWN_NAME, folded.as_bytes())),
+        };
+        Attempt {
+            id: AttemptId::new(now),
+            at: now,
+            username,
+            user_id: user.map(|user| user.id),
+            outcome,
+            ip: claim.origin.ip,
+            user_agent: claim.origin.user_agent.clone(),
+            client_id: claim.client_id.clone(),
+            session_id: None,
+            request_id: claim.request_id.clone(),
+        }
+    }
+
+    async fn record_failure(&self, attempt: Attempt, keys: ThrottleKeys) -> Result<(), StoreError> {
+        self.inner.parts.metrics.login(attempt.outcome.as_str());
+        let sessions = self.clone();
+        self.store()
+            .write(move |db| {
+                attempts::insert(db, &attempt)?;
+                let locked = sessions.inner.throttle.count_failure(db, &keys, attempt.at)?;
+                let Some(user_id) = attempt.user_id.filter(|_| locked) else { return Ok(()) };
+                let cause = Cause {
+                    actor: Actor::system("throttle"),
+                    ip: Some(attempt.ip),
+                    request_id: Some(attempt.request_id.clone()),
+                };
+                let subject = Subject::new(SubjectKind::User, user_id);
+                audit::record(db, &AuditEvent::new(attempt.at, AuditKind::UserLocked, &cause, subject))
+            })
+            .await
+    }
+
+    /// Both forms under which attempts with this name are kept: as it is, and masked.
+    #[must_use]
+    pub fn attempt_names(&self, username: &str) -> Vec<String> {
+        let folded = fold(username);
+        let masked = mask(&folded, &self.inner.parts.master.digest(UNKNOWN_NAME, folded.as_bytes()));
+        vec![folded, fold(&masked)]
+    }
+
+    /// Forgets throttling counts that no rule looks at any more.
+    pub async fn forget_old_throttles(&self) -> Result<usize, StoreError> {
+        let (sessions, now) = (self.clone(), self.now());
+        self.store().write(move |db| sessions.inner.throttle.forget_old(db, now)).await
+    }
+}
+
+const UNKNOWN_NAME: &str = "unknown name";
+
+impl Proof {
+    /// Where the proof came from.
+    #[must_use]
+    pub const fn claim(&self) -> &Claim {
+        &self.claim
+    }
+
+    /// Records the success in the transaction of what follows from it. `false`, and nothing but the attempt is written,
+    /// where the user was disabled, deleted or given another password meanwhile.
+    pub(crate) fn accept_in(&self, db: &mut Db, session_id: Option<SessionId>) -> Result<bool, StoreError> {
+        let user = users::lock(db, self.user.id)?;
+        let unchanged = |now: &User| now.state == UserState::Active && now.password_hash == self.user.password_hash;
+        let accepted = user.as_ref().is_some_and(unchanged);
+        attempts::insert(db, &self.attempt(session_id, accepted))?;
+        if !accepted {
+            return Ok(false);
+        }
+        throttles::forget(db, self.keys.account)?;
+        if let (Some((hash, scheme)), Some(old)) = (&self.upgrade, &self.user.password_hash)
+            && users::upgrade_password(db, self.user.id, old, hash, scheme)?
+        {
+            let subject = Subject::new(SubjectKind::User, self.user.id);
+            let event = AuditEvent::new(self.at, AuditKind::PasswordUpgraded, &self.cause(), subject);
+            audit::record(db, &event.with(json!({ "to": scheme })))?;
+        }
+        Ok(true)
+    }
+
+    fn attempt(&self, session_id: Option<SessionId>, accepted: bool) -> Attempt {
+        Attempt {
+            id: AttemptId::new(self.at),
+            at: self.at,
+            username: self.user.username.as_str().to_owned(),
+            user_id: Some(self.user.id),
+            outcome: if accepted { AttemptOutcome::Success } else { AttemptOutcome::Disabled },
+            ip: self.claim.origin.ip,
+            user_agent: self.claim.origin.user_agent.clone(),
+            client_id: self.claim.client_id.clone(),
+            session_id: session_id.filter(|_| accepted),
+            request_id: self.claim.request_id.clone(),
+        }
+    }
+
+    /// The user, acting in this request.
+    #[must_use]
+    pub fn cause(&self) -> Cause {
+        Cause {
+            actor: Actor::user(self.user.id),
+            ip: Some(self.claim.origin.ip),
+            request_id: Some(self.claim.request_id.clone()),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Spends a refresh token for the next pair. Within the grace a retry gets the same lineage again, never a fork; a token
+//! spent before that means theft, and ends the session (RFC 9700 §4.14.2, TOK-02 to TOK-04).
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use super::Sessions;
+use super::end::{end_by, end_in};
+use super::issue::Issued;
+use super::signing::SigningError;
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::model::session::{Actor, CurrentToken, EndReason, Origin, Presented, Session};
+use crate::model::user::{User, UserState};
+use crate::store::sessions::Seen;
+use crate::store::{Db, StoreError, access_tokens, audit, not_befores, sessions, users};
+use crate::token::keys::KeyError;
+use crate::token::refresh::RefreshToken;
+
+/// Why a refresh token was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum RefreshError {
+    /// It was never issued.
+    #[error("refresh token refused")]
+    Invalid,
+    /// Its session is over.
+    #[error("session ended: {0}")]
+    Ended(EndReason),
+    /// Nothing could be decided.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No token can be signed.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+}
+
+impl From<KeyError> for RefreshError {
+    fn from(error: KeyError) -> Self {
+        Self::Signing(error.into())
+    }
+}
+
+/// What a refresh came to, inside its transaction.
+enum Outcome {
+    /// The session goes on with this state.
+    Continues(Box<Session>, User),
+    /// It is over; ended just now where the flag says so.
+    Over(EndReason, bool),
+    /// The token is not one of its own.
+    NotIssued,
+}
+
+impl Sessions {
+    /// Spends `token` for the next pair.
+    pub async fn refresh(&self, token: &str, origin: &Origin, request_id: &str) -> Result<Issued, RefreshError> {
+        let result = self.try_refresh(token, origin, request_id).await;
+        self.inner.parts.metrics.refresh(match &result {
+            Ok(_) => "success",
+            Err(RefreshError::Invalid) => "invalid",
+            Err(RefreshError::Ended(EndReason::RefreshReused)) => "reused",
+            Err(RefreshError::Ended(_)) => "session_ended",
+            Err(RefreshError::Store(_) | RefreshError::Signing(_)) => "unavailable",
+        });
+        result
+    }
+
+    async fn try_refresh(&self, token: &str, origin: &Origin, request_id: &str) -> Result<Issued, RefreshError> {
+        let token = RefreshToken::parse(token).map_err(|_| RefreshError::Invalid)?;
+        let now = self.now();
+        let key = self.signing().current().await?;
+        let (sessions, origin, request_id) = (self.clone(), origin.clone(), request_id.to_owned());
+        let outcome =
+            self.store().write(move |db| sessions.refresh_in(db, &token, &origin, &request_id, now)).await?;
+        match outcome {
+            Outcome::Continues(session, user) => {
+                let access_token = self.inner.tokens.sign(&session, &user.role, &key)?;
+                let refresh_token = self.refresh_token(&session);
+                Ok(Issued { access_token, refresh_token, session: *session, username: user.username, role: user.role, at: now })
+            }
+            Outcome::Over(reason, just_now) => {
+                self.count_ends(reason, i64::from(just_now));
+                Err(RefreshError::Ended(reason))
+            }
+            Outcome::NotIssued => Err(RefreshError::Invalid),
+        }
+    }
+
+    /// The session's live refresh token.
+    pub(super) fn refresh_token(&self, session: &Session) -> RefreshToken {
+        RefreshToken::derive(&self.inner.parts.master, session.id, session.refresh.generation, &session.refresh.seed)
+    }
+
+    fn refresh_in(
+        &self,
+        db: &mut Db,
+        token: &RefreshToken,
+        origin: &Origin,
+        request_id: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Outcome, StoreError> {
+        // A refresh that another one overtakes looks again: it is then a retry within the grace, or theft.
+        loop {
+            let Some(session) = sessions::find(db, token.session_id)? else { return Ok(Outcome::NotIssued) };
+            if token.generation > session.refresh.generation || !token.is_genuine(&self.inner.parts.master, &session.refresh.seed) {
+                return Ok(Outcome::NotIssued);
+            }
+            let actor = Actor::user(session.user_id);
+            let cause = Cause { actor, ip: Some(origin.ip), request_id: Some(request_id.to_owned()) };
+            let user = match self.still_good(db, &session, now)? {
+                Ok(user) => user,
+                Err(reason) => return Ok(Outcome::Over(reason, false)),
+            };
+            let next = self.inner.tokens.next_token(now, session.expires_at);
+            let presented = session.refresh.presented(token.generation, self.inner.limits.refresh_grace, now);
+            let continued = match presented {
+                Presented::Reused => {
+                    let theft = Cause { actor: Actor::system("refresh"), ..cause };
+                    let just_now = end_in(db, session.id, &end_by(&theft, EndReason::RefreshReused, now, None), &theft)?;
+                    return Ok(Outcome::Over(EndReason::RefreshReused, just_now));
+                }
+                Presented::Live => self.advance(db, session, next, origin, now)?,
+                Presented::Again => again(db, session, next)?,
+            };
+            if let Some(session) = continued {
+                record(db, &session, &cause, presented == Presented::Again)?;
+                return Ok(Outcome::Continues(Box::new(session), user));
+            }
+        }
+    }
+
+    /// The user, if session and user are both good; else why not.
+    fn still_good(&self, db: &mut Db, session: &Session, now: DateTime<Utc>) -> Result<Result<User, EndReason>, StoreError> {
+        if let Some(end) = &session.end {
+            return Ok(Err(end.reason));
+        }
+        let seen = self.inner.last_seen.of(session.id).map(|seen| seen.idle_expires_at);
+        let session = Session { idle_expires_at: seen.map_or(session.idle_expires_at, |idle| idle.max(session.idle_expires_at)), ..session.clone() };
+        if let Some(end) = session.overdue(now) {
+            return Ok(Err(end.reason));
+        }
+        let not_before = not_befores::covering(db, session.user_id, session.client_id.as_ref())?;
+        if not_before.is_some_and(|moment| session.started_at < moment) {
+            return Ok(Err(EndReason::NotBefore));
+        }
+        Ok(match users::find(db, session.user_id)? {
+            None => Err(EndReason::UserDeleted),
+            Some(user) if user.state == UserState::Disabled => Err(EndReason::UserDisabled),
+            Some(user) => Ok(user),
+        })
+    }
+
+    /// The session with the next generation of tokens; `None` where another refresh came first.
+    fn advance(
+        &self,
+        db: &mut Db,
+        session: Session,
+        token: CurrentToken,
+        origin: &Origin,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Session>, StoreError> {
+        let idle_expires_at = Session::idle_end(now, self.inner.limits.idle_timeout, session.expires_at);
+        let refresh = session.refresh.next(now);
+        let seen = Seen { at: now, ip: origin.ip, idle_expires_at };
+        if !sessions::spend(db, session.id, session.refresh.generation, &refresh, &token, seen)? {
+            return Ok(None);
+        }
+        Ok(Some(Session { refresh, token, last_seen_at: now, last_ip: origin.ip, idle_expires_at, ..session }))
+    }
+
+    /// The key that signs, for operations that hand out tokens.
+    pub(super) async fn signing_key(&self) -> Result<Arc<crate::token::keys::SigningKey>, SigningError> {
+        self.signing().current().await
+    }
+}
+
+/// The session with another access token of the same generation; `None` where another refresh came first.
+fn again(db: &mut Db, session: Session, token: CurrentToken) -> Result<Option<Session>, StoreError> {
+    let noted = sessions::reissue(db, session.id, session.refresh.generation, &token)?;
+    Ok(noted.then_some(Session { token, ..session }))
+}
+
+fn record(db: &mut Db, session: &Session, cause: &Cause, again: bool) -> Result<(), StoreError> {
+    access_tokens::insert(db, session.id, &session.token)?;
+    let mut details = json!({ "token": session.token.id, "generation": session.refresh.generation });
+    if again {
+        details["again"] = json!(true);
+    }
+    let event = AuditEvent::new(session.token.issued_at, AuditKind::SessionRefreshed, cause, Subject::new(SubjectKind::Session, session.id));
+    audit::record(db, &event.in_session(session.id).with(details))
+}

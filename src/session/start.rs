@@ -1,0 +1,208 @@
+//! Logs somebody in: the session row is committed before its tokens leave (P1).
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+use serde_json::json;
+
+use super::Sessions;
+use super::end::{end_by, end_in};
+use super::issue::Issued;
+use super::prove::{Claim, Proof, ProveError};
+use super::signing::SigningError;
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::model::client::ClientId;
+use crate::model::device::device;
+use crate::model::id::{SessionId, UserId};
+use crate::model::secret::Secret;
+use crate::model::session::{Actor, CurrentToken, EndReason, Origin, RefreshTokens, Session, overdue};
+use crate::model::user::User;
+use crate::store::{Db, StoreError, access_tokens, audit, clients, sessions};
+use crate::token::keys::KeyError;
+
+/// A login, as asked for.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// The name, as typed.
+    pub username: String,
+    /// The password, as typed.
+    pub password: SecretString,
+    /// The application that asks, by its id.
+    pub client_id: Option<ClientId>,
+    /// What the device is called.
+    pub device_name: Option<String>,
+    /// From where.
+    pub origin: Origin,
+    /// In which request.
+    pub request_id: String,
+}
+
+/// A login that succeeded.
+#[derive(Debug, Clone)]
+pub struct LoggedIn {
+    /// The tokens and the session.
+    pub issued: Issued,
+    /// When and from where the user logged in before.
+    pub previous_login: Option<(DateTime<Utc>, IpAddr)>,
+}
+
+/// Why a login failed.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// Unknown user, wrong password or disabled: not told which.
+    #[error("invalid credentials")]
+    InvalidCredentials,
+    /// Too many failures; the password was not looked at.
+    #[error("too many attempts")]
+    Throttled(Duration),
+    /// Too many logins at once.
+    #[error("too many logins at once")]
+    Busy,
+    /// No client of this id is registered.
+    #[error("no such client")]
+    UnknownClient,
+    /// Nothing could be decided.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No token can be signed.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+}
+
+impl From<ProveError> for LoginError {
+    fn from(error: ProveError) -> Self {
+        match error {
+            ProveError::InvalidCredentials => Self::InvalidCredentials,
+            ProveError::Throttled(wait) => Self::Throttled(wait),
+            ProveError::Busy => Self::Busy,
+            ProveError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<KeyError> for LoginError {
+    fn from(error: KeyError) -> Self {
+        Self::Signing(error.into())
+    }
+}
+
+impl Sessions {
+    /// Logs in with name and password.
+    pub async fn log_in(&self, login: Login) -> Result<LoggedIn, LoginError> {
+        if let Some(id) = login.client_id.clone() {
+            self.store().read(move |db| clients::find(db, &id)).await?.ok_or(LoginError::UnknownClient)?;
+        }
+        let claim = Claim {
+            username: login.username,
+            password: login.password,
+            origin: login.origin,
+            client_id: login.client_id,
+            request_id: login.request_id,
+        };
+        let proof = self.prove(claim).await?;
+        self.start(proof, login.device_name).await
+    }
+
+    /// Starts a session for somebody who has proved who they are.
+    pub async fn start(&self, proof: Proof, device_name: Option<String>) -> Result<LoggedIn, LoginError> {
+        let key = self.signing_key().await?;
+        let claim = proof.claim();
+        let session = self.new_session(&proof.user, claim.origin.clone(), claim.client_id.clone(), device_name);
+        let (sessions, written) = (self.clone(), session.clone());
+        let user = proof.user.clone();
+        let started = self
+            .store()
+            .write(move |db| {
+                if !proof.accept_in(db, Some(written.id))? {
+                    return Ok::<_, StoreError>(None);
+                }
+                sessions.start_in(db, &written, &proof.cause()).map(Some)
+            })
+            .await?;
+        let Some((previous_login, replaced)) = started else { return Err(LoginError::InvalidCredentials) };
+        self.inner.parts.metrics.login("success");
+        self.inner.parts.metrics.session_started();
+        self.count_ends(EndReason::SessionLimit, replaced);
+        let access_token = self.inner.tokens.sign(&session, &user.role, &key)?;
+        let refresh_token = self.refresh_token(&session);
+        let at = session.started_at;
+        let issued = Issued { access_token, refresh_token, session, username: user.username, role: user.role, at };
+        Ok(LoggedIn { issued, previous_login })
+    }
+
+    /// A session of this user that starts now, not yet in the store.
+    #[must_use]
+    pub fn new_session(
+        &self,
+        user: &User,
+        origin: Origin,
+        client_id: Option<ClientId>,
+        device_name: Option<String>,
+    ) -> Session {
+        let now = self.now();
+        let expires_at = now + self.inner.limits.lifetime;
+        let token: CurrentToken = self.inner.tokens.next_token(now, expires_at);
+        Session {
+            id: SessionId::new(now),
+            user_id: user.id,
+            username: user.username.clone(),
+            role: user.role.clone(),
+            client_id,
+            device_name,
+            device: device(origin.user_agent.as_deref()),
+            methods: vec!["pwd".to_owned()],
+            started_at: now,
+            last_seen_at: now,
+            last_ip: origin.ip,
+            expires_at,
+            idle_expires_at: Session::idle_end(now, self.inner.limits.idle_timeout, expires_at),
+            token,
+            refresh: RefreshTokens::first(*Secret::random().as_bytes()),
+            end: None,
+            origin,
+        }
+    }
+
+    /// Writes the session, ending the oldest where the user has too many; returns the login before it and how many ended.
+    #[expect(clippy::type_complexity, reason = "a pair of two facts about one write, taken apart at the one call")]
+    pub(crate) fn start_in(
+        &self,
+        db: &mut Db,
+        session: &Session,
+        cause: &Cause,
+    ) -> Result<(Option<(DateTime<Utc>, IpAddr)>, i64), StoreError> {
+        let previous = sessions::latest_of_user(db, session.user_id)?;
+        let replaced = self.make_room_in(db, session.user_id, session.started_at, cause)?;
+        sessions::insert(db, session)?;
+        access_tokens::insert(db, session.id, &session.token)?;
+        let event = AuditEvent::new(session.started_at, AuditKind::SessionStarted, cause, Subject::new(SubjectKind::User, session.user_id));
+        let details = json!({ "token": session.token.id, "client_id": session.client_id, "methods": session.methods });
+        audit::record(db, &event.in_session(session.id).with(details))?;
+        Ok((previous, replaced))
+    }
+
+    /// Ends the user's oldest sessions until one more fits (SES-15).
+    fn make_room_in(&self, db: &mut Db, user_id: UserId, now: DateTime<Utc>, cause: &Cause) -> Result<i64, StoreError> {
+        if self.inner.limits.per_user == 0 {
+            return Ok(0);
+        }
+        let mut active = Vec::new();
+        for limits in sessions::open_of_user(db, user_id)? {
+            let seen = self.inner.last_seen.of(limits.id).map(|seen| seen.idle_expires_at);
+            let idle = seen.map_or(limits.idle_expires_at, |seen| seen.max(limits.idle_expires_at));
+            match overdue(limits.expires_at, idle, now) {
+                Some(end) => drop(end_in(db, limits.id, &end, &Cause::system("expiry"))?),
+                None => active.push(limits.id),
+            }
+        }
+        let surplus = (active.len() + 1).saturating_sub(self.inner.limits.per_user);
+        let by = Cause { actor: Actor::system("session_limit"), ..cause.clone() };
+        let mut ended = 0;
+        for id in active.iter().take(surplus) {
+            ended += i64::from(end_in(db, *id, &end_by(&by, EndReason::SessionLimit, now, None), &by)?);
+        }
+        Ok(ended)
+    }
+}
