@@ -3,5 +3,7 @@
 mod log;
 mod metrics;
 
+#[cfg(test)]
+pub(crate) use log::tests::Kept;
 pub use log::{TelemetryError, dispatch, init};
 pub use metrics::Metrics;
