@@ -1,0 +1,150 @@
+//! What happens to every request, whatever its route. From the outside in:
+//!
+//! 1. **observe**: who asks, the request id; then, on the way out, the body of a problem, the headers, the metrics
+//!    and the log line. Outermost, so that a refused preflight and a panic pass it too.
+//! 2. **last resort**, inside the same step: it must be able to see everything below panic.
+//! 3. **CORS**: answers preflights before any route is looked for.
+
+mod access_log;
+mod cors;
+mod last_resort;
+mod request_id;
+mod security_headers;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
+use actix_web::middleware::{Next, from_fn};
+use actix_web::{App, Error, HttpMessage as _, HttpResponse};
+use ipnet::IpNet;
+
+pub use cors::cors;
+pub use request_id::{RequestIdentity, X_REQUEST_ID};
+
+use super::peer::Peer;
+use super::problem;
+use crate::clock::Clock;
+use crate::config;
+use crate::model::address::canonical_network;
+use crate::telemetry::Metrics;
+
+/// What the middleware needs to know of the server.
+#[derive(Debug)]
+pub struct HttpContext {
+    /// Dates the request ids.
+    pub clock: Arc<dyn Clock>,
+    /// Proxies whose headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Counts the requests.
+    pub metrics: Arc<Metrics>,
+    /// Whether people reach the server by https.
+    pub https: bool,
+}
+
+impl HttpContext {
+    /// The context that the configuration describes.
+    #[must_use]
+    pub fn new(server: &config::Server, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
+        Self {
+            clock,
+            trusted_proxies: server.trusted_proxies.iter().copied().map(canonical_network).collect(),
+            metrics,
+            https: server.public_url.scheme() == "https",
+        }
+    }
+}
+
+/// Puts the middleware around an app, in the order that the head of this file tells.
+pub fn wrap<T, B>(
+    app: App<T>,
+    context: &Arc<HttpContext>,
+    cors_origins: &[String],
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody + use<T, B>>,
+        Error = Error,
+        InitError = (),
+    > + use<T, B>,
+>
+where
+    T: ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<B>, Error = Error, InitError = ()>
+        + 'static,
+    B: MessageBody + 'static,
+{
+    let context = Arc::clone(context);
+    let observe =
+        move |request: ServiceRequest, next: Next<EitherBody<B>>| observe(Arc::clone(&context), request, next);
+    // The one added last is the outermost.
+    app.wrap(cors(cors_origins)).wrap(from_fn(observe))
+}
+
+async fn observe<B>(
+    context: Arc<HttpContext>,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    let exchange = Exchange::begin(context, &request);
+    match last_resort::call(&next, request, &exchange.identity).await {
+        Ok(response) => Ok(exchange.finish(response)),
+        Err(error) => Err(exchange.finish_error(error)),
+    }
+}
+
+/// One request and its answer.
+struct Exchange {
+    context: Arc<HttpContext>,
+    /// Of the monotonic clock: a duration must not change when the system's time is set.
+    started: Instant,
+    method: &'static str,
+    identity: RequestIdentity,
+    peer: Peer,
+}
+
+impl Exchange {
+    fn begin(context: Arc<HttpContext>, request: &ServiceRequest) -> Self {
+        let started = Instant::now();
+        let peer = Peer::of(request, &context.trusted_proxies);
+        let inbound = peer.through_proxy.then(|| RequestIdentity::inbound(request.headers())).flatten();
+        let identity = inbound.unwrap_or_else(|| RequestIdentity::new(context.clock.now()));
+        let mut extensions = request.extensions_mut();
+        extensions.insert(peer);
+        extensions.insert(identity.clone());
+        Self { context, started, method: access_log::method_word(request.method()), identity, peer }
+    }
+
+    fn finish<B>(&self, response: ServiceResponse<B>) -> ServiceResponse<EitherBody<B>> {
+        let route = response.request().match_pattern();
+        let (request, response) = response.into_parts();
+        ServiceResponse::new(request, self.complete(response, route))
+    }
+
+    /// An error that left the handlers has lost its request, and with it the route.
+    fn finish_error(&self, error: Error) -> Error {
+        let response = self.complete(error.error_response(), None);
+        InternalError::from_response(error, response.map_into_boxed_body()).into()
+    }
+
+    fn complete<B>(&self, response: HttpResponse<B>, route: Option<String>) -> HttpResponse<EitherBody<B>> {
+        let mut response = problem::complete(response, &self.identity);
+        let headers = response.headers_mut();
+        headers.insert(X_REQUEST_ID, self.identity.header());
+        security_headers::set(headers, self.context.https);
+        self.record(&response, route.unwrap_or_else(|| access_log::NO_ROUTE.to_owned()));
+        response
+    }
+
+    /// Until the head of the answer: the body may be a stream that lasts for hours.
+    fn record<B>(&self, response: &HttpResponse<B>, route: String) {
+        let (status, duration) = (response.status(), self.started.elapsed());
+        let (identity, client) = (&self.identity, self.peer.client);
+        access_log::write(&access_log::Line { method: self.method, route: &route, status, duration, identity, client });
+        self.context.metrics.request(self.method, route, status.as_u16(), duration);
+    }
+}

@@ -1,0 +1,9 @@
+//! What operators see of a running server: its log and its metrics.
+
+mod log;
+mod metrics;
+
+#[cfg(test)]
+pub(crate) use log::tests::Kept;
+pub use log::{TelemetryError, dispatch, init};
+pub use metrics::Metrics;
