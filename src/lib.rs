@@ -7,6 +7,7 @@ pub mod credential;
 pub mod http;
 pub mod master_key;
 pub mod model;
+pub mod session;
 pub mod store;
 pub mod telemetry;
 pub mod token;

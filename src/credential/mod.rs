@@ -5,3 +5,4 @@ mod hashing;
 pub mod password;
 mod policy;
 pub mod scheme;
+pub mod throttle;
