@@ -1,6 +1,8 @@
 //! Vigie: an auth server that can always say who logged in, when, from where, with which token, and whether that
 //! session is still alive; and where logged out means logged out.
 
+pub mod audit;
+pub mod client;
 pub mod clock;
 pub mod config;
 pub mod credential;
@@ -11,3 +13,5 @@ pub mod session;
 pub mod store;
 pub mod telemetry;
 pub mod token;
+pub mod user;
+pub mod view;

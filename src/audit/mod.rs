@@ -1,1 +1,28 @@
-//! To be written.
+//! The record as others read it: lists, details, counts and exports of the connection history. Reading other people's
+//! history is an event itself, recorded before the answer leaves (ADM-06).
+
+pub mod export;
+pub mod history;
+pub mod lookup;
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::session::Sessions;
+use crate::store::Store;
+
+/// The operations on the history. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct History {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    sessions: Sessions,
+}
+
+impl History {
+    /// The operations.
+    #[must_use]
+    pub const fn new(store: Store, clock: Arc<dyn Clock>, sessions: Sessions) -> Self {
+        Self { store, clock, sessions }
+    }
+}

@@ -1,1 +1,125 @@
-//! To be written.
+//! Accounts: created, imported, changed, given a password; sessions end where they must. One operation, one file, each a
+//! method of [`Users`].
+
+pub mod change;
+pub mod create;
+pub mod find;
+pub mod import;
+pub mod password;
+pub mod setup;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::clock::Clock;
+use crate::credential::password::{HashingError, Passwords, Unacceptable};
+use crate::credential::scheme::Scheme;
+use crate::master_key::MasterKey;
+use crate::model::user::{PasswordHash, RolePolicy};
+use crate::session::Sessions;
+use crate::store::{Constraint, Store, StoreError, users};
+
+/// How long a one-time token is good for (ASVS 6.4.1): an administrator hands it over, so hours, not minutes.
+pub const ONE_TIME_TOKEN_LIFE: TimeDelta = TimeDelta::hours(24);
+
+/// The operations on users. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Users {
+    inner: Arc<Parts>,
+}
+
+/// What the operations stand on.
+#[derive(Debug)]
+pub struct Parts {
+    /// The store.
+    pub store: Store,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Accepts, hashes and compares passwords.
+    pub passwords: Passwords,
+    /// Keys the digests that throttling is counted under.
+    pub master: Arc<MasterKey>,
+    /// Which roles are administrators'.
+    pub roles: RolePolicy,
+    /// Whether a change of role ends sessions.
+    pub end_on_role_change: bool,
+    /// Ends sessions, proves identities.
+    pub sessions: Sessions,
+}
+
+/// Why an operation on a user was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum UserError {
+    /// There is no such user.
+    #[error("there is no such user")]
+    NotFound,
+    /// Another user has this name.
+    #[error("the name is taken")]
+    NameTaken,
+    /// Another user has this id.
+    #[error("the id is taken")]
+    IdTaken,
+    /// Nobody would be left to administer the server (ADM-08).
+    #[error("this is the last active administrator")]
+    LastAdministrator,
+    /// The password does not meet the policy; the message says why.
+    #[error("{0}")]
+    Unacceptable(#[from] Unacceptable),
+    /// Too many passwords are being hashed.
+    #[error("too many passwords are being hashed")]
+    Busy,
+    /// The store cannot be asked.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+impl From<StoreError> for UserError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict(Constraint::Username) => Self::NameTaken,
+            StoreError::Conflict(Constraint::UserId) => Self::IdTaken,
+            other => Self::Store(other),
+        }
+    }
+}
+
+impl From<HashingError> for UserError {
+    fn from(_: HashingError) -> Self {
+        Self::Busy
+    }
+}
+
+impl Users {
+    /// The operations.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self { inner: Arc::new(parts) }
+    }
+
+    fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.inner.clock.now()
+    }
+
+    /// Which roles allow what.
+    #[must_use]
+    pub fn roles(&self) -> &RolePolicy {
+        &self.inner.roles
+    }
+
+    /// Tells the password comparison which kinds of hashes are stored, so that it costs the same for everybody.
+    pub async fn refresh_schemes(&self) -> Result<(), StoreError> {
+        let stored = self.store().read(|db| users::password_schemes(db)).await?;
+        self.inner.passwords.set_schemes(stored.iter().filter_map(|scheme| scheme.parse().ok()));
+        Ok(())
+    }
+}
+
+/// The stable word for the kind and cost of a hash that Vigie made or accepted.
+fn scheme_word(hash: &PasswordHash) -> Option<String> {
+    Scheme::of(hash).ok().map(|scheme| scheme.to_string())
+}

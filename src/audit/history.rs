@@ -1,0 +1,168 @@
+//! Lists of sessions, attempts and events, a session in detail, and counts over time.
+//!
+//! The reading is recorded after the query and before the answer, in a transaction of its own: a slow query must not hold
+//! SQLite's one writer. Where it cannot be recorded, nothing is shown.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::History;
+use crate::model::attempt::Attempt;
+use crate::model::audit::{AuditEvent, AuditKind, Cause, RecordedEvent, Subject, SubjectKind};
+use crate::model::id::SessionId;
+use crate::model::session::Session;
+use crate::store::attempts::{self, AttemptFilter};
+use crate::store::audit::AuditFilter;
+use crate::store::sessions::{self, SessionFilter, Sort, UserSelector};
+use crate::store::statistics::{self, Bucket};
+use crate::store::{Page, StoreError, audit};
+
+/// Events shown in a session's timeline.
+const TIMELINE: i64 = 500;
+/// Other sessions of the user shown beside one.
+const SIBLINGS: i64 = 20;
+
+/// A session in detail.
+#[derive(Debug, Clone)]
+pub struct SessionDetail {
+    /// The session.
+    pub session: Session,
+    /// What happened in it, oldest first.
+    pub timeline: Vec<RecordedEvent>,
+    /// The user's other sessions, newest first.
+    pub siblings: Vec<Session>,
+}
+
+/// Counts over time.
+#[derive(Debug, Clone)]
+pub struct Statistics {
+    /// By the second at which a stretch begins; stretches without anything are left out.
+    pub buckets: BTreeMap<i64, Bucket>,
+    /// Sessions active now.
+    pub active: i64,
+}
+
+impl History {
+    /// Sessions that match. `described` is the filter as it was asked for.
+    pub async fn sessions(
+        &self,
+        filter: SessionFilter,
+        sort: Sort,
+        after: Option<sessions::Position>,
+        limit: i64,
+        described: Value,
+        cause: &Cause,
+    ) -> Result<Page<Session>, StoreError> {
+        self.sessions.record_overdue().await?;
+        let page = self.session_page(filter, sort, after, limit).await?;
+        self.record_reading("sessions", described, page.items.len(), cause).await?;
+        Ok(page)
+    }
+
+    /// Attempts that match, newest first.
+    pub async fn attempts(
+        &self,
+        filter: AttemptFilter,
+        after: Option<attempts::Position>,
+        limit: i64,
+        described: Value,
+        cause: &Cause,
+    ) -> Result<Page<Attempt>, StoreError> {
+        let page = self.attempt_page(filter, after, limit).await?;
+        self.record_reading("attempts", described, page.items.len(), cause).await?;
+        Ok(page)
+    }
+
+    /// Events that match, newest first.
+    pub async fn events(
+        &self,
+        filter: AuditFilter,
+        before: Option<i64>,
+        limit: i64,
+        described: Value,
+        cause: &Cause,
+    ) -> Result<Page<RecordedEvent>, StoreError> {
+        let page = self.event_page(filter, before, limit).await?;
+        self.record_reading("audit", described, page.items.len(), cause).await?;
+        Ok(page)
+    }
+
+    /// A session with its timeline and the user's other sessions.
+    pub async fn session(&self, id: SessionId, cause: &Cause) -> Result<Option<SessionDetail>, StoreError> {
+        self.sessions.record_overdue().await?;
+        let (now, cause) = (self.clock.now(), cause.clone());
+        self.store
+            .write(move |db| {
+                let Some(session) = sessions::find(db, id)? else { return Ok(None) };
+                let timeline = audit::timeline(db, id, TIMELINE)?;
+                let of_user = SessionFilter { user: Some(UserSelector::Id(session.user_id)), ..SessionFilter::default() };
+                let mut siblings = sessions::list(db, &of_user, now, Sort::NewestStart, None, SIBLINGS + 1)?.items;
+                siblings.retain(|sibling| sibling.id != id);
+                siblings.truncate(usize::try_from(SIBLINGS).unwrap_or(0));
+                let event = AuditEvent::new(now, AuditKind::HistoryRead, &cause, Subject::new(SubjectKind::Session, id));
+                audit::record(db, &event.with(json!({ "what": "session", "count": 1 })))?;
+                Ok(Some(SessionDetail { session, timeline, siblings }))
+            })
+            .await
+    }
+
+    /// Logins, failures and ends from `from` until before `to`, in stretches of `seconds`. Counts name nobody, so reading
+    /// them is no event.
+    pub async fn statistics(&self, from: DateTime<Utc>, to: DateTime<Utc>, seconds: i64) -> Result<Statistics, StoreError> {
+        self.sessions.record_overdue().await?;
+        let now = self.clock.now();
+        self.store
+            .read(move |db| {
+                let buckets = statistics::buckets(db, from, to, seconds)?;
+                Ok(Statistics { buckets, active: statistics::active(db, now)? })
+            })
+            .await
+    }
+
+    pub(super) async fn session_page(
+        &self,
+        filter: SessionFilter,
+        sort: Sort,
+        after: Option<sessions::Position>,
+        limit: i64,
+    ) -> Result<Page<Session>, StoreError> {
+        let now = self.clock.now();
+        self.store.read(move |db| sessions::list(db, &filter, now, sort, after, limit)).await
+    }
+
+    pub(super) async fn attempt_page(
+        &self,
+        filter: AttemptFilter,
+        after: Option<attempts::Position>,
+        limit: i64,
+    ) -> Result<Page<Attempt>, StoreError> {
+        self.store.read(move |db| attempts::list(db, &filter, after, limit)).await
+    }
+
+    pub(super) async fn event_page(
+        &self,
+        filter: AuditFilter,
+        before: Option<i64>,
+        limit: i64,
+    ) -> Result<Page<RecordedEvent>, StoreError> {
+        self.store.read(move |db| audit::list(db, &filter, before, limit)).await
+    }
+
+    async fn record_reading(&self, what: &str, filter: Value, count: usize, cause: &Cause) -> Result<(), StoreError> {
+        let details = json!({ "what": what, "filter": filter, "count": count });
+        let event = AuditEvent::new(self.clock.now(), AuditKind::HistoryRead, cause, Subject::everybody()).with(details);
+        self.store.write(move |db| audit::record(db, &event)).await
+    }
+
+    /// Sessions starting and ending, and attempts failing, after event `after`: for following them live.
+    pub async fn following(&self, after: i64, limit: i64) -> Result<Vec<RecordedEvent>, StoreError> {
+        self.store.read(move |db| audit::following(db, after, limit)).await
+    }
+
+    /// The number of the newest event.
+    pub async fn last_number(&self) -> Result<i64, StoreError> {
+        self.store.read(|db| audit::last_number(db)).await
+    }
+}

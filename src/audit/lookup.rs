@@ -1,0 +1,37 @@
+//! Which session does this token belong to? For somebody who found a token in a log.
+
+use serde_json::json;
+
+use super::History;
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::model::id::SessionId;
+use crate::model::session::Session;
+use crate::store::{StoreError, audit, sessions};
+use crate::token::refresh::RefreshToken;
+
+impl History {
+    /// The session that an access or refresh token names, whatever its age. The token is not kept, and nothing is decided
+    /// about it: its signature need not be good, for the reader sees every session anyway.
+    pub async fn look_up(&self, token: &str, cause: &Cause) -> Result<Option<Session>, StoreError> {
+        let Some(id) = session_named(token) else { return Ok(None) };
+        self.sessions.record_overdue().await?;
+        let (now, cause) = (self.clock.now(), cause.clone());
+        self.store
+            .write(move |db| {
+                let found = sessions::find(db, id)?;
+                if found.is_some() {
+                    let event = AuditEvent::new(now, AuditKind::TokenLookedUp, &cause, Subject::new(SubjectKind::Session, id));
+                    audit::record(db, &event.with(json!({})))?;
+                }
+                Ok(found)
+            })
+            .await
+    }
+}
+
+fn session_named(token: &str) -> Option<SessionId> {
+    if let Ok(refresh) = RefreshToken::parse(token) {
+        return Some(refresh.session_id);
+    }
+    crate::token::claims::named_session(token)
+}

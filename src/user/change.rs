@@ -1,0 +1,138 @@
+//! Changes a user's name, role or state, or deletes the user. Rights that shrink end sessions in the same transaction.
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use super::{UserError, Users};
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::model::id::UserId;
+use crate::model::session::EndReason;
+use crate::model::user::{Role, User, UserState, Username};
+use crate::session::end::{end_by, end_of_user_in};
+use crate::store::{Db, StoreError, audit, throttles, users};
+use crate::credential::throttle::account_key;
+
+/// What to change; `None` leaves it.
+#[derive(Debug, Clone, Default)]
+pub struct UserChange {
+    /// The new name.
+    pub username: Option<Username>,
+    /// The new role; it holds from the next request.
+    pub role: Option<Role>,
+    /// Disabling ends all sessions.
+    pub state: Option<UserState>,
+}
+
+impl Users {
+    /// Changes a user; returns the user as it is then.
+    pub async fn change(&self, id: UserId, change: UserChange, cause: &Cause) -> Result<User, UserError> {
+        let (users, cause, now) = (self.clone(), cause.clone(), self.now());
+        self.store()
+            .write(move |db| {
+                let before = users::lock(db, id)?.ok_or(UserError::NotFound)?;
+                let after = User {
+                    username: change.username.unwrap_or_else(|| before.username.clone()),
+                    role: change.role.unwrap_or_else(|| before.role.clone()),
+                    state: change.state.unwrap_or(before.state),
+                    ..before.clone()
+                };
+                users.keep_an_administrator(db, &before, Some(&after))?;
+                users.rename(db, &before, &after, &cause, now)?;
+                users.change_role(db, &before, &after, &cause, now)?;
+                change_state(db, &before, &after, &cause, now)?;
+                Ok(after)
+            })
+            .await
+    }
+
+    /// Deletes a user. All sessions end; history keeps the id and the name at the time.
+    pub async fn delete(&self, id: UserId, cause: &Cause) -> Result<(), UserError> {
+        let (users, cause, now) = (self.clone(), cause.clone(), self.now());
+        self.store()
+            .write(move |db| {
+                let user = users::lock(db, id)?.ok_or(UserError::NotFound)?;
+                users.keep_an_administrator(db, &user, None)?;
+                end_of_user_in(db, id, None, &end_by(&cause, EndReason::UserDeleted, now, None), &cause)?;
+                users::delete(db, id)?;
+                let details = json!({ "username": user.username.as_str(), "role": user.role });
+                record(db, AuditKind::UserDeleted, id, details, &cause, now)?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// Lifts the throttling of a user's account.
+    pub async fn unlock(&self, id: UserId, cause: &Cause) -> Result<(), UserError> {
+        let (users, cause, now) = (self.clone(), cause.clone(), self.now());
+        self.store()
+            .write(move |db| {
+                let user = users::find(db, id)?.ok_or(UserError::NotFound)?;
+                let lifted = throttles::forget(db, account_key(&users.inner.master, &user.username.folded()))?;
+                Ok(record(db, AuditKind::UserUnlocked, id, json!({ "was_throttled": lifted }), &cause, now)?)
+            })
+            .await
+    }
+
+    /// Refuses what would leave no active administrator (ADM-08). `after` is `None` for a deletion.
+    fn keep_an_administrator(&self, db: &mut Db, before: &User, after: Option<&User>) -> Result<(), UserError> {
+        let administers = |user: &User| user.state == UserState::Active && self.roles().permissions(&user.role).admin;
+        if !administers(before) || after.is_some_and(administers) {
+            return Ok(());
+        }
+        if users::count_active_with_roles(db, &self.roles().admin)? <= 1 {
+            return Err(UserError::LastAdministrator);
+        }
+        Ok(())
+    }
+
+    fn rename(&self, db: &mut Db, before: &User, after: &User, cause: &Cause, now: DateTime<Utc>) -> Result<(), StoreError> {
+        if before.username == after.username {
+            return Ok(());
+        }
+        users::set_username(db, before.id, &after.username)?;
+        let details = json!({ "from": before.username.as_str(), "to": after.username.as_str() });
+        record(db, AuditKind::UserRenamed, before.id, details, cause, now)
+    }
+
+    fn change_role(&self, db: &mut Db, before: &User, after: &User, cause: &Cause, now: DateTime<Utc>) -> Result<(), StoreError> {
+        if before.role == after.role {
+            return Ok(());
+        }
+        users::set_role(db, before.id, &after.role)?;
+        let details = json!({ "from": before.role, "to": after.role });
+        record(db, AuditKind::UserRoleChanged, before.id, details, cause, now)?;
+        if self.inner.end_on_role_change {
+            end_of_user_in(db, before.id, None, &end_by(cause, EndReason::RightsChanged, now, None), cause)?;
+        }
+        Ok(())
+    }
+}
+
+fn change_state(db: &mut Db, before: &User, after: &User, cause: &Cause, now: DateTime<Utc>) -> Result<(), StoreError> {
+    if before.state == after.state {
+        return Ok(());
+    }
+    users::set_state(db, before.id, after.state)?;
+    let kind = match after.state {
+        UserState::Active => AuditKind::UserEnabled,
+        UserState::Disabled => AuditKind::UserDisabled,
+    };
+    record(db, kind, before.id, json!({}), cause, now)?;
+    if after.state == UserState::Disabled {
+        end_of_user_in(db, before.id, None, &end_by(cause, EndReason::UserDisabled, now, None), cause)?;
+    }
+    Ok(())
+}
+
+/// Records an event about a user.
+pub(super) fn record(
+    db: &mut Db,
+    kind: AuditKind,
+    id: UserId,
+    details: serde_json::Value,
+    cause: &Cause,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let event = AuditEvent::new(now, kind, cause, Subject::new(SubjectKind::User, id));
+    audit::record(db, &event.with(details))
+}

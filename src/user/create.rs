@@ -1,0 +1,60 @@
+//! Creates a user.
+
+use secrecy::SecretString;
+use serde_json::json;
+
+use super::{UserError, Users, scheme_word};
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::model::id::UserId;
+use crate::model::user::{Role, User, UserState, Username};
+use crate::store::{Db, StoreError, audit, users};
+
+/// A user to be created.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    /// The name.
+    pub username: Username,
+    /// The role.
+    pub role: Role,
+    /// The password; without one the user sets it with a one-time token.
+    pub password: Option<SecretString>,
+}
+
+impl Users {
+    /// Creates a user.
+    pub async fn create(&self, new: NewUser, cause: &Cause) -> Result<User, UserError> {
+        let user = self.new_user(new).await?;
+        let (created, cause) = (user.clone(), cause.clone());
+        self.store().write(move |db| insert(db, &created, AuditKind::UserCreated, &cause)).await?;
+        Ok(user)
+    }
+
+    /// A user that is not in the store yet; its password is accepted and hashed.
+    pub(super) async fn new_user(&self, new: NewUser) -> Result<User, UserError> {
+        let now = self.now();
+        let password_hash = match new.password {
+            None => None,
+            Some(password) => {
+                let accepted = self.inner.passwords.accept(&password, new.username.as_str())?;
+                Some(self.inner.passwords.hash(accepted).await?)
+            }
+        };
+        Ok(User {
+            id: UserId::new(now),
+            username: new.username,
+            role: new.role,
+            state: UserState::Active,
+            password_changed_at: password_hash.as_ref().map(|_| now),
+            password_hash,
+            created_at: now,
+        })
+    }
+}
+
+/// Adds the user and the event that says so.
+pub(super) fn insert(db: &mut Db, user: &User, kind: AuditKind, cause: &Cause) -> Result<(), StoreError> {
+    let scheme = user.password_hash.as_ref().and_then(scheme_word);
+    users::insert(db, user, scheme.as_deref())?;
+    let event = AuditEvent::new(user.created_at, kind, cause, Subject::new(SubjectKind::User, user.id));
+    audit::record(db, &event.with(json!({ "username": user.username.as_str(), "role": user.role })))
+}

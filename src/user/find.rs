@@ -1,0 +1,31 @@
+//! Looks users up.
+
+use super::Users;
+use crate::model::id::UserId;
+use crate::model::user::{User, fold};
+use crate::store::users::{self, UserFilter};
+use crate::store::{Page, StoreError};
+
+impl Users {
+    /// The user with this id.
+    pub async fn find(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        self.store().read(move |db| users::find(db, id)).await
+    }
+
+    /// The user with this id or name: what people type on a command line.
+    pub async fn find_by_id_or_name(&self, text: &str) -> Result<Option<User>, StoreError> {
+        let id = text.parse::<UserId>().ok();
+        let name = fold(text);
+        self.store()
+            .read(move |db| match id {
+                Some(id) => users::find(db, id),
+                None => users::find_by_name(db, &name),
+            })
+            .await
+    }
+
+    /// Users by name, those after `after` (a folded name).
+    pub async fn list(&self, filter: UserFilter, after: Option<String>, limit: i64) -> Result<Page<User>, StoreError> {
+        self.store().read(move |db| users::list(db, &filter, after.as_deref(), limit)).await
+    }
+}

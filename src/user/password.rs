@@ -1,0 +1,162 @@
+//! Sets passwords: by the user who knows the old one, or with a one-time token from an administrator.
+
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+use serde_json::json;
+
+use super::change::record;
+use super::{ONE_TIME_TOKEN_LIFE, UserError, Users, scheme_word};
+use crate::model::audit::{AuditKind, Cause};
+use crate::model::id::{SessionId, UserId};
+use crate::model::secret::{Secret, SecretKind};
+use crate::model::session::{Actor, EndReason, Origin};
+use crate::model::user::{PasswordHash, UserState};
+use crate::session::end::{end_by, end_of_user_in};
+use crate::session::prove::{Claim, ProveError};
+use crate::store::one_time_tokens::{self, Purpose};
+use crate::store::{Db, StoreError, throttles, users};
+use crate::credential::throttle::account_key;
+
+/// A one-time token, just issued.
+#[derive(Debug, Clone)]
+pub struct IssuedToken {
+    /// The secret; it is shown once.
+    pub secret: Secret,
+    /// Until when it is good.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// Why a password was not set with the old one.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangePasswordError {
+    /// The old password was not believed.
+    #[error(transparent)]
+    Prove(#[from] ProveError),
+    /// The new one was not accepted.
+    #[error(transparent)]
+    User(#[from] UserError),
+}
+
+impl From<StoreError> for ChangePasswordError {
+    fn from(error: StoreError) -> Self {
+        Self::User(error.into())
+    }
+}
+
+/// Why a one-time token was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum OneTimeTokenError {
+    /// It was never issued, or has been used.
+    #[error("token refused")]
+    Invalid,
+    /// Its time is over.
+    #[error("token expired")]
+    Expired,
+    /// The user or password was refused; the token is still good.
+    #[error(transparent)]
+    User(#[from] UserError),
+}
+
+impl From<StoreError> for OneTimeTokenError {
+    fn from(error: StoreError) -> Self {
+        Self::User(error.into())
+    }
+}
+
+/// The change of one's own password.
+#[derive(Debug, Clone)]
+pub struct PasswordChange {
+    /// Who.
+    pub user_id: UserId,
+    /// In which session, which goes on; all others end.
+    pub session_id: SessionId,
+    /// The old password; it counts as an attempt (PWD-09).
+    pub current: SecretString,
+    /// The new one.
+    pub new: SecretString,
+    /// From where.
+    pub origin: Origin,
+    /// In which request.
+    pub request_id: String,
+}
+
+impl Users {
+    /// Sets another password for a user who knows the old one; all other sessions end in the same transaction (SES-10).
+    pub async fn change_password(&self, change: PasswordChange) -> Result<(), ChangePasswordError> {
+        let user = self.find(change.user_id).await?.ok_or(UserError::NotFound)?;
+        let accepted = self.inner.passwords.accept(&change.new, user.username.as_str()).map_err(UserError::from)?;
+        let claim = Claim {
+            username: user.username.as_str().to_owned(),
+            password: change.current,
+            origin: change.origin,
+            client_id: None,
+            request_id: change.request_id,
+        };
+        let proof = self.inner.sessions.prove(claim).await?;
+        let hash = self.inner.passwords.hash(accepted).await.map_err(UserError::from)?;
+        let now = self.now();
+        let set = self
+            .store()
+            .write(move |db| {
+                if !proof.accept_in(db, None)? {
+                    return Ok::<_, StoreError>(false);
+                }
+                let cause = proof.cause();
+                set_password(db, change.user_id, &hash, now)?;
+                let end = end_by(&cause, EndReason::PasswordChanged, now, None);
+                let ended = end_of_user_in(db, change.user_id, Some(change.session_id), &end, &cause)?;
+                record(db, AuditKind::PasswordChanged, change.user_id, json!({ "sessions_ended": ended }), &cause, now)?;
+                Ok(true)
+            })
+            .await?;
+        if set { Ok(()) } else { Err(ProveError::InvalidCredentials.into()) }
+    }
+
+    /// Issues a one-time token with which the user sets a new password; an earlier one is void.
+    pub async fn issue_reset(&self, id: UserId, cause: &Cause) -> Result<IssuedToken, UserError> {
+        let (now, cause) = (self.now(), cause.clone());
+        let issued = IssuedToken { secret: Secret::random(), expires_at: now + ONE_TIME_TOKEN_LIFE };
+        let (digest, expires_at) = (issued.secret.digest(), issued.expires_at);
+        self.store()
+            .write(move |db| {
+                users::find(db, id)?.ok_or(UserError::NotFound)?;
+                one_time_tokens::replace(db, digest, Purpose::Reset(id), now, expires_at)?;
+                Ok::<_, UserError>(record(db, AuditKind::PasswordResetIssued, id, json!({ "expires_at": expires_at }), &cause, now)?)
+            })
+            .await?;
+        Ok(issued)
+    }
+
+    /// Sets a new password with a one-time token. All sessions end, nobody is logged in (PWD-12).
+    pub async fn reset_password(&self, token: &str, new: &SecretString, cause: Cause) -> Result<(), OneTimeTokenError> {
+        let digest = Secret::parse(SecretKind::OneTimeToken, token).map_err(|_| OneTimeTokenError::Invalid)?.digest();
+        let found = self.store().read(move |db| one_time_tokens::find(db, digest)).await?;
+        let Some(Purpose::Reset(id)) = found.map(|found| found.purpose) else { return Err(OneTimeTokenError::Invalid) };
+        let user = self.find(id).await?.ok_or(OneTimeTokenError::Invalid)?;
+        // A password that is refused leaves the token good for another try.
+        let accepted = self.inner.passwords.accept(new, user.username.as_str()).map_err(UserError::from)?;
+        let hash = self.inner.passwords.hash(accepted).await.map_err(UserError::from)?;
+        let (now, master) = (self.now(), std::sync::Arc::clone(&self.inner.master));
+        let cause = Cause { actor: Actor::user(id), ..cause };
+        self.store()
+            .write(move |db| {
+                let taken = one_time_tokens::take(db, digest)?.ok_or(OneTimeTokenError::Invalid)?;
+                if now >= taken.expires_at {
+                    return Err(OneTimeTokenError::Expired);
+                }
+                let user = users::lock(db, id)?.filter(|user| user.state == UserState::Active);
+                let user = user.ok_or(OneTimeTokenError::Invalid)?;
+                set_password(db, id, &hash, now)?;
+                throttles::forget(db, account_key(&master, &user.username.folded()))?;
+                let ended = end_of_user_in(db, id, None, &end_by(&cause, EndReason::PasswordChanged, now, None), &cause)?;
+                Ok(record(db, AuditKind::PasswordReset, id, json!({ "sessions_ended": ended }), &cause, now)?)
+            })
+            .await
+    }
+}
+
+fn set_password(db: &mut Db, id: UserId, hash: &PasswordHash, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let scheme = scheme_word(hash).unwrap_or_default();
+    users::set_password(db, id, hash, &scheme, now)?;
+    Ok(())
+}

@@ -1,0 +1,80 @@
+//! The first administrator: there is no default account, but a one-time token that the first start prints (PWD-13).
+
+use secrecy::SecretString;
+use serde_json::json;
+
+use super::create::{NewUser, insert};
+use super::password::{IssuedToken, OneTimeTokenError};
+use super::{ONE_TIME_TOKEN_LIFE, UserError, Users};
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject};
+use crate::model::id::UserId;
+use crate::model::secret::{Secret, SecretKind};
+use crate::model::session::Actor;
+use crate::model::user::{Role, User, Username};
+use crate::store::one_time_tokens::{self, Purpose};
+use crate::store::{StoreError, audit, users};
+
+impl Users {
+    /// Issues the token that creates the first administrator, where there is no user yet; an earlier one is void.
+    pub async fn issue_setup(&self) -> Result<Option<IssuedToken>, StoreError> {
+        let now = self.now();
+        let issued = IssuedToken { secret: Secret::random(), expires_at: now + ONE_TIME_TOKEN_LIFE };
+        let (digest, expires_at) = (issued.secret.digest(), issued.expires_at);
+        let is_needed = self
+            .store()
+            .write(move |db| {
+                if users::any(db)? {
+                    return Ok::<_, StoreError>(false);
+                }
+                one_time_tokens::replace(db, digest, Purpose::Setup, now, expires_at)?;
+                let event = AuditEvent::new(now, AuditKind::SetupIssued, &Cause::system("start"), Subject::everybody());
+                audit::record(db, &event.with(json!({ "expires_at": expires_at })))?;
+                Ok(true)
+            })
+            .await?;
+        Ok(is_needed.then_some(issued))
+    }
+
+    /// Creates the first administrator, once.
+    pub async fn set_up(
+        &self,
+        token: &str,
+        username: Username,
+        password: SecretString,
+        cause: Cause,
+    ) -> Result<User, OneTimeTokenError> {
+        let digest = Secret::parse(SecretKind::OneTimeToken, token).map_err(|_| OneTimeTokenError::Invalid)?.digest();
+        let found = self.store().read(move |db| one_time_tokens::find(db, digest)).await?;
+        if found.map(|found| found.purpose) != Some(Purpose::Setup) {
+            return Err(OneTimeTokenError::Invalid);
+        }
+        let role = self.roles().admin.first().and_then(|role| Role::parse(role).ok()).ok_or(OneTimeTokenError::Invalid)?;
+        let user = self.new_user(NewUser { username, role, password: Some(password) }).await?;
+        let (created, now) = (user.clone(), self.now());
+        self.store()
+            .write(move |db| {
+                let taken = one_time_tokens::take(db, digest)?.ok_or(OneTimeTokenError::Invalid)?;
+                if now >= taken.expires_at {
+                    return Err(OneTimeTokenError::Expired);
+                }
+                if users::any(db)? {
+                    return Err(OneTimeTokenError::Invalid);
+                }
+                let cause = Cause { actor: Actor::user(created.id), ..cause };
+                insert(db, &created, AuditKind::UserCreated, &cause)?;
+                record_completed(db, created.id, &cause, now)?;
+                Ok(())
+            })
+            .await?;
+        Ok(user)
+    }
+}
+
+fn record_completed(
+    db: &mut crate::store::Db,
+    id: UserId,
+    cause: &Cause,
+    now: chrono::DateTime<chrono::Utc>,
+) -> Result<(), StoreError> {
+    super::change::record(db, AuditKind::SetupCompleted, id, json!({}), cause, now)
+}

@@ -1,0 +1,74 @@
+//! The audit event object.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::time;
+use crate::model::audit::RecordedEvent;
+use crate::model::session::Actor;
+
+/// One thing that happened to a user, session, client or key.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct EventObject {
+    /// Its number; higher is later.
+    pub seq: i64,
+    /// When.
+    #[schema(format = "date-time")]
+    pub at: String,
+    /// What, of a closed list.
+    pub kind: &'static str,
+    /// By whom.
+    pub actor: ActorObject,
+    /// To what.
+    pub subject: SubjectObject,
+    /// In which session.
+    #[schema(format = "uuid")]
+    pub session_id: Option<String>,
+    /// From where.
+    pub ip: Option<String>,
+    /// In which request.
+    pub request_id: Option<String>,
+    /// What else there is to say.
+    #[schema(value_type = Object)]
+    pub details: serde_json::Value,
+}
+
+/// Who did something.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ActorObject {
+    /// `user`, `admin`, `client` or `system`.
+    pub kind: &'static str,
+    /// The id of the user or client, or the name of the part of Vigie.
+    pub id: String,
+}
+
+/// What something was done to.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct SubjectObject {
+    /// `user`, `session`, `client`, `key` or `everybody`.
+    pub kind: &'static str,
+    /// Its id.
+    pub id: Option<String>,
+}
+
+impl From<&Actor> for ActorObject {
+    fn from(actor: &Actor) -> Self {
+        Self { kind: actor.kind.as_str(), id: actor.id.clone() }
+    }
+}
+
+impl From<&RecordedEvent> for EventObject {
+    fn from(RecordedEvent { seq, event }: &RecordedEvent) -> Self {
+        Self {
+            seq: *seq,
+            at: time(event.at),
+            kind: event.kind.as_str(),
+            actor: ActorObject::from(&event.cause.actor),
+            subject: SubjectObject { kind: event.subject.kind.as_str(), id: event.subject.id.clone() },
+            session_id: event.session_id.map(|id| id.to_string()),
+            ip: event.cause.ip.map(|ip| ip.to_string()),
+            request_id: event.cause.request_id.clone(),
+            details: event.details.clone(),
+        }
+    }
+}
