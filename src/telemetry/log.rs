@@ -119,7 +119,7 @@ fn visible(line: &str) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::{Arc, LazyLock, Mutex};
 
     use rstest::rstest;
 
@@ -136,7 +136,13 @@ pub(crate) mod tests {
         }
 
         /// A log that writes here.
+        ///
+        /// A second log lives beside it: with only one in the process, tracing asks the thread that first reaches an
+        /// event whether anybody listens, and a test without a log would silence the event for all others.
         pub(crate) fn dispatch(&self, format: LogFormat) -> Dispatch {
+            static SECOND: LazyLock<Dispatch> =
+                LazyLock::new(|| dispatch(LogFormat::Text, EnvFilter::new("info"), io::sink));
+            LazyLock::force(&SECOND);
             let kept = self.clone();
             dispatch(format, EnvFilter::new("info"), move || kept.clone())
         }
