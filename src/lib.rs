@@ -1,6 +1,7 @@
 //! Vigie: an auth server that can always say who logged in, when, from where, with which token, and whether that
 //! session is still alive; and where logged out means logged out.
 
+pub mod app;
 pub mod audit;
 pub mod client;
 pub mod clock;

@@ -218,6 +218,11 @@ fn decode(text: &str) -> Option<MasterKey> {
     bytes.as_slice().try_into().ok().map(MasterKey)
 }
 
+/// Whether others than its owner may do anything with a file.
+pub(crate) fn is_open_to_others(file: &File) -> io::Result<bool> {
+    Ok(file.metadata()?.permissions().mode() & 0o077 != 0)
+}
+
 /// Writes a file that is not there yet, for its owner alone; the disk has it when this returns.
 fn write_new(path: &Path, text: &str) -> io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -101,10 +101,17 @@ impl Export {
         Ok(Some(piece))
     }
 
-    async fn next_sessions(&mut self, filter: SessionFilter, sort: Sort, is_first: bool, piece: &mut Vec<u8>) -> Result<(), StoreError> {
+    async fn next_sessions(
+        &mut self,
+        filter: SessionFilter,
+        sort: Sort,
+        is_first: bool,
+        piece: &mut Vec<u8>,
+    ) -> Result<(), StoreError> {
         let after = if let Place::AfterSession(position) = self.place { Some(position) } else { None };
         let page = self.history.session_page(filter, sort, after, PAGE).await?;
-        let objects: Vec<SessionObject> = page.items.iter().map(|session| SessionObject::new(session, self.now)).collect();
+        let objects: Vec<SessionObject> =
+            page.items.iter().map(|session| SessionObject::new(session, self.now)).collect();
         self.write(&objects, SESSION_COLUMNS, session_row, is_first, piece);
         self.place = match page.items.last() {
             Some(last) if page.has_more => Place::AfterSession(sessions::Position::of(last, sort)),
@@ -113,7 +120,12 @@ impl Export {
         Ok(())
     }
 
-    async fn next_attempts(&mut self, filter: AttemptFilter, is_first: bool, piece: &mut Vec<u8>) -> Result<(), StoreError> {
+    async fn next_attempts(
+        &mut self,
+        filter: AttemptFilter,
+        is_first: bool,
+        piece: &mut Vec<u8>,
+    ) -> Result<(), StoreError> {
         let after = if let Place::AfterAttempt(position) = self.place { Some(position) } else { None };
         let page = self.history.attempt_page(filter, after, PAGE).await?;
         let objects: Vec<AttemptObject> = page.items.iter().map(AttemptObject::from).collect();
@@ -125,7 +137,12 @@ impl Export {
         Ok(())
     }
 
-    async fn next_events(&mut self, filter: AuditFilter, is_first: bool, piece: &mut Vec<u8>) -> Result<(), StoreError> {
+    async fn next_events(
+        &mut self,
+        filter: AuditFilter,
+        is_first: bool,
+        piece: &mut Vec<u8>,
+    ) -> Result<(), StoreError> {
         let before = if let Place::BeforeEvent(seq) = self.place { Some(seq) } else { None };
         let page = self.history.event_page(filter, before, PAGE).await?;
         let objects: Vec<EventObject> = page.items.iter().map(EventObject::from).collect();
@@ -148,7 +165,8 @@ impl Export {
         match self.format {
             ExportFormat::Ndjson => {
                 for object in objects {
-                    serde_json::to_writer(&mut *piece, object).expect("objects of the contract are JSON, memory takes them");
+                    serde_json::to_writer(&mut *piece, object)
+                        .expect("objects of the contract are JSON, memory takes them");
                     piece.push(b'\n');
                 }
             }
@@ -171,9 +189,33 @@ fn harmless(cell: String) -> String {
 }
 
 const SESSION_COLUMNS: &[&str] = &[
-    "id", "user_id", "username", "role", "state", "started_at", "last_seen_at", "expires_at", "idle_expires_at", "ended_at",
-    "end_reason", "ended_by_kind", "ended_by_id", "note", "ip", "last_ip", "user_agent", "browser", "os", "device_kind",
-    "device_name", "client_id", "amr", "jti", "token_issued_at", "token_expires_at", "refreshes",
+    "id",
+    "user_id",
+    "username",
+    "role",
+    "state",
+    "started_at",
+    "last_seen_at",
+    "expires_at",
+    "idle_expires_at",
+    "ended_at",
+    "end_reason",
+    "ended_by_kind",
+    "ended_by_id",
+    "note",
+    "ip",
+    "last_ip",
+    "user_agent",
+    "browser",
+    "os",
+    "device_kind",
+    "device_name",
+    "client_id",
+    "amr",
+    "jti",
+    "token_issued_at",
+    "token_expires_at",
+    "refreshes",
 ];
 
 fn session_row(session: &SessionObject) -> Vec<String> {
@@ -230,7 +272,17 @@ fn attempt_row(attempt: &AttemptObject) -> Vec<String> {
 }
 
 const EVENT_COLUMNS: &[&str] = &[
-    "seq", "at", "kind", "actor_kind", "actor_id", "subject_kind", "subject_id", "session_id", "ip", "request_id", "details",
+    "seq",
+    "at",
+    "kind",
+    "actor_kind",
+    "actor_id",
+    "subject_kind",
+    "subject_id",
+    "session_id",
+    "ip",
+    "request_id",
+    "details",
 ];
 
 fn event_row(event: &EventObject) -> Vec<String> {

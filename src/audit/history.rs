@@ -97,11 +97,13 @@ impl History {
             .write(move |db| {
                 let Some(session) = sessions::find(db, id)? else { return Ok(None) };
                 let timeline = audit::timeline(db, id, TIMELINE)?;
-                let of_user = SessionFilter { user: Some(UserSelector::Id(session.user_id)), ..SessionFilter::default() };
+                let of_user =
+                    SessionFilter { user: Some(UserSelector::Id(session.user_id)), ..SessionFilter::default() };
                 let mut siblings = sessions::list(db, &of_user, now, Sort::NewestStart, None, SIBLINGS + 1)?.items;
                 siblings.retain(|sibling| sibling.id != id);
                 siblings.truncate(usize::try_from(SIBLINGS).unwrap_or(0));
-                let event = AuditEvent::new(now, AuditKind::HistoryRead, &cause, Subject::new(SubjectKind::Session, id));
+                let event =
+                    AuditEvent::new(now, AuditKind::HistoryRead, &cause, Subject::new(SubjectKind::Session, id));
                 audit::record(db, &event.with(json!({ "what": "session", "count": 1 })))?;
                 Ok(Some(SessionDetail { session, timeline, siblings }))
             })
@@ -110,7 +112,12 @@ impl History {
 
     /// Logins, failures and ends from `from` until before `to`, in stretches of `seconds`. Counts name nobody, so reading
     /// them is no event.
-    pub async fn statistics(&self, from: DateTime<Utc>, to: DateTime<Utc>, seconds: i64) -> Result<Statistics, StoreError> {
+    pub async fn statistics(
+        &self,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+        seconds: i64,
+    ) -> Result<Statistics, StoreError> {
         self.sessions.record_overdue().await?;
         let now = self.clock.now();
         self.store
@@ -152,7 +159,8 @@ impl History {
 
     async fn record_reading(&self, what: &str, filter: Value, count: usize, cause: &Cause) -> Result<(), StoreError> {
         let details = json!({ "what": what, "filter": filter, "count": count });
-        let event = AuditEvent::new(self.clock.now(), AuditKind::HistoryRead, cause, Subject::everybody()).with(details);
+        let event =
+            AuditEvent::new(self.clock.now(), AuditKind::HistoryRead, cause, Subject::everybody()).with(details);
         self.store.write(move |db| audit::record(db, &event)).await
     }
 

@@ -20,7 +20,8 @@ impl History {
             .write(move |db| {
                 let found = sessions::find(db, id)?;
                 if found.is_some() {
-                    let event = AuditEvent::new(now, AuditKind::TokenLookedUp, &cause, Subject::new(SubjectKind::Session, id));
+                    let event =
+                        AuditEvent::new(now, AuditKind::TokenLookedUp, &cause, Subject::new(SubjectKind::Session, id));
                     audit::record(db, &event.with(json!({})))?;
                 }
                 Ok(found)

@@ -53,7 +53,13 @@ impl Clients {
     }
 
     /// Registers a client; its secret is returned this once.
-    pub async fn register(&self, id: ClientId, name: String, scopes: Vec<Scope>, cause: &Cause) -> Result<(Client, Secret), ClientError> {
+    pub async fn register(
+        &self,
+        id: ClientId,
+        name: String,
+        scopes: Vec<Scope>,
+        cause: &Cause,
+    ) -> Result<(Client, Secret), ClientError> {
         let now = self.clock.now();
         let secret = Secret::random();
         let client = Client { id, name, scopes, secret: secret.digest(), created_at: now, secret_changed_at: now };
@@ -61,7 +67,12 @@ impl Clients {
         self.store
             .write(move |db| {
                 clients::insert(db, &added)?;
-                let event = AuditEvent::new(now, AuditKind::ClientCreated, &cause, Subject::new(SubjectKind::Client, &added.id));
+                let event = AuditEvent::new(
+                    now,
+                    AuditKind::ClientCreated,
+                    &cause,
+                    Subject::new(SubjectKind::Client, &added.id),
+                );
                 audit::record(db, &event.with(json!({ "name": added.name, "scopes": added.scopes })))
             })
             .await?;
@@ -77,7 +88,12 @@ impl Clients {
                 if !clients::set_secret(db, &id, digest, now)? {
                     return Err(ClientError::NotFound);
                 }
-                let event = AuditEvent::new(now, AuditKind::ClientSecretRotated, &cause, Subject::new(SubjectKind::Client, &id));
+                let event = AuditEvent::new(
+                    now,
+                    AuditKind::ClientSecretRotated,
+                    &cause,
+                    Subject::new(SubjectKind::Client, &id),
+                );
                 Ok(audit::record(db, &event)?)
             })
             .await?;
@@ -92,7 +108,8 @@ impl Clients {
                 if !clients::remove(db, &id)? {
                     return Err(ClientError::NotFound);
                 }
-                let event = AuditEvent::new(now, AuditKind::ClientRemoved, &cause, Subject::new(SubjectKind::Client, &id));
+                let event =
+                    AuditEvent::new(now, AuditKind::ClientRemoved, &cause, Subject::new(SubjectKind::Client, &id));
                 Ok(audit::record(db, &event)?)
             })
             .await

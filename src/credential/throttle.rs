@@ -123,7 +123,9 @@ impl Throttle {
         let window_end = count.window_began_at + self.window(scope);
         let reached = |limit: u32| limit > 0 && i64::from(count.window_failures) >= i64::from(limit);
         match scope {
-            ThrottleScope::Account | ThrottleScope::KnownDevice if reached(self.rules.daily_failures) => Some(window_end),
+            ThrottleScope::Account | ThrottleScope::KnownDevice if reached(self.rules.daily_failures) => {
+                Some(window_end)
+            }
             ThrottleScope::Account | ThrottleScope::KnownDevice => self.delay(count.failures).map(|delay| now + delay),
             ThrottleScope::Address => reached(self.rules.address_failures).then_some(window_end),
             ThrottleScope::Network => reached(self.rules.network_failures).then_some(window_end),
@@ -166,7 +168,8 @@ mod tests {
 
     #[test]
     fn ath_02_the_delay_begins_after_the_fifth_failure_and_doubles_to_its_limit() {
-        let delays: Vec<_> = [4, 5, 6, 7, 8, 9, 40].map(|failures| throttle().delay(failures).map(|delay| delay.num_minutes())).into();
+        let delays: Vec<_> =
+            [4, 5, 6, 7, 8, 9, 40].map(|failures| throttle().delay(failures).map(|delay| delay.num_minutes())).into();
         assert_eq!(delays, [None, Some(1), Some(2), Some(4), Some(8), Some(15), Some(15)]);
     }
 

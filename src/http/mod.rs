@@ -1,6 +1,10 @@
-//! HTTP in, HTTP out. Knows actix; knows no SQL.
+//! HTTP in, HTTP out. Knows actix; knows no SQL. A handler parses, calls one operation, renders.
 
+pub mod authenticate;
+pub mod error;
+pub mod input;
 pub mod metrics;
 pub mod middleware;
+pub mod paging;
 pub mod peer;
 pub mod problem;

@@ -167,7 +167,8 @@ impl Sessions {
             return Err(CheckError::Ended(reason));
         }
         let seen = self.inner.last_seen.of(claims.session_id);
-        let idle_expires_at = seen.map_or(standing.idle_expires_at, |seen| seen.idle_expires_at.max(standing.idle_expires_at));
+        let idle_expires_at =
+            seen.map_or(standing.idle_expires_at, |seen| seen.idle_expires_at.max(standing.idle_expires_at));
         if let Some(end) = overdue(standing.expires_at, idle_expires_at, now) {
             return Err(CheckError::Ended(end.reason));
         }

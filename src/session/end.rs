@@ -118,7 +118,8 @@ impl Sessions {
         let token = RefreshToken::parse(token).map_err(|_| CheckError::Invalid("malformed"))?;
         let id = token.session_id;
         let session = self.store().read(move |db| sessions::find(db, id)).await?;
-        let Some(session) = session.filter(|session| token.is_genuine(&self.inner.parts.master, &session.refresh.seed)) else {
+        let Some(session) = session.filter(|session| token.is_genuine(&self.inner.parts.master, &session.refresh.seed))
+        else {
             return Err(CheckError::Invalid("refresh_unknown"));
         };
         self.end(session.id, EndReason::Logout, None, &cause(Actor::user(session.user_id))).await?;

@@ -47,7 +47,11 @@ impl TokenRules {
     /// A new access token's id and times. It never outlives its session.
     #[must_use]
     pub fn next_token(&self, now: DateTime<Utc>, session_expires_at: DateTime<Utc>) -> CurrentToken {
-        CurrentToken { id: TokenId::new(now), issued_at: now, expires_at: (now + self.access_life).min(session_expires_at) }
+        CurrentToken {
+            id: TokenId::new(now),
+            issued_at: now,
+            expires_at: (now + self.access_life).min(session_expires_at),
+        }
     }
 
     /// Signs the session's current access token.

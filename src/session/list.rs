@@ -20,7 +20,8 @@ impl Sessions {
 
     /// The user and the session, for "who am I".
     pub async fn me(&self, user_id: UserId, id: SessionId) -> Result<Option<(User, Session)>, StoreError> {
-        let found = self.store().read(move |db| Ok::<_, StoreError>(users::find(db, user_id)?.zip(sessions::find(db, id)?)));
+        let found =
+            self.store().read(move |db| Ok::<_, StoreError>(users::find(db, user_id)?.zip(sessions::find(db, id)?)));
         let Some((user, mut session)) = found.await? else { return Ok(None) };
         if let Some(seen) = self.inner.last_seen.of(id) {
             session.last_seen_at = seen.at;

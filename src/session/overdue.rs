@@ -48,7 +48,12 @@ impl Sessions {
         let mut recorded = 0;
         for not_before in self.store().read(|db| not_befores::list(db)).await? {
             let by = Actor { kind: actor_kind(&not_before.set_by), id: not_before.set_by.clone() };
-            let end = End { at: not_before.set_at, reason: EndReason::NotBefore, by: by.clone(), note: not_before.note.clone() };
+            let end = End {
+                at: not_before.set_at,
+                reason: EndReason::NotBefore,
+                by: by.clone(),
+                note: not_before.note.clone(),
+            };
             let cause = Cause { actor: by, ip: None, request_id: None };
             loop {
                 let (not_before, end, cause) = (not_before.clone(), end.clone(), cause.clone());

@@ -76,7 +76,9 @@ impl Sessions {
         let (sessions, name) = (self.clone(), folded.clone());
         let (wait, user) = self
             .store()
-            .read(move |db| Ok::<_, StoreError>((sessions.inner.throttle.wait(db, &keys, now)?, users::find_by_name(db, &name)?)))
+            .read(move |db| {
+                Ok::<_, StoreError>((sessions.inner.throttle.wait(db, &keys, now)?, users::find_by_name(db, &name)?))
+            })
             .await?;
         if let Some(wait) = wait {
             let attempt = self.attempt(&claim, &folded, user.as_ref(), AttemptOutcome::Throttled, now);

@@ -70,13 +70,19 @@ impl Sessions {
         let now = self.now();
         let key = self.signing().current().await?;
         let (sessions, origin, request_id) = (self.clone(), origin.clone(), request_id.to_owned());
-        let outcome =
-            self.store().write(move |db| sessions.refresh_in(db, &token, &origin, &request_id, now)).await?;
+        let outcome = self.store().write(move |db| sessions.refresh_in(db, &token, &origin, &request_id, now)).await?;
         match outcome {
             Outcome::Continues(session, user) => {
                 let access_token = self.inner.tokens.sign(&session, &user.role, &key)?;
                 let refresh_token = self.refresh_token(&session);
-                Ok(Issued { access_token, refresh_token, session: *session, username: user.username, role: user.role, at: now })
+                Ok(Issued {
+                    access_token,
+                    refresh_token,
+                    session: *session,
+                    username: user.username,
+                    role: user.role,
+                    at: now,
+                })
             }
             Outcome::Over(reason, just_now) => {
                 self.count_ends(reason, i64::from(just_now));
@@ -102,7 +108,9 @@ impl Sessions {
         // A refresh that another one overtakes looks again: it is then a retry within the grace, or theft.
         loop {
             let Some(session) = sessions::find(db, token.session_id)? else { return Ok(Outcome::NotIssued) };
-            if token.generation > session.refresh.generation || !token.is_genuine(&self.inner.parts.master, &session.refresh.seed) {
+            if token.generation > session.refresh.generation
+                || !token.is_genuine(&self.inner.parts.master, &session.refresh.seed)
+            {
                 return Ok(Outcome::NotIssued);
             }
             let actor = Actor::user(session.user_id);
@@ -116,7 +124,8 @@ impl Sessions {
             let continued = match presented {
                 Presented::Reused => {
                     let theft = Cause { actor: Actor::system("refresh"), ..cause };
-                    let just_now = end_in(db, session.id, &end_by(&theft, EndReason::RefreshReused, now, None), &theft)?;
+                    let just_now =
+                        end_in(db, session.id, &end_by(&theft, EndReason::RefreshReused, now, None), &theft)?;
                     return Ok(Outcome::Over(EndReason::RefreshReused, just_now));
                 }
                 Presented::Live => self.advance(db, session, next, origin, now)?,
@@ -130,12 +139,20 @@ impl Sessions {
     }
 
     /// The user, if session and user are both good; else why not.
-    fn still_good(&self, db: &mut Db, session: &Session, now: DateTime<Utc>) -> Result<Result<User, EndReason>, StoreError> {
+    fn still_good(
+        &self,
+        db: &mut Db,
+        session: &Session,
+        now: DateTime<Utc>,
+    ) -> Result<Result<User, EndReason>, StoreError> {
         if let Some(end) = &session.end {
             return Ok(Err(end.reason));
         }
         let seen = self.inner.last_seen.of(session.id).map(|seen| seen.idle_expires_at);
-        let session = Session { idle_expires_at: seen.map_or(session.idle_expires_at, |idle| idle.max(session.idle_expires_at)), ..session.clone() };
+        let session = Session {
+            idle_expires_at: seen.map_or(session.idle_expires_at, |idle| idle.max(session.idle_expires_at)),
+            ..session.clone()
+        };
         if let Some(end) = session.overdue(now) {
             return Ok(Err(end.reason));
         }
@@ -186,6 +203,11 @@ fn record(db: &mut Db, session: &Session, cause: &Cause, again: bool) -> Result<
     if again {
         details["again"] = json!(true);
     }
-    let event = AuditEvent::new(session.token.issued_at, AuditKind::SessionRefreshed, cause, Subject::new(SubjectKind::Session, session.id));
+    let event = AuditEvent::new(
+        session.token.issued_at,
+        AuditKind::SessionRefreshed,
+        cause,
+        Subject::new(SubjectKind::Session, session.id),
+    );
     audit::record(db, &event.in_session(session.id).with(details))
 }

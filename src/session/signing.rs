@@ -127,7 +127,10 @@ impl Signing {
             .write(move |db| {
                 let revoked = signing_keys::revoke(db, &key, now)?;
                 if revoked {
-                    audit::record(db, &AuditEvent::new(now, AuditKind::KeyRevoked, &by, Subject::new(SubjectKind::Key, &key)))?;
+                    audit::record(
+                        db,
+                        &AuditEvent::new(now, AuditKind::KeyRevoked, &by, Subject::new(SubjectKind::Key, &key)),
+                    )?;
                 }
                 Ok::<_, StoreError>(revoked)
             })
@@ -209,7 +212,10 @@ fn put_in_place(
     until: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     if let Some(retired) = signing_keys::retire_current(db, now, until)? {
-        audit::record(db, &AuditEvent::new(now, AuditKind::KeyRotated, cause, Subject::new(SubjectKind::Key, retired)))?;
+        audit::record(
+            db,
+            &AuditEvent::new(now, AuditKind::KeyRotated, cause, Subject::new(SubjectKind::Key, retired)),
+        )?;
     }
     signing_keys::insert(db, stored)?;
     let details = serde_json::json!({ "algorithm": stored.algorithm });

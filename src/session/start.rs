@@ -177,7 +177,12 @@ impl Sessions {
         let replaced = self.make_room_in(db, session.user_id, session.started_at, cause)?;
         sessions::insert(db, session)?;
         access_tokens::insert(db, session.id, &session.token)?;
-        let event = AuditEvent::new(session.started_at, AuditKind::SessionStarted, cause, Subject::new(SubjectKind::User, session.user_id));
+        let event = AuditEvent::new(
+            session.started_at,
+            AuditKind::SessionStarted,
+            cause,
+            Subject::new(SubjectKind::User, session.user_id),
+        );
         let details = json!({ "token": session.token.id, "client_id": session.client_id, "methods": session.methods });
         audit::record(db, &event.in_session(session.id).with(details))?;
         Ok((previous, replaced))

@@ -4,13 +4,13 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::{UserError, Users};
+use crate::credential::throttle::account_key;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
 use crate::model::id::UserId;
 use crate::model::session::EndReason;
 use crate::model::user::{Role, User, UserState, Username};
 use crate::session::end::{end_by, end_of_user_in};
 use crate::store::{Db, StoreError, audit, throttles, users};
-use crate::credential::throttle::account_key;
 
 /// What to change; `None` leaves it.
 #[derive(Debug, Clone, Default)]
@@ -85,7 +85,14 @@ impl Users {
         Ok(())
     }
 
-    fn rename(&self, db: &mut Db, before: &User, after: &User, cause: &Cause, now: DateTime<Utc>) -> Result<(), StoreError> {
+    fn rename(
+        &self,
+        db: &mut Db,
+        before: &User,
+        after: &User,
+        cause: &Cause,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
         if before.username == after.username {
             return Ok(());
         }
@@ -94,7 +101,14 @@ impl Users {
         record(db, AuditKind::UserRenamed, before.id, details, cause, now)
     }
 
-    fn change_role(&self, db: &mut Db, before: &User, after: &User, cause: &Cause, now: DateTime<Utc>) -> Result<(), StoreError> {
+    fn change_role(
+        &self,
+        db: &mut Db,
+        before: &User,
+        after: &User,
+        cause: &Cause,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
         if before.role == after.role {
             return Ok(());
         }

@@ -173,7 +173,10 @@ pub fn read(source: impl Read, format: Format, now: DateTime<Utc>) -> Result<Lin
                 let keys = [format!("name {}", user.username.folded()), format!("id {}", user.id)];
                 let earlier = keys.iter().find_map(|key| seen.get(key).copied());
                 if let Some(earlier) = earlier {
-                    refused.push(RefusedLine { line: number, reason: format!("the same name or id stands in line {earlier}") });
+                    refused.push(RefusedLine {
+                        line: number,
+                        reason: format!("the same name or id stands in line {earlier}"),
+                    });
                     continue;
                 }
                 seen.extend(keys.map(|key| (key, number)));
@@ -286,7 +289,8 @@ mod tests {
     fn every_faulty_line_is_named() {
         let text = "username,role,password_hash\nalice,agent,\nalice,agent,\n,agent,\nbob,agent,md5:123\ncarol,agent\n";
         assert_eq!(refused(text, Format::Csv), [3, 4, 5, 6]);
-        let text = "{\"username\":\"a\",\"role\":\"b\"}\n\n{\"username\":\"A\",\"role\":\"b\"}\n{\"name\":\"x\"}\nnonsense\n";
+        let text =
+            "{\"username\":\"a\",\"role\":\"b\"}\n\n{\"username\":\"A\",\"role\":\"b\"}\n{\"name\":\"x\"}\nnonsense\n";
         assert_eq!(refused(text, Format::Ndjson), [3, 4, 5]);
     }
 

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::change::record;
 use super::{ONE_TIME_TOKEN_LIFE, UserError, Users, scheme_word};
+use crate::credential::throttle::account_key;
 use crate::model::audit::{AuditKind, Cause};
 use crate::model::id::{SessionId, UserId};
 use crate::model::secret::{Secret, SecretKind};
@@ -15,7 +16,6 @@ use crate::session::end::{end_by, end_of_user_in};
 use crate::session::prove::{Claim, ProveError};
 use crate::store::one_time_tokens::{self, Purpose};
 use crate::store::{Db, StoreError, throttles, users};
-use crate::credential::throttle::account_key;
 
 /// A one-time token, just issued.
 #[derive(Debug, Clone)]
@@ -105,7 +105,14 @@ impl Users {
                 set_password(db, change.user_id, &hash, now)?;
                 let end = end_by(&cause, EndReason::PasswordChanged, now, None);
                 let ended = end_of_user_in(db, change.user_id, Some(change.session_id), &end, &cause)?;
-                record(db, AuditKind::PasswordChanged, change.user_id, json!({ "sessions_ended": ended }), &cause, now)?;
+                record(
+                    db,
+                    AuditKind::PasswordChanged,
+                    change.user_id,
+                    json!({ "sessions_ended": ended }),
+                    &cause,
+                    now,
+                )?;
                 Ok(true)
             })
             .await?;
@@ -121,7 +128,14 @@ impl Users {
             .write(move |db| {
                 users::find(db, id)?.ok_or(UserError::NotFound)?;
                 one_time_tokens::replace(db, digest, Purpose::Reset(id), now, expires_at)?;
-                Ok::<_, UserError>(record(db, AuditKind::PasswordResetIssued, id, json!({ "expires_at": expires_at }), &cause, now)?)
+                Ok::<_, UserError>(record(
+                    db,
+                    AuditKind::PasswordResetIssued,
+                    id,
+                    json!({ "expires_at": expires_at }),
+                    &cause,
+                    now,
+                )?)
             })
             .await?;
         Ok(issued)
@@ -148,7 +162,8 @@ impl Users {
                 let user = user.ok_or(OneTimeTokenError::Invalid)?;
                 set_password(db, id, &hash, now)?;
                 throttles::forget(db, account_key(&master, &user.username.folded()))?;
-                let ended = end_of_user_in(db, id, None, &end_by(&cause, EndReason::PasswordChanged, now, None), &cause)?;
+                let ended =
+                    end_of_user_in(db, id, None, &end_by(&cause, EndReason::PasswordChanged, now, None), &cause)?;
                 Ok(record(db, AuditKind::PasswordReset, id, json!({ "sessions_ended": ended }), &cause, now)?)
             })
             .await

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::create::{NewUser, insert};
 use super::password::{IssuedToken, OneTimeTokenError};
-use super::{ONE_TIME_TOKEN_LIFE, UserError, Users};
+use super::{ONE_TIME_TOKEN_LIFE, Users};
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject};
 use crate::model::id::UserId;
 use crate::model::secret::{Secret, SecretKind};
@@ -48,7 +48,8 @@ impl Users {
         if found.map(|found| found.purpose) != Some(Purpose::Setup) {
             return Err(OneTimeTokenError::Invalid);
         }
-        let role = self.roles().admin.first().and_then(|role| Role::parse(role).ok()).ok_or(OneTimeTokenError::Invalid)?;
+        let role =
+            self.roles().admin.first().and_then(|role| Role::parse(role).ok()).ok_or(OneTimeTokenError::Invalid)?;
         let user = self.new_user(NewUser { username, role, password: Some(password) }).await?;
         let (created, now) = (user.clone(), self.now());
         self.store()

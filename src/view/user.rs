@@ -5,8 +5,8 @@ use utoipa::ToSchema;
 
 use super::{optional_time, time};
 use crate::model::client::Client;
-use crate::model::user::{Role, User, UserState, Username};
 use crate::model::id::UserId;
+use crate::model::user::{Role, User, UserState, Username};
 
 /// A user, as administrators see one.
 #[derive(Debug, Clone, Serialize, ToSchema)]

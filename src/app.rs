@@ -1,0 +1,184 @@
+//! All that a request, a job or a command may reach; built once.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use secrecy::ExposeSecret as _;
+use zeroize::Zeroizing;
+
+use crate::audit::History;
+use crate::client::Clients;
+use crate::clock::Clock;
+use crate::config::{Algorithm, Config};
+use crate::credential::password::{Passwords, PasswordsError};
+use crate::master_key::{MasterKey, MasterKeyError};
+use crate::model::user::RolePolicy;
+use crate::session::signing::{Signing, SigningError};
+use crate::session::{self, Sessions};
+use crate::store::{Address, InvalidAddress, OpenError, Settings, Store, StoreError, signing_keys};
+use crate::telemetry::Metrics;
+use crate::token::keys::{KeyError, SigningKey};
+use crate::user::{self, Users};
+
+/// The words by which the service is known; they may not make up a password.
+const PRODUCT_WORDS: &[&str] = &["vigie"];
+
+/// The application.
+#[derive(Debug)]
+pub struct App {
+    /// The configuration it was built from.
+    pub config: Config,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The store; operations use it, nothing else should need to.
+    pub store: Store,
+    /// What may be done with sessions.
+    pub sessions: Sessions,
+    /// What may be done with accounts.
+    pub users: Users,
+    /// What may be done with registered applications.
+    pub clients: Clients,
+    /// The connection history, for those who may read it.
+    pub history: History,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// The application cannot be built; each message says what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address of the database is no address.
+    #[error(transparent)]
+    Address(#[from] InvalidAddress),
+    /// The database cannot be opened or migrated.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Migrations are missing, and the configuration says not to apply them.
+    #[error("the database lacks the migrations {}: run `vigie migrate`", .0.join(", "))]
+    Migrations(Vec<String>),
+    /// There is no usable master key.
+    #[error(transparent)]
+    MasterKey(#[from] MasterKeyError),
+    /// The signing keys cannot be used.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+    /// The rules for passwords cannot be used.
+    #[error(transparent)]
+    Passwords(#[from] PasswordsError),
+    /// The shared secret cannot be used.
+    #[error("tokens.hs256_secret_file: {}: {reason}", path.display())]
+    SharedSecret {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The database cannot be asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl App {
+    /// Opens the database, brings it up to date, and makes sure that a key signs.
+    pub async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        let store = open_store(&config)?;
+        migrate(&store, &config).await?;
+        let master = Arc::new(master_key(&config, &store).await?);
+        let metrics = Arc::new(Metrics::default());
+        let passwords = Passwords::new(&config.passwords, PRODUCT_WORDS)?;
+        let foreign = shared_secret(&config)?;
+        let signing = Signing::new(store.clone(), Arc::clone(&clock), Arc::clone(&master), &config.tokens, foreign);
+        signing.prepare().await?;
+        let parts = session::Parts {
+            store: store.clone(),
+            clock: Arc::clone(&clock),
+            passwords: passwords.clone(),
+            master: Arc::clone(&master),
+            signing,
+            metrics: Arc::clone(&metrics),
+        };
+        let sessions = Sessions::new(parts, &config);
+        let users = Users::new(user::Parts {
+            store: store.clone(),
+            clock: Arc::clone(&clock),
+            passwords,
+            master,
+            roles: RolePolicy { admin: config.roles.admin.clone(), auditor: config.roles.auditor.clone() },
+            end_on_role_change: config.sessions.end_on_role_change,
+            sessions: sessions.clone(),
+        });
+        users.refresh_schemes().await?;
+        let clients = Clients::new(store.clone(), Arc::clone(&clock));
+        let history = History::new(store.clone(), Arc::clone(&clock), sessions.clone());
+        Ok(Self { config, clock, store, sessions, users, clients, history, metrics })
+    }
+
+    /// Writes what is still in memory, then closes the store.
+    pub async fn close(&self) {
+        if let Err(error) = self.sessions.flush_last_seen().await {
+            tracing::warn!(cause = %error, "the times of last use could not be written at the stop");
+        }
+        let store = self.store.clone();
+        if tokio::task::spawn_blocking(move || store.close()).await.is_err() {
+            tracing::error!("the store did not close cleanly");
+        }
+    }
+}
+
+/// Opens the configured database.
+pub fn open_store(config: &Config) -> Result<Store, StartError> {
+    let address = Address::parse(config.database.url.expose_secret())?;
+    let settings = Settings { address, pool_size: config.database.pool_size, wait: config.database.wait };
+    Ok(Store::open(settings)?)
+}
+
+async fn migrate(store: &Store, config: &Config) -> Result<(), StartError> {
+    if config.database.migrate_on_start {
+        let migrated = store.migrate().await?;
+        for name in migrated.applied {
+            tracing::info!(migration = %name, "applied a migration");
+        }
+        return Ok(());
+    }
+    let pending = store.pending_migrations().await?;
+    if pending.is_empty() { Ok(()) } else { Err(StartError::Migrations(pending)) }
+}
+
+/// A new master key is only made for a new installation: one that exists has keys sealed with the one it had.
+async fn master_key(config: &Config, store: &Store) -> Result<MasterKey, StartError> {
+    match MasterKey::load(config) {
+        Err(MasterKeyError::Missing { path }) => {
+            if !store.read(|db| signing_keys::list(db)).await?.is_empty() {
+                return Err(MasterKeyError::Missing { path }.into());
+            }
+            match MasterKey::create(config) {
+                // Another process that started at the same time was first.
+                Err(MasterKeyError::Exists { .. }) => Ok(MasterKey::load(config)?),
+                made => Ok(made?),
+            }
+        }
+        loaded => Ok(loaded?),
+    }
+}
+
+/// The HS256 secret that another application shares, where one is configured. Like the master key it is refused when others
+/// can read it.
+fn shared_secret(config: &Config) -> Result<Option<SigningKey>, StartError> {
+    let path = &config.tokens.hs256_secret_file;
+    if path.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let failed = |reason: String| StartError::SharedSecret { path: path.clone(), reason };
+    let mut file = std::fs::File::open(path).map_err(|error| failed(error.to_string()))?;
+    if crate::master_key::is_open_to_others(&file).map_err(|error| failed(error.to_string()))? {
+        return Err(failed("open to others: run `chmod 600` on it".to_owned()));
+    }
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.read_to_end(&mut bytes).map_err(|error| failed(error.to_string()))?;
+    let secret = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    let secret = secret.strip_suffix(b"\r").unwrap_or(secret);
+    let key =
+        SigningKey::from_secret_bytes(Algorithm::Hs256, secret).map_err(|error: KeyError| failed(error.to_string()))?;
+    Ok(Some(key))
+}

@@ -1,0 +1,312 @@
+//! What the caller may know of an error: the one table of status, code and public text. The cause goes to the log.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError};
+
+use super::problem::{InvalidMember, Problem};
+use crate::client::ClientError;
+use crate::session::check::CheckError;
+use crate::session::not_before::NotBeforeError;
+use crate::session::prove::ProveError;
+use crate::session::refresh::RefreshError;
+use crate::session::signing::SigningError;
+use crate::session::start::LoginError;
+use crate::store::StoreError;
+use crate::user::UserError;
+use crate::user::password::{ChangePasswordError, OneTimeTokenError};
+
+/// Seconds after which a client may try again when the store or a limit refused it.
+const TRY_AGAIN: u64 = 2;
+
+/// An answer that is not what was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ApiError {
+    /// Not JSON, a bad cursor, two credentials at once.
+    #[error("malformed request: {0}")]
+    Malformed(String),
+    /// No credential.
+    #[error("credentials required")]
+    CredentialsRequired,
+    /// The credential is not ours, or names no session.
+    #[error("token invalid")]
+    TokenInvalid,
+    /// Ours, but past its time.
+    #[error("token expired")]
+    TokenExpired,
+    /// Ours, but its session is over.
+    #[error("session ended")]
+    SessionEnded,
+    /// Login: unknown user, wrong password or disabled.
+    #[error("invalid credentials")]
+    InvalidCredentials,
+    /// A sensitive action, and the last proof of identity is too old.
+    #[error("reauthentication required")]
+    ReauthenticationRequired,
+    /// Known, but may not.
+    #[error("not allowed")]
+    NotAllowed,
+    /// Nothing there, or another person's.
+    #[error("not found")]
+    NotFound,
+    /// The path is known, the method is not; these are.
+    #[error("method not allowed")]
+    MethodNotAllowed(String),
+    /// A name is taken, or it is the last active administrator.
+    #[error("conflict: {0}")]
+    Conflict(&'static str),
+    /// The body is too large.
+    #[error("too large")]
+    TooLarge,
+    /// The body is not JSON by its own word.
+    #[error("unsupported media type")]
+    UnsupportedMediaType,
+    /// Members do not fit.
+    #[error("invalid input")]
+    Invalid(Vec<InvalidMember>),
+    /// Too many attempts; how long to wait.
+    #[error("too many attempts")]
+    TooManyAttempts(Duration),
+    /// The store or a limit; nothing was decided.
+    #[error("unavailable")]
+    Unavailable,
+}
+
+/// A row of the table: status, code, title, text.
+type Row = (StatusCode, &'static str, &'static str, &'static str);
+
+impl ApiError {
+    /// One member that does not fit.
+    #[must_use]
+    pub fn invalid(pointer: &str, message: impl ToString) -> Self {
+        Self::Invalid(vec![InvalidMember { pointer: pointer.to_owned(), message: message.to_string() }])
+    }
+
+    const fn row(&self) -> Row {
+        match self {
+            Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed_request", "Malformed request", ""),
+            Self::CredentialsRequired => (
+                StatusCode::UNAUTHORIZED,
+                "credentials_required",
+                "Credentials required",
+                "Send an access token in the Authorization header.",
+            ),
+            Self::TokenInvalid => {
+                (StatusCode::UNAUTHORIZED, "token_invalid", "Token invalid", "The token is not accepted.")
+            }
+            Self::TokenExpired => {
+                (StatusCode::UNAUTHORIZED, "token_expired", "Token expired", "The token is past its time: refresh it.")
+            }
+            Self::SessionEnded => {
+                (StatusCode::UNAUTHORIZED, "session_ended", "Session ended", "The session is over: log in again.")
+            }
+            Self::InvalidCredentials => (
+                StatusCode::UNAUTHORIZED,
+                "invalid_credentials",
+                "Invalid credentials",
+                "The username or password is not right.",
+            ),
+            Self::ReauthenticationRequired => (
+                StatusCode::UNAUTHORIZED,
+                "reauthentication_required",
+                "Reauthentication required",
+                "This action asks for a recent login: log in again.",
+            ),
+            Self::NotAllowed => (StatusCode::FORBIDDEN, "not_allowed", "Not allowed", "Your role does not allow this."),
+            Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "Not found", "There is nothing here."),
+            Self::MethodNotAllowed(_) => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "Method not allowed",
+                "This resource does not know the method.",
+            ),
+            Self::Conflict(text) => (StatusCode::CONFLICT, "conflict", "Conflict", text),
+            Self::TooLarge => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "too_large", "Too large", "The body is larger than 64 KiB.")
+            }
+            Self::UnsupportedMediaType => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "Unsupported media type",
+                "Send the body as application/json.",
+            ),
+            Self::Invalid(_) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "invalid_input", "Invalid input", "Some members do not fit.")
+            }
+            Self::TooManyAttempts(_) => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_attempts",
+                "Too many attempts",
+                "Too many failed attempts: try again later.",
+            ),
+            Self::Unavailable => {
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Unavailable", "Nothing was decided: try again later.")
+            }
+        }
+    }
+
+    /// The stable word for it.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        self.row().1
+    }
+
+    fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+        match self {
+            Self::CredentialsRequired => Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+            Self::TokenInvalid | Self::TokenExpired | Self::SessionEnded => {
+                Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\"")))
+            }
+            // RFC 9470 §3: says what would be accepted instead.
+            Self::ReauthenticationRequired => {
+                Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"insufficient_user_authentication\"")))
+            }
+            Self::MethodNotAllowed(allowed) => HeaderValue::from_str(allowed).ok().map(|value| (ALLOW, value)),
+            Self::TooManyAttempts(wait) => Some((RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)))),
+            Self::Unavailable => Some((RETRY_AFTER, HeaderValue::from(TRY_AGAIN))),
+            _ => None,
+        }
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.row().0
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let (status, code, title, text) = self.row();
+        let problem = match self {
+            Self::Malformed(detail) => Problem::new(status, code, title, detail.clone()),
+            Self::Invalid(errors) => Problem::new(status, code, title, text).with_errors(errors.clone()),
+            _ => Problem::new(status, code, title, text),
+        };
+        let mut response = problem.response();
+        if let Some((name, value)) = self.header() {
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        if let StoreError::Conflict(_) = error {
+            return Self::Conflict("The value is taken.");
+        }
+        tracing::error!(cause = %error, "the store could not serve a request");
+        Self::Unavailable
+    }
+}
+
+impl From<SigningError> for ApiError {
+    fn from(error: SigningError) -> Self {
+        tracing::error!(cause = %error, "no token could be signed");
+        Self::Unavailable
+    }
+}
+
+impl From<CheckError> for ApiError {
+    fn from(error: CheckError) -> Self {
+        match error {
+            CheckError::Invalid(reason) => {
+                tracing::info!(reason, "a token was refused");
+                Self::TokenInvalid
+            }
+            CheckError::Expired => Self::TokenExpired,
+            CheckError::Ended(_) => Self::SessionEnded,
+            CheckError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ProveError> for ApiError {
+    fn from(error: ProveError) -> Self {
+        match error {
+            ProveError::InvalidCredentials => Self::InvalidCredentials,
+            ProveError::Throttled(wait) => Self::TooManyAttempts(wait),
+            ProveError::Busy => Self::Unavailable,
+            ProveError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<LoginError> for ApiError {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::InvalidCredentials => Self::InvalidCredentials,
+            LoginError::Throttled(wait) => Self::TooManyAttempts(wait),
+            LoginError::Busy => Self::Unavailable,
+            LoginError::UnknownClient => Self::invalid("/client_id", "no client of this id is registered"),
+            LoginError::Store(error) => error.into(),
+            LoginError::Signing(error) => error.into(),
+        }
+    }
+}
+
+impl From<RefreshError> for ApiError {
+    fn from(error: RefreshError) -> Self {
+        match error {
+            RefreshError::Invalid => Self::TokenInvalid,
+            RefreshError::Ended(_) => Self::SessionEnded,
+            RefreshError::Store(error) => error.into(),
+            RefreshError::Signing(error) => error.into(),
+        }
+    }
+}
+
+impl From<UserError> for ApiError {
+    fn from(error: UserError) -> Self {
+        match error {
+            UserError::NotFound => Self::NotFound,
+            UserError::NameTaken => Self::Conflict("Another user has this name."),
+            UserError::IdTaken => Self::Conflict("Another user has this id."),
+            UserError::LastAdministrator => Self::Conflict("This is the last active administrator."),
+            UserError::Unacceptable(reason) => Self::invalid("/password", reason),
+            UserError::Busy => Self::Unavailable,
+            UserError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ChangePasswordError> for ApiError {
+    fn from(error: ChangePasswordError) -> Self {
+        match error {
+            ChangePasswordError::Prove(error) => error.into(),
+            ChangePasswordError::User(UserError::Unacceptable(reason)) => Self::invalid("/new_password", reason),
+            ChangePasswordError::User(error) => error.into(),
+        }
+    }
+}
+
+impl From<OneTimeTokenError> for ApiError {
+    fn from(error: OneTimeTokenError) -> Self {
+        match error {
+            OneTimeTokenError::Invalid => Self::TokenInvalid,
+            OneTimeTokenError::Expired => Self::TokenExpired,
+            OneTimeTokenError::User(error) => error.into(),
+        }
+    }
+}
+
+impl From<ClientError> for ApiError {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::NotFound => Self::NotFound,
+            ClientError::IdTaken => Self::Conflict("Another client has this id."),
+            ClientError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<NotBeforeError> for ApiError {
+    fn from(error: NotBeforeError) -> Self {
+        match error {
+            NotBeforeError::InTheFuture => Self::invalid("/at", "must not lie in the future"),
+            NotBeforeError::NoSuchSubject => Self::NotFound,
+            NotBeforeError::Store(error) => error.into(),
+        }
+    }
+}

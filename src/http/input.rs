@@ -1,0 +1,192 @@
+//! Reads bodies, queries and paths strictly: an unknown member is refused, so that a typo is never silently ignored, and
+//! each fault names its place.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{FromRequest, HttpRequest, web};
+use futures_util::StreamExt as _;
+use serde::de::DeserializeOwned;
+
+use super::error::ApiError;
+
+/// Largest body, in bytes.
+pub const MAX_BODY: usize = 64 * 1024;
+
+/// A JSON body.
+#[derive(Debug)]
+pub struct Body<T>(pub T);
+
+/// A JSON body that may be left out altogether.
+#[derive(Debug)]
+pub struct OptionalBody<T>(pub Option<T>);
+
+/// The query string.
+#[derive(Debug)]
+pub struct Query<T>(pub T);
+
+type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
+
+impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
+    type Error = ApiError;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let is_json = is_json(request);
+        let payload = payload.take();
+        Box::pin(async move {
+            if !is_json {
+                return Err(ApiError::UnsupportedMediaType);
+            }
+            parse(&collect(payload).await?).map(Self)
+        })
+    }
+}
+
+impl<T: DeserializeOwned + 'static> FromRequest for OptionalBody<T> {
+    type Error = ApiError;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let is_json = is_json(request);
+        let payload = payload.take();
+        Box::pin(async move {
+            let bytes = collect(payload).await?;
+            if bytes.is_empty() {
+                return Ok(Self(None));
+            }
+            if !is_json {
+                return Err(ApiError::UnsupportedMediaType);
+            }
+            parse(&bytes).map(|body| Self(Some(body)))
+        })
+    }
+}
+
+impl<T: DeserializeOwned + 'static> FromRequest for Query<T> {
+    type Error = ApiError;
+    type Future = std::future::Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(parse_query(request.query_string()).map(Self))
+    }
+}
+
+fn is_json(request: &HttpRequest) -> bool {
+    let header = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    header.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
+}
+
+async fn collect(mut payload: Payload) -> Result<web::BytesMut, ApiError> {
+    let mut bytes = web::BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| ApiError::Malformed("The body broke off.".to_owned()))?;
+        if bytes.len() + chunk.len() > MAX_BODY {
+            return Err(ApiError::TooLarge);
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let cause = error.into_inner();
+        if cause.is_data() { ApiError::invalid(&pointer(&path), plain(&cause)) } else { malformed(&cause) }
+    })?;
+    deserializer.end().map_err(|error| malformed(&error))?;
+    Ok(value)
+}
+
+/// Where the text stops being JSON. What stands there is not repeated: it may be a password.
+fn malformed(error: &serde_json::Error) -> ApiError {
+    ApiError::Malformed(format!("The body is not JSON: line {}, column {}.", error.line(), error.column()))
+}
+
+/// The message without the place, which is given as a pointer, and without the value, which may be a password.
+fn plain(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" at line ").next().unwrap_or_default();
+    match text.strip_prefix("invalid type: ").or_else(|| text.strip_prefix("invalid value: ")) {
+        Some(rest) => match rest.rsplit_once(", expected ") {
+            Some((_, expected)) => format!("expected {expected}"),
+            None => "does not fit".to_owned(),
+        },
+        None => text.to_owned(),
+    }
+}
+
+fn parse_query<T: DeserializeOwned>(text: &str) -> Result<T, ApiError> {
+    let deserializer = serde_urlencoded::Deserializer::new(form_pairs(text));
+    serde_path_to_error::deserialize(deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        ApiError::invalid(&pointer(&path), error.into_inner())
+    })
+}
+
+fn form_pairs(text: &str) -> url::form_urlencoded::Parse<'_> {
+    url::form_urlencoded::parse(text.as_bytes())
+}
+
+/// A path such as `filter.started_from` as a JSON pointer (RFC 6901).
+fn pointer(path: &str) -> String {
+    if path == "." || path.is_empty() {
+        return String::new();
+    }
+    format!("/{}", path.replace(['.', '['], "/").replace(']', ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only its shape matters")]
+    struct Shape {
+        username: String,
+        limit: Option<u32>,
+    }
+
+    fn fault(text: &str) -> (String, String) {
+        match parse::<Shape>(text.as_bytes()) {
+            Err(ApiError::Invalid(errors)) => (errors[0].pointer.clone(), errors[0].message.clone()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn each_fault_names_its_place_and_repeats_no_value() {
+        let (pointer, message) = fault(r#"{"username": 4711}"#);
+        assert_eq!((pointer.as_str(), message.as_str()), ("/username", "expected a string"));
+        let (pointer, message) = fault(r#"{"username": "a", "limit": "s3cret"}"#);
+        assert_eq!(pointer, "/limit");
+        assert!(!message.contains("s3cret"), "{message}");
+        assert!(fault(r#"{"username": "a", "usrname": "b"}"#).1.contains("usrname"));
+        assert!(fault(r#"{"username": "a", "username": "b"}"#).1.contains("duplicate"));
+        assert!(fault("{}").1.contains("username"));
+    }
+
+    #[test]
+    fn what_is_not_json_is_malformed() {
+        for text in ["", "{", "hello", "{} {}", "\u{feff}{}", r#"{"username": "a"} x"#] {
+            assert!(
+                matches!(parse::<Shape>(text.as_bytes()), Err(ApiError::Malformed(_) | ApiError::Invalid(_))),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_query_is_read_as_strictly() {
+        assert!(parse_query::<Shape>("username=a&limit=3").is_ok());
+        assert!(matches!(parse_query::<Shape>("username=a&lmit=3"), Err(ApiError::Invalid(_))));
+        assert!(matches!(parse_query::<Shape>("username=a&limit=x"), Err(ApiError::Invalid(_))));
+    }
+}
