@@ -3,6 +3,7 @@
 
 pub mod app;
 pub mod audit;
+pub mod background;
 pub mod client;
 pub mod clock;
 pub mod config;

@@ -1,3 +1,4 @@
 //! The one test binary: linking dominates the time of small ones.
 
+mod api;
 mod support;

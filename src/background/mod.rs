@@ -1,1 +1,66 @@
-//! To be written.
+//! Work that no request waits for. A job is a plain step (`jobs.rs`); the loop around it is here: it runs each step at its
+//! pace, survives its panics, reports its failures, and stops when told.
+
+mod jobs;
+
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+pub use jobs::{JOBS, Job};
+
+/// The jobs that are running.
+#[derive(Debug)]
+pub struct Jobs {
+    stop: CancellationToken,
+    loops: Vec<(&'static str, JoinHandle<()>)>,
+}
+
+/// Starts every job.
+#[must_use]
+pub fn start(app: &Arc<App>) -> Jobs {
+    let stop = CancellationToken::new();
+    let start = |job: &Job| (job.name, tokio::spawn(repeat(*job, Arc::clone(app), stop.clone())));
+    Jobs { loops: JOBS.iter().map(start).collect(), stop }
+}
+
+impl Jobs {
+    /// Lets each job finish the step it is in, then ends it.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        for (name, job) in self.loops {
+            if job.await.is_err() {
+                tracing::error!(job = name, "a job ended by a panic");
+            }
+        }
+    }
+}
+
+async fn repeat(job: Job, app: Arc<App>, stop: CancellationToken) {
+    let mut failing = false;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(job.period) => {}
+        }
+        // In a task of its own, so that a panic ends the step and not the loop.
+        let outcome = match tokio::spawn((job.step)(Arc::clone(&app))).await {
+            Ok(outcome) => outcome.map_err(|error| error.to_string()),
+            Err(panic) => Err(panic.to_string()),
+        };
+        match outcome {
+            Ok(()) if failing => {
+                tracing::info!(job = job.name, "a job works again");
+                failing = false;
+            }
+            Ok(()) => {}
+            Err(cause) if failing => tracing::debug!(job = job.name, %cause, "a job still fails"),
+            Err(cause) => {
+                tracing::error!(job = job.name, %cause, "a job failed; it is tried again");
+                failing = true;
+            }
+        }
+    }
+}

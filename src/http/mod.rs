@@ -1,10 +1,16 @@
 //! HTTP in, HTTP out. Knows actix; knows no SQL. A handler parses, calls one operation, renders.
 
+pub mod admin;
+pub mod auth;
 pub mod authenticate;
 pub mod error;
+pub mod health;
 pub mod input;
 pub mod metrics;
 pub mod middleware;
+pub mod openapi;
 pub mod paging;
 pub mod peer;
 pub mod problem;
+pub mod routes;
+pub mod server;

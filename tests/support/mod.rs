@@ -1,5 +1,6 @@
 //! What tests stand on: throw-away databases of both kinds, and ways to break them.
 
+pub mod app;
 pub mod backend;
 pub mod postgres;
 pub mod proxy;

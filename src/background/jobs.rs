@@ -1,0 +1,50 @@
+//! The jobs, and how often each runs.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::app::App;
+use crate::store::StoreError;
+
+type Step = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
+
+/// Something done again and again.
+#[derive(Debug, Clone, Copy)]
+pub struct Job {
+    /// Its name in the log.
+    pub name: &'static str,
+    /// The pause between two steps.
+    pub period: Duration,
+    /// One step.
+    pub step: fn(Arc<App>) -> Step,
+}
+
+/// Every job.
+pub const JOBS: &[Job] = &[
+    Job { name: "flush", period: Duration::from_secs(1), step: flush },
+    Job { name: "expiry", period: Duration::from_secs(10), step: expiry },
+    Job { name: "schemes", period: Duration::from_secs(10), step: schemes },
+    Job { name: "throttles", period: Duration::from_secs(3600), step: throttles },
+];
+
+/// Writes when sessions were last used.
+fn flush(app: Arc<App>) -> Step {
+    Box::pin(async move { app.sessions.flush_last_seen().await.map(drop) })
+}
+
+/// Records the ends that time has brought.
+fn expiry(app: Arc<App>) -> Step {
+    Box::pin(async move { app.sessions.record_overdue().await.map(drop) })
+}
+
+/// Learns which kinds of password hashes are stored: an import may have brought others.
+fn schemes(app: Arc<App>) -> Step {
+    Box::pin(async move { app.users.refresh_schemes().await })
+}
+
+/// Forgets counts of failures that nobody looks at any more.
+fn throttles(app: Arc<App>) -> Step {
+    Box::pin(async move { app.sessions.forget_old_throttles().await.map(drop) })
+}

@@ -1,0 +1,184 @@
+//! Log in, refresh, log out, set up.
+
+use actix_web::{HttpRequest, HttpResponse, post, web};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::TokenAnswer;
+use crate::app::App;
+use crate::http::authenticate::{Bearer, Caller, Source};
+use crate::http::error::ApiError;
+use crate::http::input::{Body, OptionalBody};
+use crate::http::openapi::{CallerProblems, LoginProblems};
+use crate::http::problem::Problem;
+use crate::model::client::ClientId;
+use crate::model::session::{Actor, EndReason};
+use crate::model::user::Username;
+use crate::session::start::Login;
+use actix_web::FromRequest as _;
+
+/// Name and password.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LoginBody {
+    /// The name; case does not matter.
+    username: String,
+    /// The password.
+    #[schema(value_type = String, format = "password")]
+    password: SecretString,
+    /// The application that asks, by its registered id.
+    client_id: Option<String>,
+    /// What the user calls the device, at most 64 characters.
+    #[schema(max_length = 64)]
+    device_name: Option<String>,
+}
+
+/// A refresh token.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RefreshBody {
+    /// `vgr_` and more.
+    #[schema(value_type = String)]
+    refresh_token: SecretString,
+}
+
+/// Which sessions `logout-all` spares.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogoutAllBody {
+    /// Leave the session of this request alone.
+    #[serde(default)]
+    keep_current: bool,
+}
+
+/// How many sessions ended.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EndedAnswer {
+    /// How many.
+    pub ended: i64,
+}
+
+/// The first administrator.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetupBody {
+    /// The one-time token that the first start printed.
+    #[schema(value_type = String)]
+    token: SecretString,
+    /// The administrator's name.
+    username: String,
+    /// The administrator's password.
+    #[schema(value_type = String, format = "password")]
+    password: SecretString,
+}
+
+/// Log in with name and password.
+#[utoipa::path(
+    tag = "people", request_body = LoginBody,
+    responses((status = 200, description = "Logged in", body = TokenAnswer), LoginProblems)
+)]
+#[post("/auth/login")]
+pub async fn login(app: web::Data<App>, source: Source, body: Body<LoginBody>) -> Result<HttpResponse, ApiError> {
+    let Body(body) = body;
+    let client_id = body.client_id.as_deref().map(ClientId::parse).transpose();
+    let login = Login {
+        username: body.username,
+        password: body.password,
+        client_id: client_id.map_err(|error| ApiError::invalid("/client_id", error))?,
+        device_name: device_name(body.device_name)?,
+        origin: source.origin,
+        request_id: source.request_id,
+    };
+    let logged_in = app.sessions.log_in(login).await?;
+    Ok(HttpResponse::Ok().json(TokenAnswer::logged_in(logged_in, app.config.tokens.legacy_claims)))
+}
+
+/// Spend a refresh token for the next pair of tokens.
+#[utoipa::path(
+    tag = "people", request_body = RefreshBody,
+    responses((status = 200, description = "Refreshed", body = TokenAnswer), LoginProblems)
+)]
+#[post("/auth/refresh")]
+pub async fn refresh(app: web::Data<App>, source: Source, body: Body<RefreshBody>) -> Result<HttpResponse, ApiError> {
+    use secrecy::ExposeSecret as _;
+    let token = body.0.refresh_token.expose_secret();
+    let issued = app.sessions.refresh(token, &source.origin, &source.request_id).await?;
+    Ok(HttpResponse::Ok().json(TokenAnswer::new(issued, None, app.config.tokens.legacy_claims)))
+}
+
+/// Log out: end the session of the access token, or of the refresh token in the body. Succeeds also when it has ended.
+#[utoipa::path(
+    tag = "people", request_body(content = Option<RefreshBody>), security((), ("bearer" = [])),
+    responses((status = 204, description = "The session is over"), CallerProblems, (status = 422, description = "Invalid input", body = Problem, content_type = "application/problem+json"))
+)]
+#[post("/auth/logout")]
+pub async fn logout(
+    app: web::Data<App>,
+    request: HttpRequest,
+    source: Source,
+    body: OptionalBody<RefreshBody>,
+) -> Result<HttpResponse, ApiError> {
+    use secrecy::ExposeSecret as _;
+    let cause = |actor: Actor| source.cause(actor);
+    let bearer = Bearer::extract(&request).await;
+    match (bearer, body.0) {
+        (Ok(_), Some(_)) => return Err(ApiError::Malformed("Two credentials at once.".to_owned())),
+        (Ok(Bearer(token)), None) => app.sessions.logout(&token, cause).await?,
+        (Err(ApiError::CredentialsRequired), Some(body)) => {
+            app.sessions.logout_by_refresh_token(body.refresh_token.expose_secret(), cause).await?;
+        }
+        (Err(error), _) => return Err(error),
+    }
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Log out everywhere, or everywhere else.
+#[utoipa::path(
+    tag = "people", request_body(content = Option<LogoutAllBody>), security(("bearer" = [])),
+    responses((status = 200, description = "Sessions ended", body = EndedAnswer), CallerProblems, (status = 422, description = "Invalid input", body = Problem, content_type = "application/problem+json"))
+)]
+#[post("/auth/logout-all")]
+pub async fn logout_all(
+    caller: Caller,
+    app: web::Data<App>,
+    body: OptionalBody<LogoutAllBody>,
+) -> Result<HttpResponse, ApiError> {
+    let keep = body.0.is_some_and(|body| body.keep_current).then_some(caller.checked.session_id);
+    let user_id = caller.checked.user_id;
+    let ended = app.sessions.end_of_user(user_id, keep, EndReason::LogoutAll, None, &caller.cause()).await?;
+    Ok(HttpResponse::Ok().json(EndedAnswer { ended }))
+}
+
+/// Create the first administrator, once, with the token that the first start printed.
+#[utoipa::path(
+    tag = "people", request_body = SetupBody,
+    responses((status = 201, description = "Created and logged in", body = TokenAnswer), LoginProblems, (status = 409, description = "The name is taken", body = Problem, content_type = "application/problem+json"))
+)]
+#[post("/auth/setup")]
+pub async fn setup(app: web::Data<App>, source: Source, body: Body<SetupBody>) -> Result<HttpResponse, ApiError> {
+    use secrecy::ExposeSecret as _;
+    let Body(body) = body;
+    let username = Username::parse(&body.username).map_err(|error| ApiError::invalid("/username", error))?;
+    let password = body.password.clone();
+    app.users.set_up(body.token.expose_secret(), username, password, source.cause(Actor::system("setup"))).await?;
+    let first_login = Login {
+        username: body.username,
+        password: body.password,
+        client_id: None,
+        device_name: None,
+        origin: source.origin,
+        request_id: source.request_id,
+    };
+    let logged_in = app.sessions.log_in(first_login).await?;
+    Ok(HttpResponse::Created().json(TokenAnswer::logged_in(logged_in, app.config.tokens.legacy_claims)))
+}
+
+fn device_name(name: Option<String>) -> Result<Option<String>, ApiError> {
+    let Some(name) = name else { return Ok(None) };
+    let fits = name.chars().count() <= 64 && !name.chars().any(char::is_control);
+    if !fits {
+        return Err(ApiError::invalid("/device_name", "at most 64 characters, no control characters"));
+    }
+    Ok(Some(name).filter(|name| !name.trim().is_empty()))
+}

@@ -1,0 +1,160 @@
+//! What is one's own: who am I, my sessions, tries on my account.
+
+use actix_web::{HttpResponse, delete, get, web};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::app::App;
+use crate::http::authenticate::Caller;
+use crate::http::error::ApiError;
+use crate::http::input::Query;
+use crate::http::openapi::{CallerProblems, ListProblems};
+use crate::http::paging::{self, List};
+use crate::http::problem::Problem;
+use crate::model::id::SessionId;
+use crate::model::session::SessionState;
+use crate::store::{attempts, sessions};
+use crate::view::{AttemptObject, SessionObject, UserSummary};
+
+/// The user and the session of a request.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MeAnswer {
+    /// The user, as of now.
+    user: UserSummary,
+    /// The session.
+    session: SessionObject,
+}
+
+/// Which of one's own sessions.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct OwnSessionsQuery {
+    /// Active ones unless said otherwise.
+    #[param(inline)]
+    state: Option<StateChoice>,
+    /// Rows of the page.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<i64>,
+    /// Where the page begins.
+    cursor: Option<String>,
+}
+
+/// A state of sessions, or all of them.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum StateChoice {
+    /// Those that can be used.
+    Active,
+    /// Those that cannot.
+    Ended,
+    /// Both.
+    All,
+}
+
+impl StateChoice {
+    /// The state to filter by.
+    #[must_use]
+    pub const fn state(self) -> Option<SessionState> {
+        match self {
+            Self::Active => Some(SessionState::Active),
+            Self::Ended => Some(SessionState::Ended),
+            Self::All => None,
+        }
+    }
+}
+
+/// A page.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PageQuery {
+    /// Rows of the page.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<i64>,
+    /// Where the page begins.
+    cursor: Option<String>,
+}
+
+/// Who am I, and in which session?
+#[utoipa::path(
+    tag = "people", security(("bearer" = [])),
+    responses((status = 200, description = "The user and the session", body = MeAnswer), CallerProblems)
+)]
+#[get("/auth/me")]
+pub async fn me(caller: Caller, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
+    let found = app.sessions.me(caller.checked.user_id, caller.checked.session_id).await?;
+    let (user, session) = found.ok_or(ApiError::SessionEnded)?;
+    Ok(HttpResponse::Ok().json(MeAnswer {
+        user: UserSummary::new(user.id, &user.username, &user.role),
+        session: SessionObject::new(&session, app.clock.now()).seen_from(session.id),
+    }))
+}
+
+/// My sessions, newest first.
+#[utoipa::path(
+    tag = "people", security(("bearer" = [])), params(OwnSessionsQuery),
+    responses((status = 200, description = "A page of sessions", body = List<SessionObject>), ListProblems)
+)]
+#[get("/auth/sessions")]
+pub async fn list_sessions(
+    caller: Caller,
+    app: web::Data<App>,
+    query: Query<OwnSessionsQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let Query(query) = query;
+    let state = query.state.unwrap_or(StateChoice::Active).state();
+    let limit = paging::limit(query.limit)?;
+    let after = match paging::keys::<2>("own sessions", query.cursor.as_deref())? {
+        None => None,
+        Some([at, id]) => Some(sessions::Position { at: paging::time_from(&at)?, id: paging::key_from(&id)? }),
+    };
+    let page = app.sessions.own(caller.checked.user_id, state, after, limit).await?;
+    let last = page.items.last().filter(|_| page.has_more);
+    let next_cursor =
+        last.map(|last| paging::cursor("own sessions", &[&paging::time_key(last.started_at), &last.id.to_string()]));
+    let now = app.clock.now();
+    let show = |session| SessionObject::new(session, now).seen_from(caller.checked.session_id);
+    Ok(HttpResponse::Ok().json(List { items: page.items.iter().map(show).collect::<Vec<_>>(), next_cursor }))
+}
+
+/// End one of my sessions. Another one than this asks for a recent login.
+#[utoipa::path(
+    tag = "people", security(("bearer" = [])), params(("id" = String, Path, description = "The session", format = "uuid")),
+    responses((status = 204, description = "The session is over"), CallerProblems, (status = 404, description = "No session of mine", body = Problem, content_type = "application/problem+json"))
+)]
+#[delete("/auth/sessions/{id}")]
+pub async fn end_session(caller: Caller, app: web::Data<App>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
+    let id: SessionId = id.parse().map_err(|_| ApiError::NotFound)?;
+    if id != caller.checked.session_id {
+        caller.require_recent_login(&app)?;
+    }
+    let ended = app.sessions.end_own(caller.checked.user_id, id, &caller.cause()).await?;
+    ended.ok_or(ApiError::NotFound)?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Recent tries to log in to my account, newest first.
+#[utoipa::path(
+    tag = "people", security(("bearer" = [])), params(PageQuery),
+    responses((status = 200, description = "A page of attempts", body = List<AttemptObject>), ListProblems)
+)]
+#[get("/auth/attempts")]
+pub async fn list_attempts(
+    caller: Caller,
+    app: web::Data<App>,
+    query: Query<PageQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let Query(query) = query;
+    let limit = paging::limit(query.limit)?;
+    let after = match paging::keys::<2>("own attempts", query.cursor.as_deref())? {
+        None => None,
+        Some([at, id]) => Some(attempts::Position { at: paging::time_from(&at)?, id: paging::key_from(&id)? }),
+    };
+    let page = app.sessions.own_attempts(caller.checked.user_id, after, limit).await?;
+    let last = page.items.last().filter(|_| page.has_more);
+    let next_cursor =
+        last.map(|last| paging::cursor("own attempts", &[&paging::time_key(last.at), &last.id.to_string()]));
+    let items: Vec<AttemptObject> = page.items.iter().map(AttemptObject::from).collect();
+    Ok(HttpResponse::Ok().json(List { items, next_cursor }))
+}

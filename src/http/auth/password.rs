@@ -1,0 +1,82 @@
+//! Set another password: knowing the old one, or with a one-time token.
+
+use actix_web::{HttpResponse, post, web};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::http::authenticate::{Caller, Source};
+use crate::http::error::ApiError;
+use crate::http::input::Body;
+use crate::http::openapi::LoginProblems;
+use crate::model::session::Actor;
+use crate::user::UserError;
+use crate::user::password::{OneTimeTokenError, PasswordChange};
+
+/// The old password and the new one.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PasswordBody {
+    /// The old password.
+    #[schema(value_type = String, format = "password")]
+    current_password: SecretString,
+    /// The new one.
+    #[schema(value_type = String, format = "password")]
+    new_password: SecretString,
+}
+
+/// A one-time token and the new password.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResetBody {
+    /// The token that an administrator handed over.
+    #[schema(value_type = String)]
+    token: SecretString,
+    /// The new password.
+    #[schema(value_type = String, format = "password")]
+    new_password: SecretString,
+}
+
+/// Set another password; all other sessions end at once.
+#[utoipa::path(
+    tag = "people", security(("bearer" = [])), request_body = PasswordBody,
+    responses((status = 204, description = "The password is set"), LoginProblems)
+)]
+#[post("/auth/password")]
+pub async fn change_password(
+    caller: Caller,
+    app: web::Data<App>,
+    body: Body<PasswordBody>,
+) -> Result<HttpResponse, ApiError> {
+    let change = PasswordChange {
+        user_id: caller.checked.user_id,
+        session_id: caller.checked.session_id,
+        current: body.0.current_password,
+        new: body.0.new_password,
+        origin: caller.source.origin,
+        request_id: caller.source.request_id,
+    };
+    app.users.change_password(change).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Set a new password with a one-time token. All sessions end; nobody is logged in.
+#[utoipa::path(
+    tag = "people", request_body = ResetBody,
+    responses((status = 204, description = "The password is set"), LoginProblems)
+)]
+#[post("/auth/reset")]
+pub async fn reset_password(
+    app: web::Data<App>,
+    source: Source,
+    body: Body<ResetBody>,
+) -> Result<HttpResponse, ApiError> {
+    let cause = source.cause(Actor::system("reset"));
+    let reset = app.users.reset_password(body.0.token.expose_secret(), &body.0.new_password, cause).await;
+    reset.map_err(|error| match error {
+        OneTimeTokenError::User(UserError::Unacceptable(reason)) => ApiError::invalid("/new_password", reason),
+        other => other.into(),
+    })?;
+    Ok(HttpResponse::NoContent().finish())
+}

@@ -1,0 +1,78 @@
+//! Forward-auth: a reverse proxy asks whether a request may pass, and hands the answer's headers on.
+
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::{HttpResponse, get, head};
+
+use crate::http::authenticate::Caller;
+use crate::http::error::ApiError;
+use crate::http::openapi::CallerProblems;
+
+/// May a request with this token pass? An empty answer; who it is stands in its headers.
+#[utoipa::path(
+    tag = "applications", security(("bearer" = [])),
+    responses(
+        (status = 200, description = "It may pass", headers(
+            ("X-Auth-User-Id" = String, description = "The user's id"),
+            ("X-Auth-Username" = String, description = "The user's present name, percent-encoded where it is not ASCII"),
+            ("X-Auth-Role" = String, description = "The user's present role, percent-encoded where it is not ASCII"),
+            ("X-Auth-Session-Id" = String, description = "The session's id"),
+        )),
+        CallerProblems
+    )
+)]
+#[get("/auth/verify")]
+pub async fn verify(caller: Caller) -> HttpResponse {
+    answer(&caller)
+}
+
+/// The same, without a body by nature.
+#[utoipa::path(
+    tag = "applications", security(("bearer" = [])),
+    responses((status = 200, description = "It may pass"), (status = 401, description = "It may not"), (status = 503, description = "Nothing was decided"))
+)]
+#[head("/auth/verify")]
+pub async fn verify_head(caller: Result<Caller, ApiError>) -> Result<HttpResponse, ApiError> {
+    caller.map(|caller| answer(&caller))
+}
+
+fn answer(caller: &Caller) -> HttpResponse {
+    let checked = &caller.checked;
+    let mut response = HttpResponse::Ok().finish();
+    let members = [
+        ("x-auth-user-id", checked.user_id.to_string()),
+        ("x-auth-username", header_text(checked.username.as_str())),
+        ("x-auth-role", header_text(checked.role.as_str())),
+        ("x-auth-session-id", checked.session_id.to_string()),
+    ];
+    for (name, value) in members {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(HeaderName::from_static(name), value);
+        }
+    }
+    response
+}
+
+/// Names and roles may hold any letter, headers only ASCII: everything else, and `%` itself, is percent-encoded as UTF-8.
+fn header_text(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if (0x21..0x7f).contains(&byte) && byte != b'%' {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_any_letters_fits_into_a_header() {
+        assert_eq!(header_text("alice"), "alice");
+        assert_eq!(header_text("Zoé 50%"), "Zo%C3%A9%2050%25");
+    }
+}

@@ -1,0 +1,31 @@
+//! The one table of routes. Each handler names its method and path; its first argument says who may call.
+
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::auth::{login, own, password, verify};
+use super::{admin, health, openapi};
+
+/// Every route of the API.
+pub fn table(routes: &mut ServiceConfig<'_>) {
+    routes
+        // people and the applications that act for them
+        .service(login::login)
+        .service(login::refresh)
+        .service(login::logout)
+        .service(login::logout_all)
+        .service(login::setup)
+        .service(own::me)
+        .service(own::list_sessions)
+        .service(own::end_session)
+        .service(own::list_attempts)
+        .service(password::change_password)
+        .service(password::reset_password)
+        .service(verify::verify)
+        .service(verify::verify_head)
+        // administrators and reviewers
+        .configure(admin::routes)
+        // operators
+        .service(health::live)
+        .service(health::ready)
+        .service(openapi::openapi_json);
+}

@@ -1,0 +1,3 @@
+//! Black box: over HTTP, on both databases.
+
+mod login;
