@@ -149,7 +149,7 @@ async fn migrate(store: &Store, config: &Config) -> Result<(), StartError> {
 async fn master_key(config: &Config, store: &Store) -> Result<MasterKey, StartError> {
     match MasterKey::load(config) {
         Err(MasterKeyError::Missing { path }) => {
-            if !store.read(|db| signing_keys::list(db)).await?.is_empty() {
+            if !store.read(signing_keys::list).await?.is_empty() {
                 return Err(MasterKeyError::Missing { path }.into());
             }
             match MasterKey::create(config) {

@@ -114,6 +114,9 @@ pub struct Document(pub web::Bytes);
 
 impl Document {
     /// Writes the document.
+    ///
+    /// # Panics
+    /// Never: the document is plain data.
     #[must_use]
     pub fn new(document: &OpenApi) -> Self {
         Self(web::Bytes::from(serde_json::to_vec(document).expect("the document is JSON: a test reads it")))
