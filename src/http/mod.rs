@@ -1,5 +1,6 @@
 //! HTTP in, HTTP out. Knows actix; knows no SQL. A handler parses, calls one operation, renders.
 
+pub mod admin;
 pub mod authenticate;
 pub mod error;
 pub mod input;
