@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod backend;
+pub mod history;
 pub mod postgres;
 pub mod proxy;
 
