@@ -152,5 +152,5 @@ pub async fn list_attempts(
     };
     let page = app.sessions.own_attempts(caller.checked.user_id, after, limit).await?;
     let cursor = |last: &Attempt| paging::cursor("own attempts", &[&paging::time_key(last.at), &last.id.to_string()]);
-    Ok(HttpResponse::Ok().json(list(&page, AttemptObject::from, cursor)))
+    Ok(HttpResponse::Ok().json(list(&page, |attempt: &Attempt| AttemptObject::from(attempt), cursor)))
 }
