@@ -1,7 +1,7 @@
 //! What the benchmarks stand on: the application on a throw-away database, and medians.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
-#![expect(clippy::expect_used, reason = "a benchmark that cannot run should say so and stop", )]
+#![expect(clippy::expect_used, reason = "a benchmark that cannot run should say so and stop")]
 #![allow(dead_code, reason = "no benchmark uses all of it")]
 
 use std::process::Command;

@@ -15,6 +15,10 @@ use super::error::ApiError;
 /// Largest body, in bytes.
 pub const MAX_BODY: usize = 64 * 1024;
 
+/// What came with a request. Inputs are read beside the caller, so a fault in one waits here until the caller is known: who
+/// may not call is told that, and not what would have been accepted.
+pub type Given<T> = Result<T, ApiError>;
+
 /// A JSON body.
 #[derive(Debug)]
 pub struct Body<T>(pub T);

@@ -6,14 +6,15 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::export;
 use super::member::{Moment, Network, Text};
-use super::problems::{BadQuery, Refused};
 use super::query::{ExportOptions, Filtered, PageOptions, described};
-use super::{Given, list};
 use crate::app::App;
 use crate::audit::export::Selection;
 use crate::http::authenticate::Reviewer;
 use crate::http::error::ApiError;
+use crate::http::input::Given;
+use crate::http::paging::list;
 use crate::http::paging::{self, List};
+use crate::http::problems::{BadQuery, Refused};
 use crate::model::attempt::{Attempt, AttemptOutcome};
 use crate::session::Sessions;
 use crate::store::attempts::{AttemptFilter, Position};

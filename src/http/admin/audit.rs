@@ -7,14 +7,15 @@ use uuid::Uuid;
 
 use super::export;
 use super::member::{Moment, Text};
-use super::problems::{BadQuery, Refused};
 use super::query::{ExportOptions, Filtered, PageOptions, described};
-use super::{Given, list};
 use crate::app::App;
 use crate::audit::export::Selection;
 use crate::http::authenticate::Reviewer;
 use crate::http::error::ApiError;
+use crate::http::input::Given;
+use crate::http::paging::list;
 use crate::http::paging::{self, List};
+use crate::http::problems::{BadQuery, Refused};
 use crate::model::audit::{AuditKind, RecordedEvent};
 use crate::model::id::SessionId;
 use crate::store::audit::AuditFilter;

@@ -5,14 +5,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::member::Label;
-use super::problems::{BadBody, BadQuery, Conflict, NotFound, Refused};
 use super::query::PageOptions;
-use super::{Given, list};
 use crate::app::App;
 use crate::http::authenticate::{Admin, RecentAdmin, Reviewer};
 use crate::http::error::ApiError;
+use crate::http::input::Given;
 use crate::http::input::{Body, Query};
+use crate::http::paging::list;
 use crate::http::paging::{self, List};
+use crate::http::problems::{BadBody, BadQuery, Conflict, NotFound, Refused};
 use crate::model::client::{Client, ClientId, Scope};
 use crate::model::secret::SecretKind;
 use crate::view::ClientObject;

@@ -6,21 +6,12 @@ pub mod clients;
 mod export;
 pub mod member;
 pub mod not_before;
-pub mod problems;
 pub mod query;
 pub mod sessions;
 pub mod stats;
 pub mod users;
 
 use utoipa_actix_web::service_config::ServiceConfig;
-
-use super::error::ApiError;
-use super::paging::List;
-use crate::store::Page;
-
-/// What came with a request. Inputs are read beside the caller, so a fault in one waits here until the caller is known: who
-/// may not call is told that, and not what would have been accepted.
-type Given<T> = Result<T, ApiError>;
 
 /// Every route for administrators and reviewers. A fixed path stands before the `{id}` that would take it.
 pub fn routes(routes: &mut ServiceConfig<'_>) {
@@ -49,12 +40,6 @@ pub fn routes(routes: &mut ServiceConfig<'_>) {
         .service(clients::register_client)
         .service(clients::remove_client)
         .service(clients::rotate_client_secret);
-}
-
-/// A page as it is answered: its rows as they are shown, and the cursor of its last row where more follow.
-fn list<T, O>(page: &Page<T>, show: impl Fn(&T) -> O, cursor: impl Fn(&T) -> String) -> List<O> {
-    let next_cursor = page.items.last().filter(|_| page.has_more).map(cursor);
-    List { items: page.items.iter().map(show).collect(), next_cursor }
 }
 
 #[cfg(test)]

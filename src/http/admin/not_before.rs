@@ -5,13 +5,13 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::Given;
 use super::member::{Moment, Note};
-use super::problems::{BadBody, NotFound, Refused};
 use crate::app::App;
 use crate::http::authenticate::RecentAdmin;
 use crate::http::error::ApiError;
 use crate::http::input::Body;
+use crate::http::input::Given;
+use crate::http::problems::{BadBody, NotFound, Refused};
 use crate::model::client::ClientId;
 use crate::model::id::UserId;
 use crate::store::not_befores::Scope;

@@ -7,14 +7,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::Given;
 use super::member::{Moment, StretchLength};
-use super::problems::{BadQuery, Refused};
 use crate::app::App;
 use crate::audit::history::Statistics;
 use crate::http::authenticate::Reviewer;
 use crate::http::error::ApiError;
+use crate::http::input::Given;
 use crate::http::input::Query;
+use crate::http::problems::{BadQuery, Refused};
 use crate::model::session::EndReason;
 use crate::view::time;
 

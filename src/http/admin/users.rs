@@ -7,15 +7,16 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::member::Text;
-use super::problems::{BadBody, BadQuery, Conflict, NotFound, Refused};
 use super::query::{Filtered, PageOptions};
 use super::sessions::NoteBody;
-use super::{Given, list};
 use crate::app::App;
 use crate::http::authenticate::{Admin, RecentAdmin, Reviewer};
 use crate::http::error::ApiError;
+use crate::http::input::Given;
 use crate::http::input::{Body, OptionalBody};
+use crate::http::paging::list;
 use crate::http::paging::{self, List};
+use crate::http::problems::{BadBody, BadQuery, Conflict, NotFound, Refused};
 use crate::model::id::UserId;
 use crate::model::secret::SecretKind;
 use crate::model::session::EndReason;

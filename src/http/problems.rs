@@ -23,6 +23,19 @@ macro_rules! problems {
 }
 
 problems! {
+    /// What every route that asks for a token may answer.
+    CallerRefused {
+        "400" => "Malformed request: two credentials at once, a cursor of another list, a body that is not JSON.",
+        "401" => "No credential, or none that is accepted; or the action asks for a recent login.",
+        "503" => "The store or a limit; nothing was decided.",
+    }
+    /// What every route that takes a secret in its body may answer.
+    SecretRefused {
+        "400" => "Malformed request: a body that is not JSON.",
+        "401" => "The secret is not accepted.",
+        "429" => "Too many failed attempts.",
+        "503" => "The store or a limit; nothing was decided.",
+    }
     /// What every route for administrators and reviewers may answer.
     Refused {
         "400" => "Malformed request: two credentials at once, a cursor of another list, a body that is not JSON.",
