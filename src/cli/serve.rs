@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 use super::demo::Demonstration;
 use super::installation::Installation;
@@ -12,6 +13,7 @@ use super::outcome::Outcome;
 use super::output::Output;
 use crate::app::App;
 use crate::clock::SystemClock;
+use crate::http::server;
 use crate::model::secret::SecretKind;
 use crate::telemetry;
 use crate::user::password::IssuedToken;
@@ -81,13 +83,24 @@ fn set_up_text(token: &str, address: SocketAddr) -> String {
     )
 }
 
-/// Stands for `http::server::run(app, on_ready)` until that exists: binds, says so, and waits for the end.
-async fn serve(app: Arc<App>, on_ready: impl FnOnce(SocketAddr)) -> io::Result<()> {
-    let listener = std::net::TcpListener::bind(app.config.server.listen)?;
+/// Serves until the process is told to stop. The server has threads and runtimes of its own; this one only listens for the
+/// signals, and does so before anybody is told that the server is ready.
+async fn serve(app: Arc<App>, on_ready: impl FnOnce(SocketAddr) + Send + 'static) -> io::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    on_ready(listener.local_addr()?);
-    tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-    Ok(())
+    let (stop, stopping) = oneshot::channel::<()>();
+    let mut serving = tokio::task::spawn_blocking(move || {
+        server::run(app, |listening| on_ready(listening.address), async {
+            // Ends by the drop of the other half.
+            let _ = stopping.await;
+        })
+    });
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        ended = &mut serving => return ended.map_err(io::Error::other)?,
+    }
+    drop(stop);
+    serving.await.map_err(io::Error::other)?
 }
 
 #[cfg(test)]
