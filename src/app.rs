@@ -164,7 +164,7 @@ async fn master_key(config: &Config, store: &Store) -> Result<MasterKey, StartEr
 
 /// The HS256 secret that another application shares, where one is configured. Like the master key it is refused when others
 /// can read it.
-fn shared_secret(config: &Config) -> Result<Option<SigningKey>, StartError> {
+pub(crate) fn shared_secret(config: &Config) -> Result<Option<SigningKey>, StartError> {
     let path = &config.tokens.hs256_secret_file;
     if path.as_os_str().is_empty() {
         return Ok(None);

@@ -7,6 +7,7 @@ use std::io::{self, ErrorKind, IsTerminal as _, Stderr, Stdout, Write};
 use serde::Serialize;
 
 use super::outcome::{Failure, Outcome};
+use crate::telemetry::steers;
 
 /// The two streams that a command writes to.
 #[derive(Debug)]
@@ -85,11 +86,6 @@ fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> String {
         }
     }
     visible
-}
-
-fn steers(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use super::demo::Demonstration;
 use super::installation::Installation;
@@ -83,24 +83,18 @@ fn set_up_text(token: &str, address: SocketAddr) -> String {
     )
 }
 
-/// Serves until the process is told to stop. The server has threads and runtimes of its own; this one only listens for the
-/// signals, and does so before anybody is told that the server is ready.
+/// Serves until the process is told to stop. The server has a runtime of its own, so it gets a thread of its own.
 async fn serve(app: Arc<App>, on_ready: impl FnOnce(SocketAddr) + Send + 'static) -> io::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let (stop, stopping) = oneshot::channel::<()>();
-    let mut serving = tokio::task::spawn_blocking(move || {
-        server::run(app, |listening| on_ready(listening.address), async {
-            // Ends by the drop of the other half.
-            let _ = stopping.await;
-        })
+    let stop = CancellationToken::new();
+    let stopped = stop.clone().cancelled_owned();
+    tokio::spawn(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        tracing::info!("told to stop: requests under way finish first");
+        stop.cancel();
     });
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        ended = &mut serving => return ended.map_err(io::Error::other)?,
-    }
-    drop(stop);
-    serving.await.map_err(io::Error::other)?
+    let serving = move || server::run(app, |listening| on_ready(listening.address), stopped);
+    tokio::task::spawn_blocking(serving).await.map_err(io::Error::other)?
 }
 
 #[cfg(test)]

@@ -1,18 +1,16 @@
 //! What the doctor looks at on this machine: the data directory, the database's file, the master key, the shared secret.
 
-use std::fs::{self, File};
-use std::io::Read as _;
+use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use secrecy::ExposeSecret as _;
-use zeroize::Zeroizing;
 
 use super::Report;
-use crate::config::{Algorithm, Config};
-use crate::master_key::{MasterKey, MasterKeyError, is_open_to_others};
+use crate::app;
+use crate::config::Config;
+use crate::master_key::{MasterKey, MasterKeyError};
 use crate::store::Address;
-use crate::token::keys::SigningKey;
 
 /// Whether the data directory can be written: by a file that never has a name.
 pub(super) fn data_directory(config: &Config, report: &mut Report) {
@@ -72,24 +70,9 @@ pub(super) fn master_key(config: &Config, is_needed: bool, report: &mut Report) 
 
 /// The secret that another application shares, where one is configured.
 pub(super) fn shared_secret(config: &Config, report: &mut Report) {
-    let path = &config.tokens.hs256_secret_file;
-    if path.as_os_str().is_empty() {
-        return;
+    match app::shared_secret(config) {
+        Ok(None) => {}
+        Ok(Some(_)) => report.ok("shared secret", "tokens.hs256_secret_file can be used"),
+        Err(error) => report.fail("shared secret", error),
     }
-    match read_secret(path) {
-        Ok(()) => report.ok("shared secret", "tokens.hs256_secret_file can be used"),
-        Err(reason) => report.fail("shared secret", format_args!("{}: {reason}", path.display())),
-    }
-}
-
-fn read_secret(path: &Path) -> Result<(), String> {
-    let mut file = File::open(path).map_err(|error| error.to_string())?;
-    if is_open_to_others(&file).map_err(|error| error.to_string())? {
-        return Err("open to others: run `chmod 600` on it".to_owned());
-    }
-    let mut bytes = Zeroizing::new(Vec::new());
-    file.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    let secret = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-    let secret = secret.strip_suffix(b"\r").unwrap_or(secret);
-    SigningKey::from_secret_bytes(Algorithm::Hs256, secret).map(drop).map_err(|error| error.to_string())
 }
