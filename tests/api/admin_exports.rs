@@ -122,12 +122,7 @@ async fn adm_11_an_export_runs_no_formula(#[values(Sqlite, Postgres)] backend: B
     crate::support::app::send(request).await.expect(200);
     let rows = csv_rows(&auditor.get("/admin/sessions/export?format=csv&role=%40SUM(A1)").await);
     let cells = ["username", "role", "user_agent", "device_name"].map(|name| rows[0][name].clone());
-    assert_eq!(cells, [
-        "'=1+1".to_owned(),
-        "'@SUM(A1)".to_owned(),
-        format!("'{agent}"),
-        "'-2+3|cmd".to_owned(),
-    ]);
+    assert_eq!(cells, ["'=1+1".to_owned(), "'@SUM(A1)".to_owned(), format!("'{agent}"), "'-2+3|cmd".to_owned(),]);
     let rows = csv_rows(&auditor.get("/admin/attempts/export?format=csv&username=%3D1%2B1").await);
     assert_eq!(rows[0]["user_agent"], format!("'{agent}"));
     // Machines get what was there.
@@ -155,7 +150,9 @@ async fn an_export_without_rows_has_its_header(#[values(Sqlite, Postgres)] backe
 /// Names whose attempts a filter finds, newest first.
 async fn found(reviewer: &TestClient<'_>, query: &str) -> Vec<String> {
     let rows = every_page(reviewer, &format!("/admin/attempts?{query}"), 2).await;
-    rows.iter().map(|row| format!("{} {}", row["username"].as_str().unwrap_or("?"), row["outcome"].as_str().unwrap_or("?"))).collect()
+    rows.iter()
+        .map(|row| format!("{} {}", row["username"].as_str().unwrap_or("?"), row["outcome"].as_str().unwrap_or("?")))
+        .collect()
 }
 
 /// ADM-10, P7: a name that nobody has is shown masked, and found by who knows it.
@@ -195,7 +192,10 @@ async fn attempts_are_found_by_every_filter(#[values(Sqlite, Postgres)] backend:
         ("user=alice&username=bob".into(), vec![]),
         ("ip=2001:db8::/48".into(), vec![disabled]),
         ("ip=127.0.0.0/8&username=alice".into(), vec![wrong, success]),
-        (format!("username=alice&from={}&to={}", at(start), at(start + TimeDelta::seconds(2))), vec![success, disabled]),
+        (
+            format!("username=alice&from={}&to={}", at(start), at(start + TimeDelta::seconds(2))),
+            vec![success, disabled],
+        ),
         (format!("username=alice&from={}", at(start + TimeDelta::seconds(2))), vec![wrong]),
     ] {
         assert_eq!(found(&auditor, &query).await, expected, "{query}");
@@ -219,7 +219,11 @@ async fn events_are_found_by_every_filter(#[values(Sqlite, Postgres)] backend: B
     admin.post_empty(&format!("/admin/sessions/{}/end", alice.session_id)).await.expect(204);
     let kinds = async |query: &str| {
         let rows = every_page(&admin, &format!("/admin/audit?{query}"), 3).await;
-        rows.iter().filter_map(|row| row["kind"].as_str().map(str::to_owned)).filter(|kind| kind != "history.read").collect::<Vec<_>>().join(" ")
+        rows.iter()
+            .filter_map(|row| row["kind"].as_str().map(str::to_owned))
+            .filter(|kind| kind != "history.read")
+            .collect::<Vec<_>>()
+            .join(" ")
     };
     assert_eq!(kinds(&format!("session_id={}", alice.session_id)).await, "session.ended session.started");
     assert_eq!(kinds(&format!("subject={user}")).await, "user.role_changed session.started user.created");

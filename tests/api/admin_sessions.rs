@@ -103,7 +103,9 @@ async fn each_filter_finds_its_sessions_and_no_other(#[values(Sqlite, Postgres)]
         ("ip=192.0.2.77/23".into(), "a1 a2 b2"),
         ("ip=2001:db8:1::1".into(), "b1"),
         ("ip=2001:db8::/32".into(), "b1 c1"),
-        ("ip=::/0".into(), "b1 c1"),
+        ("ip=2000::/3".into(), "b1 c1"),
+        // The addresses of IPv4 are a part of this space (RFC 4291 §2.5.5.2).
+        ("ip=::/0".into(), "a1 a2 b1 b2 c1 c2 c3 root"),
         ("ip=0.0.0.0/0".into(), "a1 a2 b2 c2 c3 root"),
         ("ip=::ffff:192.0.2.10".into(), "a1"),
         ("client_id=crm".into(), "a1 b2"),
@@ -299,7 +301,8 @@ async fn a_session_is_shown_with_what_happened_in_it_and_its_siblings(#[values(S
     assert_eq!(session["id"], alice.session_id);
     assert_eq!((&session["state"], &session["end_reason"]), (&json!("ended"), &json!("logout")));
     assert_eq!(session["ended_by"], json!({ "kind": "user", "id": session["user"]["id"] }));
-    let kinds: Vec<&str> = found["timeline"].as_array().expect("events").iter().filter_map(|e| e["kind"].as_str()).collect();
+    let kinds: Vec<&str> =
+        found["timeline"].as_array().expect("events").iter().filter_map(|e| e["kind"].as_str()).collect();
     assert_eq!(kinds, ["session.started", "session.refreshed", "session.ended"]);
     let siblings: Vec<&Value> = found["siblings"].as_array().expect("sessions").iter().map(|s| &s["id"]).collect();
     assert_eq!(siblings, [&json!(sibling.session_id)]);
@@ -527,7 +530,10 @@ async fn adm_06_reading_the_history_is_an_event(#[values(Sqlite, Postgres)] back
     let event = newest_event(&auditor, "history.read").await;
     assert_eq!(event["actor"], json!({ "kind": "admin", "id": me["user"]["id"] }));
     assert_eq!(event["ip"], "127.0.0.1");
-    assert_eq!(event["details"], json!({ "what": "sessions", "filter": { "user": "alice", "state": "all" }, "count": 1 }));
+    assert_eq!(
+        event["details"],
+        json!({ "what": "sessions", "filter": { "user": "alice", "state": "all" }, "count": 1 })
+    );
     auditor.get("/admin/attempts?outcome=success").await.expect(200);
     let event = newest_event(&auditor, "history.read").await;
     assert_eq!(event["details"], json!({ "what": "attempts", "filter": { "outcome": "success" }, "count": 1 }));

@@ -53,7 +53,7 @@ async fn an_administrator_creates_and_shows_users(#[values(Sqlite, Postgres)] ba
         let problem = admin.post("/admin/users", body).await.problem(422, "invalid_input");
         assert!(problem["errors"].to_string().contains(pointer), "{problem}");
     }
-    assert_eq!(kinds_about(&admin, &location).await, ["user.created"]);
+    assert_eq!(kinds_about(&admin, &location).await, ["session.started", "user.created"]);
 }
 
 #[rstest]

@@ -87,7 +87,7 @@ async fn who_may_call_what(#[values(Sqlite, Postgres)] backend: Backend) {
     let others = Others { session: bob.session_id.clone(), user };
     let mut table = String::new();
     for (method, path) in routes() {
-        let mut line = format!("{method:<6} {path:<40}");
+        let mut line = format!("{:<6} {path:<36}", method.as_str());
         for caller in CALLERS {
             let answer = call(caller, &app, &secret, &method, &path, &others).await;
             if path.starts_with("/admin/") {
@@ -121,7 +121,8 @@ async fn adm_02_another_persons_things_are_not_there(#[values(Sqlite, Postgres)]
     assert_eq!(without_id(theirs), without_id(nobodys));
     let me = bob.get("/auth/me").await.expect(200);
     let user = me["user"]["id"].as_str().expect("an id");
-    for (method, path) in routes().into_iter().filter(|(_, path)| path.starts_with("/admin/") && path.contains("{id}")) {
+    for (method, path) in routes().into_iter().filter(|(_, path)| path.starts_with("/admin/") && path.contains("{id}"))
+    {
         let id = if path.starts_with("/admin/users") { user } else { &bob.session_id };
         let request = alice.request(method.clone(), &path.replace("{id}", id)).json(&json!({}));
         send(request).await.problem(403, "not_allowed");

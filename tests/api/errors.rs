@@ -85,7 +85,13 @@ async fn the_table_of_errors() {
         assert_eq!(body["code"], error.code());
         let text = [&body["title"], &body["detail"], &body["errors"]].map(|text| text.to_string().replace('"', ""));
         let headers: String = headers.into_iter().flatten().collect();
-        table.push_str(&format!("{:<24} {} {}  {}{headers}\n", name(error), status.as_u16(), error.code(), text.join(" | ")));
+        table.push_str(&format!(
+            "{:<24} {} {}  {}{headers}\n",
+            name(error),
+            status.as_u16(),
+            error.code(),
+            text.join(" | ")
+        ));
     }
     snapshot("errors", &table.replace(" | null", ""));
 }

@@ -108,7 +108,11 @@ async fn the_page_of_the_document_works_without_the_internet(#[values(Sqlite, Po
         assert_eq!(outside(text), [""; 0]);
     }
     let mut assets = 0;
-    for part in page.body.split(['"', '\'']).filter(|part| part.starts_with("./") || part.ends_with(".css") || part.ends_with(".js")) {
+    for part in page
+        .body
+        .split(['"', '\''])
+        .filter(|part| part.starts_with("./") || part.ends_with(".css") || part.ends_with(".js"))
+    {
         assert!(!part.contains("//"), "{part}");
         asset(&app, &format!("/docs/{}", part.trim_start_matches("./"))).await;
         assets += 1;

@@ -64,8 +64,9 @@ impl TestApp {
     /// Registers a client that may ask for everything; returns its secret as it is sent.
     pub async fn registered_client(&self, id: &str) -> String {
         let id = ClientId::parse(id).expect("a client id");
-        let registered = self.app.clients.register(id, "A client".to_owned(), Scope::ALL.to_vec(), &Cause::command_line());
-        let (_, secret): (_, Secret) = registered.await.expect("the client is registered");
+        let (name, scopes, cause) = ("A client".to_owned(), Scope::ALL.to_vec(), Cause::command_line());
+        let registered = self.app.clients.register(id, name, scopes, &cause).await;
+        let (_, secret): (_, Secret) = registered.expect("the client is registered");
         secret.reveal(SecretKind::ClientSecret)
     }
 }

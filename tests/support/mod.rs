@@ -4,6 +4,7 @@ pub mod app;
 pub mod backend;
 pub mod history;
 pub mod postgres;
+pub mod program;
 pub mod proxy;
 
 mod self_check;
