@@ -1,4 +1,6 @@
 //! The one test binary: linking dominates the time of small ones.
 
 mod api;
+mod cli;
+mod clients;
 mod support;
