@@ -1,4 +1,5 @@
 //! The one test binary: linking dominates the time of small ones.
 
 mod api;
+mod conformance;
 mod support;
