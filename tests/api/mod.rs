@@ -1,3 +1,4 @@
 //! Black box: over HTTP, on both databases.
 
+mod credentials;
 mod login;
