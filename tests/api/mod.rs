@@ -3,3 +3,4 @@
 mod credentials;
 mod login;
 mod refresh;
+mod sessions;
