@@ -2,5 +2,6 @@
 
 mod credentials;
 mod login;
+mod passwords;
 mod refresh;
 mod sessions;
