@@ -5,3 +5,4 @@ mod login;
 mod passwords;
 mod refresh;
 mod sessions;
+mod throttling;
