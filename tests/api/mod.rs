@@ -6,3 +6,4 @@ mod passwords;
 mod refresh;
 mod sessions;
 mod throttling;
+mod verify;
