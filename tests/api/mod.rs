@@ -1,6 +1,7 @@
 //! Black box: over HTTP, on both databases.
 
 mod credentials;
+mod input;
 mod login;
 mod passwords;
 mod refresh;
