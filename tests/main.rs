@@ -1,5 +1,6 @@
 //! The one test binary: linking dominates the time of small ones.
 
 mod api;
+mod conformance;
 mod documents;
 mod support;

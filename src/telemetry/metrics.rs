@@ -110,7 +110,6 @@ impl Metrics {
         self.sessions_ended.get_or_create(&ReasonLabel { reason }).inc();
     }
 
-
     /// Tells how many passwords now wait to be hashed.
     pub fn hashing_queue(&self, waiting: usize) {
         self.hashing_queue.set(i64::try_from(waiting).unwrap_or(i64::MAX));

@@ -4,5 +4,7 @@ pub mod app;
 pub mod backend;
 pub mod postgres;
 pub mod proxy;
+pub mod rows;
+pub mod token;
 
 mod self_check;
