@@ -3,4 +3,6 @@
 mod api;
 mod cli;
 mod clients;
+mod conformance;
+mod documents;
 mod support;

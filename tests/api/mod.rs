@@ -4,9 +4,18 @@ mod admin_exports;
 mod admin_sessions;
 mod admin_users;
 mod authorisation;
+mod credentials;
 mod errors;
+mod input;
+mod logged_out;
 mod login;
 mod openapi;
+mod passwords;
+mod refresh;
+mod sessions;
+mod storm;
+mod throttling;
+mod verify;
 
 /// Compares with the reviewed text of this name in `tests/snapshots/`; it is the same for both databases.
 fn snapshot(name: &str, text: &str) {
@@ -16,3 +25,15 @@ fn snapshot(name: &str, text: &str) {
     settings.set_omit_expression(true);
     settings.bind(|| insta::assert_snapshot!(name, text));
 }
+=======
+mod credentials;
+mod input;
+mod logged_out;
+mod login;
+mod passwords;
+mod refresh;
+mod sessions;
+mod storm;
+mod throttling;
+mod verify;
+>>>>>>> main

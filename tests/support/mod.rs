@@ -6,5 +6,7 @@ pub mod history;
 pub mod postgres;
 pub mod program;
 pub mod proxy;
+pub mod rows;
+pub mod token;
 
 mod self_check;
