@@ -10,7 +10,7 @@ use crate::model::words::words;
 use crate::store::attempts::{self, AttemptFilter};
 use crate::store::audit::AuditFilter;
 use crate::store::sessions::{self, SessionFilter, Sort};
-use crate::store::{StoreError, audit};
+use crate::store::{Db, StoreError, audit};
 use crate::view::{AttemptObject, EventObject, SessionObject};
 
 /// Rows read at a time.
@@ -58,7 +58,7 @@ enum Place {
 }
 
 impl History {
-    /// Begins an export, and records that it was asked for.
+    /// Begins an export, and records that it was asked for: by whom, with which filter, and how many rows match (ADM-06).
     pub async fn export(
         &self,
         selection: Selection,
@@ -68,7 +68,9 @@ impl History {
     ) -> Result<Export, StoreError> {
         self.sessions.record_overdue().await?;
         let now = self.clock.now();
-        let details = json!({ "what": selection.word(), "filter": described, "format": format });
+        let asked = selection.clone();
+        let count = self.store.read(move |db| asked.count(db, now)).await?;
+        let details = json!({ "what": selection.word(), "filter": described, "format": format, "count": count });
         let event = AuditEvent::new(now, AuditKind::HistoryExported, cause, Subject::everybody()).with(details);
         self.store.write(move |db| audit::record(db, &event)).await?;
         Ok(Export { history: self.clone(), selection, format, now, place: Place::Start })
@@ -81,6 +83,14 @@ impl Selection {
             Self::Sessions(..) => "sessions",
             Self::Attempts(_) => "attempts",
             Self::Events(_) => "audit",
+        }
+    }
+
+    fn count(&self, db: &mut Db, now: DateTime<Utc>) -> Result<i64, StoreError> {
+        match self {
+            Self::Sessions(filter, _) => sessions::count(db, filter, now),
+            Self::Attempts(filter) => attempts::count(db, filter),
+            Self::Events(filter) => audit::count(db, filter),
         }
     }
 }

@@ -9,22 +9,23 @@ use crate::clock::SystemClock;
 use crate::config::{self, Config, InvalidConfig};
 
 /// Where the configuration is.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, PartialEq, Eq, clap::Args)]
 pub(super) struct Installation {
     /// Configuration file; without one the defaults and the environment (`VIGIE__SECTION__KEY`) hold
+    // The name of the field is the argument's id for all commands: no command may have an argument of the same name.
     #[arg(long = "config", global = true, env = "VIGIE_CONFIG", value_name = "FILE")]
-    file: Option<PathBuf>,
+    config_file: Option<PathBuf>,
 }
 
 impl Installation {
     /// Its configuration.
     pub(super) fn config(&self) -> Result<Config, InvalidConfig> {
-        Config::load(self.file.as_deref(), environment())
+        Config::load(self.config_file.as_deref(), environment())
     }
 
     /// Its configuration as text, secrets masked.
     pub(super) fn printable_config(&self) -> Result<String, InvalidConfig> {
-        config::printable(self.file.as_deref(), environment())
+        config::printable(self.config_file.as_deref(), environment())
     }
 
     /// Opens it, does the work, and closes it whatever came of the work.

@@ -172,6 +172,12 @@ mod tests {
     }
 
     #[test]
+    fn a_file_to_import_is_not_taken_for_the_configuration() {
+        let line = CommandLine::try_parse_from(["vigie", "user", "import", "users.csv"]).unwrap();
+        assert_eq!(line.installation, Installation::default());
+    }
+
+    #[test]
     fn a_password_is_never_an_argument() {
         for line in ["user add alice --role agent --password secret", "hash secret"] {
             let read = CommandLine::try_parse_from(std::iter::once("vigie").chain(line.split(' ')));

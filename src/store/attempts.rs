@@ -109,6 +109,21 @@ pub fn list(
     after: Option<Position>,
     limit: i64,
 ) -> Result<Page<Attempt>, StoreError> {
+    let mut query = matching(filter);
+    if let Some(after) = after {
+        query = query.filter(row_before((attempts::at, attempts::id), (At(after.at), Id(after.id.0))));
+    }
+    let rows: Vec<Row> = query.order((attempts::at.desc(), attempts::id.desc())).limit(limit + 1).load(db)?;
+    let attempts = rows.into_iter().map(Row::into_attempt).collect::<Result<_, _>>()?;
+    Ok(Page::cut(attempts, limit))
+}
+
+/// How many attempts match.
+pub fn count(db: &mut Db, filter: &AttemptFilter) -> Result<i64, StoreError> {
+    Ok(matching(filter).count().get_result(db)?)
+}
+
+fn matching(filter: &AttemptFilter) -> attempts::BoxedQuery<'static, MultiBackend> {
     let mut query = attempts::table.into_boxed::<MultiBackend>();
     if let Some(user_id) = filter.user_id {
         query = query.filter(attempts::user_id.eq(Some(Id(user_id.0))));
@@ -133,12 +148,7 @@ pub fn list(
     if let Some(to) = filter.to {
         query = query.filter(attempts::at.lt(At(to)));
     }
-    if let Some(after) = after {
-        query = query.filter(row_before((attempts::at, attempts::id), (At(after.at), Id(after.id.0))));
-    }
-    let rows: Vec<Row> = query.order((attempts::at.desc(), attempts::id.desc())).limit(limit + 1).load(db)?;
-    let attempts = rows.into_iter().map(Row::into_attempt).collect::<Result<_, _>>()?;
-    Ok(Page::cut(attempts, limit))
+    query
 }
 
 /// Attempts after `after`, oldest first: for following them live.

@@ -92,6 +92,21 @@ pub fn list(
     before: Option<i64>,
     limit: i64,
 ) -> Result<Page<RecordedEvent>, StoreError> {
+    let mut query = matching(filter);
+    if let Some(before) = before {
+        query = query.filter(audit_events::seq.lt(before));
+    }
+    let rows: Vec<Row> = query.order(audit_events::seq.desc()).limit(limit + 1).load(db)?;
+    let events = rows.into_iter().map(Row::into_event).collect::<Result<_, _>>()?;
+    Ok(Page::cut(events, limit))
+}
+
+/// How many events match.
+pub fn count(db: &mut Db, filter: &AuditFilter) -> Result<i64, StoreError> {
+    Ok(matching(filter).count().get_result(db)?)
+}
+
+fn matching(filter: &AuditFilter) -> audit_events::BoxedQuery<'static, MultiBackend> {
     let mut query = audit_events::table.into_boxed::<MultiBackend>();
     if let Some(kind) = filter.kind {
         query = query.filter(audit_events::kind.eq(kind.as_str()));
@@ -111,12 +126,7 @@ pub fn list(
     if let Some(to) = filter.to {
         query = query.filter(audit_events::at.lt(At(to)));
     }
-    if let Some(before) = before {
-        query = query.filter(audit_events::seq.lt(before));
-    }
-    let rows: Vec<Row> = query.order(audit_events::seq.desc()).limit(limit + 1).load(db)?;
-    let events = rows.into_iter().map(Row::into_event).collect::<Result<_, _>>()?;
-    Ok(Page::cut(events, limit))
+    query
 }
 
 /// What happened in a session, oldest first, at most `limit` events.

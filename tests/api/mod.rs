@@ -1,12 +1,27 @@
 //! Black box: over HTTP, on both databases.
 
+mod admin_exports;
+mod admin_sessions;
+mod admin_users;
+mod authorisation;
 mod credentials;
+mod errors;
 mod input;
 mod logged_out;
 mod login;
+mod openapi;
 mod passwords;
 mod refresh;
 mod sessions;
 mod storm;
 mod throttling;
 mod verify;
+
+/// Compares with the reviewed text of this name in `tests/snapshots/`; it is the same for both databases.
+fn snapshot(name: &str, text: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, text));
+}

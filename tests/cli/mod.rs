@@ -1,0 +1,7 @@
+//! The real binary: every command, on both databases, beside a running server where that matters.
+
+mod accounts;
+mod operations;
+mod serve;
+mod sessions;
+mod tour;

@@ -1,0 +1,180 @@
+//! `vigie migrate`, `doctor`, `key`, `config`, `hash`, `openapi`, and exit codes.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::support::app::PASSWORD;
+use crate::support::backend::Backend::{self, Postgres, Sqlite};
+use crate::support::program::Program;
+
+#[rstest]
+fn a_database_is_brought_up_to_date(#[values(Sqlite, Postgres)] backend: Backend) {
+    let program = Program::new(backend);
+    assert_eq!(program.run(&["migrate", "--check"]).code, 1);
+    let applied = program.run(&["migrate"]).expect(0);
+    assert!(applied.lines().count() > 0 && applied.lines().all(|line| line.starts_with("applied ")), "{applied}");
+    assert_eq!(program.run(&["migrate"]).expect(0).trim(), "the database is up to date");
+    assert_eq!(program.run(&["migrate", "--check"]).expect(0).trim(), "the database is up to date");
+}
+
+/// A check changes nothing: the server that comes after it still has everything to do.
+#[rstest]
+fn a_server_told_not_to_migrate_refuses_to_start(#[values(Sqlite, Postgres)] backend: Backend) {
+    let program = Program::new(backend).with("VIGIE__DATABASE__MIGRATE_ON_START", "false");
+    program.run(&["serve"]).fails(1, "vigie migrate");
+    program.run(&["migrate"]).expect(0);
+    program.serve();
+}
+
+fn check<'r>(report: &'r Value, name: &str) -> &'r Value {
+    let checks = report.as_array().expect("checks");
+    checks.iter().find(|check| check["name"] == name).unwrap_or_else(|| panic!("{name}: {report}"))
+}
+
+#[rstest]
+fn the_doctor_finds_a_healthy_installation_healthy(#[values(Sqlite, Postgres)] backend: Backend) {
+    let program = Program::new(backend);
+    program.add_user("root", "admin");
+    let report = program.run(&["doctor", "--json"]).json();
+    for name in ["database", "migrations", "master key", "signing keys", "administrator", "data directory"] {
+        assert_eq!(check(&report, name)["status"], "ok", "{report}");
+    }
+    assert!(program.run(&["doctor"]).expect(0).contains("database"));
+}
+
+#[rstest]
+fn the_doctor_changes_nothing(#[values(Sqlite, Postgres)] backend: Backend) {
+    let program = Program::new(backend);
+    let _ = program.run(&["doctor"]);
+    assert!(!program.path("data").exists());
+    assert_eq!(program.run(&["migrate", "--check"]).code, 1);
+}
+
+/// KEY: a master key that others can read is a fault, with the cure.
+#[rstest]
+fn the_doctor_finds_a_master_key_that_others_can_read(#[values(Sqlite, Postgres)] backend: Backend) {
+    let program = Program::new(backend);
+    program.add_user("root", "admin");
+    let key = program.path("data").join("master.key");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).expect("the mode is set");
+    let found = program.run(&["doctor", "--json"]);
+    assert_eq!(found.code, 1, "{found:?}");
+    let report: Value = serde_json::from_str(&found.output).expect("JSON");
+    let check = check(&report, "master key");
+    assert_eq!(check["status"], "fail");
+    assert!(check["text"].as_str().is_some_and(|text| text.contains("chmod 600")), "{check}");
+    let serving = program.run(&["serve"]);
+    assert!(serving.code == 1 && serving.remarks.contains("chmod 600"), "{serving:?}");
+    std::fs::remove_file(&key).expect("the key is gone");
+    assert_eq!(program.run(&["doctor"]).code, 1, "keys are sealed with it");
+    program.run(&["serve"]).fails(1, "master.key");
+}
+
+/// KEY-02: a rotation is taken up by a running server, and old tokens stay good; a revocation refuses them.
+#[rstest]
+#[actix_web::test]
+async fn keys_are_rotated_and_revoked_beside_a_running_server(#[values(Sqlite, Postgres)] backend: Backend) {
+    let program = Program::new(backend);
+    program.add_user("alice", "agent");
+    let server = program.serve();
+    let old = server.token("alice").await;
+    let before = program.run(&["key", "list", "--json"]).json();
+    let old_id = before[0]["id"].as_str().expect("an id").to_owned();
+    assert_eq!(before[0]["state"], "current");
+    program.run(&["key", "rotate"]).expect(0);
+    let after = program.run(&["key", "list", "--json"]).json();
+    let state =
+        |id: &str| after.as_array().expect("keys").iter().find(|key| key["id"] == id).map(|key| key["state"].clone());
+    assert_eq!(state(&old_id), Some(json!("retired")));
+    server.get("/auth/me", &old).await.expect(200);
+    let new = server.token("alice").await;
+    let kid = |token: &str| {
+        use base64::Engine as _;
+        let header = token.split('.').next().expect("a header");
+        let header = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(header).expect("base64url");
+        serde_json::from_slice::<Value>(&header).expect("JSON")["kid"].as_str().expect("a kid").to_owned()
+    };
+    assert_eq!(kid(&old), old_id);
+    assert_ne!(kid(&new), old_id, "the running server signs with the new key");
+    server.get("/auth/me", &new).await.expect(200);
+    program.run(&["key", "revoke", &old_id]).expect(0);
+    server.get("/auth/me", &old).await.problem(401, "token_invalid");
+    server.get("/auth/me", &new).await.expect(200);
+    program.run(&["key", "revoke", &old_id]).fails(1, "revoked already");
+    program.run(&["key", "revoke", "nothing"]).fails(1, "there is no key");
+    assert!(!program.run(&["key", "list"]).expect(0).contains("PRIVATE"));
+}
+
+#[test]
+fn every_fault_of_the_configuration_is_listed_by_key() {
+    let program = Program::new(Sqlite)
+        .with("VIGIE__TOKENS__ACCESS_TTL", "25h")
+        .with("VIGIE__TOKENS__ALGORITM", "ES256")
+        .with("VIGIE__SESSIONS__MAX_PER_USER", "many")
+        .with("VIGIE__PASSWORDS__MIN_LENGTH", "4");
+    let checked = program.run(&["config", "check"]);
+    assert_eq!(checked.code, 1);
+    for key in ["tokens.access_ttl", "algoritm", "sessions.max_per_user", "passwords.min_length"] {
+        assert!(checked.output.to_lowercase().contains(key), "{key}: {}", checked.output);
+    }
+    let program = Program::new(Sqlite);
+    assert!(program.run(&["config", "check"]).expect(0).contains("the configuration is valid"));
+    let report = program.run(&["config", "check", "--json"]).json();
+    assert_eq!(report["faults"], json!([]));
+    let file = program.file("vigie.toml", "[server]\nlisten = \"127.0.0.1:1\"\nlissen = 1\n");
+    let checked = program.run(&["--config", &file, "config", "check"]);
+    assert!(checked.code == 1 && checked.output.contains("server.lissen"), "{checked:?}");
+    assert_eq!(program.run(&["--config", "nowhere.toml", "config", "check"]).code, 1);
+}
+
+#[test]
+fn the_configuration_is_printed_without_secrets() {
+    let master = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let program = Program::new(Sqlite)
+        .with("DATABASE_URL", "postgres://vigie:s3cret-word@db.example:5432/vigie")
+        .with("VIGIE__KEYS__MASTER_KEY", master);
+    let printed = program.run(&["config", "print"]).expect(0);
+    assert!(!printed.contains("s3cret-word") && !printed.contains(master), "{printed}");
+    assert!(printed.contains("db.example") && printed.contains("[sessions]"), "{printed}");
+    // What is printed is a configuration.
+    let file = program.file("printed.toml", &printed.replace("********", ""));
+    Program::new(Sqlite).run(&["--config", &file, "config", "check"]).expect(0);
+}
+
+#[test]
+fn a_password_is_hashed_and_the_document_printed_without_a_database() {
+    let program = Program::new(Sqlite).with("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing");
+    let hash = program.run_with(&["hash"], &format!("{PASSWORD}\n")).expect(0);
+    assert!(hash.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{hash}");
+    program.run_with(&["hash"], "short\n").fails(1, "15");
+    let document = program.run(&["openapi"]).json();
+    assert_eq!(document, serde_json::to_value(vigie::http::openapi::document()).expect("JSON"));
+    // A database that cannot be reached fails a command and tells no password.
+    let failed = program.run(&["user", "list"]);
+    assert!(failed.code == 1 && !failed.remarks.is_empty(), "{failed:?}");
+}
+
+#[test]
+fn wrong_use_is_told_from_failure() {
+    let program = Program::new(Sqlite);
+    for arguments in [
+        &["fly"][..],
+        &[],
+        &["user", "add"],
+        &["user", "add", " x", "--role", "agent"],
+        &["session", "list", "--usr", "x"],
+        &["serve", "--port", "1"],
+    ] {
+        let refused = program.run(arguments);
+        assert!(
+            refused.code == 2 && refused.output.is_empty() && !refused.remarks.is_empty(),
+            "{arguments:?}: {refused:?}"
+        );
+    }
+    for arguments in [&["--help"][..], &["--version"], &["user", "--help"]] {
+        assert!(!program.run(arguments).expect(0).is_empty());
+    }
+    assert!(!program.path("data").exists(), "nothing was opened");
+}
