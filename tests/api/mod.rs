@@ -25,15 +25,3 @@ fn snapshot(name: &str, text: &str) {
     settings.set_omit_expression(true);
     settings.bind(|| insta::assert_snapshot!(name, text));
 }
-=======
-mod credentials;
-mod input;
-mod logged_out;
-mod login;
-mod passwords;
-mod refresh;
-mod sessions;
-mod storm;
-mod throttling;
-mod verify;
->>>>>>> main
