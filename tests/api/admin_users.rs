@@ -371,7 +371,7 @@ async fn what_is_hard_to_undo_asks_for_a_recent_login(#[values(Sqlite, Postgres)
     for answer in sensitive {
         let challenge = answer.header("www-authenticate").map(str::to_owned);
         answer.problem(401, "reauthentication_required");
-        assert_eq!(challenge.as_deref(), Some("Bearer error=\"insufficient_user_authentication\""));
+        assert_eq!(challenge.as_deref(), Some("Bearer error=\"insufficient_user_authentication\", max_age=\"600\""));
     }
     admin.get(&path).await.expect(200);
     admin.post_empty(&format!("{path}/end-sessions")).await.expect(200);
