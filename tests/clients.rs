@@ -85,7 +85,7 @@ fn import_users(program: &Program) {
         json!({ "username": "Hélène", "password": "mot de passe d'Hélène", "role": "administrateur" }),
         json!({ "username": "parti", "password": "au revoir à tous", "role": "agent", "disabled": true }),
     ];
-    let lines: String = users.iter().map(|user| format!("{user}\n")).collect();
+    let lines = users.map(|user| user.to_string()).join("\n");
     let csv = finish(node("hash-passwords.mjs"), &lines).expect(0);
     assert!(csv.contains(",$2b$10$"), "{csv}");
     let file = program.file("users.csv", &csv);

@@ -12,7 +12,7 @@ use vigie::store::{StoreError, audit};
 
 use crate::support::app::{Answer, PASSWORD, TestApp, TestClient};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
-use crate::support::history::{ELSEWHERE, ended, every_page};
+use crate::support::history::{ELSEWHERE, attempt, ended, every_page};
 
 /// Rows that need more than two pages of the export.
 const MANY: usize = 1_234;
@@ -72,7 +72,7 @@ async fn every_attempt_is_exported(#[values(Sqlite, Postgres)] backend: Backend)
     let app = TestApp::start(backend).await;
     let auditor = app.auditor().await;
     let start = app.now() - TimeDelta::hours(2);
-    let attempts = (0..MANY).map(|number| app.attempt("g…0a0b0c0d", start + TimeDelta::seconds(number as i64 / 5)));
+    let attempts = (0..1_234).map(|number| attempt("g…0a0b0c0d", start + TimeDelta::seconds(number / 5)));
     app.add_attempts(attempts.collect()).await;
     let path = "/admin/attempts/export?outcome=unknown_user&format";
     let rows = csv_rows(&auditor.get(&format!("{path}=csv")).await);
@@ -97,7 +97,7 @@ async fn every_event_is_exported(#[values(Sqlite, Postgres)] backend: Backend) {
             audit::record(db, &event.with(json!({ "number": number, "text": "a, \"b\"\r\nc" })))
         })
     };
-    app.app.store.write(move |db| work(db).map_err(StoreError::from)).await.expect("recorded");
+    app.app.store.write::<_, StoreError>(work).await.expect("recorded");
     let rows = csv_rows(&auditor.get("/admin/audit/export?kind=key.rotated&format=csv").await);
     let objects = json_rows(&auditor.get("/admin/audit/export?kind=key.rotated&format=ndjson").await);
     assert_eq!((rows.len(), objects.len()), (MANY, MANY));
@@ -175,7 +175,7 @@ async fn attempts_are_found_by_every_filter(#[values(Sqlite, Postgres)] backend:
         user_id: Some(alice.id),
         outcome: AttemptOutcome::Disabled,
         ip: "2001:db8::7".parse().expect("an address"),
-        ..app.attempt("Alice", start)
+        ..attempt("Alice", start)
     };
     app.add_attempts(vec![elsewhere]).await;
     let masked = found(&auditor, "outcome=unknown_user").await;
@@ -253,7 +253,7 @@ async fn statistics_count_what_happened(#[values(Sqlite, Postgres)] backend: Bac
     let hour = |hours: i64| midnight + TimeDelta::hours(hours);
     let started = |moment: DateTime<Utc>, end: Option<(DateTime<Utc>, EndReason)>| Session {
         origin: Origin { ip: ELSEWHERE.parse().expect("an address"), user_agent: None },
-        end: end.and_then(|(moment, reason)| ended(moment, reason, &Actor::user(alice.id), None)),
+        end: end.map(|(moment, reason)| ended(moment, reason, &Actor::user(alice.id), None)),
         ..app.session(&alice, "x", app.now() - moment)
     };
     app.add_sessions(vec![
@@ -265,7 +265,7 @@ async fn statistics_count_what_happened(#[values(Sqlite, Postgres)] backend: Bac
         started(hour(1) - TimeDelta::microseconds(1), None),
     ])
     .await;
-    app.add_attempts(vec![app.attempt("a", hour(-24)), app.attempt("b", hour(0)), app.attempt("c", hour(0))]).await;
+    app.add_attempts(vec![attempt("a", hour(-24)), attempt("b", hour(0)), attempt("c", hour(0))]).await;
     let path = format!("/admin/stats?from={}&to={}", at(hour(-24)), at(hour(2)));
     let days = auditor.get(&format!("{path}&bucket=day")).await.expect(200);
     let counted = |bucket: &Value| [&bucket["logins"], &bucket["failures"], &bucket["ends"]].map(Clone::clone);

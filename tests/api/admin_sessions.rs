@@ -36,7 +36,7 @@ async fn history(app: &TestApp) -> [User; 3] {
         Session {
             origin: from("192.0.2.10", "Mozilla/5.0 Firefox/130.0"),
             client_id: crm.clone(),
-            end: ended(now - hours(40), EndReason::Logout, &Actor::user(alice.id), None),
+            end: Some(ended(now - hours(40), EndReason::Logout, &Actor::user(alice.id), None)),
             ..app.session(&alice, "a1", hours(48))
         },
         Session {
@@ -46,13 +46,13 @@ async fn history(app: &TestApp) -> [User; 3] {
         },
         Session {
             origin: from("2001:db8:1::1", "Mozilla/5.0 FIREFOX/131.0"),
-            end: ended(now - hours(20), EndReason::EndedByAdmin, &root, Some("found in a log")),
+            end: Some(ended(now - hours(20), EndReason::EndedByAdmin, &root, Some("found in a log"))),
             ..app.session(&bob, "b1", hours(24))
         },
         Session { origin: from("192.0.3.1", "1000 sure"), client_id: crm, ..app.session(&bob, "b2", hours(2)) },
         Session {
             origin: from("2001:db8:2::1", "okhttp/4"),
-            end: ended(now - hours(1), EndReason::Expired, &Actor::system("expiry"), None),
+            end: Some(ended(now - hours(1), EndReason::Expired, &Actor::system("expiry"), None)),
             ..app.session(&carol, "c1", hours(13))
         },
         Session { origin: from("198.51.100.1", "okhttp/5"), ..app.session(&carol, "c2", hours(1)) },
@@ -214,7 +214,8 @@ async fn pages_have_no_gap_and_no_duplicate_while_sessions_start(#[values(Sqlite
     let admin = app.admin().await;
     let alice = app.user("alice", "agent").await;
     let many = |count: usize| {
-        let session = |number: usize| app.session(&alice, "early", TimeDelta::hours(i64::from(number % 3 == 0)));
+        let session =
+            |number: usize| app.session(&alice, "early", TimeDelta::hours(i64::from(number.is_multiple_of(3))));
         (0..count).map(session).collect::<Vec<_>>()
     };
     let early = many(300);
@@ -382,7 +383,7 @@ async fn history_of_bob(app: &TestApp) {
     let bob = app.user("bob", "agent").await;
     let mut sessions: Vec<Session> = (0..600).map(|_| app.session(&bob, "b", hours(1))).collect();
     sessions.push(Session {
-        end: ended(app.now(), EndReason::Logout, &Actor::user(bob.id), None),
+        end: Some(ended(app.now(), EndReason::Logout, &Actor::user(bob.id), None)),
         ..app.session(&bob, "old", hours(2))
     });
     app.add_sessions(sessions).await;

@@ -1,5 +1,7 @@
 //! Who may call what. The snapshot is the policy: every route of the document, once for each kind of caller.
 
+use std::fmt::Write as _;
+
 use reqwest::Method;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -95,7 +97,7 @@ async fn who_may_call_what(#[values(Sqlite, Postgres)] backend: Backend) {
                 let may = caller == "admin" || (caller == "auditor" && method == Method::GET);
                 assert_eq!(is_refused, !may, "{method} {path} as {caller}: {} {}", answer.status, answer.body);
             }
-            line.push_str(&format!("  {caller} {}", answer.status));
+            write!(line, "  {caller} {}", answer.status).expect("a String takes everything");
         }
         table.push_str(line.trim_end());
         table.push('\n');

@@ -1,5 +1,6 @@
 //! The table of errors: variant, status, code, text, header. Codes are what clients rely on (API-01).
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,13 +88,8 @@ async fn the_table_of_errors() {
         assert_eq!(body["code"], error.code());
         let text = [&body["title"], &body["detail"], &body["errors"]].map(|text| text.to_string().replace('"', ""));
         let headers: String = headers.into_iter().flatten().collect();
-        table.push_str(&format!(
-            "{:<24} {} {}  {}{headers}\n",
-            name(error),
-            status.as_u16(),
-            error.code(),
-            text.join(" | ")
-        ));
+        writeln!(table, "{:<24} {} {}  {}{headers}", name(error), status.as_u16(), error.code(), text.join(" | "))
+            .expect("a String takes everything");
     }
     snapshot("errors", &table.replace(" | null", ""));
 }

@@ -45,22 +45,6 @@ impl TestApp {
         self.app.store.write(work).await.expect("the attempts are added");
     }
 
-    /// An attempt under a name that nobody has, at a moment.
-    pub fn attempt(&self, name: &str, at: DateTime<Utc>) -> Attempt {
-        Attempt {
-            id: AttemptId::new(at),
-            at,
-            username: name.to_owned(),
-            user_id: None,
-            outcome: AttemptOutcome::UnknownUser,
-            ip: ELSEWHERE.parse().expect("an address"),
-            user_agent: None,
-            client_id: None,
-            session_id: None,
-            request_id: "a-request".to_owned(),
-        }
-    }
-
     /// Registers a client that may ask for everything; returns its secret as it is sent.
     pub async fn registered_client(&self, id: &str) -> String {
         let id = ClientId::parse(id).expect("a client id");
@@ -71,9 +55,25 @@ impl TestApp {
     }
 }
 
-/// An end `ago`, for this reason, by this party.
-pub fn ended(at: DateTime<Utc>, reason: EndReason, by: &Actor, note: Option<&str>) -> Option<End> {
-    Some(End { at, reason, by: by.clone(), note: note.map(str::to_owned) })
+/// An attempt under a name that nobody has, at a moment.
+pub fn attempt(name: &str, at: DateTime<Utc>) -> Attempt {
+    Attempt {
+        id: AttemptId::new(at),
+        at,
+        username: name.to_owned(),
+        user_id: None,
+        outcome: AttemptOutcome::UnknownUser,
+        ip: ELSEWHERE.parse().expect("an address"),
+        user_agent: None,
+        client_id: None,
+        session_id: None,
+        request_id: "a-request".to_owned(),
+    }
+}
+
+/// An end at a moment, for this reason, by this party.
+pub fn ended(at: DateTime<Utc>, reason: EndReason, by: &Actor, note: Option<&str>) -> End {
+    End { at, reason, by: by.clone(), note: note.map(str::to_owned) }
 }
 
 /// A token's id from an object such as `{"token": {"jti"}}`.

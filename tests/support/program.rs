@@ -152,9 +152,8 @@ impl Server {
         let mut greeting = String::new();
         let url = loop {
             let mut line = String::new();
-            if output.read_line(&mut line).expect("the output is text") == 0 {
-                panic!("the server ended: {}", read(&log));
-            }
+            let length = output.read_line(&mut line).expect("the output is text");
+            assert!(length > 0, "the server ended: {}", read(&log));
             match line.trim_end().strip_prefix("listening on ") {
                 Some(url) => break url.to_owned(),
                 None => greeting.push_str(&line),
@@ -193,6 +192,7 @@ impl Server {
     }
 
     /// Tells it to stop, as an operating system does; returns its exit code and what else it printed.
+    #[expect(clippy::disallowed_methods, reason = "another process has its own time")]
     pub fn stop(mut self) -> (Option<i32>, String) {
         terminate(&self.child);
         let begun = Instant::now();

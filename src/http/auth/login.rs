@@ -27,9 +27,10 @@ pub struct LoginBody {
     #[schema(value_type = String, format = "password")]
     password: SecretString,
     /// The application that asks, by its registered id.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[a-z0-9._-]*$")]
     client_id: Option<String>,
     /// What the user calls the device, at most 64 characters.
-    #[schema(max_length = 64)]
+    #[schema(max_length = 64, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     device_name: Option<String>,
 }
 
@@ -65,7 +66,12 @@ pub struct SetupBody {
     /// The one-time token that the first start printed.
     #[schema(value_type = String)]
     token: SecretString,
-    /// The administrator's name.
+    /// The administrator's name: 1 to 128 characters, no control characters, no white space at its ends.
+    #[schema(
+        min_length = 1,
+        max_length = 128,
+        pattern = r"^[^\s\u0000-\u001f\u007f-\u009f]([^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f])?$"
+    )]
     username: String,
     /// The administrator's password.
     #[schema(value_type = String, format = "password")]
