@@ -1,4 +1,5 @@
 //! `embed_migrations!` does not notice new files by itself.
+
 fn main() {
     println!("cargo:rerun-if-changed=migrations");
 }

@@ -149,7 +149,7 @@ async fn migrate(store: &Store, config: &Config) -> Result<(), StartError> {
 async fn master_key(config: &Config, store: &Store) -> Result<MasterKey, StartError> {
     match MasterKey::load(config) {
         Err(MasterKeyError::Missing { path }) => {
-            if !store.read(|db| signing_keys::list(db)).await?.is_empty() {
+            if !store.read(signing_keys::list).await?.is_empty() {
                 return Err(MasterKeyError::Missing { path }.into());
             }
             match MasterKey::create(config) {
@@ -164,7 +164,7 @@ async fn master_key(config: &Config, store: &Store) -> Result<MasterKey, StartEr
 
 /// The HS256 secret that another application shares, where one is configured. Like the master key it is refused when others
 /// can read it.
-fn shared_secret(config: &Config) -> Result<Option<SigningKey>, StartError> {
+pub(crate) fn shared_secret(config: &Config) -> Result<Option<SigningKey>, StartError> {
     let path = &config.tokens.hs256_secret_file;
     if path.as_os_str().is_empty() {
         return Ok(None);

@@ -213,8 +213,22 @@ impl Fault {
 
 /// The configuration cannot be used; every fault is listed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the configuration has {} fault(s):{}", .0.len(), .0.iter().map(|fault| format!("\n  {}: {}", fault.key, fault.message)).collect::<String>())]
+#[error("the configuration has {} fault(s):{}", .0.len(), listed(.0))]
 pub struct InvalidConfig(pub Vec<Fault>);
+
+/// One line a fault.
+fn listed(faults: &[Fault]) -> String {
+    use std::fmt::Write as _;
+    faults.iter().fold(String::new(), |mut lines, fault| {
+        let _ = write!(
+            lines,
+            "
+  {}: {}",
+            fault.key, fault.message
+        );
+        lines
+    })
+}
 
 impl Config {
     /// Reads the defaults, then `file`, then `environment` (pairs of name and value), and checks the result.
@@ -311,7 +325,7 @@ impl Config {
         require(!tokens.access_ttl.is_zero(), "tokens.access_ttl", "must be longer than zero");
         require(tokens.access_ttl <= DAY, "tokens.access_ttl", "must be at most 24h");
         require(!tokens.audience.is_empty(), "tokens.audience", "must not be empty");
-        require(tokens.clock_tolerance <= Duration::from_secs(60), "tokens.clock_tolerance", "must be at most 60s");
+        require(tokens.clock_tolerance <= Duration::from_mins(1), "tokens.clock_tolerance", "must be at most 60s");
         let foreign_secret = !tokens.hs256_secret_file.as_os_str().is_empty();
         require(
             !foreign_secret || tokens.algorithm == Algorithm::Hs256,
@@ -327,7 +341,7 @@ impl Config {
             "must not be longer than sessions.lifetime",
         );
         require(sessions.lifetime <= 366 * DAY, "sessions.lifetime", "must be at most 366d");
-        require(sessions.refresh_grace <= Duration::from_secs(300), "sessions.refresh_grace", "must be at most 5m");
+        require(sessions.refresh_grace <= Duration::from_mins(5), "sessions.refresh_grace", "must be at most 5m");
 
         let passwords = &self.passwords;
         require((8..=128).contains(&passwords.min_length), "passwords.min_length", "must be 8 to 128");
@@ -388,8 +402,8 @@ pub fn printable(
     toml::to_string(&merged).map_err(|error| InvalidConfig(vec![Fault::new("", error.to_string())]))
 }
 
-const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
 
 fn default_table() -> Table {
     DEFAULT.parse().expect("config/default.toml is TOML: a test reads it")
@@ -572,7 +586,7 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(config.server.trusted_proxies.len(), 2);
-        assert_eq!(config.sessions.idle_timeout, Duration::from_secs(300));
+        assert_eq!(config.sessions.idle_timeout, Duration::from_mins(5));
         assert_eq!(config.sessions.max_per_user, 3);
         assert!(config.tokens.legacy_claims);
         assert_eq!(config.database.url.expose_secret(), "sqlite:wins.db");

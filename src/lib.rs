@@ -1,9 +1,44 @@
-//! Vigie: an auth server that can always say who logged in, when, from where, with which token, and whether that
-//! session is still alive; and where logged out means logged out.
+//! Vigie: an auth server that can always say who logged in, when, from where, with which token, and whether that session
+//! is still alive; and where logged out means logged out.
+//!
+//! # The map
+//!
+//! Each folder stands on those above it in this list, and no arrow runs back.
+//!
+//! | part | knows | must not know |
+//! |---|---|---|
+//! | [`clock`], [`config`], [`telemetry`], [`master_key`] | the time, the settings, the log and metrics, the key outside the database | |
+//! | [`model`] | what exists and what may happen to it; pure | input, output, the time of day |
+//! | [`token`] | what a token says and whether to believe it; pure | whether its session lives |
+//! | [`store`] | both databases: the only folder that names diesel | rules |
+//! | [`credential`] | passwords and what failures cost | sessions |
+//! | [`session`] | what may be done with sessions: start, refresh, end, **check** | HTTP |
+//! | [`user`], [`client`], [`audit`] | accounts, applications, the history as others read it | HTTP |
+//! | [`view`] | the objects of the contract, for the API, exports and the command line | |
+//! | [`app`] | all of these, built once | |
+//! | [`http`] | HTTP in, HTTP out: the only folder that names actix | SQL |
+//! | [`background`], [`cli`] | the same operations, by the clock and by hand | |
+//!
+//! # How a request passes
+//!
+//! ```text
+//! request ─► http::middleware ─► http::authenticate ─► token::verify ─► session::check ─► handler ─► one operation
+//!              id, log, limits     who may call          is it ours       is it alive       parse      store.write(…)
+//! response ◄─ http::error or JSON ◄──────────────── an operation's error or value ◄─────── Option / StoreError
+//! ```
+//!
+//! # What holds everywhere
+//!
+//! - *Absence is `Option`; "could not ask" is an error and answers 503.* These never meet (P4).
+//! - *A session row is committed before its token leaves* (P1), and every end passes `session::end::end_in`.
+//! - *The time is an argument*: only [`clock`] asks the system.
+//! - *Nothing stored can be replayed* (P7): refresh tokens are derived under a key that is not in the database, other
+//!   secrets are kept as digests.
 
 pub mod app;
 pub mod audit;
 pub mod background;
+pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod config;

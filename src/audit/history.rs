@@ -171,6 +171,6 @@ impl History {
 
     /// The number of the newest event.
     pub async fn last_number(&self) -> Result<i64, StoreError> {
-        self.store.read(|db| audit::last_number(db)).await
+        self.store.read(audit::last_number).await
     }
 }

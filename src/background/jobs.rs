@@ -26,7 +26,7 @@ pub const JOBS: &[Job] = &[
     Job { name: "flush", period: Duration::from_secs(1), step: flush },
     Job { name: "expiry", period: Duration::from_secs(10), step: expiry },
     Job { name: "schemes", period: Duration::from_secs(10), step: schemes },
-    Job { name: "throttles", period: Duration::from_secs(3600), step: throttles },
+    Job { name: "throttles", period: Duration::from_hours(1), step: throttles },
 ];
 
 /// Writes when sessions were last used.

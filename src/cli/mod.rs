@@ -1,1 +1,181 @@
-//! To be written.
+//! The command line: the same operations as the API, without HTTP. One command, one file (or folder, where it has
+//! commands of its own). All work on a live database, and running nodes see at once what they did.
+
+mod audit;
+mod client;
+mod config;
+mod demo;
+mod doctor;
+mod export;
+mod hash;
+mod installation;
+mod key;
+mod migrate;
+mod openapi;
+mod outcome;
+mod output;
+mod password;
+mod progress;
+mod serve;
+mod session;
+mod table;
+mod user;
+mod value;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use installation::Installation;
+use outcome::{Outcome, exit_code};
+use output::Output;
+
+/// Auth server that can always say who logged in, when, from where, with which token, and where logged out means logged
+/// out.
+#[derive(Debug, Parser)]
+#[command(name = "vigie", version, after_help = "Exit codes: 0 done, 1 failed, 2 wrong use.")]
+pub struct CommandLine {
+    #[command(flatten)]
+    installation: Installation,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server
+    Serve(serve::Arguments),
+    /// Bring the database up to date
+    Migrate(migrate::Arguments),
+    /// Check the installation, and say what to do; changes nothing
+    Doctor(doctor::Arguments),
+    /// Accounts
+    #[command(subcommand)]
+    User(user::Command),
+    /// Sessions: the connection history, and ending what is active
+    #[command(subcommand)]
+    Session(session::Command),
+    /// Applications registered with the server
+    #[command(subcommand)]
+    Client(client::Command),
+    /// The keys that sign access tokens
+    #[command(subcommand)]
+    Key(key::Command),
+    /// The record of what happened to users, sessions, clients and keys
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// Read a password, print its hash: what `user import` takes
+    Hash(hash::Arguments),
+    /// The configuration
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Print the OpenAPI document of the API
+    Openapi,
+}
+
+impl CommandLine {
+    /// Reads the arguments of this process. Where they ask for help, or cannot be read, that has been written: the
+    /// process ends with this code.
+    pub fn read() -> Result<Self, ExitCode> {
+        Self::try_parse().map_err(|error| {
+            let code = if error.use_stderr() { outcome::WRONG_USE } else { outcome::DONE };
+            // Nobody reads it: there is nothing else to do.
+            let _ = error.print();
+            ExitCode::from(code)
+        })
+    }
+
+    /// Runs the command; says on the standard error stream why it failed.
+    pub async fn run(self) -> ExitCode {
+        let mut output = Output::default();
+        let outcome = self.command.run(&self.installation, &mut output).await;
+        exit_code(outcome, &mut output)
+    }
+}
+
+impl Command {
+    async fn run(self, installation: &Installation, output: &mut Output) -> Outcome {
+        match self {
+            Self::Serve(arguments) => serve::run(&arguments, installation).await,
+            Self::Migrate(arguments) => migrate::run(&arguments, installation, output).await,
+            Self::Doctor(arguments) => doctor::run(&arguments, installation, output).await,
+            Self::User(command) => command.run(installation, output).await,
+            Self::Session(command) => command.run(installation, output).await,
+            Self::Client(command) => command.run(installation, output).await,
+            Self::Key(command) => command.run(installation, output).await,
+            Self::Audit(command) => command.run(installation, output).await,
+            Self::Hash(arguments) => hash::run(&arguments, installation, output).await,
+            Self::Config(command) => command.run(installation, output),
+            Self::Openapi => openapi::run(output),
+        }
+    }
+}
+
+/// Says that the process lacks what every command needs.
+#[must_use]
+pub fn cannot_start(error: &std::io::Error) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "vigie: no threads can be started: {error}");
+    ExitCode::from(outcome::FAILED)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_of_the_contract_is_known() {
+        let id = "0198c2a0-0000-7000-8000-000000000000";
+        for line in [
+            "serve --demo",
+            "migrate --check",
+            "doctor --json",
+            "user add alice --role agent --password-stdin",
+            "user list --json",
+            "user show alice",
+            "user import - --format csv --dry-run",
+            "user role alice admin",
+            "user enable alice",
+            "user disable alice",
+            "user delete alice",
+            "user unlock alice",
+            "user reset-password alice",
+            "session list --user alice --state active --sort=-last_seen_at --limit 5 --json",
+            &format!("session show {id}"),
+            &format!("session end {id} --note x"),
+            "session end --ip 192.0.2.0/24 --dry-run",
+            "session export --format ndjson --output x",
+            "session watch --for 3",
+            "client add shop --name Shop --scope introspect --scope revoke",
+            "client list",
+            "client remove shop",
+            "client rotate-secret shop",
+            "key list",
+            "key rotate",
+            "key revoke x",
+            "audit export --format csv",
+            "hash --password-stdin",
+            "config check",
+            "config print",
+            "openapi --config vigie.toml",
+        ] {
+            let read = CommandLine::try_parse_from(std::iter::once("vigie").chain(line.split(' ')));
+            assert!(read.is_ok(), "{line}: {}", read.unwrap_err());
+        }
+    }
+
+    #[test]
+    fn a_password_is_never_an_argument() {
+        for line in ["user add alice --role agent --password secret", "hash secret"] {
+            let read = CommandLine::try_parse_from(std::iter::once("vigie").chain(line.split(' ')));
+            assert_eq!(read.unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+}

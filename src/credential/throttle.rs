@@ -108,7 +108,7 @@ impl Throttle {
 
     fn refusal(&self, scope: ThrottleScope, count: &Count, now: DateTime<Utc>) -> Option<Duration> {
         if is_account(scope) && self.is_locked(count) {
-            return Some(self.rules.max_delay.max(Duration::from_secs(60)));
+            return Some(self.rules.max_delay.max(Duration::from_mins(1)));
         }
         let left = count.closed_until? - now;
         left.to_std().ok().filter(|left| !left.is_zero())

@@ -80,6 +80,7 @@ type Row = (StatusCode, &'static str, &'static str, &'static str);
 impl ApiError {
     /// One member that does not fit.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "callers hand over the error they have")]
     pub fn invalid(pointer: &str, message: impl ToString) -> Self {
         Self::Invalid(vec![InvalidMember { pointer: pointer.to_owned(), message: message.to_string() }])
     }

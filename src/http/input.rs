@@ -15,11 +15,15 @@ use super::error::ApiError;
 /// Largest body, in bytes.
 pub const MAX_BODY: usize = 64 * 1024;
 
+/// What came with a request. Inputs are read beside the caller, so a fault in one waits here until the caller is known: who
+/// may not call is told that, and not what would have been accepted.
+pub type Given<T> = Result<T, ApiError>;
+
 /// A JSON body.
 #[derive(Debug)]
 pub struct Body<T>(pub T);
 
-/// A JSON body that may be left out altogether.
+/// A JSON body that may be left out altogether, or be `null`.
 #[derive(Debug)]
 pub struct OptionalBody<T>(pub Option<T>);
 
@@ -60,7 +64,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for OptionalBody<T> {
             if !is_json {
                 return Err(ApiError::UnsupportedMediaType);
             }
-            parse(&bytes).map(|body| Self(Some(body)))
+            parse(&bytes).map(Self)
         })
     }
 }
@@ -120,7 +124,7 @@ fn plain(error: &serde_json::Error) -> String {
     }
 }
 
-fn parse_query<T: DeserializeOwned>(text: &str) -> Result<T, ApiError> {
+pub(super) fn parse_query<T: DeserializeOwned>(text: &str) -> Result<T, ApiError> {
     let deserializer = serde_urlencoded::Deserializer::new(form_pairs(text));
     serde_path_to_error::deserialize(deserializer).map_err(|error| {
         let path = error.path().to_string();

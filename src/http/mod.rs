@@ -12,5 +12,6 @@ pub mod openapi;
 pub mod paging;
 pub mod peer;
 pub mod problem;
+pub mod problems;
 pub mod routes;
 pub mod server;

@@ -1,87 +1,13 @@
 //! The OpenAPI 3.1 document: generated from the handlers, served as JSON and as a page that works offline.
 
 use actix_web::{App as ActixApp, HttpResponse, get, web};
+use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::{IntoResponses, OpenApi as _};
 use utoipa_actix_web::AppExt as _;
 
 use super::problem::Problem;
 use super::routes;
-
-/// Problems of a route that anybody may call.
-#[derive(Debug, IntoResponses)]
-pub enum AnybodyProblems {
-    /// Malformed request.
-    #[response(status = 400, content_type = "application/problem+json")]
-    Malformed(#[to_schema] Problem),
-    /// Too many attempts, or nothing could be decided.
-    #[response(status = 503, content_type = "application/problem+json")]
-    Unavailable(#[to_schema] Problem),
-}
-
-/// Problems of a route that asks for a token.
-#[derive(Debug, IntoResponses)]
-pub enum CallerProblems {
-    /// Malformed request.
-    #[response(status = 400, content_type = "application/problem+json")]
-    Malformed(#[to_schema] Problem),
-    /// No credential, or none that is accepted.
-    #[response(status = 401, content_type = "application/problem+json")]
-    Unauthorized(#[to_schema] Problem),
-    /// The body is too large.
-    #[response(status = 413, content_type = "application/problem+json")]
-    TooLarge(#[to_schema] Problem),
-    /// The body is not JSON by its own word.
-    #[response(status = 415, content_type = "application/problem+json")]
-    UnsupportedMediaType(#[to_schema] Problem),
-    /// Nothing could be decided.
-    #[response(status = 503, content_type = "application/problem+json")]
-    Unavailable(#[to_schema] Problem),
-}
-
-/// Problems of a list.
-#[derive(Debug, IntoResponses)]
-pub enum ListProblems {
-    /// Malformed request, or a cursor of another list.
-    #[response(status = 400, content_type = "application/problem+json")]
-    Malformed(#[to_schema] Problem),
-    /// No credential, or none that is accepted.
-    #[response(status = 401, content_type = "application/problem+json")]
-    Unauthorized(#[to_schema] Problem),
-    /// A member of the query does not fit.
-    #[response(status = 422, content_type = "application/problem+json")]
-    Invalid(#[to_schema] Problem),
-    /// Nothing could be decided.
-    #[response(status = 503, content_type = "application/problem+json")]
-    Unavailable(#[to_schema] Problem),
-}
-
-/// Problems of a route that takes a secret in its body.
-#[derive(Debug, IntoResponses)]
-pub enum LoginProblems {
-    /// Malformed request.
-    #[response(status = 400, content_type = "application/problem+json")]
-    Malformed(#[to_schema] Problem),
-    /// The credential is not accepted.
-    #[response(status = 401, content_type = "application/problem+json")]
-    Unauthorized(#[to_schema] Problem),
-    /// The body is too large.
-    #[response(status = 413, content_type = "application/problem+json")]
-    TooLarge(#[to_schema] Problem),
-    /// The body is not JSON by its own word.
-    #[response(status = 415, content_type = "application/problem+json")]
-    UnsupportedMediaType(#[to_schema] Problem),
-    /// A member does not fit.
-    #[response(status = 422, content_type = "application/problem+json")]
-    Invalid(#[to_schema] Problem),
-    /// Too many attempts.
-    #[response(status = 429, content_type = "application/problem+json")]
-    TooManyAttempts(#[to_schema] Problem),
-    /// Nothing could be decided.
-    #[response(status = 503, content_type = "application/problem+json")]
-    Unavailable(#[to_schema] Problem),
-}
 
 /// What the document says beside the routes.
 #[derive(Debug, utoipa::OpenApi)]
@@ -114,6 +40,9 @@ pub struct Document(pub web::Bytes);
 
 impl Document {
     /// Writes the document.
+    ///
+    /// # Panics
+    /// Never: the document is plain data.
     #[must_use]
     pub fn new(document: &OpenApi) -> Self {
         Self(web::Bytes::from(serde_json::to_vec(document).expect("the document is JSON: a test reads it")))

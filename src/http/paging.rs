@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::error::ApiError;
+use crate::store::Page;
 
 /// Rows of a page when none are asked for, and at most.
 const LIMITS: (i64, i64) = (50, 500);
@@ -18,6 +19,12 @@ pub struct List<T> {
     pub items: Vec<T>,
     /// Where the next page begins; null on the last.
     pub next_cursor: Option<String>,
+}
+
+/// A page as it is answered: its rows as they are shown, and the cursor of its last row where more follow.
+pub fn list<T, O>(page: &Page<T>, show: impl Fn(&T) -> O, cursor: impl Fn(&T) -> String) -> List<O> {
+    let next_cursor = page.items.last().filter(|_| page.has_more).map(cursor);
+    List { items: page.items.iter().map(show).collect(), next_cursor }
 }
 
 /// How many rows are asked for.

@@ -101,6 +101,7 @@ pub struct Subject {
 impl Subject {
     /// A thing with an id.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "callers hand over the id they have")]
     pub fn new(kind: SubjectKind, id: impl ToString) -> Self {
         Self { kind, id: Some(id.to_string()) }
     }

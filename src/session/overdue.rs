@@ -40,13 +40,15 @@ impl Sessions {
                 })
                 .await?;
             recorded += i64::try_from(reasons.len()).unwrap_or(0);
-            reasons.into_iter().for_each(|reason| self.count_ends(reason, 1));
+            for reason in reasons {
+                self.count_ends(reason, 1);
+            }
         }
     }
 
     async fn record_not_befores(&self) -> Result<i64, StoreError> {
         let mut recorded = 0;
-        for not_before in self.store().read(|db| not_befores::list(db)).await? {
+        for not_before in self.store().read(not_befores::list).await? {
             let by = Actor { kind: actor_kind(&not_before.set_by), id: not_before.set_by.clone() };
             let end = End {
                 at: not_before.set_at,

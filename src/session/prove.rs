@@ -110,7 +110,6 @@ impl Sessions {
     }
 
     /// Does the same work whoever it is; then says who, or the true reason why not.
-    #[expect(clippy::type_complexity, reason = "the two outcomes are told apart at the one call")]
     async fn compare(
         &self,
         claim: &Claim,

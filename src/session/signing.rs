@@ -80,7 +80,7 @@ impl Signing {
         if self.foreign.is_some() {
             return Ok(false);
         }
-        let current = self.store.read(|db| signing_keys::current(db)).await?;
+        let current = self.store.read(signing_keys::current).await?;
         let fits = match &current {
             None => false,
             Some(stored) => {
@@ -135,7 +135,7 @@ impl Signing {
                 Ok::<_, StoreError>(revoked)
             })
             .await?;
-        if revoked && self.store.read(|db| signing_keys::current_id(db)).await?.is_none() {
+        if revoked && self.store.read(signing_keys::current_id).await?.is_none() {
             self.rotate(cause).await?;
         }
         Ok(revoked)
@@ -143,7 +143,7 @@ impl Signing {
 
     /// Every key, newest first.
     pub async fn list(&self) -> Result<Vec<StoredKey>, StoreError> {
-        self.store.read(|db| signing_keys::list(db)).await
+        self.store.read(signing_keys::list).await
     }
 
     /// The key that signs now.
@@ -151,7 +151,7 @@ impl Signing {
         if let Some(foreign) = &self.foreign {
             return Ok(Arc::clone(foreign));
         }
-        let id = self.store.read(|db| signing_keys::current_id(db)).await?.ok_or(SigningError::NoCurrentKey)?;
+        let id = self.store.read(signing_keys::current_id).await?.ok_or(SigningError::NoCurrentKey)?;
         if let Some(key) = self.opened.read().unwrap_or_else(PoisonError::into_inner).keys.get(&id) {
             return Ok(Arc::clone(key));
         }

@@ -1,5 +1,6 @@
 //! One connection type for two databases, where it is, and how it is opened.
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -82,13 +83,16 @@ impl Address {
         Err(InvalidAddress)
     }
 
-    /// Makes the directory of a SQLite file.
+    /// Makes the directory of a SQLite file, for its owner alone: the history is nobody else's to read.
     pub(super) fn prepare(&self) -> Result<(), OpenError> {
         let Self::Sqlite(path) = self else { return Ok(()) };
         let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) else {
             return Ok(());
         };
-        std::fs::create_dir_all(directory)
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
             .map_err(|error| OpenError::Connect(format!("{}: {error}", directory.display())))
     }
 

@@ -164,12 +164,12 @@ impl Store {
 
     /// Whether the database answers now.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.read(|db| backend::ping(db)).await
+        self.read(backend::ping).await
     }
 
     /// The database's own clock, for comparing with this machine's.
     pub async fn database_time(&self) -> Result<Option<chrono::DateTime<chrono::Utc>>, StoreError> {
-        self.read(|db| backend::database_time(db)).await
+        self.read(backend::database_time).await
     }
 
     /// Stops taking work, finishes what waits, and closes the connections.

@@ -21,10 +21,13 @@ const QUEUE: usize = 4096;
 /// A unit of work, type erased: runs in the open transaction, or is told why it cannot.
 type Job = Box<dyn FnOnce(Result<&mut Db, &StoreError>) -> Done + Send>;
 
+/// Tells a caller how it went, once the outcome of the commit is known.
+type Tell = Box<dyn FnOnce(&Result<(), StoreError>) + Send>;
+
 /// A unit of work that ran, and waits for the commit.
 struct Done {
     /// Tells the caller how it went; takes the outcome of the commit.
-    tell: Box<dyn FnOnce(&Result<(), StoreError>) + Send>,
+    tell: Tell,
     /// Whether the transaction it ran in still stands: a full disk makes SQLite undo all of it.
     transaction_stands: bool,
 }

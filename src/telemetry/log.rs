@@ -94,7 +94,7 @@ fn may_steer(byte: u8) -> bool {
 }
 
 /// Whether a character ends a line, steers a terminal, or changes the direction of the text around it.
-fn steers(character: char) -> bool {
+pub(crate) fn steers(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -3,6 +3,7 @@
 mod log;
 mod metrics;
 
+pub(crate) use log::steers;
 #[cfg(test)]
 pub(crate) use log::tests::Kept;
 pub use log::{TelemetryError, dispatch, init};

@@ -37,7 +37,7 @@ impl Users {
                     ..before.clone()
                 };
                 users.keep_an_administrator(db, &before, Some(&after))?;
-                users.rename(db, &before, &after, &cause, now)?;
+                rename(db, &before, &after, &cause, now)?;
                 users.change_role(db, &before, &after, &cause, now)?;
                 change_state(db, &before, &after, &cause, now)?;
                 Ok(after)
@@ -85,22 +85,6 @@ impl Users {
         Ok(())
     }
 
-    fn rename(
-        &self,
-        db: &mut Db,
-        before: &User,
-        after: &User,
-        cause: &Cause,
-        now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
-        if before.username == after.username {
-            return Ok(());
-        }
-        users::set_username(db, before.id, &after.username)?;
-        let details = json!({ "from": before.username.as_str(), "to": after.username.as_str() });
-        record(db, AuditKind::UserRenamed, before.id, details, cause, now)
-    }
-
     fn change_role(
         &self,
         db: &mut Db,
@@ -120,6 +104,15 @@ impl Users {
         }
         Ok(())
     }
+}
+
+fn rename(db: &mut Db, before: &User, after: &User, cause: &Cause, now: DateTime<Utc>) -> Result<(), StoreError> {
+    if before.username == after.username {
+        return Ok(());
+    }
+    users::set_username(db, before.id, &after.username)?;
+    let details = json!({ "from": before.username.as_str(), "to": after.username.as_str() });
+    record(db, AuditKind::UserRenamed, before.id, details, cause, now)
 }
 
 fn change_state(db: &mut Db, before: &User, after: &User, cause: &Cause, now: DateTime<Utc>) -> Result<(), StoreError> {

@@ -113,7 +113,7 @@ impl Users {
 
     /// Tells the password comparison which kinds of hashes are stored, so that it costs the same for everybody.
     pub async fn refresh_schemes(&self) -> Result<(), StoreError> {
-        let stored = self.store().read(|db| users::password_schemes(db)).await?;
+        let stored = self.store().read(users::password_schemes).await?;
         self.inner.passwords.set_schemes(stored.iter().filter_map(|scheme| scheme.parse().ok()));
         Ok(())
     }

@@ -154,8 +154,8 @@ impl Users {
         let cause = Cause { actor: Actor::user(id), ..cause };
         self.store()
             .write(move |db| {
-                let taken = one_time_tokens::take(db, digest)?.ok_or(OneTimeTokenError::Invalid)?;
-                if now >= taken.expires_at {
+                let presented = one_time_tokens::take(db, digest)?.ok_or(OneTimeTokenError::Invalid)?;
+                if now >= presented.expires_at {
                     return Err(OneTimeTokenError::Expired);
                 }
                 let user = users::lock(db, id)?.filter(|user| user.state == UserState::Active);

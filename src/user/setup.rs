@@ -54,8 +54,8 @@ impl Users {
         let (created, now) = (user.clone(), self.now());
         self.store()
             .write(move |db| {
-                let taken = one_time_tokens::take(db, digest)?.ok_or(OneTimeTokenError::Invalid)?;
-                if now >= taken.expires_at {
+                let presented = one_time_tokens::take(db, digest)?.ok_or(OneTimeTokenError::Invalid)?;
+                if now >= presented.expires_at {
                     return Err(OneTimeTokenError::Expired);
                 }
                 if users::any(db)? {

@@ -1,3 +1,5 @@
 //! Black box: over HTTP, on both databases.
 
+mod logged_out;
 mod login;
+mod storm;

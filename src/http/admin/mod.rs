@@ -1,6 +1,85 @@
-//! For administrators and reviewers.
+//! For administrators and reviewers: everybody's sessions, attempts and events, accounts and applications.
+
+pub mod attempts;
+pub mod audit;
+pub mod clients;
+mod export;
+pub mod member;
+pub mod not_before;
+pub mod query;
+pub mod sessions;
+pub mod stats;
+pub mod users;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
-/// Every route for administrators and reviewers.
-pub fn routes(_routes: &mut ServiceConfig<'_>) {}
+/// Every route for administrators and reviewers. A fixed path stands before the `{id}` that would take it.
+pub fn routes(routes: &mut ServiceConfig<'_>) {
+    routes
+        .service(sessions::find_sessions)
+        .service(sessions::export_sessions)
+        .service(sessions::end_sessions_matching)
+        .service(sessions::look_up_session)
+        .service(sessions::show_session)
+        .service(sessions::end_any_session)
+        .service(not_before::set_not_before)
+        .service(attempts::find_attempts)
+        .service(attempts::export_attempts)
+        .service(audit::find_events)
+        .service(audit::export_events)
+        .service(stats::show_statistics)
+        .service(users::list_users)
+        .service(users::create_user)
+        .service(users::show_user)
+        .service(users::change_user)
+        .service(users::delete_user)
+        .service(users::end_sessions_of_user)
+        .service(users::unlock_user)
+        .service(users::issue_reset)
+        .service(clients::list_clients)
+        .service(clients::register_client)
+        .service(clients::remove_client)
+        .service(clients::rotate_client_secret);
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::App;
+    use serde_json::Value;
+    use utoipa_actix_web::AppExt as _;
+
+    use super::*;
+
+    fn operations() -> Vec<(String, Value)> {
+        let (_, document) = App::new().into_utoipa_app().configure(routes).split_for_parts();
+        let document = serde_json::to_value(&document).unwrap();
+        let paths = document["paths"].as_object().unwrap().clone();
+        let of_path = |(path, item): (String, Value)| {
+            let methods = item.as_object().unwrap().clone();
+            methods.into_iter().map(move |(method, operation)| (format!("{method} {path}"), operation))
+        };
+        paths.into_iter().flat_map(of_path).collect()
+    }
+
+    #[test]
+    fn every_route_asks_for_a_token_and_says_what_it_does() {
+        let operations = operations();
+        assert_eq!(operations.len(), 24);
+        for (name, operation) in operations {
+            assert_eq!(operation["security"][0]["bearer"], serde_json::json!([]), "{name}");
+            assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{name}");
+            for status in ["400", "401", "403", "503"] {
+                let content = &operation["responses"][status]["content"];
+                assert!(content["application/problem+json"].is_object(), "{name} {status}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_last_page_has_no_cursor() {
+        let page = |has_more| Page { items: vec![1, 2], has_more };
+        let shown = list(&page(true), |row| row * 10, ToString::to_string);
+        assert_eq!((shown.items, shown.next_cursor.as_deref()), (vec![10, 20], Some("2")));
+        assert_eq!(list(&page(false), |row| *row, ToString::to_string).next_cursor, None);
+    }
+}

@@ -9,9 +9,8 @@ use super::TokenAnswer;
 use crate::app::App;
 use crate::http::authenticate::{Bearer, Caller, Source};
 use crate::http::error::ApiError;
-use crate::http::input::{Body, OptionalBody};
-use crate::http::openapi::{CallerProblems, LoginProblems};
-use crate::http::problem::Problem;
+use crate::http::input::{Body, Given, OptionalBody};
+use crate::http::problems::{BadBody, CallerRefused, Conflict, SecretRefused};
 use crate::model::client::ClientId;
 use crate::model::session::{Actor, EndReason};
 use crate::model::user::Username;
@@ -76,7 +75,7 @@ pub struct SetupBody {
 /// Log in with name and password.
 #[utoipa::path(
     tag = "people", request_body = LoginBody,
-    responses((status = 200, description = "Logged in", body = TokenAnswer), LoginProblems)
+    responses((status = 200, description = "Logged in", body = TokenAnswer), SecretRefused, BadBody)
 )]
 #[post("/auth/login")]
 pub async fn login(app: web::Data<App>, source: Source, body: Body<LoginBody>) -> Result<HttpResponse, ApiError> {
@@ -97,7 +96,7 @@ pub async fn login(app: web::Data<App>, source: Source, body: Body<LoginBody>) -
 /// Spend a refresh token for the next pair of tokens.
 #[utoipa::path(
     tag = "people", request_body = RefreshBody,
-    responses((status = 200, description = "Refreshed", body = TokenAnswer), LoginProblems)
+    responses((status = 200, description = "Refreshed", body = TokenAnswer), SecretRefused, BadBody)
 )]
 #[post("/auth/refresh")]
 pub async fn refresh(app: web::Data<App>, source: Source, body: Body<RefreshBody>) -> Result<HttpResponse, ApiError> {
@@ -110,7 +109,7 @@ pub async fn refresh(app: web::Data<App>, source: Source, body: Body<RefreshBody
 /// Log out: end the session of the access token, or of the refresh token in the body. Succeeds also when it has ended.
 #[utoipa::path(
     tag = "people", request_body(content = Option<RefreshBody>), security((), ("bearer" = [])),
-    responses((status = 204, description = "The session is over"), CallerProblems, (status = 422, description = "Invalid input", body = Problem, content_type = "application/problem+json"))
+    responses((status = 204, description = "The session is over"), CallerRefused, BadBody)
 )]
 #[post("/auth/logout")]
 pub async fn logout(
@@ -136,15 +135,15 @@ pub async fn logout(
 /// Log out everywhere, or everywhere else.
 #[utoipa::path(
     tag = "people", request_body(content = Option<LogoutAllBody>), security(("bearer" = [])),
-    responses((status = 200, description = "Sessions ended", body = EndedAnswer), CallerProblems, (status = 422, description = "Invalid input", body = Problem, content_type = "application/problem+json"))
+    responses((status = 200, description = "Sessions ended", body = EndedAnswer), CallerRefused, BadBody)
 )]
 #[post("/auth/logout-all")]
 pub async fn logout_all(
     caller: Caller,
     app: web::Data<App>,
-    body: OptionalBody<LogoutAllBody>,
+    body: Given<OptionalBody<LogoutAllBody>>,
 ) -> Result<HttpResponse, ApiError> {
-    let keep = body.0.is_some_and(|body| body.keep_current).then_some(caller.checked.session_id);
+    let keep = body?.0.is_some_and(|body| body.keep_current).then_some(caller.checked.session_id);
     let user_id = caller.checked.user_id;
     let ended = app.sessions.end_of_user(user_id, keep, EndReason::LogoutAll, None, &caller.cause()).await?;
     Ok(HttpResponse::Ok().json(EndedAnswer { ended }))
@@ -153,7 +152,7 @@ pub async fn logout_all(
 /// Create the first administrator, once, with the token that the first start printed.
 #[utoipa::path(
     tag = "people", request_body = SetupBody,
-    responses((status = 201, description = "Created and logged in", body = TokenAnswer), LoginProblems, (status = 409, description = "The name is taken", body = Problem, content_type = "application/problem+json"))
+    responses((status = 201, description = "Created and logged in", body = TokenAnswer), SecretRefused, BadBody, Conflict)
 )]
 #[post("/auth/setup")]
 pub async fn setup(app: web::Data<App>, source: Source, body: Body<SetupBody>) -> Result<HttpResponse, ApiError> {

@@ -7,12 +7,12 @@ use utoipa::{IntoParams, ToSchema};
 use crate::app::App;
 use crate::http::authenticate::Caller;
 use crate::http::error::ApiError;
-use crate::http::input::Query;
-use crate::http::openapi::{CallerProblems, ListProblems};
-use crate::http::paging::{self, List};
-use crate::http::problem::Problem;
+use crate::http::input::{Given, Query};
+use crate::http::paging::{self, List, list};
+use crate::http::problems::{BadQuery, CallerRefused, NotFound};
+use crate::model::attempt::Attempt;
 use crate::model::id::SessionId;
-use crate::model::session::SessionState;
+use crate::model::session::{Session, SessionState};
 use crate::store::{attempts, sessions};
 use crate::view::{AttemptObject, SessionObject, UserSummary};
 
@@ -79,7 +79,7 @@ pub struct PageQuery {
 /// Who am I, and in which session?
 #[utoipa::path(
     tag = "people", security(("bearer" = [])),
-    responses((status = 200, description = "The user and the session", body = MeAnswer), CallerProblems)
+    responses((status = 200, description = "The user and the session", body = MeAnswer), CallerRefused)
 )]
 #[get("/auth/me")]
 pub async fn me(caller: Caller, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
@@ -94,15 +94,15 @@ pub async fn me(caller: Caller, app: web::Data<App>) -> Result<HttpResponse, Api
 /// My sessions, newest first.
 #[utoipa::path(
     tag = "people", security(("bearer" = [])), params(OwnSessionsQuery),
-    responses((status = 200, description = "A page of sessions", body = List<SessionObject>), ListProblems)
+    responses((status = 200, description = "A page of sessions", body = List<SessionObject>), CallerRefused, BadQuery)
 )]
 #[get("/auth/sessions")]
 pub async fn list_sessions(
     caller: Caller,
     app: web::Data<App>,
-    query: Query<OwnSessionsQuery>,
+    query: Given<Query<OwnSessionsQuery>>,
 ) -> Result<HttpResponse, ApiError> {
-    let Query(query) = query;
+    let Query(query) = query?;
     let state = query.state.unwrap_or(StateChoice::Active).state();
     let limit = paging::limit(query.limit)?;
     let after = match paging::keys::<2>("own sessions", query.cursor.as_deref())? {
@@ -110,18 +110,17 @@ pub async fn list_sessions(
         Some([at, id]) => Some(sessions::Position { at: paging::time_from(&at)?, id: paging::key_from(&id)? }),
     };
     let page = app.sessions.own(caller.checked.user_id, state, after, limit).await?;
-    let last = page.items.last().filter(|_| page.has_more);
-    let next_cursor =
-        last.map(|last| paging::cursor("own sessions", &[&paging::time_key(last.started_at), &last.id.to_string()]));
     let now = app.clock.now();
-    let show = |session| SessionObject::new(session, now).seen_from(caller.checked.session_id);
-    Ok(HttpResponse::Ok().json(List { items: page.items.iter().map(show).collect::<Vec<_>>(), next_cursor }))
+    let show = |session: &Session| SessionObject::new(session, now).seen_from(caller.checked.session_id);
+    let cursor =
+        |last: &Session| paging::cursor("own sessions", &[&paging::time_key(last.started_at), &last.id.to_string()]);
+    Ok(HttpResponse::Ok().json(list(&page, show, cursor)))
 }
 
 /// End one of my sessions. Another one than this asks for a recent login.
 #[utoipa::path(
     tag = "people", security(("bearer" = [])), params(("id" = String, Path, description = "The session", format = "uuid")),
-    responses((status = 204, description = "The session is over"), CallerProblems, (status = 404, description = "No session of mine", body = Problem, content_type = "application/problem+json"))
+    responses((status = 204, description = "The session is over"), CallerRefused, NotFound)
 )]
 #[delete("/auth/sessions/{id}")]
 pub async fn end_session(caller: Caller, app: web::Data<App>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
@@ -137,24 +136,21 @@ pub async fn end_session(caller: Caller, app: web::Data<App>, id: web::Path<Stri
 /// Recent tries to log in to my account, newest first.
 #[utoipa::path(
     tag = "people", security(("bearer" = [])), params(PageQuery),
-    responses((status = 200, description = "A page of attempts", body = List<AttemptObject>), ListProblems)
+    responses((status = 200, description = "A page of attempts", body = List<AttemptObject>), CallerRefused, BadQuery)
 )]
 #[get("/auth/attempts")]
 pub async fn list_attempts(
     caller: Caller,
     app: web::Data<App>,
-    query: Query<PageQuery>,
+    query: Given<Query<PageQuery>>,
 ) -> Result<HttpResponse, ApiError> {
-    let Query(query) = query;
+    let Query(query) = query?;
     let limit = paging::limit(query.limit)?;
     let after = match paging::keys::<2>("own attempts", query.cursor.as_deref())? {
         None => None,
         Some([at, id]) => Some(attempts::Position { at: paging::time_from(&at)?, id: paging::key_from(&id)? }),
     };
     let page = app.sessions.own_attempts(caller.checked.user_id, after, limit).await?;
-    let last = page.items.last().filter(|_| page.has_more);
-    let next_cursor =
-        last.map(|last| paging::cursor("own attempts", &[&paging::time_key(last.at), &last.id.to_string()]));
-    let items: Vec<AttemptObject> = page.items.iter().map(AttemptObject::from).collect();
-    Ok(HttpResponse::Ok().json(List { items, next_cursor }))
+    let cursor = |last: &Attempt| paging::cursor("own attempts", &[&paging::time_key(last.at), &last.id.to_string()]);
+    Ok(HttpResponse::Ok().json(list(&page, |attempt: &Attempt| AttemptObject::from(attempt), cursor)))
 }

@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::http::authenticate::{Caller, Source};
 use crate::http::error::ApiError;
-use crate::http::input::Body;
-use crate::http::openapi::LoginProblems;
+use crate::http::input::{Body, Given};
+use crate::http::problems::{BadBody, SecretRefused};
 use crate::model::session::Actor;
 use crate::user::UserError;
 use crate::user::password::{OneTimeTokenError, PasswordChange};
@@ -41,19 +41,20 @@ pub struct ResetBody {
 /// Set another password; all other sessions end at once.
 #[utoipa::path(
     tag = "people", security(("bearer" = [])), request_body = PasswordBody,
-    responses((status = 204, description = "The password is set"), LoginProblems)
+    responses((status = 204, description = "The password is set"), SecretRefused, BadBody)
 )]
 #[post("/auth/password")]
 pub async fn change_password(
     caller: Caller,
     app: web::Data<App>,
-    body: Body<PasswordBody>,
+    body: Given<Body<PasswordBody>>,
 ) -> Result<HttpResponse, ApiError> {
+    let Body(body) = body?;
     let change = PasswordChange {
         user_id: caller.checked.user_id,
         session_id: caller.checked.session_id,
-        current: body.0.current_password,
-        new: body.0.new_password,
+        current: body.current_password,
+        new: body.new_password,
         origin: caller.source.origin,
         request_id: caller.source.request_id,
     };
@@ -64,7 +65,7 @@ pub async fn change_password(
 /// Set a new password with a one-time token. All sessions end; nobody is logged in.
 #[utoipa::path(
     tag = "people", request_body = ResetBody,
-    responses((status = 204, description = "The password is set"), LoginProblems)
+    responses((status = 204, description = "The password is set"), SecretRefused, BadBody)
 )]
 #[post("/auth/reset")]
 pub async fn reset_password(

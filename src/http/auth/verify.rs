@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, get, head};
 
 use crate::http::authenticate::Caller;
 use crate::http::error::ApiError;
-use crate::http::openapi::CallerProblems;
+use crate::http::problems::CallerRefused;
 
 /// May a request with this token pass? An empty answer; who it is stands in its headers.
 #[utoipa::path(
@@ -17,7 +17,7 @@ use crate::http::openapi::CallerProblems;
             ("X-Auth-Role" = String, description = "The user's present role, percent-encoded where it is not ASCII"),
             ("X-Auth-Session-Id" = String, description = "The session's id"),
         )),
-        CallerProblems
+        CallerRefused
     )
 )]
 #[get("/auth/verify")]

@@ -1,0 +1,88 @@
+//! Logins per second over HTTP, against bare argon2id at the same cost on as many threads. Rounds alternate; the ratio is
+//! the median of the rounds' ratios. `cargo bench --bench logins`
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use support::{PASSWORD, add_user, median, open, say};
+
+const ROUNDS: usize = 5;
+const ROUND: Duration = Duration::from_secs(4);
+const USERS: usize = 64;
+
+fn main() {
+    actix_web::rt::System::new().block_on(async {
+        let data = tempfile::tempdir().expect("a directory");
+        let url = format!("sqlite:{}", data.path().join("vigie.db").display());
+        let app = open(&url, data.path(), &[("VIGIE__SESSIONS__MAX_PER_USER", "0")]).await;
+        for number in 0..USERS {
+            add_user(&app, &format!("user{number}")).await;
+        }
+        let listening = vigie::http::server::listen(Arc::clone(&app).into()).expect("a port");
+        let address = listening.address;
+        actix_web::rt::spawn(listening.serve_until(std::future::pending()));
+        let (memory, passes) = (app.config.passwords.argon2_memory_kib, app.config.passwords.argon2_iterations);
+        let mut ratios = Vec::new();
+        for round in 1..=ROUNDS {
+            let bare = bare_hashes(memory, passes);
+            let logins = logins(&format!("http://{address}/auth/login")).await;
+            say(&format!("round {round}: {logins:.1} logins/s, {bare:.1} bare hashes/s, ratio {:.3}", logins / bare));
+            ratios.push(logins / bare);
+        }
+        say(&format!("logins against bare argon2id (m={memory} KiB, t={passes}): median ratio {:.3}", median(ratios)));
+    });
+}
+
+/// Hashes per second on all cores.
+fn bare_hashes(memory: u32, passes: u32) -> f64 {
+    let threads = std::thread::available_parallelism().expect("cores").get();
+    let count = Arc::new(AtomicU64::new(0));
+    let stop = Arc::new(AtomicBool::new(false));
+    let started = Instant::now();
+    let workers: Vec<_> = (0..threads)
+        .map(|_| {
+            let (count, stop) = (Arc::clone(&count), Arc::clone(&stop));
+            std::thread::spawn(move || {
+                let params = Params::new(memory, passes, 1, None).expect("a cost");
+                let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+                let mut out = [0; 32];
+                while !stop.load(Ordering::Relaxed) {
+                    argon2.hash_password_into(PASSWORD.as_bytes(), &[7; 16], &mut out).expect("a hash");
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    std::thread::park_timeout(ROUND);
+    stop.store(true, Ordering::Relaxed);
+    for worker in workers {
+        worker.join().expect("a worker");
+    }
+    count.load(Ordering::Relaxed) as f64 / started.elapsed().as_secs_f64()
+}
+
+/// Logins per second with 16 clients, each with its own users.
+async fn logins(url: &str) -> f64 {
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let started = Instant::now();
+    let clients = (0..16).map(|number| {
+        let (client, url) = (client.clone(), url.to_owned());
+        actix_web::rt::spawn(async move {
+            let mut done = 0_u64;
+            while started.elapsed() < ROUND {
+                let name = format!("user{}", number * 4 + done % 4);
+                let body = serde_json::json!({ "username": name, "password": PASSWORD });
+                let answer = client.post(&url).json(&body).send().await.expect("an answer");
+                assert_eq!(answer.status(), 200);
+                done += 1;
+            }
+            done
+        })
+    });
+    let done: u64 = futures_util::future::join_all(clients).await.into_iter().map(|done| done.expect("a client")).sum();
+    done as f64 / started.elapsed().as_secs_f64()
+}

@@ -1,0 +1,83 @@
+//! What the benchmarks stand on: the application on a throw-away database, and medians.
+
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+#![expect(clippy::expect_used, reason = "a benchmark that cannot run should say so and stop")]
+#![allow(dead_code, reason = "no benchmark uses all of it")]
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use vigie::app::App;
+use vigie::clock::{Clock, SystemClock};
+use vigie::config::Config;
+use vigie::model::audit::Cause;
+use vigie::model::user::{Role, Username};
+use vigie::user::create::NewUser;
+
+pub const PASSWORD: &str = "quatre lapins verts dansent";
+
+/// The application on a database, with the settings of production except where it listens.
+pub async fn open(url: &str, data: &std::path::Path, settings: &[(&str, &str)]) -> Arc<App> {
+    let base = [
+        ("DATABASE_URL", url),
+        ("VIGIE__DATA__DIR", data.to_str().expect("a path")),
+        ("VIGIE__SERVER__LISTEN", "127.0.0.1:0"),
+        ("VIGIE__SERVER__METRICS_LISTEN", ""),
+    ];
+    let all = base.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let config = Config::load(None, all).expect("the settings are valid");
+    Arc::new(App::open(config, Arc::new(SystemClock) as Arc<dyn Clock>).await.expect("the application opens"))
+}
+
+pub async fn add_user(app: &App, name: &str) {
+    let new = NewUser {
+        username: Username::parse(name).expect("a name"),
+        role: Role::parse("agent").expect("a role"),
+        password: Some(SecretString::from(PASSWORD)),
+    };
+    app.users.create(new, &Cause::command_line()).await.expect("a user");
+}
+
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+pub fn microseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e6
+}
+
+pub fn say(line: &str) {
+    println!("{line}");
+}
+
+/// A throw-away PostgreSQL cluster, stopped when dropped.
+pub struct Cluster {
+    directory: tempfile::TempDir,
+    pub url: String,
+}
+
+impl Cluster {
+    pub fn start() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        // PostgreSQL runs as another user than root and must get to its own folder.
+        let passable = std::os::unix::fs::PermissionsExt::from_mode(0o711);
+        std::fs::set_permissions(directory.path(), passable).expect("permissions");
+        let place = directory.path().join("cluster");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/postgres.sh");
+        // As in production: every commit is on the disk when it is answered.
+        let output = Command::new(script).arg("start").arg(&place).arg("fsync=on").output().expect("the script runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let url = String::from_utf8(output.stdout).expect("an address").trim().to_owned();
+        Self { directory, url }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/postgres.sh");
+        let _ = Command::new(script).arg("remove").arg(self.directory.path().join("cluster")).output();
+    }
+}

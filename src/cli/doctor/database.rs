@@ -1,0 +1,172 @@
+//! What the doctor asks of the database: whether it answers, is up to date, has keys that open, agrees on the time, and
+//! knows somebody who may administer.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::Report;
+use crate::app::open_store;
+use crate::cli::migrate;
+use crate::clock::{Clock as _, SystemClock};
+use crate::config::Config;
+use crate::master_key::MasterKey;
+use crate::model::user::UserState;
+use crate::store::signing_keys::{self, StoredKey};
+use crate::store::users::{self, UserFilter};
+use crate::store::{Store, StoreError};
+
+/// Clocks that differ by more than this should be set right.
+const NOTICEABLE: TimeDelta = TimeDelta::seconds(2);
+/// Clocks that differ by more than this make tokens expire early, or be refused as issued in the future.
+const HARMFUL: TimeDelta = TimeDelta::seconds(30);
+
+/// The database, where it answers and has the tables that this version needs.
+pub(super) async fn open(config: &Config, report: &mut Report) -> Option<Store> {
+    if !migrate::is_there(config) {
+        report.warn("database", "there is none yet: the first start makes it");
+        return None;
+    }
+    let store = match open_store(config) {
+        Ok(store) => store,
+        Err(error) => {
+            report.fail("database", format_args!("{error}: check `[database] url`, and whether the server runs"));
+            return None;
+        }
+    };
+    if let Err(error) = store.ping().await {
+        report.fail("database", error);
+        return None;
+    }
+    report.ok("database", "answers");
+    is_up_to_date(config, &store, report).await.then_some(store)
+}
+
+/// Looks for the tables first: asking an empty database for its migrations would make the table that lists them.
+async fn is_up_to_date(config: &Config, store: &Store, report: &mut Report) -> bool {
+    let has_tables = store.read(users::any).await.is_ok();
+    let pending = if has_tables { store.pending_migrations().await } else { Ok(vec!["all".to_owned()]) };
+    match pending {
+        Ok(pending) if pending.is_empty() => report.ok("migrations", "up to date"),
+        Ok(pending) if config.database.migrate_on_start => report.warn(
+            "migrations",
+            format_args!("missing: {}; the next start applies them, or `vigie migrate`", pending.join(", ")),
+        ),
+        Ok(pending) => {
+            report.fail("migrations", format_args!("missing: {}; run `vigie migrate`", pending.join(", ")));
+        }
+        Err(error) => {
+            report.fail("migrations", error);
+            return false;
+        }
+    }
+    has_tables
+}
+
+/// The signing keys; none where they cannot be asked for, which other checks tell.
+pub(super) async fn signing_keys(store: &Store) -> Vec<StoredKey> {
+    store.read(signing_keys::list).await.unwrap_or_default()
+}
+
+/// Whether a key signs, and whether the master key opens every key that is still needed.
+pub(super) fn look_at_keys(config: &Config, keys: &[StoredKey], master: Option<&MasterKey>, report: &mut Report) {
+    const NAME: &str = "signing keys";
+    if !config.tokens.hs256_secret_file.as_os_str().is_empty() {
+        return;
+    }
+    let Some(current) = keys.iter().find(|key| key.is_current()) else {
+        return match keys {
+            [] => report.warn(NAME, "there are none yet: the first start makes one"),
+            _ => report.fail(NAME, "none signs: run `vigie key rotate`"),
+        };
+    };
+    let Some(master) = master else { return report.fail(NAME, "cannot be opened without the master key") };
+    let now = SystemClock.now();
+    for key in keys.iter().filter(|key| key.verifies(now)) {
+        if let Err(error) = master.open(&key.id, &key.sealed) {
+            return report.fail(NAME, format_args!("{}: {error}", key.id));
+        }
+    }
+    if current.algorithm != config.tokens.algorithm.as_str() {
+        return report.warn(
+            NAME,
+            format_args!(
+                "{} signs with {}; the next start makes a key for {}",
+                current.id, current.algorithm, config.tokens.algorithm
+            ),
+        );
+    }
+    report.ok(NAME, format_args!("the master key opens them; {} signs", current.id));
+}
+
+/// Whether this machine's clock and the database's agree.
+pub(super) async fn clock(store: &Store, report: &mut Report) {
+    let before = SystemClock.now();
+    let asked = store.database_time().await;
+    let after = SystemClock.now();
+    match asked {
+        Ok(None) => report.ok("clock", "the database uses this machine's"),
+        Ok(Some(theirs)) => compare(before + (after - before) / 2, theirs, report),
+        Err(error) => report.fail("clock", error),
+    }
+}
+
+fn compare(ours: DateTime<Utc>, theirs: DateTime<Utc>, report: &mut Report) {
+    let apart = (ours - theirs).abs();
+    let text = format!("this machine's and the database's are {:.1} s apart", apart.as_seconds_f64());
+    if apart > HARMFUL {
+        report.fail("clock", format_args!("{text}: set both by NTP before you serve"));
+    } else if apart > NOTICEABLE {
+        report.warn("clock", format_args!("{text}: set both by NTP"));
+    } else {
+        report.ok("clock", text);
+    }
+}
+
+/// Whether there is an active administrator.
+pub(super) async fn administrator(config: &Config, store: &Store, report: &mut Report) {
+    let roles = config.roles.admin.clone();
+    let found = store.read(move |db| {
+        for role in roles {
+            let filter = UserFilter { role: Some(role), state: Some(UserState::Active), name_contains: None };
+            if !users::list(db, &filter, None, 1)?.items.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok::<_, StoreError>(false)
+    });
+    match found.await {
+        Ok(true) => report.ok("administrator", "there is an active one"),
+        Ok(false) => report.warn(
+            "administrator",
+            format_args!("there is no active one: `vigie user add NAME --role {}`", config.roles.admin.join("|")),
+        ),
+        Err(error) => report.fail("administrator", error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Status;
+    use super::*;
+
+    fn status(milliseconds: i64) -> Status {
+        let ours = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let mut report = Report::default();
+        compare(ours, ours + TimeDelta::milliseconds(milliseconds), &mut report);
+        report.0[0].status
+    }
+
+    #[test]
+    fn clocks_may_differ_by_two_seconds_and_must_not_by_more_than_thirty() {
+        for (milliseconds, expected) in [
+            (0, Status::Ok),
+            (2000, Status::Ok),
+            (-2000, Status::Ok),
+            (2001, Status::Warn),
+            (-30_000, Status::Warn),
+            (30_001, Status::Fail),
+            (-3_600_000, Status::Fail),
+        ] {
+            assert_eq!(status(milliseconds), expected, "{milliseconds} ms");
+        }
+    }
+}

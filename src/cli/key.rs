@@ -1,0 +1,114 @@
+//! `vigie key`: the keys that sign access tokens. Nodes that run take them up by themselves.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serialize;
+
+use super::installation::Installation;
+use super::outcome::{Failure, Outcome};
+use super::output::Output;
+use super::table::{Table, moment};
+use crate::app::App;
+use crate::model::audit::Cause;
+use crate::store::signing_keys::StoredKey;
+
+/// What to do with the keys.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// List the keys, newest first
+    List {
+        /// Write JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a new key that signs from now on; tokens of the one before stay good until they expire
+    Rotate,
+    /// Refuse every token of a key from now on; where it was the one that signs, a new one takes its place
+    Revoke {
+        /// The key's id, the `kid` of its tokens
+        id: String,
+    },
+}
+
+/// A key, as it is shown: nothing of its private part.
+#[derive(Debug, Serialize)]
+struct KeyObject<'key> {
+    id: &'key str,
+    algorithm: &'key str,
+    state: &'static str,
+    created_at: String,
+    retired_at: Option<String>,
+    verifies_until: Option<String>,
+    revoked_at: Option<String>,
+}
+
+impl Command {
+    /// Runs the command.
+    pub(super) async fn run(self, installation: &Installation, output: &mut Output) -> Outcome {
+        installation
+            .with_app(async |app| match &self {
+                Self::List { json } => list(app, *json, output).await,
+                Self::Rotate => rotate(app, output).await,
+                Self::Revoke { id } => revoke(app, id, output).await,
+            })
+            .await
+    }
+}
+
+async fn list(app: &App, as_json: bool, output: &mut Output) -> Outcome {
+    let keys = app.sessions.signing().list().await?;
+    let keys: Vec<KeyObject> = keys.iter().map(KeyObject::from).collect();
+    if as_json {
+        return output.json(&keys);
+    }
+    let mut table = Table::new(&["id", "algorithm", "state", "created (utc)"]);
+    for key in &keys {
+        table.row([key.id, key.algorithm, &key.standing(), &moment(&key.created_at)]);
+    }
+    table.write(output)
+}
+
+async fn rotate(app: &App, output: &mut Output) -> Outcome {
+    if !app.config.tokens.hs256_secret_file.as_os_str().is_empty() {
+        return Err(Failure::saying(
+            "tokens are signed with the shared secret of tokens.hs256_secret_file: change that file, and start again",
+        ));
+    }
+    let id = app.sessions.signing().rotate(&Cause::command_line()).await?;
+    output.line(format_args!("{id} signs from now on"))
+}
+
+async fn revoke(app: &App, id: &str, output: &mut Output) -> Outcome {
+    if !app.sessions.signing().revoke(id, &Cause::command_line()).await? {
+        return Err(Failure::saying(format_args!("there is no key {id}, or it is revoked already")));
+    }
+    output.line(format_args!("{id} is revoked: its tokens are refused"))
+}
+
+impl<'key> From<&'key StoredKey> for KeyObject<'key> {
+    fn from(key: &'key StoredKey) -> Self {
+        let text = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, true);
+        Self {
+            id: &key.id,
+            algorithm: &key.algorithm,
+            state: match (key.revoked_at, key.retired) {
+                (Some(_), _) => "revoked",
+                (None, Some(_)) => "retired",
+                (None, None) => "current",
+            },
+            created_at: text(key.created_at),
+            retired_at: key.retired.map(|(at, _)| text(at)),
+            verifies_until: key.retired.map(|(_, until)| text(until)),
+            revoked_at: key.revoked_at.map(text),
+        }
+    }
+}
+
+impl KeyObject<'_> {
+    /// The state, and until when tokens of a retired key are good.
+    fn standing(&self) -> String {
+        match &self.verifies_until {
+            Some(until) if self.state == "retired" => format!("retired until {}", moment(until)),
+            _ => self.state.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! What came of a command, and the exit code that says so.
+
+use std::process::ExitCode;
+
+use super::output::Output;
+
+/// Exit code: done.
+pub(super) const DONE: u8 = 0;
+/// Exit code: failed.
+pub(super) const FAILED: u8 = 1;
+/// Exit code: wrong use.
+pub(super) const WRONG_USE: u8 = 2;
+
+/// What came of a command.
+pub(super) type Outcome<T = ()> = Result<T, Failure>;
+
+/// Why a command is not done.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// It was asked for in a way that makes no sense.
+    WrongUse(String),
+    /// It could not be done.
+    Failed(anyhow::Error),
+    /// It could not be done, and what there is to say has been written.
+    Reported,
+    /// Nobody reads the output any more: a normal end, as in `vigie session list | head`.
+    PipeClosed,
+}
+
+impl Failure {
+    /// A failure with this text.
+    pub(super) fn saying(text: impl std::fmt::Display) -> Self {
+        Self::Failed(anyhow::anyhow!("{text}"))
+    }
+
+    /// Wrong use, with this text.
+    pub(super) fn wrong_use(text: impl Into<String>) -> Self {
+        Self::WrongUse(text.into())
+    }
+}
+
+impl<E: std::error::Error + Send + Sync + 'static> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// The exit code of a command; a failure is told on the standard error stream.
+pub(super) fn exit_code(outcome: Outcome, output: &mut Output) -> ExitCode {
+    ExitCode::from(match outcome {
+        Ok(()) | Err(Failure::PipeClosed) => DONE,
+        Err(Failure::Reported) => FAILED,
+        Err(Failure::Failed(error)) => {
+            output.note(format_args!("vigie: {error:#}"));
+            FAILED
+        }
+        Err(Failure::WrongUse(text)) => {
+            output.note(format_args!("vigie: {text}"));
+            WRONG_USE
+        }
+    })
+}

@@ -1,0 +1,78 @@
+//! `vigie session list`: the connection history.
+
+use super::device;
+use super::filter::{Filter, Order};
+use crate::app::App;
+use crate::cli::outcome::Outcome;
+use crate::cli::output::Output;
+use crate::cli::table::{Table, moment};
+use crate::model::audit::Cause;
+use crate::store::sessions::Position;
+use crate::view::SessionObject;
+
+/// The most sessions read at a time.
+const PAGE: usize = 500;
+
+/// Which sessions, and how many.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Arguments {
+    #[command(flatten)]
+    filter: Filter,
+    #[command(flatten)]
+    order: Order,
+    /// At most so many; `vigie session export` has no limit
+    #[arg(long, default_value = "50", value_name = "NUMBER")]
+    limit: usize,
+    /// Write JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(super) async fn run(arguments: &Arguments, app: &App, output: &mut Output) -> Outcome {
+    let (sessions, has_more) = read(arguments, app).await?;
+    if arguments.json {
+        output.json(&sessions)?;
+    } else {
+        table(&sessions).write(output)?;
+    }
+    if has_more {
+        output.note(format_args!("Only the first {}: --limit shows more.", sessions.len()));
+    }
+    Ok(())
+}
+
+async fn read(arguments: &Arguments, app: &App) -> Outcome<(Vec<SessionObject>, bool)> {
+    let (sort, now) = (arguments.order.sort(), app.clock.now());
+    let mut sessions = Vec::new();
+    let mut after = None;
+    loop {
+        let limit = i64::try_from(PAGE.min(arguments.limit - sessions.len())).unwrap_or(i64::MAX);
+        let (filter, described) = (arguments.filter.selection(), arguments.filter.described());
+        let page = app.history.sessions(filter, sort, after, limit, described, &Cause::command_line()).await?;
+        sessions.extend(page.items.iter().map(|session| SessionObject::new(session, now)));
+        if !page.has_more || sessions.len() >= arguments.limit {
+            return Ok((sessions, page.has_more));
+        }
+        after = page.items.last().map(|last| Position::of(last, sort));
+    }
+}
+
+/// The sessions as a table.
+pub(super) fn table(sessions: &[SessionObject]) -> Table {
+    let mut table = Table::new(&["id", "user", "role", "started (utc)", "last seen (utc)", "ip", "device", "state"]);
+    for session in sessions {
+        let state = session.end_reason.unwrap_or(session.state);
+        table.row([
+            &session.id,
+            &session.user.username,
+            &session.user.role,
+            &moment(&session.started_at),
+            &moment(&session.last_seen_at),
+            &session.ip,
+            &device(session),
+            state,
+        ]);
+    }
+    table
+}

@@ -1,0 +1,76 @@
+//! `vigie session show`: one session with its timeline and the user's other sessions.
+
+use serde_json::json;
+
+use super::device;
+use super::list::table;
+use crate::app::App;
+use crate::cli::outcome::{Failure, Outcome};
+use crate::cli::output::Output;
+use crate::cli::table::{Table, facts, moment};
+use crate::model::audit::Cause;
+use crate::model::id::SessionId;
+use crate::view::{EventObject, SessionObject};
+
+/// Runs the command.
+pub(super) async fn run(id: SessionId, as_json: bool, app: &App, output: &mut Output) -> Outcome {
+    let found = app.history.session(id, &Cause::command_line()).await?;
+    let found = found.ok_or_else(|| Failure::saying(format_args!("there is no session {id}")))?;
+    let now = app.clock.now();
+    let session = SessionObject::new(&found.session, now);
+    let timeline: Vec<EventObject> = found.timeline.iter().map(EventObject::from).collect();
+    let siblings: Vec<SessionObject> = found.siblings.iter().map(|one| SessionObject::new(one, now)).collect();
+    if as_json {
+        return output.json(&json!({ "session": session, "timeline": timeline, "siblings": siblings }));
+    }
+    show(&session, output)?;
+    output.line("")?;
+    events(&timeline).write(output)?;
+    if !siblings.is_empty() {
+        output.line("\nOther sessions of the user")?;
+        table(&siblings).write(output)?;
+    }
+    Ok(())
+}
+
+fn show(session: &SessionObject, output: &mut Output) -> Outcome {
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let by = session.ended_by.as_ref().map(|by| format!("{} {}", by.kind, by.id)).unwrap_or_default();
+    facts(
+        output,
+        &[
+            ("id", &session.id),
+            ("user", &format!("{} ({})", session.user.username, session.user.id)),
+            ("role", &session.user.role),
+            ("state", session.state),
+            ("started at", &session.started_at),
+            ("last seen at", &session.last_seen_at),
+            ("expires at", &session.expires_at),
+            ("idle until", &session.idle_expires_at),
+            ("ended at", &text(&session.ended_at)),
+            ("end reason", session.end_reason.unwrap_or_default()),
+            ("ended by", &by),
+            ("note", &text(&session.note)),
+            ("ip", &session.ip),
+            ("last ip", &session.last_ip),
+            ("device", &device(session)),
+            ("device name", &text(&session.device_name)),
+            ("user agent", &text(&session.user_agent)),
+            ("client", &text(&session.client_id)),
+            ("proved by", &session.amr.join(" ")),
+            ("token", &session.token.jti),
+            ("token expires at", &session.token.expires_at),
+            ("refreshes", &session.token.refreshes.to_string()),
+        ],
+    )
+}
+
+fn events(timeline: &[EventObject]) -> Table {
+    let mut table = Table::new(&["at (utc)", "what", "by", "ip", "details"]);
+    for event in timeline {
+        let by = format!("{} {}", event.actor.kind, event.actor.id);
+        let ip = event.ip.as_deref().unwrap_or_default();
+        table.row([&moment(&event.at), event.kind, &by, ip, &event.details.to_string()]);
+    }
+    table
+}

@@ -1,0 +1,55 @@
+//! `vigie user add`: creates a user, also before the first start of the server.
+
+use secrecy::SecretString;
+
+use super::{reset_token, show, show_with_token};
+use crate::app::App;
+use crate::cli::outcome::Outcome;
+use crate::cli::output::Output;
+use crate::cli::{password, value};
+use crate::model::audit::Cause;
+use crate::model::user::{Role, Username};
+use crate::user::create::NewUser;
+
+/// A user to be created.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Arguments {
+    /// The name, as typed at log-in
+    #[arg(value_parser = value::username)]
+    name: Username,
+    /// The role, such as `agent` or `admin`
+    #[arg(long, value_parser = value::role)]
+    role: Role,
+    /// Read the password from the standard input: its first line
+    #[arg(long)]
+    password_stdin: bool,
+    /// Ask for no password, print a one-time token; the rule where the standard input is no terminal
+    #[arg(long, conflicts_with = "password_stdin")]
+    no_password: bool,
+    /// Write JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(super) async fn run(arguments: Arguments, app: &App, output: &mut Output) -> Outcome {
+    let password = password(&arguments)?;
+    let has_password = password.is_some();
+    let new = NewUser { username: arguments.name, role: arguments.role, password };
+    let user = app.users.create(new, &Cause::command_line()).await?;
+    if has_password {
+        return show(&user, arguments.json, output);
+    }
+    let issued = reset_token(app, user.id).await?;
+    show_with_token(&user, &issued, arguments.json, output)
+}
+
+fn password(arguments: &Arguments) -> Outcome<Option<SecretString>> {
+    if arguments.password_stdin {
+        return password::from_stdin().map(Some);
+    }
+    if arguments.no_password || !password::can_ask() {
+        return Ok(None);
+    }
+    password::ask("Password (nothing: a one-time token): ")
+}

@@ -1,0 +1,64 @@
+//! `vigie user list`: users by name.
+
+use crate::app::App;
+use crate::cli::outcome::Outcome;
+use crate::cli::output::Output;
+use crate::cli::table::{Table, moment};
+use crate::model::user::{User, UserState, fold};
+use crate::store::users::UserFilter;
+use crate::view::UserObject;
+
+/// Users read at a time.
+const PAGE: i64 = 500;
+
+/// Which users.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Arguments {
+    /// With this role
+    #[arg(long)]
+    role: Option<String>,
+    /// `active` or `disabled`
+    #[arg(long)]
+    state: Option<UserState>,
+    /// Whose name contains this, whatever the case
+    #[arg(long, value_name = "PART")]
+    name: Option<String>,
+    /// At most so many; without it all
+    #[arg(long, value_name = "NUMBER")]
+    limit: Option<usize>,
+    /// Write JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(super) async fn run(arguments: Arguments, app: &App, output: &mut Output) -> Outcome {
+    let limit = arguments.limit.unwrap_or(usize::MAX);
+    let filter =
+        UserFilter { role: arguments.role, state: arguments.state, name_contains: arguments.name.as_deref().map(fold) };
+    let users = read(app, &filter, limit).await?;
+    let users: Vec<UserObject> = users.iter().map(UserObject::from).collect();
+    if arguments.json {
+        return output.json(&users);
+    }
+    let mut table = Table::new(&["id", "username", "role", "state", "password", "created (utc)"]);
+    for user in &users {
+        let password = if user.has_password { "set" } else { "none" };
+        let created = moment(&user.created_at);
+        table.row([&user.id, &user.username, &user.role, user.state.as_str(), password, &created]);
+    }
+    table.write(output)
+}
+
+async fn read(app: &App, filter: &UserFilter, limit: usize) -> Outcome<Vec<User>> {
+    let mut users: Vec<User> = Vec::new();
+    loop {
+        let after = users.last().map(|last| last.username.folded());
+        let page = app.users.list(filter.clone(), after, PAGE).await?;
+        users.extend(page.items);
+        if !page.has_more || users.len() >= limit {
+            users.truncate(limit);
+            return Ok(users);
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! `vigie user`: accounts.
+
+mod add;
+mod import;
+mod list;
+
+use serde_json::json;
+
+use super::installation::Installation;
+use super::outcome::{Failure, Outcome};
+use super::output::Output;
+use super::table::facts;
+use super::value;
+use crate::app::App;
+use crate::model::audit::Cause;
+use crate::model::id::UserId;
+use crate::model::secret::SecretKind;
+use crate::model::user::{Role, User, UserState};
+use crate::user::change::UserChange;
+use crate::user::password::IssuedToken;
+use crate::view::UserObject;
+
+/// What to do with accounts.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Create a user; without a password, print a one-time token with which the user sets one
+    Add(add::Arguments),
+    /// List users by name
+    List(list::Arguments),
+    /// Show a user
+    Show {
+        /// Name or id
+        user: String,
+        /// Write JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Import users, with the hashes of their passwords as they are: all of the file, or none
+    Import(import::Arguments),
+    /// Give a user another role; it holds from the next request
+    Role {
+        /// Name or id
+        user: String,
+        /// The new role
+        #[arg(value_parser = value::role)]
+        role: Role,
+    },
+    /// Let a user log in again
+    Enable {
+        /// Name or id
+        user: String,
+    },
+    /// Let a user log in no more, and end all sessions
+    Disable {
+        /// Name or id
+        user: String,
+    },
+    /// Delete a user, and end all sessions; the history keeps id and name
+    Delete {
+        /// Name or id
+        user: String,
+    },
+    /// Lift the waiting time after failed logins
+    Unlock {
+        /// Name or id
+        user: String,
+    },
+    /// Print a one-time token with which the user sets a new password
+    ResetPassword {
+        /// Name or id
+        user: String,
+        /// Write JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl Command {
+    /// Runs the command.
+    pub(super) async fn run(self, installation: &Installation, output: &mut Output) -> Outcome {
+        installation
+            .with_app(async |app| match self {
+                Self::Add(arguments) => add::run(arguments, app, output).await,
+                Self::List(arguments) => list::run(arguments, app, output).await,
+                Self::Show { user, json } => show(&found(app, &user).await?, json, output),
+                Self::Import(arguments) => import::run(&arguments, app, output).await,
+                Self::Role { user, role } => {
+                    change(app, &user, UserChange { role: Some(role), ..UserChange::default() }, output).await
+                }
+                Self::Enable { user } => set_state(app, &user, UserState::Active, output).await,
+                Self::Disable { user } => set_state(app, &user, UserState::Disabled, output).await,
+                Self::Delete { user } => delete(app, &user, output).await,
+                Self::Unlock { user } => unlock(app, &user, output).await,
+                Self::ResetPassword { user, json } => reset_password(app, &user, json, output).await,
+            })
+            .await
+    }
+}
+
+async fn found(app: &App, text: &str) -> Outcome<User> {
+    let found = app.users.find_by_id_or_name(text).await?;
+    found.ok_or_else(|| Failure::saying(format_args!("there is no user {text}")))
+}
+
+fn show(user: &User, as_json: bool, output: &mut Output) -> Outcome {
+    let user = UserObject::from(user);
+    if as_json {
+        return output.json(&user);
+    }
+    facts(
+        output,
+        &[
+            ("id", &user.id),
+            ("username", &user.username),
+            ("role", &user.role),
+            ("state", user.state.as_str()),
+            ("password", if user.has_password { "set" } else { "none: log-in is impossible until one is set" }),
+            ("created at", &user.created_at),
+            ("password changed at", user.password_changed_at.as_deref().unwrap_or_default()),
+        ],
+    )
+}
+
+async fn change(app: &App, user: &str, change: UserChange, output: &mut Output) -> Outcome {
+    let user = found(app, user).await?;
+    let user = app.users.change(user.id, change, &Cause::command_line()).await?;
+    output.line(format_args!("{}: {}, {}", user.username, user.role, user.state))
+}
+
+async fn set_state(app: &App, user: &str, state: UserState, output: &mut Output) -> Outcome {
+    change(app, user, UserChange { state: Some(state), ..UserChange::default() }, output).await
+}
+
+async fn delete(app: &App, user: &str, output: &mut Output) -> Outcome {
+    let user = found(app, user).await?;
+    app.users.delete(user.id, &Cause::command_line()).await?;
+    output.line(format_args!("deleted {} ({})", user.username, user.id))
+}
+
+async fn unlock(app: &App, user: &str, output: &mut Output) -> Outcome {
+    let user = found(app, user).await?;
+    app.users.unlock(user.id, &Cause::command_line()).await?;
+    output.line(format_args!("{} may try again at once", user.username))
+}
+
+async fn reset_password(app: &App, user: &str, as_json: bool, output: &mut Output) -> Outcome {
+    let user = found(app, user).await?;
+    let issued = reset_token(app, user.id).await?;
+    show_with_token(&user, &issued, as_json, output)
+}
+
+/// A one-time token with which the user sets a password.
+async fn reset_token(app: &App, id: UserId) -> Outcome<IssuedToken> {
+    Ok(app.users.issue_reset(id, &Cause::command_line()).await?)
+}
+
+/// Shows a one-time token, the only time.
+fn show_with_token(user: &User, issued: &IssuedToken, as_json: bool, output: &mut Output) -> Outcome {
+    let token = issued.secret.reveal(SecretKind::OneTimeToken);
+    if as_json {
+        return output.json(&json!({
+            "user": UserObject::from(user), "token": token, "expires_at": issued.expires_at,
+        }));
+    }
+    let until = issued.expires_at.format("%Y-%m-%d %H:%M UTC").to_string();
+    facts(
+        output,
+        &[
+            ("id", &user.id.to_string()),
+            ("username", user.username.as_str()),
+            ("one-time token", &token),
+            ("good until", &until),
+        ],
+    )?;
+    output.note("The token is not kept: hand it over now. It sets a password by POST /auth/reset.");
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! Query strings of two parts: which rows, and how they are answered. The first part is the same for a list and its export.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use url::form_urlencoded;
+use utoipa::IntoParams;
+use utoipa::openapi::path::ParameterIn;
+
+use super::member::SessionOrder;
+use crate::audit::export::ExportFormat;
+use crate::http::error::ApiError;
+use crate::http::input::parse_query;
+
+/// The query string: the members that `O` documents, and all others, which `F` reads and refuses where it knows them not.
+#[derive(Debug)]
+pub struct Filtered<F, O> {
+    /// Which rows.
+    pub filter: F,
+    /// How they are answered.
+    pub options: O,
+}
+
+/// Which page of a list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PageOptions {
+    /// Rows of the page; 50 unless said otherwise.
+    #[param(minimum = 1, maximum = 500)]
+    pub limit: Option<i64>,
+    /// Where the page begins: the `next_cursor` of the page before.
+    pub cursor: Option<String>,
+}
+
+/// Which page of a list of sessions, in which order.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct SessionPageOptions {
+    /// The order; newest login first unless said otherwise.
+    #[param(inline)]
+    pub sort: Option<SessionOrder>,
+    /// Rows of the page; 50 unless said otherwise.
+    #[param(minimum = 1, maximum = 500)]
+    pub limit: Option<i64>,
+    /// Where the page begins: the `next_cursor` of the page before. It holds for this order only.
+    pub cursor: Option<String>,
+}
+
+/// How an export is written.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ExportOptions {
+    /// The format.
+    #[param(inline)]
+    pub format: ExportFormat,
+}
+
+/// How an export of sessions is written.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct SessionExportOptions {
+    /// The format.
+    #[param(inline)]
+    pub format: ExportFormat,
+    /// The order; newest login first unless said otherwise.
+    #[param(inline)]
+    pub sort: Option<SessionOrder>,
+}
+
+impl<F: DeserializeOwned, O: DeserializeOwned + IntoParams> Filtered<F, O> {
+    fn parse(query: &str) -> Result<Self, ApiError> {
+        let documented = O::into_params(|| Some(ParameterIn::Query));
+        let mut filter = form_urlencoded::Serializer::new(String::new());
+        let mut options = form_urlencoded::Serializer::new(String::new());
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            let is_option = documented.iter().any(|parameter| parameter.name == name);
+            let part = if is_option { &mut options } else { &mut filter };
+            part.append_pair(&name, &value);
+        }
+        Ok(Self { filter: parse_query(&filter.finish())?, options: parse_query(&options.finish())? })
+    }
+}
+
+impl<F: DeserializeOwned + 'static, O: DeserializeOwned + IntoParams + 'static> FromRequest for Filtered<F, O> {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Self::parse(request.query_string()))
+    }
+}
+
+/// A filter for the record: the members that were given.
+pub(super) fn described(filter: &impl Serialize) -> Value {
+    let mut described = serde_json::to_value(filter).expect("a filter is texts under fixed names");
+    if let Value::Object(members) = &mut described {
+        members.retain(|_, value| !value.is_null());
+    }
+    described
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::http::admin::attempts::AttemptMembers;
+
+    fn parse(query: &str) -> Result<Filtered<AttemptMembers, PageOptions>, ApiError> {
+        Filtered::parse(query)
+    }
+
+    #[test]
+    fn both_parts_of_a_query_are_read() {
+        let read = parse("user=a%26limit%3D9&limit=3&outcome=disabled").unwrap();
+        assert_eq!(read.options.limit, Some(3));
+        assert_eq!(described(&read.filter), json!({ "user": "a&limit=9", "outcome": "disabled" }));
+    }
+
+    #[test]
+    fn a_member_of_neither_part_is_refused_and_so_is_one_given_twice() {
+        for query in ["usr=a", "sort=started_at", "limit=3&limit=4", "user=a&user=b", "outcome=perhaps", "limit="] {
+            let Err(ApiError::Invalid(errors)) = parse(query) else { panic!("{query}") };
+            let name = query.split('=').next().unwrap();
+            assert!(errors[0].pointer.ends_with(name) || errors[0].message.contains(name), "{query}: {errors:?}");
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Accounts: list, create, change, delete, unlock, end their sessions, reset their password.
+
+use actix_web::http::header::LOCATION;
+use actix_web::{HttpResponse, delete, get, patch, post, web};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::member::Text;
+use super::query::{Filtered, PageOptions};
+use super::sessions::NoteBody;
+use crate::app::App;
+use crate::http::authenticate::{Admin, RecentAdmin, Reviewer};
+use crate::http::error::ApiError;
+use crate::http::input::Given;
+use crate::http::input::{Body, OptionalBody};
+use crate::http::paging::list;
+use crate::http::paging::{self, List};
+use crate::http::problems::{BadBody, BadQuery, Conflict, NotFound, Refused};
+use crate::model::id::UserId;
+use crate::model::secret::SecretKind;
+use crate::model::session::EndReason;
+use crate::model::user::{Role, User, UserState, Username, fold};
+use crate::store::users::UserFilter;
+use crate::user::change::UserChange;
+use crate::user::create::NewUser;
+use crate::view::{UserObject, time};
+
+/// The list that cursors belong to.
+const LIST: &str = "users";
+
+/// Which users. All members together; one that is left out leaves nothing out.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct UserMembers {
+    /// With this role.
+    #[param(inline)]
+    role: Option<Text>,
+    /// In this state.
+    #[param(inline)]
+    state: Option<UserState>,
+    /// Whose name contains this, whatever the case.
+    #[param(inline)]
+    name: Option<Text>,
+}
+
+/// A user to be created.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewUserBody {
+    /// The name: 1 to 128 characters, no control characters, no white space at its ends.
+    #[schema(
+        min_length = 1,
+        max_length = 128,
+        pattern = r"^[^\s\u0000-\u001f\u007f-\u009f]([^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f])?$"
+    )]
+    username: String,
+    /// The role: 1 to 64 characters, no control characters, no white space at its ends.
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = r"^[^\s\u0000-\u001f\u007f-\u009f]([^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f])?$"
+    )]
+    role: String,
+    /// The password; without one the user sets it with a token from `reset-password`.
+    #[schema(value_type = Option<String>, format = "password")]
+    password: Option<SecretString>,
+}
+
+/// What to change; what is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UserChangeBody {
+    /// The new name: as for a new user.
+    #[schema(
+        min_length = 1,
+        max_length = 128,
+        pattern = r"^[^\s\u0000-\u001f\u007f-\u009f]([^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f])?$"
+    )]
+    username: Option<String>,
+    /// The new role, as for a new user; it holds from the next request.
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = r"^[^\s\u0000-\u001f\u007f-\u009f]([^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f])?$"
+    )]
+    role: Option<String>,
+    /// Disabling ends all sessions.
+    state: Option<UserState>,
+}
+
+/// How many of a user's sessions ended.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EndedOfUserAnswer {
+    /// How many.
+    ended: i64,
+}
+
+/// A one-time token for setting a new password.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ResetAnswer {
+    /// `vgt_` and more; it is shown this once.
+    token: String,
+    /// Until when it is good.
+    #[schema(format = "date-time")]
+    expires_at: String,
+}
+
+impl UserMembers {
+    fn filter(self) -> UserFilter {
+        UserFilter {
+            role: self.role.map(|role| role.0),
+            state: self.state,
+            name_contains: self.name.map(|name| fold(&name.0)),
+        }
+    }
+}
+
+impl NewUserBody {
+    fn user(self) -> Result<NewUser, ApiError> {
+        let (username, role) = (username(&self.username)?, role(&self.role)?);
+        Ok(NewUser { username, role, password: self.password })
+    }
+}
+
+impl UserChangeBody {
+    fn change(&self) -> Result<UserChange, ApiError> {
+        Ok(UserChange {
+            username: self.username.as_deref().map(username).transpose()?,
+            role: self.role.as_deref().map(role).transpose()?,
+            state: self.state,
+        })
+    }
+}
+
+fn username(text: &str) -> Result<Username, ApiError> {
+    Username::parse(text).map_err(|error| ApiError::invalid("/username", error))
+}
+
+fn role(text: &str) -> Result<Role, ApiError> {
+    Role::parse(text).map_err(|error| ApiError::invalid("/role", error))
+}
+
+fn user_id(path: &web::Path<String>) -> Result<UserId, ApiError> {
+    path.parse().map_err(|_| ApiError::NotFound)
+}
+
+/// List users by name.
+#[utoipa::path(
+    tag = "administrators", security(("bearer" = [])), params(UserMembers, PageOptions),
+    responses((status = 200, description = "A page of users", body = List<UserObject>), Refused, BadQuery)
+)]
+#[get("/admin/users")]
+pub async fn list_users(
+    _reviewer: Reviewer,
+    app: web::Data<App>,
+    query: Given<Filtered<UserMembers, PageOptions>>,
+) -> Result<HttpResponse, ApiError> {
+    let Filtered { filter, options } = query?;
+    let limit = paging::limit(options.limit)?;
+    let after = paging::keys(LIST, options.cursor.as_deref())?.map(|[name]| name);
+    let page = app.users.list(filter.filter(), after, limit).await?;
+    let cursor = |last: &User| paging::cursor(LIST, &[&last.username.folded()]);
+    Ok(HttpResponse::Ok().json(list(&page, |user| UserObject::from(user), cursor)))
+}
+
+/// Create a user.
+#[utoipa::path(
+    tag = "administrators", security(("bearer" = [])), request_body = NewUserBody,
+    responses(
+        (status = 201, description = "The user", body = UserObject, headers(
+            ("Location" = String, description = "Where the user is found"),
+        )),
+        Refused, BadBody, Conflict,
+    )
+)]
+#[post("/admin/users")]
+pub async fn create_user(
+    admin: Admin,
+    app: web::Data<App>,
+    body: Given<Body<NewUserBody>>,
+) -> Result<HttpResponse, ApiError> {
+    let user = app.users.create(body?.0.user()?, &admin.cause()).await?;
+    let location = format!("/admin/users/{}", user.id);
+    Ok(HttpResponse::Created().insert_header((LOCATION, location)).json(UserObject::from(&user)))
+}
+
+/// Show a user.
+#[utoipa::path(
+    tag = "administrators", security(("bearer" = [])), params(("id" = Uuid, Path, description = "The user")),
+    responses((status = 200, description = "The user", body = UserObject), Refused, NotFound)
+)]
+#[get("/admin/users/{id}")]
+pub async fn show_user(
+    _reviewer: Reviewer,
+    app: web::Data<App>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let user = app.users.find(user_id(&id)?).await?.ok_or(ApiError::NotFound)?;
+    Ok(HttpResponse::Ok().json(UserObject::from(&user)))
+}
+
+/// Change a user's name, role or state.
+#[utoipa::path(
+    tag = "administrators", security(("bearer" = [])), params(("id" = Uuid, Path, description = "The user")),
+    request_body = UserChangeBody,
+    responses((status = 200, description = "The user as changed", body = UserObject), Refused, BadBody, NotFound, Conflict)
+)]
+#[patch("/admin/users/{id}")]
+pub async fn change_user(
+    admin: RecentAdmin,
+    app: web::Data<App>,
+    id: web::Path<String>,
+    body: Given<Body<UserChangeBody>>,
+) -> Result<HttpResponse, ApiError> {
+    let user = app.users.change(user_id(&id)?, body?.0.change()?, &admin.cause()).await?;
+    Ok(HttpResponse::Ok().json(UserObject::from(&user)))
+}
+
+/// Delete a user. All sessions end; the history stays.
+#[utoipa::path(
+    tag = "administrators", security(("bearer" = [])), params(("id" = Uuid, Path, description = "The user")),
+    responses((status = 204, description = "The user is deleted"), Refused, NotFound, Conflict)
+)]
+#[delete("/admin/users/{id}")]
+pub async fn delete_user(
+    admin: RecentAdmin,
+    app: web::Data<App>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    app.users.delete(user_id(&id)?, &admin.cause()).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// End all sessions of a user.
+#[utoipa::path(
+    tag = "administrators", security(("bearer" = [])), params(("id" = Uuid, Path, description = "The user")),
+    request_body = Option<NoteBody>,
+    responses((status = 200, description = "How many", body = EndedOfUserAnswer), Refused, BadBody, NotFound)
+)]
+#[post("/admin/users/{id}/end-sessions")]
+pub async fn end_sessions_of_user(
+    admin: Admin,
+    app: web::Data<App>,
+    id: web::Path<String>,
+    body: Given<OptionalBody<NoteBody>>,
+) -> Result<HttpResponse, ApiError> {
+    let user = app.users.find(user_id(&id)?).await?.ok_or(ApiError::NotFound)?;
+    let note = body?.0.and_then(|body| body.note).map(|note| note.0);
+    let ended = app.sessions.end_of_user(user.id, None, EndReason::EndedByAdmin, note, &admin.cause()).await?;
+    Ok(HttpResponse::Ok().json(EndedOfUserAnswer { ended }))
+}
+
+/// Lift the throttling of a user's account.
+#[utoipa::path(
+    tag = "administrators", security(("bearer" = [])), params(("id" = Uuid, Path, description = "The user")),
+    responses((status = 204, description = "The user may try again"), Refused, NotFound)
+)]
+#[post("/admin/users/{id}/unlock")]
+pub async fn unlock_user(admin: Admin, app: web::Data<App>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
+    app.users.unlock(user_id(&id)?, &admin.cause()).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Issue a one-time token with which a user sets a new password.
+#[utoipa::path(
+    tag = "administrators", security(("bearer" = [])), params(("id" = Uuid, Path, description = "The user")),
+    responses((status = 200, description = "The token; an earlier one is void", body = ResetAnswer), Refused, NotFound)
+)]
+#[post("/admin/users/{id}/reset-password")]
+pub async fn issue_reset(
+    admin: RecentAdmin,
+    app: web::Data<App>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let issued = app.users.issue_reset(user_id(&id)?, &admin.cause()).await?;
+    let token = issued.secret.reveal(SecretKind::OneTimeToken);
+    Ok(HttpResponse::Ok().json(ResetAnswer { token, expires_at: time(issued.expires_at) }))
+}
