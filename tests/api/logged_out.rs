@@ -19,7 +19,9 @@ struct Hammering {
 /// P2, REV-01: no request that starts after the end was answered is accepted, on any node.
 #[rstest]
 #[actix_web::test]
-async fn rev_01_no_request_that_starts_after_the_answered_end_is_accepted(#[values(Sqlite, Postgres)] backend: Backend) {
+async fn rev_01_no_request_that_starts_after_the_answered_end_is_accepted(
+    #[values(Sqlite, Postgres)] backend: Backend,
+) {
     let here = TestApp::start(backend).await;
     let there = here.another_node().await;
     here.user("alice", "agent").await;

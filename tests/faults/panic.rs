@@ -58,9 +58,7 @@ async fn a_unit_of_work_that_panics_neither_stops_the_store_nor_loses_what_other
 
 #[rstest]
 #[actix_web::test]
-async fn a_reading_that_panics_is_told_as_unavailable_and_the_next_works(
-    #[values(Sqlite, Postgres)] backend: Backend,
-) {
+async fn a_reading_that_panics_is_told_as_unavailable_and_the_next_works(#[values(Sqlite, Postgres)] backend: Backend) {
     let app = TestApp::start(backend).await;
     for _ in 0..10 {
         let result: Result<(), StoreError> = app.app.store.read(|_| panic!("on purpose")).await;
@@ -78,7 +76,10 @@ async fn a_row_that_makes_no_sense_is_told_as_503_and_never_as_an_answer_about_a
     let alice = app.signed_in("alice").await;
     let mut beside = Beside::connect(&app.database.url);
     let break_and_mend = [
-        ("UPDATE sessions SET ended_at = started_at, end_reason = 'nonsense', ended_by_kind = 'user'", "UPDATE sessions SET ended_at = NULL, end_reason = NULL, ended_by_kind = NULL"),
+        (
+            "UPDATE sessions SET ended_at = started_at, end_reason = 'nonsense', ended_by_kind = 'user'",
+            "UPDATE sessions SET ended_at = NULL, end_reason = NULL, ended_by_kind = NULL",
+        ),
         ("UPDATE users SET username = ' '", "UPDATE users SET username = 'alice'"),
         ("UPDATE users SET role = ' '", "UPDATE users SET role = 'agent'"),
     ];

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use vigie::model::secret::{Secret, SecretKind};
 
 use super::{assert_unavailable, recovers};
@@ -18,81 +18,21 @@ const IMPATIENT: &[(&str, &str)] = &[("VIGIE__DATABASE__WAIT", "300ms")];
 
 const SOME_ID: &str = "01900000-0000-7000-8000-000000000000";
 
-/// A request that asks for a token.
-struct Guarded {
-    method: Method,
-    path: String,
-    body: Option<Value>,
-}
-
 /// Every route that asks for a token, as the description of the API has it: a route added later is tried as well.
-async fn guarded_routes(app: &TestApp) -> Vec<Guarded> {
+async fn guarded_routes(app: &TestApp) -> Vec<(Method, String)> {
     let document = app.nobody().get("/openapi.json").await.expect(200);
     let mut routes = Vec::new();
     for (path, item) in document["paths"].as_object().expect("paths") {
         for (method, operation) in item.as_object().expect("operations") {
-            let asks = operation["security"].as_array().is_some_and(|ways| ways.iter().any(|way| way["bearer"].is_array()));
-            if !asks {
-                continue;
+            let ways = operation["security"].as_array();
+            if ways.is_some_and(|ways| ways.iter().any(|way| way["bearer"].is_array())) {
+                let path = path.replace("{id}", SOME_ID);
+                routes.push((method.to_uppercase().parse().expect("a method"), path));
             }
-            let method = method.to_uppercase().parse().expect("a method");
-            let body = operation["requestBody"]["required"].as_bool().unwrap_or(false);
-            let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
-            let body = body.then(|| example(&document, schema));
-            routes.push(Guarded { method, path: example_path(&document, path, operation), body });
         }
     }
-    assert!(routes.len() >= 8, "{}", routes.len());
+    assert!(routes.len() >= 30, "{}", routes.len());
     routes
-}
-
-fn example_path(document: &Value, path: &str, operation: &Value) -> String {
-    let segments: Vec<&str> =
-        path.split('/').map(|segment| if segment.starts_with('{') { SOME_ID } else { segment }).collect();
-    let parameters = operation["parameters"].as_array().into_iter().flatten();
-    let asked: Vec<String> = parameters
-        .filter(|parameter| parameter["in"] == "query" && parameter["required"] == true)
-        .map(|parameter| {
-            let value = example(document, &parameter["schema"]);
-            format!("{}={}", parameter["name"].as_str().expect("a name"), value.as_str().unwrap_or("1"))
-        })
-        .collect();
-    format!("{}?{}", segments.join("/"), asked.join("&")).trim_end_matches('?').to_owned()
-}
-
-/// A value that fits a schema: the required members and no more.
-fn example(document: &Value, schema: &Value) -> Value {
-    if let Some(reference) = schema["$ref"].as_str() {
-        return example(document, document.pointer(reference.trim_start_matches('#')).expect("a known schema"));
-    }
-    if let Some(choices) = ["oneOf", "anyOf", "allOf"].iter().find_map(|choice| schema[*choice].as_array()) {
-        return choices.iter().find(|choice| choice["type"] != "null").map_or(Value::Null, |one| example(document, one));
-    }
-    if let Some(words) = schema["enum"].as_array() {
-        return words[0].clone();
-    }
-    let kind = schema["type"].as_str().or_else(|| schema["type"][0].as_str());
-    match (kind, schema["format"].as_str()) {
-        (Some("object"), _) => {
-            let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
-            required.map(|name| (name.to_owned(), example(document, &schema["properties"][name]))).collect()
-        }
-        (Some("array"), _) => json!([]),
-        (Some("integer" | "number"), _) => json!(1),
-        (Some("boolean"), _) => json!(false),
-        (_, Some("date-time")) => json!("2027-01-01T00:00:00Z"),
-        (_, Some("uuid")) => json!(SOME_ID),
-        _ => json!("some text"),
-    }
-}
-
-async fn ask(client: &TestClient<'_>, route: &Guarded) -> Answer {
-    let request = client.request(route.method.clone(), &route.path);
-    send(match &route.body {
-        Some(body) => request.json(body),
-        None => request,
-    })
-    .await
 }
 
 /// What needs no token, and hands one out, ends one or uses one up.
@@ -122,8 +62,9 @@ async fn while_postgresql_is_away_every_route_that_asks_for_a_token_answers_503(
     let root = app.admin().await;
     let routes = guarded_routes(&app).await;
     proxy.cut();
-    for route in &routes {
-        assert_unavailable(&ask(&root, route).await, &format!("{} {}", route.method, route.path));
+    for (method, path) in routes {
+        let answer = send(root.request(method.clone(), &path)).await;
+        assert_unavailable(&answer, &format!("{method} {path}"));
     }
     // Nor is a token that is no token told apart: it is refused by its form alone, and that needs no store.
     root.with_token("nonsense").get("/auth/me").await.problem(401, "token_invalid");
@@ -250,7 +191,10 @@ async fn an_end_that_was_not_confirmed_is_whole_or_did_not_happen() {
             assert_unavailable(&answer, "a logout that was cut off");
             assert!(matches!(after.status, 200 | 401), "{after:?}");
         }
-        let ended = format!("SELECT count(*)::text AS line FROM sessions WHERE id = '{}' AND ended_at IS NOT NULL", user.session_id);
+        let ended = format!(
+            "SELECT count(*)::text AS line FROM sessions WHERE id = '{}' AND ended_at IS NOT NULL",
+            user.session_id
+        );
         let recorded = format!(
             "SELECT count(*)::text AS line FROM audit_events WHERE session_id = '{}' AND kind = 'session.ended'",
             user.session_id

@@ -339,7 +339,9 @@ async fn of_eight_that_decide_at_once_one_wins(#[values(Sqlite, Postgres)] backe
             one_time_tokens::replace(db, secret, Purpose::Reset(user_id), now(), now())
         };
         app.app.store.write(issue).await.unwrap();
-        let take = |number| store_of(number).write(move |db| Ok::<_, StoreError>(one_time_tokens::take(db, secret)?.is_some()));
+        let take = |number| {
+            store_of(number).write(move |db| Ok::<_, StoreError>(one_time_tokens::take(db, secret)?.is_some()))
+        };
         assert_eq!(count(join_all((0..8).map(take)).await), 1, "takes");
     }
 }
@@ -444,7 +446,8 @@ async fn a_write_whose_caller_goes_away_is_whole(#[values(Sqlite, Postgres)] bac
     tokio::time::sleep(Duration::from_millis(300)).await;
     let (firsts, seconds) = (names_like(&store, "first-").await, names_like(&store, "second-").await);
     assert!(!firsts.is_empty());
-    let numbers = |names: &[String]| names.iter().map(|name| name.split_once('-').unwrap().1.to_owned()).collect::<Vec<_>>();
+    let numbers =
+        |names: &[String]| names.iter().map(|name| name.split_once('-').unwrap().1.to_owned()).collect::<Vec<_>>();
     assert_eq!(numbers(&firsts), numbers(&seconds));
     add(&store, user("afterwards")).await.unwrap();
 }

@@ -80,8 +80,7 @@ impl TestApp {
         let (clock, database) = (Arc::new(ManualClock::at(noon())), Arc::new(backend.database()));
         let data = Arc::new(tempfile::tempdir().expect("a directory"));
         let settings = all_settings(&database.url, data.path(), &[]);
-        let launch =
-            || Self::launch(Arc::clone(&database), Arc::clone(&data), Arc::clone(&clock), settings.clone());
+        let launch = || Self::launch(Arc::clone(&database), Arc::clone(&data), Arc::clone(&clock), settings.clone());
         tokio::join!(launch(), launch())
     }
 
