@@ -1,6 +1,7 @@
 //! The one test binary: linking dominates the time of small ones.
 
 mod api;
+mod conformance;
 mod documents;
 mod faults;
 mod properties;

@@ -12,8 +12,9 @@ use crate::config;
 use crate::master_key::MasterKey;
 use crate::model::address::{host_network, wide_network};
 use crate::model::id::UserId;
+use crate::model::user::User;
 use crate::store::throttles::{self, Count, ThrottleKey, ThrottleScope};
-use crate::store::{Db, StoreError};
+use crate::store::{Db, StoreError, sessions};
 
 const DAY: TimeDelta = TimeDelta::days(1);
 /// How long a network that a user logged in from is remembered as known.
@@ -36,10 +37,21 @@ pub struct ThrottleKeys {
     pub is_known: bool,
 }
 
-/// The keys under which an account is counted from everywhere but known networks.
-#[must_use]
-pub fn account_key(master: &MasterKey, folded_name: &str) -> ThrottleKey {
+/// The key under which an account is counted from everywhere but known networks.
+fn account_key(master: &MasterKey, folded_name: &str) -> ThrottleKey {
     digest(master, ThrottleScope::Account, folded_name)
+}
+
+/// Forgets the failures of a user's account, from wherever it was tried: an administrator's decision. `true` where there
+/// were some.
+pub fn forget_account(db: &mut Db, master: &MasterKey, user: &User, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    let name = user.username.folded();
+    let mut forgotten = throttles::forget(db, account_key(master, &name))?;
+    for address in sessions::login_addresses(db, user.id, now - KNOWN_FOR)? {
+        let keys = ThrottleKeys::new(master, &name, address, Some(user.id));
+        forgotten |= throttles::forget(db, keys.account)?;
+    }
+    Ok(forgotten)
 }
 
 impl ThrottleKeys {
@@ -103,7 +115,7 @@ impl Throttle {
 
     /// Forgets counts that no rule looks at any more.
     pub fn forget_old(&self, db: &mut Db, now: DateTime<Utc>) -> Result<usize, StoreError> {
-        throttles::forget_older(db, now - TimeDelta::days(30))
+        throttles::forget_older(db, now - TimeDelta::days(30), self.rules.locked_after)
     }
 
     fn refusal(&self, scope: ThrottleScope, count: &Count, now: DateTime<Utc>) -> Option<Duration> {

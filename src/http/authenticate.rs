@@ -92,7 +92,7 @@ impl Caller {
         let limit = app.config.sessions.reauthentication_after;
         let age = app.clock.now() - self.checked.authenticated_at;
         let allowed = TimeDelta::from_std(limit).unwrap_or(TimeDelta::MAX);
-        if limit.is_zero() || age <= allowed { Ok(()) } else { Err(ApiError::ReauthenticationRequired) }
+        if limit.is_zero() || age <= allowed { Ok(()) } else { Err(ApiError::ReauthenticationRequired(limit)) }
     }
 }
 
@@ -122,8 +122,8 @@ impl RecentAdmin {
 
 /// The bearer token of a request. Exactly one credential, and never in the address (RFC 6750 §2, TOK-10, TOK-11).
 fn bearer(request: &HttpRequest) -> Result<String, ApiError> {
-    let in_address = request.query_string().split('&').any(|pair| pair.starts_with("access_token="));
-    if in_address {
+    let mut query = url::form_urlencoded::parse(request.query_string().as_bytes());
+    if query.any(|(name, _)| name == "access_token") {
         return Err(ApiError::Malformed("A token does not belong in the address.".to_owned()));
     }
     let mut headers = request.headers().get_all(AUTHORIZATION);

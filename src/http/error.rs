@@ -42,9 +42,9 @@ pub enum ApiError {
     /// Login: unknown user, wrong password or disabled.
     #[error("invalid credentials")]
     InvalidCredentials,
-    /// A sensitive action, and the last proof of identity is too old.
+    /// A sensitive action, and the last proof of identity is too old; how old it may be.
     #[error("reauthentication required")]
-    ReauthenticationRequired,
+    ReauthenticationRequired(Duration),
     /// Known, but may not.
     #[error("not allowed")]
     NotAllowed,
@@ -60,6 +60,9 @@ pub enum ApiError {
     /// The body is too large.
     #[error("too large")]
     TooLarge,
+    /// The address and the headers are too large.
+    #[error("head too large")]
+    HeadTooLarge,
     /// The body is not JSON by its own word.
     #[error("unsupported media type")]
     UnsupportedMediaType,
@@ -109,7 +112,7 @@ impl ApiError {
                 "Invalid credentials",
                 "The username or password is not right.",
             ),
-            Self::ReauthenticationRequired => (
+            Self::ReauthenticationRequired(_) => (
                 StatusCode::UNAUTHORIZED,
                 "reauthentication_required",
                 "Reauthentication required",
@@ -127,6 +130,12 @@ impl ApiError {
             Self::TooLarge => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "too_large", "Too large", "The body is larger than 64 KiB.")
             }
+            Self::HeadTooLarge => (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "too_large",
+                "Too large",
+                "The address and the headers are larger than 16 KiB.",
+            ),
             Self::UnsupportedMediaType => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
@@ -160,9 +169,11 @@ impl ApiError {
             Self::TokenInvalid | Self::TokenExpired | Self::SessionEnded => {
                 Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\"")))
             }
-            // RFC 9470 §3: says what would be accepted instead.
-            Self::ReauthenticationRequired => {
-                Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"insufficient_user_authentication\"")))
+            // RFC 9470 §3: says what would be accepted instead (SES-14).
+            Self::ReauthenticationRequired(limit) => {
+                let seconds = limit.as_secs();
+                let challenge = format!("Bearer error=\"insufficient_user_authentication\", max_age=\"{seconds}\"");
+                HeaderValue::from_str(&challenge).ok().map(|value| (WWW_AUTHENTICATE, value))
             }
             Self::MethodNotAllowed(allowed) => HeaderValue::from_str(allowed).ok().map(|value| (ALLOW, value)),
             Self::TooManyAttempts(wait) => Some((RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)))),

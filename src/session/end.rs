@@ -94,19 +94,25 @@ impl Sessions {
         self.end(id, EndReason::EndedByOwner, None, cause).await
     }
 
-    /// Logs out by an access token that is ours and within its time. Succeeds also where the session has ended already.
+    /// Logs out by an access token that is ours, within its time, and of the session's user. Succeeds also where the session
+    /// has ended already.
     pub async fn logout(&self, token: &str, cause: impl FnOnce(Actor) -> Cause) -> Result<(), CheckError> {
         let now = self.now();
         let (claims, key_id) = self.verified(token, now).await?;
-        let sessions = self.clone();
-        if !self.store().read(move |db| sessions.signing().accepts(db, &key_id, now)).await? {
+        let (this, id) = (self.clone(), claims.session_id);
+        let known = self
+            .store()
+            .read(move |db| Ok::<_, StoreError>((this.signing().accepts(db, &key_id, now)?, sessions::find(db, id)?)));
+        let (key_is_good, session) = known.await?;
+        if !key_is_good {
             return Err(CheckError::Invalid("key_revoked"));
         }
-        let cause = cause(Actor::user(claims.subject));
-        match self.end(claims.session_id, EndReason::Logout, None, &cause).await? {
-            None => Err(CheckError::Invalid("session_unknown")),
-            Some(_) => Ok(()),
+        let session = session.ok_or(CheckError::Invalid("session_unknown"))?;
+        if session.user_id != claims.subject {
+            return Err(CheckError::Invalid("subject"));
         }
+        self.end(session.id, EndReason::Logout, None, &cause(Actor::user(session.user_id))).await?;
+        Ok(())
     }
 
     /// Logs out by a refresh token of the session, live or spent: whoever holds one may end it.

@@ -113,9 +113,14 @@ pub fn forget(db: &mut Db, key: ThrottleKey) -> Result<bool, StoreError> {
     Ok(diesel::delete(throttles::table.find((key.scope.as_str(), key.subject.to_vec()))).execute(db)? == 1)
 }
 
-/// Forgets what nobody added to since `before`, so that the table stays as small as the recent past.
-pub fn forget_older(db: &mut Db, before: DateTime<Utc>) -> Result<usize, StoreError> {
+/// Forgets what nobody added to since `before`, so that the table stays as small as the recent past. An account with
+/// `locked_after` failures in a row stays: time does not open it (ATH-03).
+pub fn forget_older(db: &mut Db, before: DateTime<Utc>, locked_after: u32) -> Result<usize, StoreError> {
     let old = throttles::last_failure_at.lt(At(before));
     let open = throttles::closed_until.is_null().or(throttles::closed_until.lt(Some(At(before))));
-    Ok(diesel::delete(throttles::table.filter(old.and(open))).execute(db)?)
+    let source = [ThrottleScope::Address, ThrottleScope::Network].map(|scope| throttles::scope.eq(scope.as_str()));
+    let [address, network] = source;
+    let few = throttles::failures.lt(i32::try_from(locked_after).unwrap_or(i32::MAX));
+    let unlocked = address.or(network).or(few);
+    Ok(diesel::delete(throttles::table.filter(old.and(open).and(unlocked))).execute(db)?)
 }

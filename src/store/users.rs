@@ -73,8 +73,11 @@ pub fn find(db: &mut Db, id: UserId) -> Result<Option<User>, StoreError> {
     users::table.find(Id(id.0)).first::<Row>(db).optional()?.map(Row::into_user).transpose()
 }
 
-/// The user with this folded name.
+/// The user with this folded name. A name that holds a NUL is nobody's, and PostgreSQL could not even be asked for it.
 pub fn find_by_name(db: &mut Db, folded: &str) -> Result<Option<User>, StoreError> {
+    if folded.contains('\0') {
+        return Ok(None);
+    }
     users::table.filter(users::username_folded.eq(folded)).first::<Row>(db).optional()?.map(Row::into_user).transpose()
 }
 

@@ -42,7 +42,6 @@ pub struct Metrics {
     refreshes: Family<OutcomeLabel, Counter>,
     sessions_started: Counter,
     sessions_ended: Family<ReasonLabel, Counter>,
-    store_failures: Counter,
     hashing_queue: Gauge,
 }
 
@@ -57,7 +56,6 @@ impl Default for Metrics {
             refreshes: Family::default(),
             sessions_started: Counter::default(),
             sessions_ended: Family::default(),
-            store_failures: Counter::default(),
             hashing_queue: Gauge::default(),
         };
         metrics.register();
@@ -77,7 +75,6 @@ impl Metrics {
         registry.register("refreshes", "Refresh tokens presented", self.refreshes.clone());
         registry.register("sessions_started", "Sessions started", self.sessions_started.clone());
         registry.register("sessions_ended", "Sessions ended", self.sessions_ended.clone());
-        registry.register("store_failures", "Questions the store did not answer", self.store_failures.clone());
         registry.register("hashing_queue", "Passwords that wait to be hashed", self.hashing_queue.clone());
     }
 
@@ -111,11 +108,6 @@ impl Metrics {
     /// Counts the end of a session.
     pub fn session_ended(&self, reason: &'static str) {
         self.sessions_ended.get_or_create(&ReasonLabel { reason }).inc();
-    }
-
-    /// Counts a question that the store did not answer.
-    pub fn store_failure(&self) {
-        self.store_failures.inc();
     }
 
     /// Tells how many passwords now wait to be hashed.
@@ -156,7 +148,6 @@ mod tests {
         metrics.refresh("reused");
         metrics.session_started();
         metrics.session_ended("logout");
-        metrics.store_failure();
         metrics.hashing_queue(7);
 
         let text = metrics.encode();
@@ -169,7 +160,6 @@ mod tests {
             r#"vigie_refreshes_total{outcome="reused"} 1"#,
             "vigie_sessions_started_total 1",
             r#"vigie_sessions_ended_total{reason="logout"} 1"#,
-            "vigie_store_failures_total 1",
             "vigie_hashing_queue 7",
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line}\nis not in\n{text}");

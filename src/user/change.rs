@@ -4,13 +4,13 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::{UserError, Users};
-use crate::credential::throttle::account_key;
+use crate::credential::throttle::forget_account;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
 use crate::model::id::UserId;
 use crate::model::session::EndReason;
 use crate::model::user::{Role, User, UserState, Username};
 use crate::session::end::{end_by, end_of_user_in};
-use crate::store::{Db, StoreError, audit, throttles, users};
+use crate::store::{Db, StoreError, audit, users};
 
 /// What to change; `None` leaves it.
 #[derive(Debug, Clone, Default)]
@@ -67,7 +67,7 @@ impl Users {
         self.store()
             .write(move |db| {
                 let user = users::find(db, id)?.ok_or(UserError::NotFound)?;
-                let lifted = throttles::forget(db, account_key(&users.inner.master, &user.username.folded()))?;
+                let lifted = forget_account(db, &users.inner.master, &user, now)?;
                 Ok(record(db, AuditKind::UserUnlocked, id, json!({ "was_throttled": lifted }), &cause, now)?)
             })
             .await

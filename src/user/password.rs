@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::change::record;
 use super::{ONE_TIME_TOKEN_LIFE, UserError, Users, scheme_word};
-use crate::credential::throttle::account_key;
+use crate::credential::throttle::forget_account;
 use crate::model::audit::{AuditKind, Cause};
 use crate::model::id::{SessionId, UserId};
 use crate::model::secret::{Secret, SecretKind};
@@ -15,7 +15,7 @@ use crate::model::user::{PasswordHash, UserState};
 use crate::session::end::{end_by, end_of_user_in};
 use crate::session::prove::{Claim, ProveError};
 use crate::store::one_time_tokens::{self, Purpose};
-use crate::store::{Db, StoreError, throttles, users};
+use crate::store::{Db, StoreError, users};
 
 /// A one-time token, just issued.
 #[derive(Debug, Clone)]
@@ -161,7 +161,7 @@ impl Users {
                 let user = users::lock(db, id)?.filter(|user| user.state == UserState::Active);
                 let user = user.ok_or(OneTimeTokenError::Invalid)?;
                 set_password(db, id, &hash, now)?;
-                throttles::forget(db, account_key(&master, &user.username.folded()))?;
+                forget_account(db, &master, &user, now)?;
                 let ended =
                     end_of_user_in(db, id, None, &end_by(&cause, EndReason::PasswordChanged, now, None), &cause)?;
                 Ok(record(db, AuditKind::PasswordReset, id, json!({ "sessions_ended": ended }), &cause, now)?)

@@ -6,5 +6,7 @@ pub mod child;
 pub mod dump;
 pub mod postgres;
 pub mod proxy;
+pub mod rows;
+pub mod token;
 
 mod self_check;

@@ -74,12 +74,4 @@ mod tests {
             }
         }
     }
-
-    #[test]
-    fn only_the_last_page_has_no_cursor() {
-        let page = |has_more| Page { items: vec![1, 2], has_more };
-        let shown = list(&page(true), |row| row * 10, ToString::to_string);
-        assert_eq!((shown.items, shown.next_cursor.as_deref()), (vec![10, 20], Some("2")));
-        assert_eq!(list(&page(false), |row| *row, ToString::to_string).next_cursor, None);
-    }
 }

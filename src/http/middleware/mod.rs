@@ -2,8 +2,9 @@
 //!
 //! 1. **observe**: who asks, the request id; then, on the way out, the body of a problem, the headers, the metrics
 //!    and the log line. Outermost, so that a refused preflight and a panic pass it too.
-//! 2. **last resort**, inside the same step: it must be able to see everything below panic.
-//! 3. **CORS**: answers preflights before any route is looked for.
+//! 2. **head limit**, inside the same step: nothing looks at a head that is too large.
+//! 3. **last resort**, inside the same step: it must be able to see everything below panic.
+//! 4. **CORS**: answers preflights before any route is looked for.
 
 mod access_log;
 mod cors;
@@ -26,12 +27,16 @@ use ipnet::IpNet;
 pub use cors::cors;
 pub use request_id::{RequestIdentity, X_REQUEST_ID};
 
+use super::error::ApiError;
 use super::peer::Peer;
 use super::problem;
 use crate::clock::Clock;
 use crate::config;
 use crate::model::address::canonical_network;
 use crate::telemetry::Metrics;
+
+/// Largest address and headers together, in bytes.
+const MAX_HEAD: usize = 16 * 1024;
 
 /// What the middleware needs to know of the server.
 #[derive(Debug)]
@@ -91,10 +96,20 @@ async fn observe<B>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let exchange = Exchange::begin(context, &request);
+    if head_length(&request) > MAX_HEAD {
+        return Err(exchange.finish_error(ApiError::HeadTooLarge.into()));
+    }
     match last_resort::call(&next, request, &exchange.identity).await {
         Ok(response) => Ok(exchange.finish(response)),
         Err(error) => Err(exchange.finish_error(error)),
     }
+}
+
+/// Bytes of the address and the headers, with the separators that HTTP/1.1 puts between them.
+fn head_length(request: &ServiceRequest) -> usize {
+    let address = request.uri().path_and_query().map_or(0, |text| text.as_str().len());
+    let headers = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    address + headers.sum::<usize>()
 }
 
 /// One request and its answer.

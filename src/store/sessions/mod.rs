@@ -17,7 +17,7 @@ use super::columns::{At, Id, address, fixed, parsed};
 use super::error::StoreError;
 use super::not_befores::{NotBefore, Scope};
 use super::schema::{sessions, users};
-use crate::model::address::{key, key_range};
+use crate::model::address::{from_key, key, key_range};
 use crate::model::client::ClientId;
 use crate::model::id::{SessionId, TokenId, UserId};
 use crate::model::session::{Actor, CurrentToken, Device, End, Origin, RefreshTokens, Session};
@@ -303,6 +303,18 @@ pub fn is_known_network(
         .first(db)
         .optional()?;
     Ok(found.is_some())
+}
+
+/// The addresses that the user has logged in from since `since`, each once.
+pub fn login_addresses(db: &mut Db, user_id: UserId, since: DateTime<Utc>) -> Result<Vec<IpAddr>, StoreError> {
+    let keys: Vec<Vec<u8>> = sessions::table
+        .filter(sessions::user_id.eq(Id(user_id.0)))
+        .filter(sessions::started_at.ge(At(since)))
+        .select(sessions::ip_key)
+        .distinct()
+        .load(db)?;
+    let corrupt = |_| StoreError::Corrupt("sessions: the key of an address has another length".to_owned());
+    keys.into_iter().map(|key| key.try_into().map(from_key).map_err(corrupt)).collect()
 }
 
 /// Sessions that this not-before covers and whose end is not recorded yet, at most `limit`.

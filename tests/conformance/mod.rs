@@ -1,0 +1,3 @@
+//! What the standards ask, shown over HTTP; the ids are those of `docs/requirements.md`.
+
+mod jwt;
