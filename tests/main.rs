@@ -3,7 +3,10 @@
 mod api;
 mod conformance;
 mod documents;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
 mod properties;
+#[cfg(test)]
 mod store;
 mod support;

@@ -5,7 +5,6 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use futures_util::future::join_all;
 use rstest::rstest;
-use vigie::model::audit::Cause;
 use vigie::model::id::UserId;
 use vigie::model::user::{Role, User, UserState, Username};
 use vigie::session::check::CheckError;
@@ -107,14 +106,6 @@ async fn a_store_fault_is_never_an_answer_about_a_token(#[values(Sqlite, Postgre
         beside.execute(&format!("ALTER TABLE gone RENAME TO {table}")).unwrap();
         alice.get("/auth/verify").await.expect(200);
     }
-    let end = app.app.sessions.end_of_user(
-        app.app.users.find_by_id_or_name("alice").await.unwrap().unwrap().id,
-        None,
-        vigie::model::session::EndReason::LogoutAll,
-        None,
-        &Cause::command_line(),
-    );
-    assert_eq!(end.await, Ok(1));
 }
 
 #[actix_web::test]

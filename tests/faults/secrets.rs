@@ -68,7 +68,7 @@ struct Secret {
 
 impl Secret {
     fn of(what: &str, bytes: &[u8]) -> Self {
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
         let texts = [hex.to_uppercase(), hex, STANDARD_NO_PAD.encode(bytes), URL_SAFE_NO_PAD.encode(bytes)];
         let mut needles: Vec<Vec<u8>> = texts.into_iter().map(String::into_bytes).collect();
         needles.push(bytes.to_vec());
@@ -239,8 +239,8 @@ async fn exports(app: &TestApp) -> Vec<u8> {
     for selection in selections {
         for format in [ExportFormat::Csv, ExportFormat::Ndjson] {
             let history = &app.app.history;
-            let export = history.export(selection.clone(), format, json!({}), &Cause::command_line());
-            let mut export = export.await.unwrap();
+            let cause = Cause::command_line();
+            let mut export = history.export(selection.clone(), format, json!({}), &cause).await.unwrap();
             while let Some(piece) = export.next().await.unwrap() {
                 all.extend(piece);
             }

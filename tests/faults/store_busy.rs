@@ -26,7 +26,8 @@ async fn while_another_connection_holds_the_lock_checks_go_on_and_writes_are_tol
     alice.get("/auth/verify").await.expect(200);
     app.nobody().get("/health/ready").await.expect(200);
     let begun = Instant::now();
-    let login = |password| app.nobody().post("/auth/login", json!({ "username": "alice", "password": password }));
+    let nobody = app.nobody();
+    let login = |password| nobody.post("/auth/login", json!({ "username": "alice", "password": password }));
     for (asked, answer) in [
         ("a login", login(PASSWORD).await),
         ("a failed login", login("quatre lapins bleus dansent").await),

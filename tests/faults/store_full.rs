@@ -29,7 +29,8 @@ async fn while_files_cannot_grow_writes_are_told_503_and_checks_go_on() {
     let alice = app.signed_in("alice").await;
     let before = dump(&app.database.url);
     limit_files("4096");
-    let login = || app.nobody().post("/auth/login", json!({ "username": "alice", "password": PASSWORD }));
+    let nobody = app.nobody();
+    let login = || nobody.post("/auth/login", json!({ "username": "alice", "password": PASSWORD }));
     for (asked, answer) in [
         ("a login", login().await),
         ("a refresh", alice.refresh().await),
@@ -53,7 +54,7 @@ async fn while_files_cannot_grow_writes_are_told_503_and_checks_go_on() {
 async fn a_full_database_undoes_the_whole_batch_and_tells_each_caller_so() {
     let app = TestApp::start(Sqlite).await;
     let alice = app.signed_in("alice").await;
-    let before = dump(&app.database.url);
+    let (before, nobody) = (dump(&app.database.url), app.nobody());
     let fill = app.app.store.write(|db| {
         let Db::Sqlite(connection) = db else { unreachable!("SQLite was asked for") };
         connection.batch_execute("PRAGMA max_page_count = 1")?;
@@ -61,7 +62,7 @@ async fn a_full_database_undoes_the_whole_batch_and_tells_each_caller_so() {
         Ok::<_, StoreError>(connection.batch_execute(large)?)
     });
     let (filled, login) =
-        tokio::join!(fill, app.nobody().post("/auth/login", json!({ "username": "alice", "password": PASSWORD })));
+        tokio::join!(fill, nobody.post("/auth/login", json!({ "username": "alice", "password": PASSWORD })));
     assert!(matches!(&filled, Err(StoreError::Unavailable(cause)) if cause.contains("full")), "{filled:?}");
     if login.status != 200 {
         assert_unavailable(&login, "a login beside it");

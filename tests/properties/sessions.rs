@@ -203,7 +203,9 @@ impl Model {
             None => true,
         });
         let surplus = (open.len() + 1).saturating_sub(LIMIT);
-        open.into_iter().take(surplus).for_each(|session| drop(session.finish(EndReason::SessionLimit)));
+        for session in open.into_iter().take(surplus) {
+            session.finish(EndReason::SessionLimit);
+        }
         self.sessions.push(Session {
             user,
             started: now,
@@ -405,7 +407,7 @@ fn refusal(error: &CheckError) -> String {
 /// Does a step in both; what each answered.
 async fn both(world: &mut World, model: &mut Model, case: usize, step: &Step) -> (String, String) {
     let count = model.sessions.len();
-    let cause = Cause::system("script");
+    let by = Cause::system("script");
     let nth = |number: usize| (count > 0).then(|| number % count);
     let nothing = || (String::new(), String::new());
     match step.clone() {
@@ -428,19 +430,19 @@ async fn both(world: &mut World, model: &mut Model, case: usize, step: &Step) ->
         Step::Logout(number) => {
             let Some(session) = nth(number) else { return nothing() };
             let token = number % model.sessions[session].tokens.len();
-            let real = world.app().sessions.logout(&world.handed[session].access[token], |_| cause).await;
+            let real = world.app().sessions.logout(&world.handed[session].access[token], |_| by).await;
             (real.map_or_else(|error| refusal(&error), |()| "ok".to_owned()), model.logout(session, token))
         }
         Step::LogoutByRefreshToken(number) => {
             let Some(session) = nth(number) else { return nothing() };
             let token = &world.handed[session].refresh[&0];
-            let real = world.app().sessions.logout_by_refresh_token(token, |_| cause).await;
+            let real = world.app().sessions.logout_by_refresh_token(token, |_| by).await;
             model.sessions[session].finish(EndReason::Logout);
             (real.map_or_else(|error| refusal(&error), |()| "ok".to_owned()), "ok".to_owned())
         }
         Step::EndOwn(user, number) => {
             let Some(session) = nth(number) else { return nothing() };
-            let real = world.app().sessions.end_own(world.users[user], world.handed[session].id, &cause).await;
+            let real = world.app().sessions.end_own(world.users[user], world.handed[session].id, &by).await;
             let own = model.sessions[session].user == user;
             let expected = own.then(|| model.sessions[session].finish(EndReason::EndedByOwner));
             (format!("{real:?}"), format!("Ok({expected:?})"))
@@ -449,7 +451,7 @@ async fn both(world: &mut World, model: &mut Model, case: usize, step: &Step) ->
             let kept = kept.and_then(nth);
             let except = kept.map(|kept| world.handed[kept].id);
             let sessions = &world.app().sessions;
-            let real = sessions.end_of_user(world.users[user], except, EndReason::LogoutAll, None, &cause).await;
+            let real = sessions.end_of_user(world.users[user], except, EndReason::LogoutAll, None, &by).await;
             (format!("{real:?}"), format!("Ok({})", model.end_all(user, kept, EndReason::LogoutAll)))
         }
         Step::Disable(user) => {
