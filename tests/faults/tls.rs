@@ -19,6 +19,11 @@ fn trusting(url: &str, mode: &str, root: &Path) -> String {
     format!("{url}?sslmode={mode}&sslrootcert={}", root.display())
 }
 
+/// The same server at the same address, under a name that its certificate does not have.
+fn by_another_name(url: &str) -> String {
+    format!("{}?hostaddr=127.0.0.1", url.replace("127.0.0.1", "elsewhere.test"))
+}
+
 /// Fails where the connection is not encrypted.
 async fn is_encrypted(store: &Store) -> bool {
     let asked = store.read(|db| {
@@ -64,13 +69,16 @@ async fn encryption_may_be_asked_for_with_or_without_knowing_the_server() {
 async fn a_server_that_cannot_prove_its_name_is_refused() {
     let cluster = PrivateCluster::launch(Options { tls: true, ..Options::default() });
     let certificates = cluster.certificates();
-    let by_another_name = cluster.url().replace("127.0.0.1", "127.0.0.2");
+    let astray = by_another_name(cluster.url());
     for (url, reason) in [
         (trusting(cluster.url(), "verify-full", &certificates.stranger), "certificate verify failed"),
         (trusting(cluster.url(), "verify-ca", &certificates.stranger), "certificate verify failed"),
         // As with any libpq, a root that is given is looked at also where only encryption is asked for.
         (trusting(cluster.url(), "require", &certificates.stranger), "certificate verify failed"),
-        (trusting(&by_another_name, "verify-full", &certificates.root), "127.0.0.2"),
+        (
+            format!("{astray}&sslmode=verify-full&sslrootcert={}", certificates.root.display()),
+            "does not match host name",
+        ),
         (format!("{}?sslmode=disable", cluster.url()), "no encryption"),
     ] {
         let error = open(&url).unwrap_err().to_string();
@@ -93,7 +101,10 @@ async fn a_hosted_server_is_known_by_the_certificates_of_the_machine() {
         }
         return;
     }
+    // Whatever else is said: who trusts every authority of the machine must look at the name.
     for mode in ["sslmode=verify-full&", "sslmode=require&", ""] {
+        let astray = open(&format!("{}&{mode}sslrootcert=system", by_another_name(&asked(url))));
+        assert!(astray.is_err_and(|error| error.to_string().contains("certificate")), "{mode}");
         let opened = open(&format!("{}?{mode}sslrootcert=system", asked(url)));
         match (asked(trusted).as_str(), opened) {
             ("yes", opened) => assert!(is_encrypted(&opened.unwrap()).await, "{mode}"),

@@ -244,6 +244,13 @@ async fn a_unit_of_work_that_meets_a_conflict_leaves_nothing_and_names_the_same_
     });
     assert_eq!(renamed.await, Err(StoreError::Conflict(Constraint::Username)));
     assert_eq!(dump(&database.url), before);
+    // Nor where the database has nothing against it, but the work itself.
+    let changed_its_mind = store.write(|db| {
+        users::insert(db, &user("bob"), None)?;
+        Err::<(), _>(StoreError::Busy("on purpose".to_owned()))
+    });
+    assert_eq!(changed_its_mind.await, Err(StoreError::Busy("on purpose".to_owned())));
+    assert_eq!(dump(&database.url), before);
 }
 
 #[rstest]
