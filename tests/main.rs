@@ -5,4 +5,7 @@ mod cli;
 mod clients;
 mod conformance;
 mod documents;
+mod faults;
+mod properties;
+mod store;
 mod support;

@@ -121,7 +121,7 @@ impl History {
         self.sessions.record_overdue().await?;
         let now = self.clock.now();
         self.store
-            .read(move |db| {
+            .read_at_length(move |db| {
                 let buckets = statistics::buckets(db, from, to, seconds)?;
                 Ok(Statistics { buckets, active: statistics::active(db, now)? })
             })
@@ -136,7 +136,7 @@ impl History {
         limit: i64,
     ) -> Result<Page<Session>, StoreError> {
         let now = self.clock.now();
-        self.store.read(move |db| sessions::list(db, &filter, now, sort, after, limit)).await
+        self.store.read_at_length(move |db| sessions::list(db, &filter, now, sort, after, limit)).await
     }
 
     pub(super) async fn attempt_page(
@@ -145,7 +145,7 @@ impl History {
         after: Option<attempts::Position>,
         limit: i64,
     ) -> Result<Page<Attempt>, StoreError> {
-        self.store.read(move |db| attempts::list(db, &filter, after, limit)).await
+        self.store.read_at_length(move |db| attempts::list(db, &filter, after, limit)).await
     }
 
     pub(super) async fn event_page(
@@ -154,7 +154,7 @@ impl History {
         before: Option<i64>,
         limit: i64,
     ) -> Result<Page<RecordedEvent>, StoreError> {
-        self.store.read(move |db| audit::list(db, &filter, before, limit)).await
+        self.store.read_at_length(move |db| audit::list(db, &filter, before, limit)).await
     }
 
     async fn record_reading(&self, what: &str, filter: Value, count: usize, cause: &Cause) -> Result<(), StoreError> {

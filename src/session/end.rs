@@ -161,7 +161,7 @@ impl Sessions {
         let now = self.now();
         let filter = SessionFilter { state: Some(crate::model::session::SessionState::Active), ..filter };
         let counted = filter.clone();
-        let matched = self.store().read(move |db| sessions::count(db, &counted, now)).await?;
+        let matched = self.store().read_at_length(move |db| sessions::count(db, &counted, now)).await?;
         if dry_run {
             return Ok(BulkEnded { matched, ended: 0 });
         }

@@ -148,16 +148,26 @@ fn open_postgres(url: &SecretString, wait: Duration) -> ConnectionResult<PgConne
 }
 
 /// Adds what libpq lacks by default: a limit on connecting, keep-alives that notice a server that went away, and for
-/// `sslrootcert=system` the machine's own certificates, which the compiled-in OpenSSL would look for elsewhere.
+/// `sslrootcert=system` the machine's own certificates, which the compiled-in OpenSSL would look for elsewhere. As with
+/// libpq itself, whoever trusts all of these has the name checked too.
 fn postgres_url(url: &str, wait: Duration) -> String {
     let Ok(mut parsed) = url::Url::parse(url) else { return url.to_owned() };
     let given: Vec<(String, String)> = parsed.query_pairs().into_owned().collect();
     let seconds = wait.as_secs().max(2).to_string();
     let milliseconds = (wait.as_millis().max(2000) * 5).to_string();
-    let defaults = [("connect_timeout", &*seconds), ("keepalives_idle", "30"), ("tcp_user_timeout", &*milliseconds)];
+    let mut defaults =
+        vec![("connect_timeout", &*seconds), ("keepalives_idle", "30"), ("tcp_user_timeout", &*milliseconds)];
+    let trusts_system = given.iter().any(|(name, value)| name == "sslrootcert" && value == "system");
+    if trusts_system {
+        defaults.push(("sslmode", "verify-full"));
+    }
     let mut query: Vec<String> = Vec::new();
     for (name, value) in &given {
-        let value = if name == "sslrootcert" && value == "system" { system_certificates() } else { value.clone() };
+        let value = match name.as_str() {
+            "sslrootcert" if trusts_system => system_certificates(),
+            "sslmode" if trusts_system => "verify-full".to_owned(),
+            _ => value.clone(),
+        };
         query.push(format!("{name}={}", percent_encode(&value)));
     }
     for (name, value) in defaults {
@@ -276,5 +286,14 @@ mod tests {
             "{url}"
         );
         assert!(url.contains("connect_timeout=2"), "{url}");
+    }
+
+    #[test]
+    fn trusting_every_authority_of_the_machine_asks_for_the_name_as_well() {
+        for given in ["sslrootcert=system", "sslmode=require&sslrootcert=system"] {
+            let url = postgres_url(&format!("postgres://db/vigie?{given}"), Duration::from_secs(2));
+            assert_eq!(url.matches("sslmode=").count(), 1, "{url}");
+            assert!(url.contains("sslmode=verify-full") && !url.contains("sslrootcert=system&"), "{url}");
+        }
     }
 }

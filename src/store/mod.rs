@@ -23,6 +23,7 @@ pub mod throttles;
 pub mod users;
 mod writer;
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,9 @@ pub use keyset::Page;
 pub use migrations::Migrated;
 use pool::Pool;
 use writer::Writer;
+
+/// How many times [`Settings::wait`] a caller waits for PostgreSQL to do a unit of work.
+const PATIENCE: u32 = 5;
 
 /// How a store is opened.
 #[derive(Debug, Clone)]
@@ -85,14 +89,39 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
+        self.in_time(self.read_at_length(work)).await
+    }
+
+    /// The same for reports, which may take as long as the database lets a statement run.
+    pub async fn read_at_length<T, E>(
+        &self,
+        work: impl FnOnce(&mut Db) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
         let inner = Arc::clone(&self.inner);
         blocking(move || inner.pool.run(work)).await
     }
 
     /// Runs queries in one transaction: kept on `Ok`, undone on `Err`. Returns after the commit is durable (P3).
     ///
-    /// An error while committing leaves open whether it was kept; it is reported as [`StoreError::Unavailable`].
+    /// An error while committing, or no answer in time, leaves open whether it was kept, but it is kept whole or not at
+    /// all; it is reported as [`StoreError::Unavailable`].
     pub async fn write<T, E>(&self, work: impl FnOnce(&mut Db) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.in_time(self.write_at_length(work)).await
+    }
+
+    /// The same for units of work that grow with their input, such as an import.
+    pub async fn write_at_length<T, E>(
+        &self,
+        work: impl FnOnce(&mut Db) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
@@ -102,6 +131,17 @@ impl Store {
         }
         let inner = Arc::clone(&self.inner);
         blocking(move || inner.pool.run(|db| backend::transaction(db, work))).await
+    }
+
+    /// Gives up on a server that does not answer. libpq waits for ever where a network swallows the answer; the thread
+    /// that waits there cannot be called back, its caller can. A file does answer.
+    async fn in_time<T, E: From<StoreError>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        if let Address::Sqlite(_) = self.address() {
+            return work.await;
+        }
+        let patience = self.inner.settings.wait * PATIENCE;
+        let given_up = |_| Err(StoreError::Unavailable("the database does not answer in time".into()).into());
+        tokio::time::timeout(patience, work).await.unwrap_or_else(given_up)
     }
 
     /// Applies the migrations that are missing, under a lock, so that nodes may start together.

@@ -8,8 +8,8 @@ use super::Settings;
 use super::backend::{self, Address, Db};
 use super::error::{OpenError, StoreError};
 
-/// A connection that was used this recently is taken without asking whether it still lives: one query saved on a busy
-/// server. Should it be dead after all, that one unit of work fails and the next finds a new connection.
+/// A connection that served well this recently is taken without asking whether it still lives: one query saved on a busy
+/// server. Should it be dead after all, that one unit of work fails; whoever comes next asks first.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
@@ -21,10 +21,10 @@ struct Manager {
     wait: Duration,
 }
 
-/// A connection and when it last served well.
+/// A connection, and since when it is trusted: when it last served well, unless it failed since.
 pub(super) struct Pooled {
     db: Db,
-    last_used: Instant,
+    trusted_since: Option<Instant>,
     broken: bool,
 }
 
@@ -34,11 +34,11 @@ impl r2d2::ManageConnection for Manager {
 
     fn connect(&self) -> Result<Pooled, ConnectionError> {
         let db = self.address.connect_pooled(self.wait)?;
-        Ok(Pooled { db, last_used: Instant::now(), broken: false })
+        Ok(Pooled { db, trusted_since: Some(Instant::now()), broken: false })
     }
 
     fn is_valid(&self, pooled: &mut Pooled) -> Result<(), ConnectionError> {
-        if pooled.last_used.elapsed() < TRUSTED_FOR {
+        if pooled.trusted_since.is_some_and(|moment| moment.elapsed() < TRUSTED_FOR) {
             return Ok(());
         }
         backend::ping(&mut pooled.db).map_err(|error| ConnectionError::BadConnection(error.to_string()))
@@ -77,7 +77,7 @@ impl Pool {
         let mut pooled = self.0.get().map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let result = work(&mut pooled.db);
         pooled.broken = is_broken(&mut pooled.db);
-        pooled.last_used = Instant::now();
+        pooled.trusted_since = result.is_ok().then(Instant::now);
         result
     }
 }

@@ -99,7 +99,7 @@ impl Users {
         let (cause, users) = (cause.clone(), lines.len());
         let outcome = self
             .store()
-            .write(move |db| {
+            .write_at_length(move |db| {
                 let refused = insert_all(db, &lines, &cause, progress)?;
                 match (refused.is_empty(), dry_run) {
                     (false, _) => Err(Stop::Refused(refused)),

@@ -1,6 +1,7 @@
 //! The real application behind a real socket, with a clock that the test moves.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use vigie::model::user::{Role, User, Username};
 use vigie::user::create::NewUser;
 
 use super::backend::{Backend, TestDatabase};
+use super::proxy::Proxy;
 
 /// A password that every test user has.
 pub const PASSWORD: &str = "quatre lapins verts dansent";
@@ -61,6 +63,27 @@ impl TestApp {
         Self::on(database, &url, clock, settings).await
     }
 
+    /// Starts on a PostgreSQL schema of its own that is reached through a proxy.
+    pub async fn behind_proxy(settings: &[(&str, &str)]) -> (Self, Proxy) {
+        let database = Arc::new(Backend::Postgres.database());
+        let (proxy, url) = Proxy::in_front_of(&database.url);
+        (Self::on(database, &url, Arc::new(ManualClock::at(noon())), settings).await, proxy)
+    }
+
+    /// Starts on a database that the test keeps itself.
+    pub async fn start_at(url: &str, settings: &[(&str, &str)]) -> Self {
+        Self::on(Arc::new(TestDatabase::at(url)), url, Arc::new(ManualClock::at(noon())), settings).await
+    }
+
+    /// Two nodes that start at the same time on an empty database.
+    pub async fn two_at_once(backend: Backend) -> (Self, Self) {
+        let (clock, database) = (Arc::new(ManualClock::at(noon())), Arc::new(backend.database()));
+        let data = Arc::new(tempfile::tempdir().expect("a directory"));
+        let settings = all_settings(&database.url, data.path(), &[]);
+        let launch = || Self::launch(Arc::clone(&database), Arc::clone(&data), Arc::clone(&clock), settings.clone());
+        tokio::join!(launch(), launch())
+    }
+
     /// Starts on a database that is there already, reached by `url`.
     pub async fn on(
         database: Arc<TestDatabase>,
@@ -69,12 +92,8 @@ impl TestApp {
         settings: &[(&str, &str)],
     ) -> Self {
         let data = Arc::new(tempfile::tempdir().expect("a directory"));
-        let mut all: Vec<(String, String)> = vec![
-            ("DATABASE_URL".to_owned(), url.to_owned()),
-            ("VIGIE__DATA__DIR".to_owned(), data.path().display().to_string()),
-        ];
-        all.extend(TEST_SETTINGS.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        Self::launch(database, data, clock, all).await
+        let settings = all_settings(url, data.path(), settings);
+        Self::launch(database, data, clock, settings).await
     }
 
     async fn launch(
@@ -179,6 +198,12 @@ impl TestApp {
             session_id: answer["session"]["id"].as_str().expect("a session").to_owned(),
         }
     }
+}
+
+fn all_settings(url: &str, data: &Path, settings: &[(&str, &str)]) -> Vec<(String, String)> {
+    let place = [("DATABASE_URL", url), ("VIGIE__DATA__DIR", data.to_str().expect("a path in UTF-8"))];
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    place.iter().chain(TEST_SETTINGS).chain(settings).map(owned).collect()
 }
 
 impl Drop for TestApp {

@@ -30,6 +30,13 @@ impl Backend {
     }
 }
 
+impl TestDatabase {
+    /// A database that the test keeps itself.
+    pub fn at(url: &str) -> Self {
+        Self { url: url.to_owned(), guard: Guard::Elsewhere }
+    }
+}
+
 /// A database that lasts as long as its guard.
 #[derive(Debug)]
 pub struct TestDatabase {
@@ -48,4 +55,6 @@ pub enum Guard {
     Directory(TempDir),
     /// The PostgreSQL schema.
     Schema(TestSchema),
+    /// Nothing: whoever made the database removes it.
+    Elsewhere,
 }

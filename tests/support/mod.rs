@@ -2,6 +2,8 @@
 
 pub mod app;
 pub mod backend;
+pub mod child;
+pub mod dump;
 pub mod history;
 pub mod postgres;
 pub mod program;

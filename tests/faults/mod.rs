@@ -1,0 +1,40 @@
+//! What breaks, and what then still holds: on both databases, over HTTP where a client would notice.
+
+mod clock;
+mod crash;
+mod panic;
+mod secrets;
+mod store_busy;
+mod store_down;
+mod store_full;
+mod tls;
+mod two_nodes;
+
+use std::time::{Duration, Instant};
+
+use crate::support::app::Answer;
+
+/// Expects an answer that decides nothing, as http-api.md has it.
+#[track_caller]
+fn assert_unavailable(answer: &Answer, asked: &str) {
+    assert_eq!(answer.status, 503, "{asked}: {}", answer.body);
+    let wait: u64 = answer.header("retry-after").unwrap_or_default().parse().expect("seconds");
+    assert!((1..=60).contains(&wait), "{asked}: {wait}");
+    if !answer.body.is_empty() {
+        answer.clone().problem(503, "unavailable");
+    }
+}
+
+/// Asks until the answer is a 200; until then only 503 may be said. It must come within twenty seconds.
+async fn recovers(ask: impl AsyncFn() -> Answer) {
+    let begun = Instant::now();
+    loop {
+        let answer = ask().await;
+        if answer.status == 200 {
+            return;
+        }
+        assert_unavailable(&answer, "while it recovers");
+        assert!(begun.elapsed() < Duration::from_secs(20), "it does not recover by itself");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

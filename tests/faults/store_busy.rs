@@ -1,0 +1,95 @@
+//! SQLite has one writer: what happens while somebody else is it, and when two nodes share the file.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use rstest::rstest;
+use serde_json::json;
+
+use super::assert_unavailable;
+use crate::support::app::{PASSWORD, TestApp};
+use crate::support::backend::Backend::Sqlite;
+use crate::support::dump::{Beside, dump};
+
+#[rstest]
+#[actix_web::test]
+async fn while_another_connection_holds_the_lock_checks_go_on_and_writes_are_told_503(
+    #[values("BEGIN IMMEDIATE", "BEGIN EXCLUSIVE")] lock: &str,
+) {
+    let app = TestApp::start_with(Sqlite, &[("VIGIE__DATABASE__WAIT", "300ms")]).await;
+    let alice = app.signed_in("alice").await;
+    let before = dump(&app.database.url);
+    let mut other = Beside::connect(&app.database.url);
+    other.execute(lock).unwrap();
+
+    alice.get("/auth/me").await.expect(200);
+    alice.get("/auth/verify").await.expect(200);
+    app.nobody().get("/health/ready").await.expect(200);
+    let begun = Instant::now();
+    let nobody = app.nobody();
+    let login = |password| nobody.post("/auth/login", json!({ "username": "alice", "password": password }));
+    for (asked, answer) in [
+        ("a login", login(PASSWORD).await),
+        ("a failed login", login("quatre lapins bleus dansent").await),
+        ("a refresh", alice.refresh().await),
+        ("a logout", alice.post_empty("/auth/logout").await),
+        ("a logout everywhere", alice.post_empty("/auth/logout-all").await),
+    ] {
+        assert_unavailable(&answer, asked);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    alice.get("/auth/me").await.expect(200);
+
+    other.execute("ROLLBACK").unwrap();
+    assert_eq!(dump(&app.database.url), before);
+    let refreshed = alice.refresh().await.expect(200);
+    app.client(&refreshed).post_empty("/auth/logout").await.expect(204);
+    login(PASSWORD).await.expect(200);
+}
+
+#[actix_web::test]
+async fn a_lock_that_is_held_for_a_moment_is_waited_for() {
+    let app = TestApp::start(Sqlite).await;
+    let alice = app.signed_in("alice").await;
+    let mut other = Beside::connect(&app.database.url);
+    other.execute("BEGIN IMMEDIATE").unwrap();
+    let (answer, ()) = tokio::join!(alice.post_empty("/auth/logout"), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        other.execute("COMMIT").unwrap();
+    });
+    answer.expect(204);
+}
+
+#[actix_web::test]
+async fn two_nodes_write_to_one_file_without_turning_anybody_away() {
+    let one = TestApp::start_with(Sqlite, &[("VIGIE__SESSIONS__MAX_PER_USER", "0")]).await;
+    let two = one.another_node().await;
+    let (alice, bob) = (one.signed_in("alice").await, two.signed_in("bob").await);
+    let work = async |app: &TestApp, name: &str, client| {
+        let mut client: crate::support::app::TestClient<'_> = client;
+        for _ in 0..25 {
+            client = app.client(&client.refresh().await.expect(200));
+            let again = app.log_in(name).await;
+            again.post_empty("/auth/logout").await.expect(204);
+            client.get("/auth/me").await.expect(200);
+        }
+        client.session_id
+    };
+    let (of_alice, of_bob) = tokio::join!(work(&one, "alice", alice), work(&two, "bob", bob));
+    // Each sees what the other did.
+    for (app, id) in [(&one, of_bob), (&two, of_alice)] {
+        let session = app.app.sessions.find(id.parse().unwrap()).await.unwrap().expect("a session of the other node");
+        assert_eq!((session.refresh.generation, session.end), (25, None));
+    }
+}
+
+#[actix_web::test]
+async fn many_writes_at_once_are_all_kept() {
+    let app = TestApp::start_with(Sqlite, &[("VIGIE__SESSIONS__MAX_PER_USER", "0")]).await;
+    let users = join_all((0..12).map(async |number| app.signed_in(&format!("user-{number}")).await)).await;
+    for answer in join_all(users.iter().map(|user| user.post_empty("/auth/logout"))).await {
+        answer.expect(204);
+    }
+    let ended = "SELECT CAST(count(*) AS TEXT) AS line FROM sessions WHERE end_reason = 'logout'";
+    assert_eq!(Beside::connect(&app.database.url).lines(ended), ["12"]);
+}

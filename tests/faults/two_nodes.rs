@@ -1,0 +1,181 @@
+//! Two nodes on one database: what was acknowledged by one holds on the other from the very next request.
+
+use rstest::rstest;
+use serde_json::json;
+use vigie::model::audit::Cause;
+use vigie::model::user::{Role, UserState};
+use vigie::session::end::BulkEnded;
+use vigie::store::not_befores::Scope;
+use vigie::store::sessions::SessionFilter;
+use vigie::user::change::UserChange;
+
+use crate::support::app::{PASSWORD, TestApp, TestClient};
+use crate::support::backend::Backend::{self, Postgres, Sqlite};
+
+const NEW_PASSWORD: &str = "neuf renards roux courent vite";
+
+/// Ways in which node A ends the sessions of alice, other than `by`.
+async fn end_on(a: &TestApp, by: &TestClient<'_>, target: &TestClient<'_>, way: &str) {
+    let id = a.app.users.find_by_id_or_name("alice").await.unwrap().unwrap().id;
+    let cause = Cause::command_line();
+    match way {
+        "logout" => drop(on(a, target).post_empty("/auth/logout").await.expect(204)),
+        "logout by refresh token" => {
+            let body = json!({ "refresh_token": target.refresh_token });
+            a.nobody().post("/auth/logout", body).await.expect(204);
+        }
+        "ended by owner" => drop(by.delete(&format!("/auth/sessions/{}", target.session_id)).await.expect(204)),
+        "logout everywhere" => drop(by.post("/auth/logout-all", json!({ "keep_current": true })).await.expect(200)),
+        "password changed" => {
+            let body = json!({ "current_password": PASSWORD, "new_password": NEW_PASSWORD });
+            by.post("/auth/password", body).await.expect(204);
+        }
+        "password reset" => {
+            let token = a.app.users.issue_reset(id, &cause).await.unwrap().secret;
+            let token = token.reveal(vigie::model::secret::SecretKind::OneTimeToken);
+            a.nobody().post("/auth/reset", json!({ "token": token, "new_password": NEW_PASSWORD })).await.expect(204);
+        }
+        "disabled" => {
+            let change = UserChange { state: Some(UserState::Disabled), ..UserChange::default() };
+            a.app.users.change(id, change, &cause).await.unwrap();
+        }
+        "deleted" => a.app.users.delete(id, &cause).await.unwrap(),
+        "not before of the user" | "not before of all" => {
+            a.advance(chrono::TimeDelta::seconds(1));
+            let scope = if way == "not before of all" { Scope::Everybody } else { Scope::User(id) };
+            a.app.sessions.set_not_before(scope, None, None, &cause).await.unwrap();
+        }
+        "bulk end" => {
+            let filter = SessionFilter::default();
+            let ended = a.app.sessions.end_matching(filter, json!({}), None, false, &cause).await;
+            assert_eq!(ended, Ok(BulkEnded { matched: 2, ended: 2 }));
+        }
+        _ => unreachable!("{way}"),
+    }
+}
+
+/// The same client, at another node.
+fn on<'a>(app: &'a TestApp, client: &TestClient<'_>) -> TestClient<'a> {
+    TestClient {
+        app,
+        token: client.token.clone(),
+        refresh_token: client.refresh_token.clone(),
+        session_id: client.session_id.clone(),
+    }
+}
+
+#[rstest]
+#[actix_web::test]
+async fn what_one_node_ended_the_other_refuses_from_the_very_next_request(
+    #[values(Sqlite, Postgres)] backend: Backend,
+    #[values(
+        "logout",
+        "logout by refresh token",
+        "ended by owner",
+        "logout everywhere",
+        "password changed",
+        "password reset",
+        "disabled",
+        "deleted",
+        "not before of the user",
+        "not before of all",
+        "bulk end"
+    )]
+    way: &str,
+) {
+    let a = TestApp::start(backend).await;
+    let b = a.another_node().await;
+    let by = a.signed_in("alice").await;
+    let target = b.log_in("alice").await;
+    target.get("/auth/me").await.expect(200);
+    on(&a, &target).get("/auth/me").await.expect(200);
+
+    end_on(&a, &by, &target, way).await;
+    target.get("/auth/me").await.problem(401, "session_ended");
+    target.refresh().await.problem(401, "session_ended");
+    // What B remembers of its use must not write the session back to life.
+    b.app.sessions.flush_last_seen().await.unwrap();
+    b.app.sessions.record_overdue().await.unwrap();
+    target.get("/auth/me").await.problem(401, "session_ended");
+    on(&a, &target).get("/auth/me").await.problem(401, "session_ended");
+}
+
+#[rstest]
+#[actix_web::test]
+async fn a_disabled_user_cannot_log_in_at_the_other_node_and_a_new_role_holds_there(
+    #[values(Sqlite, Postgres)] backend: Backend,
+) {
+    let a = TestApp::start(backend).await;
+    let b = a.another_node().await;
+    let alice = b.signed_in("alice").await;
+    let id = b.app.users.find_by_id_or_name("alice").await.unwrap().unwrap().id;
+    let change = |role, state| UserChange { role, state, ..UserChange::default() };
+    let cause = Cause::command_line();
+    a.app.users.change(id, change(Role::parse("chef").ok(), None), &cause).await.unwrap();
+    assert_eq!(alice.get("/auth/me").await.expect(200)["user"]["role"], "chef");
+    a.app.users.change(id, change(None, Some(UserState::Disabled)), &cause).await.unwrap();
+    let login = json!({ "username": "alice", "password": PASSWORD });
+    b.nobody().post("/auth/login", login).await.problem(401, "invalid_credentials");
+}
+
+#[rstest]
+#[actix_web::test]
+async fn keys_made_rotated_and_revoked_at_one_node_count_at_the_other(#[values(Sqlite, Postgres)] backend: Backend) {
+    let a = TestApp::start(backend).await;
+    let b = a.another_node().await;
+    let cause = Cause::command_line();
+    let before = a.signed_in("alice").await;
+    let old_key = a.app.sessions.signing().current().await.unwrap().id().as_str().to_owned();
+
+    let new_key = a.app.sessions.signing().rotate(&cause).await.unwrap();
+    assert_ne!(old_key, new_key);
+    let after = a.log_in("alice").await;
+    on(&b, &after).get("/auth/me").await.expect(200);
+    on(&b, &before).get("/auth/me").await.expect(200);
+    assert_eq!(b.app.sessions.signing().current().await.unwrap().id().as_str(), new_key);
+
+    assert!(a.app.sessions.signing().revoke(&old_key, &cause).await.unwrap());
+    on(&b, &before).get("/auth/me").await.problem(401, "token_invalid");
+    on(&b, &after).get("/auth/me").await.expect(200);
+
+    // The current one: its tokens fall, another key signs on both nodes, and refreshing goes on.
+    assert!(b.app.sessions.signing().revoke(&new_key, &cause).await.unwrap());
+    on(&a, &after).get("/auth/me").await.problem(401, "token_invalid");
+    let refreshed = on(&a, &after).refresh().await.expect(200);
+    on(&b, &a.client(&refreshed)).get("/auth/me").await.expect(200);
+}
+
+/// Five rounds: the migrations, the master key and the first signing key are all raced for.
+#[rstest]
+#[actix_web::test]
+async fn two_nodes_may_start_at_once_on_an_empty_database(#[values(Sqlite, Postgres)] backend: Backend) {
+    for _ in 0..5 {
+        let (a, b) = TestApp::two_at_once(backend).await;
+        let keys = a.app.sessions.signing().list().await.unwrap();
+        assert_eq!(keys.iter().filter(|key| key.is_current()).count(), 1, "{}", keys.len());
+        assert_eq!(b.app.store.pending_migrations().await.unwrap(), Vec::<String>::new());
+        let (alice, bob) = (a.signed_in("alice").await, b.signed_in("bob").await);
+        on(&b, &alice).get("/auth/me").await.expect(200);
+        on(&a, &bob).get("/auth/me").await.expect(200);
+        on(&b, &alice).refresh().await.expect(200);
+    }
+}
+
+/// The grace is about one lost answer, whichever node gave it.
+#[rstest]
+#[actix_web::test]
+async fn a_refresh_token_is_spent_once_whichever_node_it_is_brought_to(#[values(Sqlite, Postgres)] backend: Backend) {
+    let a = TestApp::start_with(backend, &[("VIGIE__SESSIONS__REFRESH_GRACE", "0s")]).await;
+    let b = a.another_node().await;
+    for round in 0..5 {
+        let alice = a.signed_in(&format!("alice-{round}")).await;
+        let at_b = on(&b, &alice);
+        let (one, two) = tokio::join!(alice.refresh(), at_b.refresh());
+        let mut statuses = [one.status, two.status];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 401], "{} {}", one.body, two.body);
+        // Presented twice without a grace: the session is over, on both.
+        on(&a, &alice).get("/auth/me").await.problem(401, "session_ended");
+        at_b.get("/auth/me").await.problem(401, "session_ended");
+    }
+}

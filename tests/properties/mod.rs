@@ -1,0 +1,3 @@
+//! What holds for whatever is done, in whatever order.
+
+mod sessions;

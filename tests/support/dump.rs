@@ -1,0 +1,84 @@
+//! All that a database holds, as text: what somebody who stole it would read.
+
+use std::collections::BTreeMap;
+
+use diesel::sql_types::Text;
+use diesel::{Connection as _, PgConnection, QueryableByName, RunQueryDsl as _, SqliteConnection};
+
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text)]
+    line: String,
+}
+
+/// A connection of the test's own, beside those of the application.
+pub enum Beside {
+    /// To PostgreSQL.
+    Postgres(PgConnection),
+    /// To a SQLite file.
+    Sqlite(SqliteConnection),
+}
+
+impl Beside {
+    /// Connects to the database of a test by its URL.
+    pub fn connect(url: &str) -> Self {
+        match url.strip_prefix("sqlite:") {
+            Some(path) => {
+                let mut connection = SqliteConnection::establish(path).expect("the file can be opened");
+                diesel::sql_query("PRAGMA busy_timeout = 10000").execute(&mut connection).expect("a known pragma");
+                Self::Sqlite(connection)
+            }
+            None => Self::Postgres(PgConnection::establish(url).expect("the server can be reached")),
+        }
+    }
+
+    /// Runs a statement; returns how many rows it changed.
+    pub fn execute(&mut self, statement: &str) -> diesel::QueryResult<usize> {
+        match self {
+            Self::Postgres(connection) => diesel::sql_query(statement).execute(connection),
+            Self::Sqlite(connection) => diesel::sql_query(statement).execute(connection),
+        }
+    }
+
+    /// The rows of a query whose one column is a text named `line`.
+    pub fn lines(&mut self, query: &str) -> Vec<String> {
+        let lines: diesel::QueryResult<Vec<Line>> = match self {
+            Self::Postgres(connection) => diesel::sql_query(query).load(connection),
+            Self::Sqlite(connection) => diesel::sql_query(query).load(connection),
+        };
+        lines.unwrap_or_else(|error| panic!("{query}: {error}")).into_iter().map(|line| line.line).collect()
+    }
+
+    /// The names of the tables.
+    pub fn tables(&mut self) -> Vec<String> {
+        self.lines(match self {
+            Self::Postgres(_) => {
+                "SELECT table_name::text AS line FROM information_schema.tables
+                 WHERE table_schema = current_schema() AND table_name <> '__diesel_schema_migrations' ORDER BY 1"
+            }
+            Self::Sqlite(_) => {
+                "SELECT name AS line FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'
+                 AND name <> '__diesel_schema_migrations' ORDER BY 1"
+            }
+        })
+    }
+
+    /// Every row of every table; bytes in hexadecimal.
+    pub fn dump(&mut self) -> BTreeMap<String, Vec<String>> {
+        let tables = self.tables();
+        tables.into_iter().map(|table| (table.clone(), self.rows(&table))).collect()
+    }
+
+    fn rows(&mut self, table: &str) -> Vec<String> {
+        if let Self::Postgres(_) = self {
+            return self.lines(&format!("SELECT t::text AS line FROM {table} t ORDER BY 1"));
+        }
+        let columns = self.lines(&format!("SELECT 'quote(' || name || ')' AS line FROM pragma_table_info('{table}')"));
+        self.lines(&format!("SELECT {} AS line FROM {table} ORDER BY 1", columns.join(" || ',' || ")))
+    }
+}
+
+/// Everything in the database at `url`.
+pub fn dump(url: &str) -> BTreeMap<String, Vec<String>> {
+    Beside::connect(url).dump()
+}
