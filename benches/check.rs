@@ -1,6 +1,8 @@
 //! The checked request (by query) against a bare actix handler that answers the same bytes: one worker each, keep-alive
 //! connections, rounds alternate. `cargo bench --bench check`
 
+#![expect(clippy::cast_precision_loss, reason = "counts of requests are far below 2^52")]
+
 mod support;
 
 use std::net::SocketAddr;

@@ -1,6 +1,6 @@
 //! The history page at 10 thousand and 1 million sessions, on both databases: first page and page 100, unfiltered and
 //! filtered by user, by address and by period. `cargo bench --bench history` (some minutes: it fills the tables first;
-//! VIGIE_BENCH_SESSIONS sets the larger number).
+//! `VIGIE_BENCH_SESSIONS` sets the larger number).
 
 mod support;
 

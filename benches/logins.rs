@@ -1,6 +1,8 @@
 //! Logins per second over HTTP, against bare argon2id at the same cost on as many threads. Rounds alternate; the ratio is
 //! the median of the rounds' ratios. `cargo bench --bench logins`
 
+#![expect(clippy::cast_precision_loss, reason = "counts of requests are far below 2^52")]
+
 mod support;
 
 use std::sync::Arc;

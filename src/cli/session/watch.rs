@@ -73,11 +73,12 @@ struct Shown {
 impl Feed {
     /// Begins at the present end of the record; that somebody watches is an event itself (ADM-06).
     async fn begin(app: &App) -> Outcome<Self> {
+        // Before the event below: whatever follows what the record says of this feed is shown.
+        let start = app.history.last_number().await?;
         let event =
             AuditEvent::new(app.clock.now(), AuditKind::HistoryRead, &Cause::command_line(), Subject::everybody());
         let event = event.with(json!({ "what": "sessions", "filter": { "watch": true } }));
         app.store.write(move |db| audit::record(db, &event)).await?;
-        let start = app.history.last_number().await?;
         Ok(Self { start, newest: start, seen: BTreeSet::new() })
     }
 
