@@ -25,14 +25,15 @@ pub struct Migrated {
 /// Applies what is missing. Two processes may start at once: on PostgreSQL an advisory lock makes one wait; on SQLite the
 /// write lock does, and the whole run is one transaction.
 pub(super) fn run(mut db: Db) -> Result<Migrated, OpenError> {
+    if let Db::Postgres(connection) = &mut db {
+        connection.batch_execute("SET statement_timeout = 0").map_err(failed)?;
+    }
+    take_turn(&mut db)?;
     refuse_newer(&mut db)?;
     match &mut db {
         Db::Postgres(connection) => {
-            let lock = format!("SET lock_timeout = 0; SET statement_timeout = 0; SELECT pg_advisory_lock({LOCK})");
-            connection.batch_execute(&lock).map_err(failed)?;
-            let applied = connection.run_pending_migrations(POSTGRES).map_err(failed).map(|versions| names(&versions));
-            connection.batch_execute(&format!("SELECT pg_advisory_unlock({LOCK})")).map_err(failed)?;
-            Ok(Migrated { applied: applied? })
+            let applied = connection.run_pending_migrations(POSTGRES).map_err(failed)?;
+            Ok(Migrated { applied: names(&applied) })
         }
         Db::Sqlite(_) => {
             backend::begin(&mut db)?;
@@ -53,6 +54,18 @@ pub(super) fn run(mut db: Db) -> Result<Migrated, OpenError> {
     }
 }
 
+/// Waits for others that look at migrations or apply them; the turn ends with the connection. Even looking makes
+/// diesel's own table where there is none, and on PostgreSQL two that make it at once collide.
+fn take_turn(db: &mut Db) -> Result<(), OpenError> {
+    match db {
+        Db::Postgres(connection) => {
+            let lock = format!("SET lock_timeout = 0; SELECT pg_advisory_lock({LOCK})");
+            connection.batch_execute(&lock).map_err(failed)
+        }
+        Db::Sqlite(_) => Ok(()),
+    }
+}
+
 fn on_sqlite<T>(
     db: &mut Db,
     work: impl FnOnce(&mut diesel::SqliteConnection) -> diesel::migration::Result<T>,
@@ -65,6 +78,7 @@ fn on_sqlite<T>(
 
 /// Names of the migrations that are missing.
 pub(super) fn pending(db: &mut Db) -> Result<Vec<String>, OpenError> {
+    take_turn(db)?;
     refuse_newer(db)?;
     match db {
         Db::Postgres(connection) => {

@@ -208,6 +208,17 @@ impl Server {
         (status.code(), rest)
     }
 
+    /// Tells it to stop, and does not wait.
+    pub fn tell_to_stop(&self) {
+        terminate(&self.child);
+    }
+
+    /// Kills it: nothing is written, closed or said any more.
+    pub fn kill(&self) {
+        let sent = Command::new("kill").args(["-KILL", &self.child.id().to_string()]).status().expect("kill runs");
+        assert!(sent.success());
+    }
+
     /// What it has logged so far.
     pub fn log(&self) -> String {
         read(&self.log)

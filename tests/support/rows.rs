@@ -1,9 +1,5 @@
 //! What the store holds, seen past the API: rows, events, and every byte of it.
 
-use std::fmt::Write as _;
-
-use diesel::sql_types::{Nullable, Text};
-use diesel::{Connection as _, PgConnection, QueryableByName, RunQueryDsl as _, SqliteConnection};
 use vigie::model::attempt::Attempt;
 use vigie::model::audit::{AuditKind, RecordedEvent};
 use vigie::model::id::{SessionId, UserId};
@@ -13,6 +9,7 @@ use vigie::store::attempts::{self, AttemptFilter};
 use vigie::store::{StoreError, audit, sessions, users};
 
 use super::app::TestApp;
+use super::dump::dump;
 
 impl TestApp {
     /// The row of a session.
@@ -61,49 +58,7 @@ impl TestApp {
 
     /// The text of every row of every table.
     pub fn dump(&self) -> String {
-        match self.database.url.strip_prefix("sqlite:") {
-            Some(path) => dump_sqlite(path),
-            None => dump_postgres(&self.database.url),
-        }
+        let tables = dump(&self.database.url).into_iter();
+        tables.flat_map(|(table, rows)| rows.into_iter().map(move |row| format!("{table}: {row}\n"))).collect()
     }
-}
-
-#[derive(QueryableByName)]
-struct Line {
-    #[diesel(sql_type = Nullable<Text>)]
-    line: Option<String>,
-}
-
-fn dump_sqlite(path: &str) -> String {
-    let mut connection = SqliteConnection::establish(path).expect("the file opens");
-    let mut lines = |query: &str| -> Vec<String> {
-        let rows: Vec<Line> = diesel::sql_query(query).load(&mut connection).expect("the file is read");
-        rows.into_iter().filter_map(|row| row.line).collect()
-    };
-    let mut text = String::new();
-    for table in lines("SELECT name AS line FROM sqlite_schema WHERE type = 'table'") {
-        let columns = lines(&format!("SELECT name AS line FROM pragma_table_info('{table}')"));
-        let shown = columns.iter().map(|column| format!("quote(\"{column}\")")).collect::<Vec<_>>();
-        for line in lines(&format!("SELECT {} AS line FROM \"{table}\"", shown.join(" || ' | ' || "))) {
-            let _ = writeln!(text, "{table}: {line}");
-        }
-    }
-    text
-}
-
-fn dump_postgres(url: &str) -> String {
-    let mut connection = PgConnection::establish(url).expect("the database is reached");
-    let mut lines = |query: &str| -> Vec<String> {
-        let rows: Vec<Line> = diesel::sql_query(query).load(&mut connection).expect("the database is read");
-        rows.into_iter().filter_map(|row| row.line).collect()
-    };
-    let mut text = String::new();
-    for table in
-        lines("SELECT table_name::text AS line FROM information_schema.tables WHERE table_schema = current_schema()")
-    {
-        for line in lines(&format!("SELECT t::text AS line FROM \"{table}\" AS t")) {
-            let _ = writeln!(text, "{table}: {line}");
-        }
-    }
-    text
 }
