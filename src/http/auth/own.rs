@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
+use crate::http::admin::member::StateFilter;
 use crate::http::authenticate::Caller;
 use crate::http::error::ApiError;
 use crate::http::input::{Given, Query};
@@ -12,7 +13,7 @@ use crate::http::paging::{self, List, list};
 use crate::http::problems::{BadQuery, CallerRefused, NotFound};
 use crate::model::attempt::Attempt;
 use crate::model::id::SessionId;
-use crate::model::session::{Session, SessionState};
+use crate::model::session::Session;
 use crate::store::{attempts, sessions};
 use crate::view::{AttemptObject, SessionObject, UserSummary};
 
@@ -32,36 +33,12 @@ pub struct MeAnswer {
 pub struct OwnSessionsQuery {
     /// Active ones unless said otherwise.
     #[param(inline)]
-    state: Option<StateChoice>,
+    state: Option<StateFilter>,
     /// Rows of the page.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<i64>,
     /// Where the page begins.
     cursor: Option<String>,
-}
-
-/// A state of sessions, or all of them.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum StateChoice {
-    /// Those that can be used.
-    Active,
-    /// Those that cannot.
-    Ended,
-    /// Both.
-    All,
-}
-
-impl StateChoice {
-    /// The state to filter by.
-    #[must_use]
-    pub const fn state(self) -> Option<SessionState> {
-        match self {
-            Self::Active => Some(SessionState::Active),
-            Self::Ended => Some(SessionState::Ended),
-            Self::All => None,
-        }
-    }
 }
 
 /// A page.
@@ -103,7 +80,7 @@ pub async fn list_sessions(
     query: Given<Query<OwnSessionsQuery>>,
 ) -> Result<HttpResponse, ApiError> {
     let Query(query) = query?;
-    let state = query.state.unwrap_or(StateChoice::Active).state();
+    let state = query.state.unwrap_or(StateFilter::Active).state();
     let limit = paging::limit(query.limit)?;
     let after = match paging::keys::<2>("own sessions", query.cursor.as_deref())? {
         None => None,
