@@ -1,4 +1,4 @@
-//! Ending sessions. Every end, whatever door it came through, passes [`end_in`]; the first end wins, and a second changes
+//! Ending sessions. Every end, whatever door it came through, passes `end_in`; the first end wins, and a second changes
 //! nothing and succeeds.
 
 use chrono::{DateTime, Utc};
