@@ -34,12 +34,17 @@ use output::Output;
 /// Auth server that can always say who logged in, when, from where, with which token, and where logged out means logged
 /// out.
 #[derive(Debug, Parser)]
-#[command(name = "vigie", version, after_help = "Exit codes: 0 done, 1 failed, 2 wrong use.")]
+#[command(
+    name = "vigie",
+    version,
+    after_help = "Without a command the server runs. Exit codes: 0 done, 1 failed, 2 wrong use."
+)]
 pub struct CommandLine {
     #[command(flatten)]
     installation: Installation,
+    /// Without one, the server runs.
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -89,7 +94,8 @@ impl CommandLine {
     /// Runs the command; says on the standard error stream why it failed.
     pub async fn run(self) -> ExitCode {
         let mut output = Output::default();
-        let outcome = self.command.run(&self.installation, &mut output).await;
+        let command = self.command.unwrap_or(Command::Serve(serve::Arguments::default()));
+        let outcome = command.run(&self.installation, &mut output).await;
         exit_code(outcome, &mut output)
     }
 }

@@ -19,7 +19,7 @@ use crate::telemetry;
 use crate::user::password::IssuedToken;
 
 /// How to serve.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(super) struct Arguments {
     /// Serve a throw-away database filled with some weeks of plausible history; nothing of it is kept
     #[arg(long)]

@@ -161,7 +161,6 @@ fn wrong_use_is_told_from_failure() {
     let program = Program::new(Sqlite);
     for arguments in [
         &["fly"][..],
-        &[],
         &["user", "add"],
         &["user", "add", " x", "--role", "agent"],
         &["session", "list", "--usr", "x"],

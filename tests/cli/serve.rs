@@ -36,6 +36,15 @@ async fn the_first_start_prints_a_set_up_token_once(#[values(Sqlite, Postgres)] 
     server.get("/auth/me", admin["access_token"].as_str().expect("a token")).await.expect(200);
 }
 
+/// What a newcomer types first: without a command the server runs.
+#[rstest]
+fn without_a_command_the_server_runs(#[values(Sqlite, Postgres)] backend: Backend) {
+    let program = Program::new(backend);
+    let server = Server::start(program.command(&[]), program.path("serve.log"));
+    assert!(server.setup_token().is_some());
+    assert_eq!(server.stop().0, Some(0));
+}
+
 /// A stop ends no session and loses nothing.
 #[rstest]
 #[actix_web::test]
