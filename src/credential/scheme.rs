@@ -1,9 +1,10 @@
 //! Kinds of stored password hashes: which are understood, what each costs, and how one is compared with a password.
 
+use std::cell::RefCell;
 use std::str::FromStr;
 
 use argon2::password_hash::phc;
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use base64::Engine as _;
 use subtle::ConstantTimeEq as _;
 
@@ -227,7 +228,7 @@ impl StoredHash {
             Self::Argon2 { variant, version, params, salt, digest } => {
                 let mut computed = [0; phc::Output::MAX_LENGTH];
                 let computed = &mut computed[..digest.len()];
-                Argon2::new(*variant, *version, params.clone()).hash_password_into(password, salt, computed)?;
+                argon2_into(&Argon2::new(*variant, *version, params.clone()), password, salt, computed)?;
                 Ok(computed.ct_eq(digest.as_bytes()).into())
             }
         }
@@ -247,6 +248,35 @@ fn bcrypt_matches(password: &[u8], text: &str) -> bool {
     let compared = if fits { password } else { b"" };
     let matches = bcrypt::verify(compared, text).expect("the hash was read before: `StoredHash::parse`");
     fits & matches
+}
+
+thread_local! {
+    /// The memory of this thread's last hash, kept for its next: to get it anew from the system each time costs a third of
+    /// the hash. What it holds is overwritten from the first block on.
+    static MEMORY: RefCell<Vec<Block>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The most memory that a thread keeps, in blocks of 1 KiB; an imported hash may need more, which is given back.
+const KEPT_BLOCKS: usize = 64 * 1024;
+
+/// Computes a hash in the memory that the thread keeps. Fails where the memory cannot be had.
+fn argon2_into(
+    argon2: &Argon2<'_>,
+    password: &[u8],
+    salt: &[u8],
+    out: &mut [u8],
+) -> Result<(), argon2::Error> {
+    let needed = argon2.params().block_count();
+    MEMORY.with_borrow_mut(|memory| {
+        let missing = needed.saturating_sub(memory.len());
+        memory.try_reserve_exact(missing).map_err(|_| argon2::Error::OutOfMemory)?;
+        memory.resize(memory.len() + missing, Block::new());
+        argon2.hash_password_into_with_memory(password, salt, out, &mut memory[..needed])?;
+        if memory.len() > KEPT_BLOCKS {
+            *memory = Vec::new();
+        }
+        Ok(())
+    })
 }
 
 fn random<const N: usize>() -> [u8; N] {
