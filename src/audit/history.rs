@@ -1,7 +1,7 @@
 //! Lists of sessions, attempts and events, a session in detail, and counts over time.
 //!
-//! The reading is recorded after the query and before the answer, in a transaction of its own: a slow query must not hold
-//! SQLite's one writer. Where it cannot be recorded, nothing is shown.
+//! Each reading is recorded in the transaction of its query: what cannot be recorded is not shown. On SQLite the query thus
+//! holds the one writer; a page by an index takes milliseconds. An export records itself before its first row instead.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::store::attempts::{self, AttemptFilter};
 use crate::store::audit::AuditFilter;
 use crate::store::sessions::{self, SessionFilter, Sort, UserSelector};
 use crate::store::statistics::{self, Bucket};
-use crate::store::{Page, StoreError, audit};
+use crate::store::{Db, Page, StoreError, audit};
 
 /// Events shown in a session's timeline.
 const TIMELINE: i64 = 500;
@@ -56,9 +56,11 @@ impl History {
         cause: &Cause,
     ) -> Result<Page<Session>, StoreError> {
         self.sessions.record_overdue().await?;
-        let page = self.session_page(filter, sort, after, limit).await?;
-        self.record_reading("sessions", described, page.items.len(), cause).await?;
-        Ok(page)
+        let now = self.clock.now();
+        self.recorded("sessions", described, cause, move |db| {
+            sessions::list(db, &filter, now, sort, after, limit)
+        })
+        .await
     }
 
     /// Attempts that match, newest first.
@@ -70,9 +72,7 @@ impl History {
         described: Value,
         cause: &Cause,
     ) -> Result<Page<Attempt>, StoreError> {
-        let page = self.attempt_page(filter, after, limit).await?;
-        self.record_reading("attempts", described, page.items.len(), cause).await?;
-        Ok(page)
+        self.recorded("attempts", described, cause, move |db| attempts::list(db, &filter, after, limit)).await
     }
 
     /// Events that match, newest first.
@@ -84,9 +84,7 @@ impl History {
         described: Value,
         cause: &Cause,
     ) -> Result<Page<RecordedEvent>, StoreError> {
-        let page = self.event_page(filter, before, limit).await?;
-        self.record_reading("audit", described, page.items.len(), cause).await?;
-        Ok(page)
+        self.recorded("audit", described, cause, move |db| audit::list(db, &filter, before, limit)).await
     }
 
     /// A session with its timeline and the user's other sessions.
@@ -157,11 +155,23 @@ impl History {
         self.store.read_at_length(move |db| audit::list(db, &filter, before, limit)).await
     }
 
-    async fn record_reading(&self, what: &str, filter: Value, count: usize, cause: &Cause) -> Result<(), StoreError> {
-        let details = json!({ "what": what, "filter": filter, "count": count });
-        let event =
-            AuditEvent::new(self.clock.now(), AuditKind::HistoryRead, cause, Subject::everybody()).with(details);
-        self.store.write(move |db| audit::record(db, &event)).await
+    /// Reads a page of other people's history and records that, together (ADM-06).
+    async fn recorded<T: Send + 'static>(
+        &self,
+        what: &'static str,
+        filter: Value,
+        cause: &Cause,
+        page: impl FnOnce(&mut Db) -> Result<Page<T>, StoreError> + Send + 'static,
+    ) -> Result<Page<T>, StoreError> {
+        let event = AuditEvent::new(self.clock.now(), AuditKind::HistoryRead, cause, Subject::everybody());
+        self.store
+            .write_at_length(move |db| {
+                let page = page(db)?;
+                let details = json!({ "what": what, "filter": filter, "count": page.items.len() });
+                audit::record(db, &event.with(details))?;
+                Ok(page)
+            })
+            .await
     }
 
     /// Sessions starting and ending, and attempts failing, after event `after`: for following them live.
