@@ -15,7 +15,7 @@ use support::{Cluster, PASSWORD, add_user, median, open, say};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use vigie::model::session::Origin;
-use vigie::session::start::Login;
+use vigie::session::prove::Claim;
 
 const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_secs(2);
@@ -36,15 +36,14 @@ async fn compare(name: &str, url: &str, data: &std::path::Path) {
     let settings = [("VIGIE__SERVER__WORKERS", "1"), ("VIGIE__LOG__LEVEL", "warn")];
     let app = open(url, data, &settings).await;
     add_user(&app, "alice").await;
-    let login = Login {
+    let claim = Claim {
         username: "alice".to_owned(),
         password: SecretString::from(PASSWORD),
         client_id: None,
-        device_name: None,
         origin: Origin { ip: [127, 0, 0, 1].into(), user_agent: None },
         request_id: String::new(),
     };
-    let token = app.sessions.log_in(login).await.expect("a login").issued.access_token;
+    let token = app.sessions.log_in(claim, None).await.expect("a login").issued.access_token;
     let listening = vigie::http::server::listen(Arc::clone(&app).into()).expect("a port");
     let checked = listening.address;
     actix_web::rt::spawn(listening.serve_until(std::future::pending()));

@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use secrecy::SecretString;
 use serde_json::json;
 
 use super::Sessions;
@@ -21,23 +20,6 @@ use crate::model::session::{Actor, CurrentToken, EndReason, Origin, RefreshToken
 use crate::model::user::User;
 use crate::store::{Db, StoreError, access_tokens, audit, clients, sessions};
 use crate::token::keys::KeyError;
-
-/// A login, as asked for.
-#[derive(Debug, Clone)]
-pub struct Login {
-    /// The name, as typed.
-    pub username: String,
-    /// The password, as typed.
-    pub password: SecretString,
-    /// The application that asks, by its id.
-    pub client_id: Option<ClientId>,
-    /// What the device is called.
-    pub device_name: Option<String>,
-    /// From where.
-    pub origin: Origin,
-    /// In which request.
-    pub request_id: String,
-}
 
 /// A login that succeeded.
 #[derive(Debug, Clone)]
@@ -89,20 +71,13 @@ impl From<KeyError> for LoginError {
 }
 
 impl Sessions {
-    /// Logs in with name and password.
-    pub async fn log_in(&self, login: Login) -> Result<LoggedIn, LoginError> {
-        if let Some(id) = login.client_id.clone() {
+    /// Logs in with name and password, on a device that may have been given a name.
+    pub async fn log_in(&self, claim: Claim, device_name: Option<String>) -> Result<LoggedIn, LoginError> {
+        if let Some(id) = claim.client_id.clone() {
             self.store().read(move |db| clients::find(db, &id)).await?.ok_or(LoginError::UnknownClient)?;
         }
-        let claim = Claim {
-            username: login.username,
-            password: login.password,
-            origin: login.origin,
-            client_id: login.client_id,
-            request_id: login.request_id,
-        };
         let proof = self.prove(claim).await?;
-        self.start(proof, login.device_name).await
+        self.start(proof, device_name).await
     }
 
     /// Starts a session for somebody who has proved who they are.

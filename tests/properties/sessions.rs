@@ -17,7 +17,8 @@ use vigie::model::session::{EndReason, Origin};
 use vigie::model::user::{Role, UserState};
 use vigie::session::check::CheckError;
 use vigie::session::refresh::RefreshError;
-use vigie::session::start::{Login, LoginError};
+use vigie::session::prove::Claim;
+use vigie::session::start::LoginError;
 use vigie::user::change::UserChange;
 
 use crate::support::app::{PASSWORD, TestApp};
@@ -320,15 +321,14 @@ impl World {
     }
 
     async fn log_in(&mut self, case: usize, user: usize) -> String {
-        let login = Login {
+        let claim = Claim {
             username: name(case, user),
             password: SecretString::from(PASSWORD),
             client_id: None,
-            device_name: None,
             origin: origin(),
             request_id: "script".to_owned(),
         };
-        match self.app().sessions.log_in(login).await {
+        match self.app().sessions.log_in(claim, None).await {
             Ok(logged_in) => {
                 let issued = logged_in.issued;
                 let refresh = HashMap::from([(0, issued.refresh_token.reveal())]);

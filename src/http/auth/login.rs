@@ -14,7 +14,7 @@ use crate::http::problems::{BadBody, CallerRefused, Conflict, SecretRefused};
 use crate::model::client::ClientId;
 use crate::model::session::{Actor, EndReason};
 use crate::model::user::Username;
-use crate::session::start::Login;
+use crate::session::prove::Claim;
 use actix_web::FromRequest as _;
 
 /// Name and password.
@@ -87,15 +87,14 @@ pub struct SetupBody {
 pub async fn login(app: web::Data<App>, source: Source, body: Body<LoginBody>) -> Result<HttpResponse, ApiError> {
     let Body(body) = body;
     let client_id = body.client_id.as_deref().map(ClientId::parse).transpose();
-    let login = Login {
+    let claim = Claim {
         username: body.username,
         password: body.password,
         client_id: client_id.map_err(|error| ApiError::invalid("/client_id", error))?,
-        device_name: device_name(body.device_name)?,
         origin: source.origin,
         request_id: source.request_id,
     };
-    let logged_in = app.sessions.log_in(login).await?;
+    let logged_in = app.sessions.log_in(claim, device_name(body.device_name)?).await?;
     Ok(HttpResponse::Ok().json(TokenAnswer::logged_in(logged_in, app.config.tokens.legacy_claims)))
 }
 
@@ -167,15 +166,14 @@ pub async fn setup(app: web::Data<App>, source: Source, body: Body<SetupBody>) -
     let username = Username::parse(&body.username).map_err(|error| ApiError::invalid("/username", error))?;
     let password = body.password.clone();
     app.users.set_up(body.token.expose_secret(), username, password, source.cause(Actor::system("setup"))).await?;
-    let first_login = Login {
+    let claim = Claim {
         username: body.username,
         password: body.password,
         client_id: None,
-        device_name: None,
         origin: source.origin,
         request_id: source.request_id,
     };
-    let logged_in = app.sessions.log_in(first_login).await?;
+    let logged_in = app.sessions.log_in(claim, None).await?;
     Ok(HttpResponse::Created().json(TokenAnswer::logged_in(logged_in, app.config.tokens.legacy_claims)))
 }
 
