@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
@@ -9,6 +10,18 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 pub trait Clock: Debug + Send + Sync {
     /// The present moment.
     fn now(&self) -> DateTime<Utc>;
+}
+
+/// Time since the machine started, also while it slept: leases are measured by it. Nobody can set it.
+#[must_use]
+pub fn uptime() -> Duration {
+    // Linux's monotonic clock stands still while the machine sleeps; a node must not wake up with its lease.
+    #[cfg(target_os = "linux")]
+    const CLOCK: rustix::time::ClockId = rustix::time::ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    const CLOCK: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
+    let time = rustix::time::clock_gettime(CLOCK);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// The system's clock.

@@ -40,6 +40,8 @@ pub struct Config {
     pub throttle: Throttle,
     /// Which roles may do what.
     pub roles: Roles,
+    /// How nodes check tokens from memory.
+    pub nodes: Nodes,
 }
 
 /// `[server]`
@@ -194,6 +196,17 @@ pub struct Throttle {
 pub struct Roles {
     pub admin: Vec<String>,
     pub auditor: Vec<String>,
+}
+
+/// `[nodes]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml says what each key means")]
+pub struct Nodes {
+    #[serde(deserialize_with = "duration")]
+    pub lease: Duration,
+    pub live_view: bool,
+    pub live_sessions: usize,
 }
 
 /// One thing wrong with the configuration.
@@ -375,6 +388,10 @@ impl Config {
         require(throttle.network_failures >= 1, "throttle.network_failures", "must be at least 1");
         require(!throttle.window.is_zero(), "throttle.window", "must be longer than zero");
         require(!self.roles.admin.is_empty(), "roles.admin", "must name at least one role");
+
+        let lease = Duration::from_millis(200)..=Duration::from_mins(1);
+        require(lease.contains(&self.nodes.lease), "nodes.lease", "must be 200ms to 1m");
+        require(self.nodes.live_sessions >= 1, "nodes.live_sessions", "must be at least 1");
     }
 
     /// The filter that `[log] level` describes.

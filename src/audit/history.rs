@@ -57,10 +57,8 @@ impl History {
     ) -> Result<Page<Session>, StoreError> {
         self.sessions.record_overdue().await?;
         let now = self.clock.now();
-        self.recorded("sessions", described, cause, move |db| {
-            sessions::list(db, &filter, now, sort, after, limit)
-        })
-        .await
+        self.recorded("sessions", described, cause, move |db| sessions::list(db, &filter, now, sort, after, limit))
+            .await
     }
 
     /// Attempts that match, newest first.

@@ -26,6 +26,7 @@ pub const JOBS: &[Job] = &[
     Job { name: "flush", period: Duration::from_secs(1), step: flush },
     Job { name: "expiry", period: Duration::from_secs(10), step: expiry },
     Job { name: "schemes", period: Duration::from_secs(10), step: schemes },
+    Job { name: "changes", period: Duration::from_mins(1), step: changes },
     Job { name: "throttles", period: Duration::from_hours(1), step: throttles },
 ];
 
@@ -42,6 +43,11 @@ fn expiry(app: Arc<App>) -> Step {
 /// Learns which kinds of password hashes are stored: an import may have brought others.
 fn schemes(app: Arc<App>) -> Step {
     Box::pin(async move { app.users.refresh_schemes().await })
+}
+
+/// Removes changes that every node has applied long ago.
+fn changes(app: Arc<App>) -> Step {
+    Box::pin(async move { app.sessions.forget_old_changes().await.map(drop) })
 }
 
 /// Forgets counts of failures that nobody looks at any more.

@@ -1,8 +1,11 @@
 //! Work that no request waits for. A job is a plain step (`jobs.rs`); the loop around it is here: it runs each step at its
-//! pace, survives its panics, reports its failures, and stops when told.
+//! pace, survives its panics, reports its failures, and stops when told. What keeps this node's live view true has a loop
+//! of its own (`coherence.rs`).
 
+pub mod coherence;
 mod jobs;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
@@ -16,20 +19,25 @@ pub use jobs::{JOBS, Job};
 pub struct Jobs {
     stop: CancellationToken,
     loops: Vec<(&'static str, JoinHandle<()>)>,
+    coherence: Option<coherence::Coherence>,
 }
 
-/// Starts every job.
+/// Starts every job of a node that serves at `address`.
 #[must_use]
-pub fn start(app: &Arc<App>) -> Jobs {
+pub fn start(app: &Arc<App>, address: SocketAddr) -> Jobs {
     let stop = CancellationToken::new();
     let start = |job: &Job| (job.name, tokio::spawn(repeat(*job, Arc::clone(app), stop.clone())));
-    Jobs { loops: JOBS.iter().map(start).collect(), stop }
+    let coherence = coherence::start(app, address);
+    Jobs { loops: JOBS.iter().map(start).collect(), stop, coherence }
 }
 
 impl Jobs {
     /// Lets each job finish the step it is in, then ends it.
     pub async fn stop(self) {
         self.stop.cancel();
+        if let Some(coherence) = self.coherence {
+            coherence.stop().await;
+        }
         for (name, job) in self.loops {
             if job.await.is_err() {
                 tracing::error!(job = name, "a job ended by a panic");

@@ -73,12 +73,12 @@ async fn rotate(app: &App, output: &mut Output) -> Outcome {
             "tokens are signed with the shared secret of tokens.hs256_secret_file: change that file, and start again",
         ));
     }
-    let id = app.sessions.signing().rotate(&Cause::command_line()).await?;
+    let id = app.sessions.rotate_key(&Cause::command_line()).await?;
     output.line(format_args!("{id} signs from now on"))
 }
 
 async fn revoke(app: &App, id: &str, output: &mut Output) -> Outcome {
-    if !app.sessions.signing().revoke(id, &Cause::command_line()).await? {
+    if !app.sessions.revoke_key(id, &Cause::command_line()).await? {
         return Err(Failure::saying(format_args!("there is no key {id}, or it is revoked already")));
     }
     output.line(format_args!("{id} is revoked: its tokens are refused"))

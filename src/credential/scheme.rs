@@ -260,12 +260,7 @@ thread_local! {
 const KEPT_BLOCKS: usize = 64 * 1024;
 
 /// Computes a hash in the memory that the thread keeps. Fails where the memory cannot be had.
-fn argon2_into(
-    argon2: &Argon2<'_>,
-    password: &[u8],
-    salt: &[u8],
-    out: &mut [u8],
-) -> Result<(), argon2::Error> {
+fn argon2_into(argon2: &Argon2<'_>, password: &[u8], salt: &[u8], out: &mut [u8]) -> Result<(), argon2::Error> {
     let needed = argon2.params().block_count();
     MEMORY.with_borrow_mut(|memory| {
         let missing = needed.saturating_sub(memory.len());

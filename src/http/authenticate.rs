@@ -151,7 +151,7 @@ async fn authenticate(request: HttpRequest) -> Result<Caller, ApiError> {
     let app = app_of(&request)?;
     let source = Source::of(&request);
     let checked = app.sessions.check(&token, source.origin.ip).await?;
-    let permissions = app.users.roles().permissions(&checked.role);
+    let permissions = app.users.roles().permissions(&checked.user.role);
     Ok(Caller { checked, permissions, source })
 }
 

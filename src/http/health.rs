@@ -11,6 +11,9 @@ use crate::app::App;
 pub struct HealthAnswer {
     /// `ok` or `unavailable`.
     status: &'static str,
+    /// `memory` while this node holds a lease, `store` while every check is a query.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checks: Option<&'static str>,
     /// What is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
@@ -20,7 +23,7 @@ pub struct HealthAnswer {
 #[utoipa::path(tag = "operators", responses((status = 200, description = "Alive", body = HealthAnswer)))]
 #[get("/health/live")]
 pub async fn live() -> HttpResponse {
-    HttpResponse::Ok().json(HealthAnswer { status: "ok", reason: None })
+    HttpResponse::Ok().json(HealthAnswer { status: "ok", checks: None, reason: None })
 }
 
 /// Requests will be served.
@@ -37,8 +40,9 @@ pub async fn ready(app: web::Data<App>) -> HttpResponse {
     } else {
         None
     };
+    let checks = Some(if app.sessions.is_live() { "memory" } else { "store" });
     match reason {
-        None => HttpResponse::Ok().json(HealthAnswer { status: "ok", reason: None }),
-        Some(_) => HttpResponse::ServiceUnavailable().json(HealthAnswer { status: "unavailable", reason }),
+        None => HttpResponse::Ok().json(HealthAnswer { status: "ok", checks, reason: None }),
+        Some(_) => HttpResponse::ServiceUnavailable().json(HealthAnswer { status: "unavailable", checks, reason }),
     }
 }

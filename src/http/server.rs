@@ -48,8 +48,8 @@ pub fn run(
 ) -> std::io::Result<()> {
     actix_web::rt::System::new().block_on(async move {
         let app = web::Data::from(app);
-        let jobs = background::start(&app);
-        let listening = listen(app)?;
+        let listening = listen(app.clone())?;
+        let jobs = background::start(&app, listening.address);
         on_ready(&listening);
         let served = listening.serve_until(stop).await;
         jobs.stop().await;

@@ -64,6 +64,10 @@ words! {
         KeyRevoked = "key.revoked",
         /// A not-before was set.
         NotBeforeSet = "not_before.set",
+        /// The database turned out to be an older copy of itself: every session is refused.
+        DatabaseWentBack = "database.went_back",
+        /// A token with a good signature named a session that was never there.
+        SessionUnknown = "session.unknown",
         /// Somebody read other people's history.
         HistoryRead = "history.read",
         /// Somebody exported other people's history.

@@ -52,6 +52,10 @@ id!(
     AttemptId
 );
 id!(
+    /// Names one running node, from its start to its stop.
+    NodeId
+);
+id!(
     /// Names one request; the header `X-Request-Id`.
     RequestId
 );

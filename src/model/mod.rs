@@ -4,6 +4,7 @@
 pub mod address;
 pub mod attempt;
 pub mod audit;
+pub mod change;
 pub mod client;
 pub mod device;
 pub mod id;

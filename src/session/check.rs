@@ -1,22 +1,30 @@
 //! The question asked on every request: is this token ours, and is its session good, now?
 //!
-//! Positive (P1): no row, no entry. Role and state of the user are what the store says, not the token. Whether the session
-//! lives is asked anew each time; here by a query.
+//! Positive (P1): no row, no entry. Role and state of the user are what the store says, not the token. While this node holds
+//! a lease the answer comes from memory; without one, and with `[nodes] live_view = false`, from a query each time. Both
+//! collect the same facts, and one rule judges them.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Sessions;
-use super::signing::SigningError;
+use super::live::{Digest, LiveSession, LiveUser, Verified};
+use super::signing::{KeyStanding, SigningError};
 use crate::model::id::{SessionId, TokenId, UserId};
 use crate::model::session::{EndReason, Session, overdue};
-use crate::model::user::{Role, UserState, Username};
-use crate::store::sessions::{Seen, Standing, UserStanding};
-use crate::store::{StoreError, not_befores, sessions};
+use crate::model::user::UserState;
+use crate::store::not_befores::{self, Scope};
+use crate::store::sessions::{Seen, UserStanding};
+use crate::store::{Db, StoreError, sessions, users};
 use crate::token::claims::AccessClaims;
 use crate::token::refusal::TokenRefusal;
-use crate::token::verify::{Expectations, verify_naming_key};
+use crate::token::verify::{Expectations, check_times, verify_naming_key};
+
+/// A use this close to the idle end is written before it is answered, so that no other node finds the session idle. The
+/// others are written every second.
+const NEARLY_IDLE: TimeDelta = TimeDelta::seconds(3);
 
 /// Somebody whose token and session are good.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,10 +35,8 @@ pub struct Checked {
     pub token_id: TokenId,
     /// Whose.
     pub user_id: UserId,
-    /// The user's present name.
-    pub username: Username,
-    /// The user's present role.
-    pub role: Role,
+    /// The user's present name and role.
+    pub user: Arc<UserStanding>,
     /// When the user last proved who they are.
     pub authenticated_at: DateTime<Utc>,
 }
@@ -67,18 +73,22 @@ impl CheckError {
 
 impl From<SigningError> for CheckError {
     fn from(error: SigningError) -> Self {
-        match error {
-            SigningError::Store(error) => Self::Store(error),
-            other => Self::Store(StoreError::Unavailable(other.to_string())),
-        }
+        Self::Store(error.into())
     }
 }
 
-/// What the store says about a token's key and session.
-struct Known {
-    key_is_good: bool,
-    standing: Option<Standing>,
+/// What is known of a token's session, its user, and what covers them.
+struct Facts {
+    claims: Arc<AccessClaims>,
+    user_id: UserId,
+    started_at: DateTime<Utc>,
+    last_seen_at: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+    /// As far as the store knew.
+    idle_expires_at: DateTime<Utc>,
+    ended: Option<EndReason>,
     not_before: Option<DateTime<Utc>>,
+    user: Option<Arc<UserStanding>>,
 }
 
 impl Sessions {
@@ -86,34 +96,129 @@ impl Sessions {
     pub async fn check(&self, token: &str, ip: IpAddr) -> Result<Checked, CheckError> {
         let now = self.now();
         let result = self.decide(token, ip, now).await;
-        let outcome = result.as_ref().err().map_or("ok", CheckError::word);
-        self.inner.parts.metrics.check(outcome);
+        self.inner.parts.metrics.check(result.as_ref().err().map(CheckError::word));
         result
     }
 
     async fn decide(&self, token: &str, ip: IpAddr, now: DateTime<Utc>) -> Result<Checked, CheckError> {
-        let (claims, key_id) = self.verified(token, now).await?;
-        let known = self.ask_store(&claims, key_id, now).await?;
-        if !known.key_is_good {
+        // Before anything is looked up: a lease renewed in between would hide that what was found is old.
+        let facts = if self.inner.lease.is_held() {
+            self.facts_from_memory(token, ip, now).await?
+        } else {
+            self.facts_from_store(token, ip, now).await?
+        };
+        let user = self.judge(&facts, now)?;
+        self.note_use(&facts, ip, now).await;
+        Ok(Checked {
+            session_id: facts.claims.session_id,
+            token_id: facts.claims.token_id,
+            user_id: facts.user_id,
+            user,
+            authenticated_at: facts.started_at,
+        })
+    }
+
+    async fn facts_from_memory(&self, token: &str, ip: IpAddr, now: DateTime<Utc>) -> Result<Facts, CheckError> {
+        let Verified { claims, key_until } = self.remembered(token, now).await?;
+        if key_until.is_some_and(|until| now >= until) {
             return Err(CheckError::Invalid("key_revoked"));
         }
-        let Some(standing) = known.standing else {
-            tracing::warn!(session.id = %claims.session_id, "a token with a good signature names an unknown session");
-            return Err(CheckError::Invalid("session_unknown"));
+        let live = &self.inner.live;
+        let kept = live.sessions.get(&claims.session_id).zip(live.users.get(&claims.subject));
+        // Other nodes may have seen it since: before a session is called idle, the store is asked.
+        let is_fresh =
+            |session: &Arc<LiveSession>| session.end.is_some() || now + NEARLY_IDLE < session.idle_expires_at();
+        let kept = kept.filter(|(session, _)| is_fresh(session));
+        self.inner.parts.metrics.looked_up(kept.is_some());
+        let found = match kept {
+            Some(kept) => Some(kept),
+            None => self.look_up(&claims).await?,
         };
-        if standing.user_id != claims.subject {
-            return Err(CheckError::Invalid("subject"));
-        }
-        let user = self.good_user(&claims, &standing, known.not_before, now)?;
-        self.note_use(claims.session_id, &standing, ip, now);
-        Ok(Checked {
-            session_id: claims.session_id,
-            token_id: claims.token_id,
-            user_id: standing.user_id,
-            username: user.username,
-            role: user.role,
-            authenticated_at: standing.started_at,
+        let Some((session, user)) = found else { return Err(self.unknown(&claims, ip, now).await) };
+        let not_before = live.not_before(&session, &user);
+        Ok(Facts {
+            user_id: session.user_id,
+            started_at: session.started_at(),
+            last_seen_at: session.last_seen_at(),
+            expires_at: session.expires_at(),
+            idle_expires_at: session.idle_expires_at(),
+            ended: session.end.as_ref().map(|end| end.reason),
+            not_before,
+            user: user.standing.clone(),
+            claims,
         })
+    }
+
+    /// Reads a session and its user from the store and keeps them, unless they change meanwhile.
+    async fn look_up(&self, claims: &AccessClaims) -> Result<Option<(Arc<LiveSession>, Arc<LiveUser>)>, StoreError> {
+        let (session_id, user_id) = (claims.session_id, claims.subject);
+        let live = &self.inner.live;
+        let (session_fill, user_fill) = (live.sessions.fill(session_id), live.users.fill(user_id));
+        let read = self.store().read(move |db| {
+            let Some(session) = sessions::find(db, session_id)? else { return Ok::<_, StoreError>(None) };
+            Ok(Some((LiveSession::new(&session), read_user(db, user_id)?)))
+        });
+        let Some((session, user)) = read.await? else { return Ok(None) };
+        let (session, user) = (Arc::new(session), Arc::new(user));
+        session_fill.keep(Arc::clone(&session));
+        // Who is not there may be imported with the same id.
+        if user.standing.is_some() {
+            user_fill.keep(Arc::clone(&user));
+        }
+        Ok(Some((session, user)))
+    }
+
+    async fn facts_from_store(&self, token: &str, ip: IpAddr, now: DateTime<Utc>) -> Result<Facts, CheckError> {
+        let (claims, key_id) = self.verified(token, now).await?;
+        let (session_id, sessions) = (claims.session_id, self.clone());
+        let read = self.store().read(move |db| {
+            let standing = sessions::standing(db, session_id)?;
+            let not_before = match &standing {
+                Some(standing) => not_befores::covering(db, standing.user_id, standing.client_id.as_ref())?,
+                None => None,
+            };
+            Ok::<_, StoreError>((sessions.signing().accepts(db, &key_id, now)?, standing, not_before))
+        });
+        let (key_is_good, standing, not_before) = read.await?;
+        if !key_is_good {
+            return Err(CheckError::Invalid("key_revoked"));
+        }
+        let Some(standing) = standing else { return Err(self.unknown(&claims, ip, now).await) };
+        Ok(Facts {
+            claims: Arc::new(claims),
+            user_id: standing.user_id,
+            started_at: standing.started_at,
+            last_seen_at: standing.last_seen_at,
+            expires_at: standing.expires_at,
+            idle_expires_at: standing.idle_expires_at,
+            ended: standing.ended,
+            not_before,
+            user: standing.user.map(Arc::new),
+        })
+    }
+
+    /// What a token says that is ours and within its time; its text is verified once.
+    async fn remembered(&self, token: &str, now: DateTime<Utc>) -> Result<Verified, CheckError> {
+        let (tokens, digest) = (&self.inner.live.tokens, Digest::of(token));
+        if let Some(verified) = tokens.get(&digest, self.signing().generation()) {
+            check_times(&verified.claims, &self.expectations(now)).map_err(refused)?;
+            return Ok(verified);
+        }
+        // The generation is read before the keys: should they change from here on, it is one that no longer counts.
+        let generation = self.signing().generation();
+        let (claims, key_id) = self.verified(token, now).await?;
+        if self.signing().standing(&key_id).is_none() {
+            // Another node made it a moment ago.
+            self.signing().reload().await?;
+        }
+        let key_until = match self.signing().standing(&key_id) {
+            Some(KeyStanding::Good) => None,
+            Some(KeyStanding::GoodUntil(until)) => Some(until),
+            Some(KeyStanding::Revoked) | None => return Err(CheckError::Invalid("key_revoked")),
+        };
+        let verified = Verified { claims: Arc::new(claims), key_until };
+        tokens.remember(&digest, generation, verified.clone());
+        Ok(verified)
     }
 
     /// The claims of a token that is ours and within its time, and the id of its key.
@@ -128,68 +233,66 @@ impl Sessions {
     }
 
     fn verify_with_known_keys(&self, token: &str, now: DateTime<Utc>) -> Result<(AccessClaims, String), TokenRefusal> {
+        let ring = self.signing().ring();
+        let verified = verify_naming_key(token, &ring, &self.expectations(now));
+        verified.map(|(claims, key)| (claims, key.id().as_str().to_owned()))
+    }
+
+    fn expectations(&self, now: DateTime<Utc>) -> Expectations<'_> {
         let rules = &self.inner.tokens;
-        let expected = Expectations {
+        Expectations {
             issuer: &rules.issuer,
             audience: &rules.audience,
             form: rules.form,
             tolerance: rules.tolerance,
             now,
-        };
-        let ring = self.signing().ring();
-        verify_naming_key(token, &ring, &expected).map(|(claims, key)| (claims, key.id().as_str().to_owned()))
-    }
-
-    async fn ask_store(&self, claims: &AccessClaims, key_id: String, now: DateTime<Utc>) -> Result<Known, StoreError> {
-        let session_id = claims.session_id;
-        let sessions = self.clone();
-        self.store()
-            .read(move |db| {
-                let standing = sessions::standing(db, session_id)?;
-                let not_before = match &standing {
-                    Some(standing) => not_befores::covering(db, standing.user_id, standing.client_id.as_ref())?,
-                    None => None,
-                };
-                Ok(Known { key_is_good: sessions.signing().accepts(db, &key_id, now)?, standing, not_before })
-            })
-            .await
+        }
     }
 
     /// The user, if session and user are both good. A flat list; the first fault names the end.
-    fn good_user(
-        &self,
-        claims: &AccessClaims,
-        standing: &Standing,
-        not_before: Option<DateTime<Utc>>,
-        now: DateTime<Utc>,
-    ) -> Result<UserStanding, CheckError> {
-        if let Some(reason) = standing.ended {
+    fn judge(&self, facts: &Facts, now: DateTime<Utc>) -> Result<Arc<UserStanding>, CheckError> {
+        if facts.user_id != facts.claims.subject {
+            return Err(CheckError::Invalid("subject"));
+        }
+        if let Some(reason) = facts.ended {
             return Err(CheckError::Ended(reason));
         }
-        let seen = self.inner.last_seen.of(claims.session_id);
-        let idle_expires_at =
-            seen.map_or(standing.idle_expires_at, |seen| seen.idle_expires_at.max(standing.idle_expires_at));
-        if let Some(end) = overdue(standing.expires_at, idle_expires_at, now) {
-            return Err(CheckError::Ended(end.reason));
+        if let Some(end) = overdue(facts.expires_at, facts.idle_expires_at, now) {
+            // Perhaps it was used here and that is not written yet.
+            let seen = self.inner.last_seen.of(facts.claims.session_id).map(|seen| seen.idle_expires_at);
+            if seen.is_none_or(|idle| overdue(facts.expires_at, idle, now).is_some()) {
+                return Err(CheckError::Ended(end.reason));
+            }
         }
         // Every credential of a session that was started before the moment was issued before it, or descends from one that was.
-        if not_before.is_some_and(|moment| standing.started_at < moment) {
+        if facts.not_before.is_some_and(|moment| facts.started_at < moment) {
             return Err(CheckError::Ended(EndReason::NotBefore));
         }
-        match &standing.user {
+        match &facts.user {
             None => Err(CheckError::Ended(EndReason::UserDeleted)),
             Some(user) if user.state == UserState::Disabled => Err(CheckError::Ended(EndReason::UserDisabled)),
-            Some(user) => Ok(user.clone()),
+            Some(user) => Ok(Arc::clone(user)),
         }
     }
 
-    fn note_use(&self, id: SessionId, standing: &Standing, ip: IpAddr, now: DateTime<Utc>) {
-        if now < standing.last_seen_at {
+    async fn note_use(&self, facts: &Facts, ip: IpAddr, now: DateTime<Utc>) {
+        if now < facts.last_seen_at {
             return;
         }
-        let idle_expires_at = Session::idle_end(now, self.inner.limits.idle_timeout, standing.expires_at);
-        self.inner.last_seen.note(id, Seen { at: now, ip, idle_expires_at });
+        let idle_expires_at = Session::idle_end(now, self.inner.limits.idle_timeout, facts.expires_at);
+        self.inner.last_seen.note(facts.claims.session_id, Seen { at: now, ip, idle_expires_at });
+        let is_near = now + NEARLY_IDLE >= facts.idle_expires_at && idle_expires_at > facts.idle_expires_at;
+        if is_near && let Err(error) = self.flush_last_seen().await {
+            // Nobody is refused for that: it is written with the next ones.
+            tracing::debug!(cause = %error, "a use could not be written at once");
+        }
     }
+}
+
+/// What the live view keeps of a user.
+fn read_user(db: &mut Db, id: UserId) -> Result<LiveUser, StoreError> {
+    let standing = users::standing(db, id)?.map(Arc::new);
+    Ok(LiveUser { standing, not_before: not_befores::of(db, &Scope::User(id))? })
 }
 
 fn refused(refusal: TokenRefusal) -> CheckError {

@@ -1,12 +1,15 @@
 //! Ending sessions. Every end, whatever door it came through, passes `end_in`; the first end wins, and a second changes
 //! nothing and succeeds.
 
+use std::net::IpAddr;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::Sessions;
 use super::check::CheckError;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::model::change::{Change, Changes};
 use crate::model::id::{SessionId, UserId};
 use crate::model::session::{Actor, End, EndReason};
 use crate::store::sessions::SessionFilter;
@@ -26,10 +29,17 @@ pub struct BulkEnded {
 }
 
 /// Ends one session inside a transaction and records it. `false` where it had ended before.
-pub(crate) fn end_in(db: &mut Db, id: SessionId, end: &End, cause: &Cause) -> Result<bool, StoreError> {
+pub(crate) fn end_in(
+    db: &mut Db,
+    changes: &mut Changes,
+    id: SessionId,
+    end: &End,
+    cause: &Cause,
+) -> Result<bool, StoreError> {
     if !sessions::end(db, id, end)? {
         return Ok(false);
     }
+    changes.note(Change::Session(id));
     let mut details = json!({ "reason": end.reason });
     if let (Value::Object(members), Some(note)) = (&mut details, &end.note) {
         members.insert("note".into(), json!(note));
@@ -42,6 +52,7 @@ pub(crate) fn end_in(db: &mut Db, id: SessionId, end: &End, cause: &Cause) -> Re
 /// Ends the user's sessions inside a transaction, all but `except`; returns how many.
 pub(crate) fn end_of_user_in(
     db: &mut Db,
+    changes: &mut Changes,
     user_id: UserId,
     except: Option<SessionId>,
     end: &End,
@@ -49,7 +60,7 @@ pub(crate) fn end_of_user_in(
 ) -> Result<i64, StoreError> {
     let mut ended = 0;
     for open in sessions::open_of_user(db, user_id)? {
-        if Some(open.id) != except && end_in(db, open.id, end, cause)? {
+        if Some(open.id) != except && end_in(db, changes, open.id, end, cause)? {
             ended += 1;
         }
     }
@@ -73,10 +84,9 @@ impl Sessions {
         let end = end_by(cause, reason, self.now(), note);
         let cause = cause.clone();
         let ended = self
-            .store()
-            .write(move |db| match sessions::find(db, id)? {
+            .change(move |db, changes| match sessions::find(db, id)? {
                 None => Ok::<_, StoreError>(None),
-                Some(_) => end_in(db, id, &end, &cause).map(Some),
+                Some(_) => end_in(db, changes, id, &end, &cause).map(Some),
             })
             .await?;
         if ended == Some(true) {
@@ -96,7 +106,7 @@ impl Sessions {
 
     /// Logs out by an access token that is ours, within its time, and of the session's user. Succeeds also where the session
     /// has ended already.
-    pub async fn logout(&self, token: &str, cause: impl FnOnce(Actor) -> Cause) -> Result<(), CheckError> {
+    pub async fn logout(&self, token: &str, ip: IpAddr, cause: impl FnOnce(Actor) -> Cause) -> Result<(), CheckError> {
         let now = self.now();
         let (claims, key_id) = self.verified(token, now).await?;
         let (this, id) = (self.clone(), claims.session_id);
@@ -107,7 +117,7 @@ impl Sessions {
         if !key_is_good {
             return Err(CheckError::Invalid("key_revoked"));
         }
-        let session = session.ok_or(CheckError::Invalid("session_unknown"))?;
+        let Some(session) = session else { return Err(self.unknown(&claims, ip, now).await) };
         if session.user_id != claims.subject {
             return Err(CheckError::Invalid("subject"));
         }
@@ -143,7 +153,7 @@ impl Sessions {
     ) -> Result<i64, StoreError> {
         let end = end_by(cause, reason, self.now(), note);
         let cause = cause.clone();
-        let ended = self.store().write(move |db| end_of_user_in(db, user_id, except, &end, &cause)).await?;
+        let ended = self.change(move |db, changes| end_of_user_in(db, changes, user_id, except, &end, &cause)).await?;
         self.count_ends(reason, ended);
         Ok(ended)
     }
@@ -168,12 +178,15 @@ impl Sessions {
         let mut ended = 0;
         loop {
             let (filter, cause, note) = (filter.clone(), cause.clone(), note.clone());
-            let (found, count) = self.store().write(move |db| end_batch(db, &filter, now, note, &cause)).await?;
+            let (found, count) =
+                self.commit(move |db, changes| end_batch(db, changes, &filter, now, note, &cause)).await?.0;
             ended += count;
             if found < BATCH {
                 break;
             }
         }
+        // One wait for all of them.
+        self.acknowledged().await;
         self.count_ends(EndReason::BulkEnd, ended);
         let event = AuditEvent::new(self.now(), AuditKind::SessionsEnded, cause, Subject::everybody())
             .with(json!({ "filter": described, "matched": matched, "ended": ended, "note": note }));
@@ -191,6 +204,7 @@ impl Sessions {
 /// Ends a batch; returns how many sessions were found and how many ended.
 fn end_batch(
     db: &mut Db,
+    changes: &mut Changes,
     filter: &SessionFilter,
     now: DateTime<Utc>,
     note: Option<String>,
@@ -200,7 +214,7 @@ fn end_batch(
     let end = end_by(cause, EndReason::BulkEnd, now, note);
     let mut ended = 0;
     for id in &ids {
-        ended += i64::from(end_in(db, *id, &end, cause)?);
+        ended += i64::from(end_in(db, changes, *id, &end, cause)?);
     }
     Ok((i64::try_from(ids.len()).unwrap_or(i64::MAX), ended))
 }

@@ -1,15 +1,16 @@
 //! A user's own sessions and attempts.
 
+use std::net::IpAddr;
+
 use chrono::{DateTime, Utc};
 
 use super::Sessions;
 use crate::model::attempt::Attempt;
 use crate::model::id::{SessionId, UserId};
 use crate::model::session::{Session, SessionState};
-use crate::model::user::User;
 use crate::store::attempts::{self, AttemptFilter};
-use crate::store::sessions::{self, Position, SessionFilter, Sort, UserSelector};
-use crate::store::{Page, StoreError, users};
+use crate::store::sessions::{self, Position, Seen, SessionFilter, Sort, UserSelector};
+use crate::store::{Page, StoreError};
 
 impl Sessions {
     /// The session with this id, ended or not.
@@ -18,17 +19,24 @@ impl Sessions {
         self.store().read(move |db| sessions::find(db, id)).await
     }
 
-    /// The user and the session, for "who am I".
-    pub async fn me(&self, user_id: UserId, id: SessionId) -> Result<Option<(User, Session)>, StoreError> {
-        let found =
-            self.store().read(move |db| Ok::<_, StoreError>(users::find(db, user_id)?.zip(sessions::find(db, id)?)));
-        let Some((user, mut session)) = found.await? else { return Ok(None) };
-        if let Some(seen) = self.inner.last_seen.of(id) {
-            session.last_seen_at = seen.at;
-            session.last_ip = seen.ip;
-            session.idle_expires_at = seen.idle_expires_at;
-        }
-        Ok(Some((user, session)))
+    /// The session of the request that is being answered, which came from `ip`, without what refresh tokens are made of.
+    pub async fn current(&self, id: SessionId, ip: IpAddr) -> Result<Option<Session>, StoreError> {
+        let is_live = self.inner.lease.is_held();
+        let kept = self.inner.live.sessions.get(&id).filter(|_| is_live).and_then(|kept| kept.session());
+        let found = match kept {
+            Some(session) => Some(session),
+            None => self.store().read(move |db| sessions::find(db, id)).await?,
+        };
+        let (now, idle_timeout) = (self.now(), self.inner.limits.idle_timeout);
+        Ok(found.map(|session| {
+            // Where the use by this very request is written already, it is not gathered any more.
+            let idle_expires_at = Session::idle_end(now, idle_timeout, session.expires_at);
+            let seen = self.inner.last_seen.of(id).unwrap_or(Seen { at: now, ip, idle_expires_at });
+            if seen.at < session.last_seen_at {
+                return session;
+            }
+            Session { last_seen_at: seen.at, last_ip: seen.ip, idle_expires_at: seen.idle_expires_at, ..session }
+        }))
     }
 
     /// The user's own sessions, newest first.

@@ -3,10 +3,14 @@
 //! Five doors lead to "end this session" (the API, a client's revocation, the console, the command line, the clock); all
 //! come through [`end`]. The question asked on every request is [`check`].
 
+pub mod change;
 pub mod check;
 pub mod end;
+mod high_water;
 pub mod issue;
+pub mod lease;
 pub mod list;
+pub mod live;
 pub mod not_before;
 pub mod overdue;
 pub mod prove;
@@ -15,8 +19,11 @@ pub mod seen;
 pub mod signing;
 pub mod start;
 mod turns;
+mod unknown;
 
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use chrono::TimeDelta;
 
@@ -25,12 +32,17 @@ use crate::config;
 use crate::credential::password::Passwords;
 use crate::credential::throttle::Throttle;
 use crate::master_key::MasterKey;
+use crate::model::id::NodeId;
 use crate::store::Store;
 use crate::telemetry::Metrics;
+use change::Rounds;
 use issue::TokenRules;
+use lease::Lease;
+use live::LiveView;
 use seen::LastSeen;
 use signing::Signing;
 use turns::Turns;
+use unknown::UnknownSessions;
 
 /// The operations on sessions. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -63,6 +75,22 @@ struct Inner {
     throttle: Throttle,
     last_seen: LastSeen,
     turns: Turns,
+    unknown_sessions: UnknownSessions,
+    live: LiveView,
+    live_rules: LiveRules,
+    lease: Lease,
+    /// The row by which other nodes know this one, while it has one.
+    node: Mutex<Option<NodeId>>,
+    rounds: Rounds,
+    /// Held while the not-befores are read anew.
+    reading: tokio::sync::Mutex<()>,
+}
+
+/// The rules of `[nodes]`.
+#[derive(Debug, Clone)]
+struct LiveRules {
+    lease: Duration,
+    data_dir: PathBuf,
 }
 
 /// The rules of `[sessions]`.
@@ -93,6 +121,13 @@ impl Sessions {
             throttle: Throttle::new(config.throttle.clone()),
             last_seen: LastSeen::default(),
             turns: Turns::default(),
+            unknown_sessions: UnknownSessions::default(),
+            live: LiveView::new(config.nodes.live_sessions),
+            live_rules: LiveRules { lease: config.nodes.lease, data_dir: config.data.dir.clone() },
+            lease: Lease::default(),
+            node: Mutex::default(),
+            rounds: Rounds::default(),
+            reading: tokio::sync::Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
     }

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::Sessions;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::model::change::Change;
 use crate::store::not_befores::Scope;
 use crate::store::{StoreError, audit, clients, not_befores, users};
 
@@ -38,23 +39,26 @@ impl Sessions {
             return Err(NotBeforeError::InTheFuture);
         }
         let cause = cause.clone();
-        self.store()
-            .write(move |db| {
-                let subject = match &scope {
-                    Scope::User(id) => {
-                        users::find(db, *id)?.ok_or(NotBeforeError::NoSuchSubject)?;
-                        Subject::new(SubjectKind::User, id)
-                    }
-                    Scope::Client(id) => {
-                        clients::find(db, id)?.ok_or(NotBeforeError::NoSuchSubject)?;
-                        Subject::new(SubjectKind::Client, id)
-                    }
-                    Scope::Everybody => Subject::everybody(),
-                };
-                not_befores::raise(db, &scope, at, now, &cause.actor.id, note.as_deref())?;
-                let event = AuditEvent::new(now, AuditKind::NotBeforeSet, &cause, subject);
-                Ok(audit::record(db, &event.with(json!({ "at": at, "note": note })))?)
-            })
-            .await
+        self.change(move |db, changes| {
+            let subject = match &scope {
+                Scope::User(id) => {
+                    users::find(db, *id)?.ok_or(NotBeforeError::NoSuchSubject)?;
+                    Subject::new(SubjectKind::User, id)
+                }
+                Scope::Client(id) => {
+                    clients::find(db, id)?.ok_or(NotBeforeError::NoSuchSubject)?;
+                    Subject::new(SubjectKind::Client, id)
+                }
+                Scope::Everybody => Subject::everybody(),
+            };
+            changes.note(match &scope {
+                Scope::User(id) => Change::User(*id),
+                Scope::Client(_) | Scope::Everybody => Change::NotBefore,
+            });
+            not_befores::raise(db, &scope, at, now, &cause.actor.id, note.as_deref())?;
+            let event = AuditEvent::new(now, AuditKind::NotBeforeSet, &cause, subject);
+            Ok(audit::record(db, &event.with(json!({ "at": at, "note": note })))?)
+        })
+        .await
     }
 }

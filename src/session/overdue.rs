@@ -27,18 +27,18 @@ impl Sessions {
                 return Ok(recorded);
             }
             let reasons = self
-                .store()
-                .write(move |db| {
+                .commit(move |db, changes| {
                     let mut reasons = Vec::new();
                     for limits in due {
                         let Some(end) = overdue(limits.expires_at, limits.idle_expires_at, now) else { continue };
-                        if end_in(db, limits.id, &end, &Cause::system("expiry"))? {
+                        if end_in(db, changes, limits.id, &end, &Cause::system("expiry"))? {
                             reasons.push(end.reason);
                         }
                     }
                     Ok::<_, StoreError>(reasons)
                 })
-                .await?;
+                .await?
+                .0;
             recorded += i64::try_from(reasons.len()).unwrap_or(0);
             for reason in reasons {
                 self.count_ends(reason, 1);
@@ -67,14 +67,14 @@ impl Sessions {
                 if ids.is_empty() {
                     break;
                 }
-                let ended = self.store().write(move |db| {
+                let ended = self.commit(move |db, changes| {
                     let mut ended = 0;
                     for id in ids {
-                        ended += i64::from(end_in(db, id, &end, &cause)?);
+                        ended += i64::from(end_in(db, changes, id, &end, &cause)?);
                     }
                     Ok::<_, StoreError>(ended)
                 });
-                let ended = ended.await?;
+                let (ended, _) = ended.await?;
                 self.count_ends(EndReason::NotBefore, ended);
                 recorded += ended;
             }

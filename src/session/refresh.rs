@@ -11,6 +11,7 @@ use super::end::{end_by, end_in};
 use super::issue::Issued;
 use super::signing::SigningError;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::model::change::{Change, Changes};
 use crate::model::session::{Actor, CurrentToken, EndReason, Origin, Presented, Session};
 use crate::model::user::{User, UserState};
 use crate::store::sessions::Seen;
@@ -70,7 +71,8 @@ impl Sessions {
         let now = self.now();
         let key = self.signing().current().await?;
         let (sessions, origin, request_id) = (self.clone(), origin.clone(), request_id.to_owned());
-        let outcome = self.store().write(move |db| sessions.refresh_in(db, &token, &origin, &request_id, now)).await?;
+        let (outcome, _) =
+            self.commit(move |db, changes| sessions.refresh_in(db, changes, &token, &origin, &request_id, now)).await?;
         match outcome {
             Outcome::Continues(session, user) => {
                 let access_token = self.inner.tokens.sign(&session, &user.role, &key)?;
@@ -85,6 +87,9 @@ impl Sessions {
                 })
             }
             Outcome::Over(reason, just_now) => {
+                if just_now {
+                    self.acknowledged().await;
+                }
                 self.count_ends(reason, i64::from(just_now));
                 Err(RefreshError::Ended(reason))
             }
@@ -100,6 +105,7 @@ impl Sessions {
     fn refresh_in(
         &self,
         db: &mut Db,
+        changes: &mut Changes,
         token: &RefreshToken,
         origin: &Origin,
         request_id: &str,
@@ -125,13 +131,15 @@ impl Sessions {
                 Presented::Reused => {
                     let theft = Cause { actor: Actor::system("refresh"), ..cause };
                     let just_now =
-                        end_in(db, session.id, &end_by(&theft, EndReason::RefreshReused, now, None), &theft)?;
+                        end_in(db, changes, session.id, &end_by(&theft, EndReason::RefreshReused, now, None), &theft)?;
                     return Ok(Outcome::Over(EndReason::RefreshReused, just_now));
                 }
                 Presented::Live => self.advance(db, session, next, origin, now)?,
                 Presented::Again => again(db, session, next)?,
             };
             if let Some(session) = continued {
+                // Others show which token a session had last; nobody is let in or kept out by it, so nobody waits.
+                changes.note(Change::Session(session.id));
                 record(db, &session, &cause, presented == Presented::Again)?;
                 return Ok(Outcome::Continues(Box::new(session), user));
             }

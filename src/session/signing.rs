@@ -10,8 +10,9 @@ use crate::clock::Clock;
 use crate::config::{self, Algorithm};
 use crate::master_key::MasterKey;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::model::change::Change;
 use crate::store::signing_keys::{self, StoredKey};
-use crate::store::{Constraint, Db, Store, StoreError, audit};
+use crate::store::{Constraint, Db, Store, StoreError, audit, changes};
 use crate::token::keys::{KeyError, KeyRing, SigningKey, VerifyingKey};
 
 /// The signing keys.
@@ -26,13 +27,49 @@ pub struct Signing {
     /// A secret that another application shares: it takes the place of the keys in the database.
     foreign: Option<Arc<SigningKey>>,
     opened: RwLock<Opened>,
+    /// Held while the keys are read anew.
+    reading: tokio::sync::Mutex<()>,
 }
 
-/// Keys already unsealed, and the ring made of them.
+/// Keys already unsealed, the ring made of them, and until when each is good.
 #[derive(Debug, Default)]
 struct Opened {
     keys: HashMap<String, Arc<SigningKey>>,
     ring: Arc<KeyRing>,
+    standings: HashMap<String, KeyStanding>,
+    /// Counts readings of the standings: what was concluded from an earlier one no longer holds.
+    generation: u64,
+}
+
+/// Whether tokens of a key are accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyStanding {
+    /// Always.
+    Good,
+    /// Until this moment.
+    GoodUntil(DateTime<Utc>),
+    /// Never again.
+    Revoked,
+}
+
+impl KeyStanding {
+    fn of(stored: &StoredKey) -> Self {
+        match (stored.revoked_at, stored.retired) {
+            (Some(_), _) => Self::Revoked,
+            (None, None) => Self::Good,
+            (None, Some((_, until))) => Self::GoodUntil(until),
+        }
+    }
+
+    /// Whether tokens of the key are accepted at `now`.
+    #[must_use]
+    pub fn accepts(self, now: DateTime<Utc>) -> bool {
+        match self {
+            Self::Good => true,
+            Self::GoodUntil(until) => now < until,
+            Self::Revoked => false,
+        }
+    }
 }
 
 /// A signing key cannot be had.
@@ -55,6 +92,34 @@ pub enum SigningError {
     UnknownAlgorithm(String),
 }
 
+impl From<SigningError> for StoreError {
+    fn from(error: SigningError) -> Self {
+        match error {
+            SigningError::Store(error) => error,
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}
+
+impl super::Sessions {
+    /// Makes a new key that signs from now on, on every node.
+    pub async fn rotate_key(&self, cause: &Cause) -> Result<String, SigningError> {
+        let id = self.signing().rotate(cause).await?;
+        self.signing().reload().await?;
+        self.acknowledged().await;
+        Ok(id)
+    }
+
+    /// Refuses every token of a key, on every node, from when this returns. `false` where there is no such key, or it is
+    /// revoked already.
+    pub async fn revoke_key(&self, id: &str, cause: &Cause) -> Result<bool, SigningError> {
+        let revoked = self.signing().revoke(id, cause).await?;
+        self.signing().reload().await?;
+        self.acknowledged().await;
+        Ok(revoked)
+    }
+}
+
 impl Signing {
     /// The keys in `store`, by the rules of `[tokens]`. `foreign` is the shared HS256 secret, where there is one.
     pub fn new(
@@ -69,10 +134,13 @@ impl Signing {
         if let Some(key) = &foreign {
             opened.keys.insert(key.id().as_str().to_owned(), Arc::clone(key));
             opened.ring = Arc::new(std::iter::once(key.verifying()).collect());
+            opened.standings.insert(key.id().as_str().to_owned(), KeyStanding::Good);
         }
         let tolerance = TimeDelta::from_std(rules.access_ttl + rules.clock_tolerance).unwrap_or(TimeDelta::MAX);
         let overlap = tolerance + TimeDelta::hours(1);
-        Self { store, clock, master, algorithm: rules.algorithm, overlap, foreign, opened: RwLock::new(opened) }
+        let reading = tokio::sync::Mutex::default();
+        let opened = RwLock::new(opened);
+        Self { store, clock, master, algorithm: rules.algorithm, overlap, foreign, opened, reading }
     }
 
     /// Makes sure that a key of the configured algorithm signs; makes one where there is none. `true` where it did.
@@ -100,7 +168,7 @@ impl Signing {
     }
 
     /// Makes a new key that signs from now on; tokens of the one before verify until the last has expired (JWT-10).
-    pub async fn rotate(&self, cause: &Cause) -> Result<String, SigningError> {
+    async fn rotate(&self, cause: &Cause) -> Result<String, SigningError> {
         let key = SigningKey::generate(self.algorithm)?;
         let id = key.id().as_str().to_owned();
         let now = self.clock.now();
@@ -119,7 +187,7 @@ impl Signing {
 
     /// Refuses every token of a key from now on (KEY-06); where it was the current one, a new key signs. `false` where
     /// there is no such key, or it is revoked already.
-    pub async fn revoke(&self, id: &str, cause: &Cause) -> Result<bool, SigningError> {
+    async fn revoke(&self, id: &str, cause: &Cause) -> Result<bool, SigningError> {
         let now = self.clock.now();
         let (key, by) = (id.to_owned(), cause.clone());
         let revoked = self
@@ -127,6 +195,7 @@ impl Signing {
             .write(move |db| {
                 let revoked = signing_keys::revoke(db, &key, now)?;
                 if revoked {
+                    changes::insert(db, &[Change::Keys], now)?;
                     audit::record(
                         db,
                         &AuditEvent::new(now, AuditKind::KeyRevoked, &by, Subject::new(SubjectKind::Key, &key)),
@@ -165,20 +234,47 @@ impl Signing {
         Arc::clone(&self.opened.read().unwrap_or_else(PoisonError::into_inner).ring)
     }
 
+    /// Counts readings of the keys' standings: what was concluded from an earlier one no longer holds.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.opened.read().unwrap_or_else(PoisonError::into_inner).generation
+    }
+
+    /// How the key stood when the keys were read last.
+    #[must_use]
+    pub fn standing(&self, id: &str) -> Option<KeyStanding> {
+        self.opened.read().unwrap_or_else(PoisonError::into_inner).standings.get(id).copied()
+    }
+
+    /// Reads every key's standing anew, and unseals keys made since.
+    pub async fn reload(&self) -> Result<(), SigningError> {
+        if self.foreign.is_some() {
+            return Ok(());
+        }
+        // One after the other: of two that read at the same time, the older reading must not be taken up last.
+        let _turn = self.reading.lock().await;
+        let stored = self.list().await?;
+        for key in &stored {
+            let is_known = self.opened.read().unwrap_or_else(PoisonError::into_inner).keys.contains_key(&key.id);
+            if !is_known {
+                self.open(key)?;
+            }
+        }
+        let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        opened.standings = stored.iter().map(|key| (key.id.clone(), KeyStanding::of(key))).collect();
+        opened.generation += 1;
+        Ok(())
+    }
+
     /// Looks for keys made since; `true` where there are some.
     pub async fn learn(&self) -> Result<bool, SigningError> {
         if self.foreign.is_some() {
             return Ok(false);
         }
-        let mut learned = false;
-        for stored in self.list().await? {
-            let is_known = self.opened.read().unwrap_or_else(PoisonError::into_inner).keys.contains_key(&stored.id);
-            if !is_known {
-                self.open(&stored)?;
-                learned = true;
-            }
-        }
-        Ok(learned)
+        let known = |signing: &Self| signing.opened.read().unwrap_or_else(PoisonError::into_inner).keys.len();
+        let before = known(self);
+        self.reload().await?;
+        Ok(known(self) > before)
     }
 
     /// Whether tokens of this key are accepted now, as the store says.
@@ -218,6 +314,7 @@ fn put_in_place(
         )?;
     }
     signing_keys::insert(db, stored)?;
+    changes::insert(db, &[Change::Keys], now)?;
     let details = serde_json::json!({ "algorithm": stored.algorithm });
     let created = AuditEvent::new(now, AuditKind::KeyCreated, cause, Subject::new(SubjectKind::Key, &stored.id));
     audit::record(db, &created.with(details))

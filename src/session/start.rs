@@ -12,6 +12,7 @@ use super::issue::Issued;
 use super::prove::{Claim, Proof, ProveError};
 use super::signing::SigningError;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::model::change::Changes;
 use crate::model::client::ClientId;
 use crate::model::device::device;
 use crate::model::id::{SessionId, UserId};
@@ -88,12 +89,11 @@ impl Sessions {
         let (sessions, written) = (self.clone(), session.clone());
         let user = proof.user.clone();
         let started = self
-            .store()
-            .write(move |db| {
+            .change(move |db, changes| {
                 if !proof.accept_in(db, Some(written.id))? {
                     return Ok::<_, StoreError>(None);
                 }
-                sessions.start_in(db, &written, &proof.cause()).map(Some)
+                sessions.start_in(db, changes, &written, &proof.cause()).map(Some)
             })
             .await?;
         let Some((previous_login, replaced)) = started else { return Err(LoginError::InvalidCredentials) };
@@ -145,11 +145,12 @@ impl Sessions {
     pub(crate) fn start_in(
         &self,
         db: &mut Db,
+        changes: &mut Changes,
         session: &Session,
         cause: &Cause,
     ) -> Result<(Option<(DateTime<Utc>, IpAddr)>, i64), StoreError> {
         let previous = sessions::latest_of_user(db, session.user_id)?;
-        let replaced = self.make_room_in(db, session.user_id, session.started_at, cause)?;
+        let replaced = self.make_room_in(db, changes, session.user_id, session.started_at, cause)?;
         sessions::insert(db, session)?;
         access_tokens::insert(db, session.id, &session.token)?;
         let event = AuditEvent::new(
@@ -164,7 +165,14 @@ impl Sessions {
     }
 
     /// Ends the user's oldest sessions until one more fits (SES-15).
-    fn make_room_in(&self, db: &mut Db, user_id: UserId, now: DateTime<Utc>, cause: &Cause) -> Result<i64, StoreError> {
+    fn make_room_in(
+        &self,
+        db: &mut Db,
+        changes: &mut Changes,
+        user_id: UserId,
+        now: DateTime<Utc>,
+        cause: &Cause,
+    ) -> Result<i64, StoreError> {
         if self.inner.limits.per_user == 0 {
             return Ok(0);
         }
@@ -173,7 +181,7 @@ impl Sessions {
             let seen = self.inner.last_seen.of(limits.id).map(|seen| seen.idle_expires_at);
             let idle = seen.map_or(limits.idle_expires_at, |seen| seen.max(limits.idle_expires_at));
             match overdue(limits.expires_at, idle, now) {
-                Some(end) => drop(end_in(db, limits.id, &end, &Cause::system("expiry"))?),
+                Some(end) => drop(end_in(db, changes, limits.id, &end, &Cause::system("expiry"))?),
                 None => active.push(limits.id),
             }
         }
@@ -181,7 +189,7 @@ impl Sessions {
         let by = Cause { actor: Actor::system("session_limit"), ..cause.clone() };
         let mut ended = 0;
         for id in active.iter().take(surplus) {
-            ended += i64::from(end_in(db, *id, &end_by(&by, EndReason::SessionLimit, now, None), &by)?);
+            ended += i64::from(end_in(db, changes, *id, &end_by(&by, EndReason::SessionLimit, now, None), &by)?);
         }
         Ok(ended)
     }

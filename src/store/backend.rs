@@ -228,6 +228,14 @@ pub(super) fn begin(db: &mut Db) -> Result<(), StoreError> {
     .map_err(StoreError::from)
 }
 
+/// Lets the transaction that is open be answered before it is on the disk: for what may be forgotten in a crash.
+pub(super) fn relax(db: &mut Db) -> Result<(), StoreError> {
+    if let Db::Postgres(connection) = db {
+        diesel::sql_query("SET LOCAL synchronous_commit = off").execute(connection)?;
+    }
+    Ok(())
+}
+
 pub(super) fn commit(db: &mut Db) -> Result<(), StoreError> {
     let committed = <Db as Connection>::TransactionManager::commit_transaction(db).map_err(StoreError::from);
     if committed.is_err() {

@@ -7,11 +7,14 @@ pub mod access_tokens;
 pub mod attempts;
 pub mod audit;
 mod backend;
+pub mod changes;
 pub mod clients;
 mod columns;
 mod error;
+mod hints;
 mod keyset;
 mod migrations;
+pub mod nodes;
 pub mod not_befores;
 pub mod one_time_tokens;
 mod pool;
@@ -29,6 +32,7 @@ use std::time::Duration;
 
 pub use backend::{Address, Db, InvalidAddress};
 pub use error::{Constraint, OpenError, StoreError};
+pub use hints::Hints;
 pub use keyset::Page;
 pub use migrations::Migrated;
 use pool::Pool;
@@ -160,6 +164,17 @@ impl Store {
     pub async fn revert_all(&self) -> Result<(), OpenError> {
         let inner = Arc::clone(&self.inner);
         blocking(move || migrations::revert_all(&mut inner.settings.address.connect(inner.settings.wait)?)).await
+    }
+
+    /// Tells the nodes on this database that there are changes to read. Only saves them time: it may get lost.
+    pub async fn hint(&self) -> Result<(), StoreError> {
+        self.read(hints::send).await
+    }
+
+    /// Hears such hints on a connection of its own.
+    #[must_use]
+    pub fn hints(&self) -> Hints {
+        Hints::new(self.inner.settings.address.clone(), self.inner.settings.wait)
     }
 
     /// Whether the database answers now.

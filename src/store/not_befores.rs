@@ -90,6 +90,17 @@ pub fn covering(
     Ok(moments.into_iter().map(|at| at.0).max())
 }
 
+/// The not-before of exactly this scope.
+pub fn of(db: &mut Db, scope: &Scope) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let (word, subject) = scope.columns();
+    let moment: Option<At> = not_befores::table
+        .filter(not_befores::scope.eq(word).and(not_befores::subject.eq(subject)))
+        .select(not_befores::at)
+        .first(db)
+        .optional()?;
+    Ok(moment.map(|at| at.0))
+}
+
 /// A not-before as it was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotBefore {

@@ -178,4 +178,40 @@ table! {
     }
 }
 
+table! {
+    use diesel::sql_types::{BigInt, Text};
+    use crate::store::columns::Moment;
+
+    changes (id) {
+        id -> BigInt,
+        seq -> BigInt,
+        at -> Moment,
+        kind -> Text,
+        subject -> Text,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Integer, Text};
+
+    change_head (id) {
+        id -> Integer,
+        seq -> BigInt,
+        database -> Text,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Text};
+    use crate::store::columns::{Identifier, Moment};
+
+    nodes (id) {
+        id -> Identifier,
+        lease_no -> BigInt,
+        applied_seq -> BigInt,
+        address -> Text,
+        started_at -> Moment,
+    }
+}
+
 allow_tables_to_appear_in_same_query!(users, sessions, access_tokens);

@@ -8,6 +8,7 @@ use super::columns::{At, Id, parsed};
 use super::error::StoreError;
 use super::keyset::Page;
 use super::schema::users;
+use super::sessions::UserStanding;
 use crate::model::id::UserId;
 use crate::model::user::{PasswordHash, Role, User, UserState, Username};
 use chrono::{DateTime, Utc};
@@ -71,6 +72,17 @@ pub struct UserFilter {
 /// The user with this id.
 pub fn find(db: &mut Db, id: UserId) -> Result<Option<User>, StoreError> {
     users::table.find(Id(id.0)).first::<Row>(db).optional()?.map(Row::into_user).transpose()
+}
+
+/// What the check needs of the user with this id.
+pub fn standing(db: &mut Db, id: UserId) -> Result<Option<UserStanding>, StoreError> {
+    let found: Option<(String, String, String)> =
+        users::table.find(Id(id.0)).select((users::username, users::role, users::state)).first(db).optional()?;
+    let Some((username, role, state)) = found else { return Ok(None) };
+    let read = || -> deserialize::Result<UserStanding> {
+        Ok(UserStanding { username: Username::parse(&username)?, role: Role::parse(&role)?, state: parsed(&state)? })
+    };
+    read().map(Some).map_err(|error| StoreError::Corrupt(format!("users {id}: {error}")))
 }
 
 /// The user with this folded name. A name that holds a NUL is nobody's, and PostgreSQL could not even be asked for it.

@@ -1,5 +1,6 @@
 //! The metrics of one server, with a registry of its own: two servers in one process do not mix their counts.
 
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -31,6 +32,9 @@ struct ReasonLabel {
     reason: &'static str,
 }
 
+/// The outcome of a check that let somebody in.
+const ACCEPTED: &str = "ok";
+
 /// What is counted. Labels are words of closed lists and patterns of routes, never what a client sent.
 #[derive(Debug)]
 pub struct Metrics {
@@ -43,6 +47,15 @@ pub struct Metrics {
     sessions_started: Counter,
     sessions_ended: Family<ReasonLabel, Counter>,
     hashing_queue: Gauge,
+    checks_accepted: Counter,
+    live_hits: Counter,
+    live_misses: Counter,
+    live_sessions: Gauge,
+    live_mode: Gauge,
+    lease_left: Gauge<f64, AtomicU64>,
+    changes_applied: Counter,
+    acknowledgements: Histogram,
+    database_went_back: Counter,
 }
 
 impl Default for Metrics {
@@ -57,7 +70,17 @@ impl Default for Metrics {
             sessions_started: Counter::default(),
             sessions_ended: Family::default(),
             hashing_queue: Gauge::default(),
+            checks_accepted: Counter::default(),
+            live_hits: Counter::default(),
+            live_misses: Counter::default(),
+            live_sessions: Gauge::default(),
+            live_mode: Gauge::default(),
+            lease_left: Gauge::default(),
+            changes_applied: Counter::default(),
+            acknowledgements: Histogram::new(DURATIONS),
+            database_went_back: Counter::default(),
         };
+        metrics.checks_accepted = metrics.checks.get_or_create_owned(&OutcomeLabel { outcome: ACCEPTED });
         metrics.register();
         metrics
     }
@@ -75,6 +98,20 @@ impl Metrics {
         registry.register("refreshes", "Refresh tokens presented", self.refreshes.clone());
         registry.register("sessions_started", "Sessions started", self.sessions_started.clone());
         registry.register("sessions_ended", "Sessions ended", self.sessions_ended.clone());
+        let help = "Checks under a lease that found session and user in memory";
+        registry.register("live_hits", help, self.live_hits.clone());
+        let help = "Checks under a lease that had to ask the store";
+        registry.register("live_misses", help, self.live_misses.clone());
+        registry.register("live_sessions", "Sessions kept in memory", self.live_sessions.clone());
+        let help = "1 while a lease is held and checks are answered from memory";
+        registry.register("live_mode", help, self.live_mode.clone());
+        let help = "What is left of the lease, when it was looked at last";
+        registry.register_with_unit("lease_left", help, Unit::Seconds, self.lease_left.clone());
+        registry.register("changes_applied", "Changes applied to the live view", self.changes_applied.clone());
+        let help = "Time from the commit of a change until every node had applied it";
+        registry.register_with_unit("acknowledgement", help, Unit::Seconds, self.acknowledgements.clone());
+        let help = "Times that the database was found to be an older copy of itself";
+        registry.register("database_went_back", help, self.database_went_back.clone());
         registry.register("hashing_queue", "Passwords that wait to be hashed", self.hashing_queue.clone());
     }
 
@@ -91,8 +128,47 @@ impl Metrics {
     }
 
     /// Counts a check of an access token.
-    pub fn check(&self, outcome: &'static str) {
-        self.checks.get_or_create(&OutcomeLabel { outcome }).inc();
+    pub fn check(&self, outcome: Option<&'static str>) {
+        match outcome {
+            // On the path of every request: no look-up.
+            None => self.checks_accepted.inc(),
+            Some(outcome) => self.checks.get_or_create(&OutcomeLabel { outcome }).inc(),
+        };
+    }
+
+    /// Counts a check under a lease, found in memory or not.
+    pub fn looked_up(&self, found: bool) {
+        if found {
+            self.live_hits.inc()
+        } else {
+            self.live_misses.inc()
+        };
+    }
+
+    /// Tells how many sessions are in memory.
+    pub fn live_sessions(&self, count: usize) {
+        self.live_sessions.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Tells whether checks are answered from memory, and what is left of the lease.
+    pub fn lease(&self, is_live: bool, left: Duration) {
+        self.live_mode.set(i64::from(is_live));
+        self.lease_left.set(left.as_secs_f64());
+    }
+
+    /// Counts changes applied to the live view.
+    pub fn changes_applied(&self, count: usize) {
+        self.changes_applied.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
+    }
+
+    /// Notes how long a change took to reach every node.
+    pub fn acknowledged(&self, duration: Duration) {
+        self.acknowledgements.observe(duration.as_secs_f64());
+    }
+
+    /// Counts that the database was found to be an older copy of itself.
+    pub fn went_back(&self) {
+        self.database_went_back.inc();
     }
 
     /// Counts a use of a refresh token.
@@ -144,7 +220,8 @@ mod tests {
         let metrics = Metrics::default();
         metrics.request("GET", "/admin/sessions/{id}".to_owned(), 404, Duration::from_micros(300));
         metrics.login("wrong_password");
-        metrics.check("ended");
+        metrics.check(Some("ended"));
+        metrics.check(None);
         metrics.refresh("reused");
         metrics.session_started();
         metrics.session_ended("logout");

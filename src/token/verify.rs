@@ -81,7 +81,7 @@ fn named_key<'keys>(
 }
 
 /// Accepted iff `iat` and `nbf` ≤ now + tolerance, and now < `exp` (RFC 7519 §4.1.4: not at `exp` itself).
-fn check_times(claims: &AccessClaims, expected: &Expectations<'_>) -> Result<(), TokenRefusal> {
+pub fn check_times(claims: &AccessClaims, expected: &Expectations<'_>) -> Result<(), TokenRefusal> {
     let is_ahead = |time: DateTime<Utc>| (time - expected.now).to_std().is_ok_and(|ahead| ahead > expected.tolerance);
     if is_ahead(claims.issued_at) || claims.not_before.is_some_and(is_ahead) {
         return Err(TokenRefusal::NotYetValid);

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::{UserError, Users};
 use crate::credential::throttle::forget_account;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::model::change::{Change, Changes};
 use crate::model::id::UserId;
 use crate::model::session::EndReason;
 use crate::model::user::{Role, User, UserState, Username};
@@ -27,8 +28,9 @@ impl Users {
     /// Changes a user; returns the user as it is then.
     pub async fn change(&self, id: UserId, change: UserChange, cause: &Cause) -> Result<User, UserError> {
         let (users, cause, now) = (self.clone(), cause.clone(), self.now());
-        self.store()
-            .write(move |db| {
+        let sessions = self.inner.sessions.clone();
+        sessions
+            .change(move |db, changes| {
                 let before = users::lock(db, id)?.ok_or(UserError::NotFound)?;
                 let after = User {
                     username: change.username.unwrap_or_else(|| before.username.clone()),
@@ -37,9 +39,10 @@ impl Users {
                     ..before.clone()
                 };
                 users.keep_an_administrator(db, &before, Some(&after))?;
+                changes.note(Change::User(id));
                 rename(db, &before, &after, &cause, now)?;
-                users.change_role(db, &before, &after, &cause, now)?;
-                change_state(db, &before, &after, &cause, now)?;
+                users.change_role(db, changes, &before, &after, &cause, now)?;
+                change_state(db, changes, &before, &after, &cause, now)?;
                 Ok(after)
             })
             .await
@@ -48,11 +51,13 @@ impl Users {
     /// Deletes a user. All sessions end; history keeps the id and the name at the time.
     pub async fn delete(&self, id: UserId, cause: &Cause) -> Result<(), UserError> {
         let (users, cause, now) = (self.clone(), cause.clone(), self.now());
-        self.store()
-            .write(move |db| {
+        let sessions = self.inner.sessions.clone();
+        sessions
+            .change(move |db, changes| {
                 let user = users::lock(db, id)?.ok_or(UserError::NotFound)?;
                 users.keep_an_administrator(db, &user, None)?;
-                end_of_user_in(db, id, None, &end_by(&cause, EndReason::UserDeleted, now, None), &cause)?;
+                changes.note(Change::User(id));
+                end_of_user_in(db, changes, id, None, &end_by(&cause, EndReason::UserDeleted, now, None), &cause)?;
                 users::delete(db, id)?;
                 let details = json!({ "username": user.username.as_str(), "role": user.role });
                 record(db, AuditKind::UserDeleted, id, details, &cause, now)?;
@@ -88,6 +93,7 @@ impl Users {
     fn change_role(
         &self,
         db: &mut Db,
+        changes: &mut Changes,
         before: &User,
         after: &User,
         cause: &Cause,
@@ -100,7 +106,7 @@ impl Users {
         let details = json!({ "from": before.role, "to": after.role });
         record(db, AuditKind::UserRoleChanged, before.id, details, cause, now)?;
         if self.inner.end_on_role_change {
-            end_of_user_in(db, before.id, None, &end_by(cause, EndReason::RightsChanged, now, None), cause)?;
+            end_of_user_in(db, changes, before.id, None, &end_by(cause, EndReason::RightsChanged, now, None), cause)?;
         }
         Ok(())
     }
@@ -115,7 +121,14 @@ fn rename(db: &mut Db, before: &User, after: &User, cause: &Cause, now: DateTime
     record(db, AuditKind::UserRenamed, before.id, details, cause, now)
 }
 
-fn change_state(db: &mut Db, before: &User, after: &User, cause: &Cause, now: DateTime<Utc>) -> Result<(), StoreError> {
+fn change_state(
+    db: &mut Db,
+    changes: &mut Changes,
+    before: &User,
+    after: &User,
+    cause: &Cause,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
     if before.state == after.state {
         return Ok(());
     }
@@ -126,7 +139,7 @@ fn change_state(db: &mut Db, before: &User, after: &User, cause: &Cause, now: Da
     };
     record(db, kind, before.id, json!({}), cause, now)?;
     if after.state == UserState::Disabled {
-        end_of_user_in(db, before.id, None, &end_by(cause, EndReason::UserDisabled, now, None), cause)?;
+        end_of_user_in(db, changes, before.id, None, &end_by(cause, EndReason::UserDisabled, now, None), cause)?;
     }
     Ok(())
 }

@@ -96,15 +96,16 @@ impl Users {
         let hash = self.inner.passwords.hash(accepted).await.map_err(UserError::from)?;
         let now = self.now();
         let set = self
-            .store()
-            .write(move |db| {
+            .inner
+            .sessions
+            .change(move |db, changes| {
                 if !proof.accept_in(db, None)? {
                     return Ok::<_, StoreError>(false);
                 }
                 let cause = proof.cause();
                 set_password(db, change.user_id, &hash, now)?;
                 let end = end_by(&cause, EndReason::PasswordChanged, now, None);
-                let ended = end_of_user_in(db, change.user_id, Some(change.session_id), &end, &cause)?;
+                let ended = end_of_user_in(db, changes, change.user_id, Some(change.session_id), &end, &cause)?;
                 record(
                     db,
                     AuditKind::PasswordChanged,
@@ -152,8 +153,9 @@ impl Users {
         let hash = self.inner.passwords.hash(accepted).await.map_err(UserError::from)?;
         let (now, master) = (self.now(), std::sync::Arc::clone(&self.inner.master));
         let cause = Cause { actor: Actor::user(id), ..cause };
-        self.store()
-            .write(move |db| {
+        self.inner
+            .sessions
+            .change(move |db, changes| {
                 let presented = one_time_tokens::take(db, digest)?.ok_or(OneTimeTokenError::Invalid)?;
                 if now >= presented.expires_at {
                     return Err(OneTimeTokenError::Expired);
@@ -162,8 +164,14 @@ impl Users {
                 let user = user.ok_or(OneTimeTokenError::Invalid)?;
                 set_password(db, id, &hash, now)?;
                 forget_account(db, &master, &user, now)?;
-                let ended =
-                    end_of_user_in(db, id, None, &end_by(&cause, EndReason::PasswordChanged, now, None), &cause)?;
+                let ended = end_of_user_in(
+                    db,
+                    changes,
+                    id,
+                    None,
+                    &end_by(&cause, EndReason::PasswordChanged, now, None),
+                    &cause,
+                )?;
                 Ok(record(db, AuditKind::PasswordReset, id, json!({ "sessions_ended": ended }), &cause, now)?)
             })
             .await

@@ -587,7 +587,7 @@ async fn jwt_10_an_old_key_verifies_until_the_overlap_has_passed(#[values(Sqlite
     let alice = app.signed_in("alice").await;
     let forger = Forger::of(&alice).await;
     let lasting = forger.with_claim("exp", (app.now() + TimeDelta::hours(10)).timestamp());
-    let new = app.app.sessions.signing().rotate(&Cause::command_line()).await.expect("a new key");
+    let new = app.app.sessions.rotate_key(&Cause::command_line()).await.expect("a new key");
     let renewed = app.client(&alice.refresh().await.expect(200));
     assert_eq!(header(renewed.token())["kid"], new.as_str());
     assert_ne!(header(alice.token())["kid"], new.as_str());
@@ -613,10 +613,10 @@ async fn key_06_a_revoked_key_is_refused_at_once_on_every_node(#[values(Sqlite, 
     let alice = app.signed_in("alice").await;
     let there = node.nobody().with_token(alice.token());
     there.get("/auth/me").await.expect(200);
-    let signing = app.app.sessions.signing();
-    let id = signing.current().await.expect("a key").id().to_string();
-    assert!(signing.revoke(&id, &Cause::command_line()).await.expect("revoked"));
-    assert!(!signing.revoke(&id, &Cause::command_line()).await.expect("revoked before"));
+    let sessions = &app.app.sessions;
+    let id = sessions.signing().current().await.expect("a key").id().to_string();
+    assert!(sessions.revoke_key(&id, &Cause::command_line()).await.expect("revoked"));
+    assert!(!sessions.revoke_key(&id, &Cause::command_line()).await.expect("revoked before"));
     for client in [&alice, &there] {
         let answer = client.get("/auth/me").await;
         assert_eq!(answer.header("www-authenticate"), Some(INVALID_TOKEN));

@@ -11,7 +11,7 @@ use vigie::session::check::CheckError;
 use vigie::store::{StoreError, users};
 
 use super::assert_unavailable;
-use crate::support::app::TestApp;
+use crate::support::app::{BY_QUERY, TestApp};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::dump::Beside;
 
@@ -71,7 +71,7 @@ async fn a_reading_that_panics_is_told_as_unavailable_and_the_next_works(#[value
 async fn a_row_that_makes_no_sense_is_told_as_503_and_never_as_an_answer_about_a_token(
     #[values(Sqlite, Postgres)] backend: Backend,
 ) {
-    let app = TestApp::start(backend).await;
+    let app = TestApp::start_with(backend, BY_QUERY).await;
     let alice = app.signed_in("alice").await;
     let mut beside = Beside::connect(&app.database.url);
     let break_and_mend = [
@@ -94,7 +94,7 @@ async fn a_row_that_makes_no_sense_is_told_as_503_and_never_as_an_answer_about_a
 #[rstest]
 #[actix_web::test]
 async fn a_store_fault_is_never_an_answer_about_a_token(#[values(Sqlite, Postgres)] backend: Backend) {
-    let app = TestApp::start(backend).await;
+    let app = TestApp::start_with(backend, BY_QUERY).await;
     let alice = app.signed_in("alice").await;
     let mut beside = Beside::connect(&app.database.url);
     for table in ["sessions", "users", "signing_keys", "not_befores"] {

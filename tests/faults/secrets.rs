@@ -185,7 +185,7 @@ async fn administer(app: &TestApp, root: &TestClient<'_>, secrets: &mut Secrets)
     nobody.post("/auth/logout", revoked).await.expect(204);
 
     let cause = Cause::command_line();
-    app.app.sessions.signing().rotate(&cause).await.unwrap();
+    app.app.sessions.rotate_key(&cause).await.unwrap();
     let hash = bcrypt::hash(IMPORTED, 4).unwrap();
     let file = format!("username,role,password_hash\nbob,agent,{hash}\n");
     let lines = read(file.as_bytes(), Format::Csv, app.now()).unwrap();

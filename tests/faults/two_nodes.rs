@@ -127,19 +127,19 @@ async fn keys_made_rotated_and_revoked_at_one_node_count_at_the_other(#[values(S
     let before = a.signed_in("alice").await;
     let old_key = a.app.sessions.signing().current().await.unwrap().id().as_str().to_owned();
 
-    let new_key = a.app.sessions.signing().rotate(&cause).await.unwrap();
+    let new_key = a.app.sessions.rotate_key(&cause).await.unwrap();
     assert_ne!(old_key, new_key);
     let after = a.log_in("alice").await;
     on(&b, &after).get("/auth/me").await.expect(200);
     on(&b, &before).get("/auth/me").await.expect(200);
     assert_eq!(b.app.sessions.signing().current().await.unwrap().id().as_str(), new_key);
 
-    assert!(a.app.sessions.signing().revoke(&old_key, &cause).await.unwrap());
+    assert!(a.app.sessions.revoke_key(&old_key, &cause).await.unwrap());
     on(&b, &before).get("/auth/me").await.problem(401, "token_invalid");
     on(&b, &after).get("/auth/me").await.expect(200);
 
     // The current one: its tokens fall, another key signs on both nodes, and refreshing goes on.
-    assert!(b.app.sessions.signing().revoke(&new_key, &cause).await.unwrap());
+    assert!(b.app.sessions.revoke_key(&new_key, &cause).await.unwrap());
     on(&a, &after).get("/auth/me").await.problem(401, "token_invalid");
     let refreshed = on(&a, &after).refresh().await.expect(200);
     on(&b, &a.client(&refreshed)).get("/auth/me").await.expect(200);

@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use vigie::app::App;
+use vigie::background::coherence::{self, Coherence};
 use vigie::clock::{Clock, ManualClock};
 use vigie::config::Config;
 use vigie::http::server;
@@ -24,6 +25,9 @@ use super::proxy::Proxy;
 /// A password that every test user has.
 pub const PASSWORD: &str = "quatre lapins verts dansent";
 
+/// Every check is a query: for what is shown of the store itself.
+pub const BY_QUERY: &[(&str, &str)] = &[("VIGIE__NODES__LIVE_VIEW", "false")];
+
 /// Argon2 at a cost for tests, no metrics listener, any port.
 pub const TEST_SETTINGS: &[(&str, &str)] = &[
     ("VIGIE__SERVER__LISTEN", "127.0.0.1:0"),
@@ -36,7 +40,7 @@ pub const TEST_SETTINGS: &[(&str, &str)] = &[
     ("VIGIE__DATABASE__POOL_SIZE", "4"),
 ];
 
-/// A running application. Background jobs do not run: tests step them.
+/// A running application, a node with a lease. Background jobs do not run: tests step them.
 pub struct TestApp {
     pub app: Arc<App>,
     pub clock: Arc<ManualClock>,
@@ -47,6 +51,7 @@ pub struct TestApp {
     http: reqwest::Client,
     stop: Option<oneshot::Sender<()>>,
     stopped: Option<tokio::task::JoinHandle<std::io::Result<()>>>,
+    coherence: Option<Coherence>,
 }
 
 impl TestApp {
@@ -107,12 +112,27 @@ impl TestApp {
             Arc::new(App::open(config, Arc::clone(&clock) as Arc<dyn Clock>).await.expect("the application opens"));
         let listening = server::listen(Arc::clone(&app).into()).expect("a free port");
         let address = listening.address;
+        let coherence = coherence::start(&app, address);
+        if coherence.is_some() {
+            until_live(&app).await;
+        }
         let (stop, stopping) = oneshot::channel::<()>();
         let stopped = actix_web::rt::spawn(listening.serve_until(async move {
             let _ = stopping.await;
         }));
         let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).no_proxy().build().expect("a client");
-        Self { app, clock, address, database, data, settings, http, stop: Some(stop), stopped: Some(stopped) }
+        Self {
+            app,
+            clock,
+            address,
+            database,
+            data,
+            settings,
+            http,
+            stop: Some(stop),
+            stopped: Some(stopped),
+            coherence,
+        }
     }
 
     /// Another node on the same database, with the same clock and master key.
@@ -133,6 +153,9 @@ impl TestApp {
         drop(self.stop.take());
         if let Some(stopped) = self.stopped.take() {
             let _ = stopped.await;
+        }
+        if let Some(coherence) = self.coherence.take() {
+            coherence.stop().await;
         }
         self.app.close().await;
     }
@@ -198,6 +221,17 @@ impl TestApp {
             session_id: answer["session"]["id"].as_str().expect("a session").to_owned(),
         }
     }
+}
+
+/// Waits until the node holds a lease.
+async fn until_live(app: &App) {
+    for _ in 0..5000 {
+        if app.sessions.is_live() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    panic!("the node gets no lease");
 }
 
 fn all_settings(url: &str, data: &Path, settings: &[(&str, &str)]) -> Vec<(String, String)> {

@@ -128,7 +128,7 @@ pub async fn logout(
     let bearer = Bearer::extract(&request).await;
     match (bearer, body.0) {
         (Ok(_), Some(_)) => return Err(ApiError::Malformed("Two credentials at once.".to_owned())),
-        (Ok(Bearer(token)), None) => app.sessions.logout(&token, cause).await?,
+        (Ok(Bearer(token)), None) => app.sessions.logout(&token, source.origin.ip, cause).await?,
         (Err(ApiError::CredentialsRequired), Some(body)) => {
             app.sessions.logout_by_refresh_token(body.refresh_token.expose_secret(), cause).await?;
         }

@@ -60,10 +60,10 @@ pub struct PageQuery {
 )]
 #[get("/auth/me")]
 pub async fn me(caller: Caller, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
-    let found = app.sessions.me(caller.checked.user_id, caller.checked.session_id).await?;
-    let (user, session) = found.ok_or(ApiError::SessionEnded)?;
+    let Caller { checked, source, .. } = caller;
+    let session = app.sessions.current(checked.session_id, source.origin.ip).await?.ok_or(ApiError::SessionEnded)?;
     Ok(HttpResponse::Ok().json(MeAnswer {
-        user: UserSummary::new(user.id, &user.username, &user.role),
+        user: UserSummary::new(checked.user_id, &checked.user.username, &checked.user.role),
         session: SessionObject::new(&session, app.clock.now()).seen_from(session.id),
     }))
 }

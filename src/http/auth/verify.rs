@@ -40,8 +40,8 @@ fn answer(caller: &Caller) -> HttpResponse {
     let mut response = HttpResponse::Ok().finish();
     let members = [
         ("x-auth-user-id", checked.user_id.to_string()),
-        ("x-auth-username", header_text(checked.username.as_str())),
-        ("x-auth-role", header_text(checked.role.as_str())),
+        ("x-auth-username", header_text(checked.user.username.as_str())),
+        ("x-auth-role", header_text(checked.user.role.as_str())),
         ("x-auth-session-id", checked.session_id.to_string()),
     ];
     for (name, value) in members {

@@ -1,0 +1,3 @@
+DROP TABLE nodes;
+DROP TABLE change_head;
+DROP TABLE changes;

@@ -1,0 +1,175 @@
+//! Keeps this node's live view true: renews its lease at a steady pace, and applies what has changed as soon as it hears
+//! of it. What a renewal does is in `session::lease`.
+
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::Thread;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::app::App;
+use crate::session::lease::Membership;
+use crate::store::Hints;
+
+/// Renewals in the time of one lease: three may fail before it runs out.
+const RENEWALS: u32 = 4;
+/// How often hints are looked for. libpq does not tell when one comes, and looking costs a few microseconds.
+const LOOK: Duration = Duration::from_millis(1);
+/// How long to wait before connecting again.
+const RECONNECT: Duration = Duration::from_secs(1);
+/// How often the high-water mark is written.
+const SAVE: Duration = Duration::from_secs(1);
+
+/// The loop that is running. Dropping it ends it as well, without waiting.
+#[derive(Debug)]
+pub struct Coherence {
+    stop: DropGuard,
+    running: JoinHandle<()>,
+}
+
+/// Starts the loop for a node that serves at `address`. `None` with `[nodes] live_view = false`.
+#[must_use]
+pub fn start(app: &Arc<App>, address: SocketAddr) -> Option<Coherence> {
+    if !app.config.nodes.live_view {
+        return None;
+    }
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(keep_true(Arc::clone(app), address.to_string(), stop.clone()));
+    Some(Coherence { stop: stop.drop_guard(), running })
+}
+
+impl Coherence {
+    /// Gives up the lease and takes the node's row away.
+    pub async fn stop(self) {
+        drop(self.stop);
+        if self.running.await.is_err() {
+            tracing::error!("the loop that renews the lease ended by a panic");
+        }
+    }
+}
+
+async fn keep_true(app: Arc<App>, address: String, stop: CancellationToken) {
+    let period = app.config.nodes.lease / RENEWALS;
+    let hints = Listener::start(app.store.hints());
+    let mut member = app.sessions.member(address.clone());
+    let mut mode = Mode::default();
+    let (mut next, mut next_save) = (Instant::now(), Instant::now() + SAVE);
+    loop {
+        let is_due = Instant::now() >= next;
+        if is_due {
+            next = Instant::now() + period;
+        }
+        let step = AssertUnwindSafe(step(&mut member, is_due)).catch_unwind();
+        let cause = match step.await {
+            Ok(outcome) => outcome.err().map(|error| error.to_string()),
+            Err(_) => {
+                member = app.sessions.member(address.clone());
+                Some("a panic".to_owned())
+            }
+        };
+        mode.note(&app, cause);
+        if Instant::now() >= next_save {
+            member.save_high_water();
+            next_save = Instant::now() + SAVE;
+        }
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = tokio::time::sleep_until(next) => {}
+            () = hints.heard() => {}
+        }
+    }
+    member.leave().await;
+    app.metrics.lease(false, Duration::ZERO);
+}
+
+async fn step(member: &mut Membership, is_due: bool) -> Result<(), crate::session::signing::SigningError> {
+    if is_due { member.renew().await } else { member.heed().await }
+}
+
+/// How checks are answered, told once each time it changes.
+#[derive(Default)]
+struct Mode {
+    is_live: Option<bool>,
+}
+
+impl Mode {
+    fn note(&mut self, app: &App, cause: Option<String>) {
+        let is_live = app.sessions.is_live();
+        app.metrics.lease(is_live, app.sessions.lease_left());
+        if self.is_live.replace(is_live) == Some(is_live) {
+            return;
+        }
+        if is_live {
+            tracing::info!("a lease is held: checks are answered from memory");
+        } else {
+            let cause = cause.unwrap_or_else(|| "it was not renewed in time".to_owned());
+            tracing::warn!(%cause, "no lease is held: every check asks the store");
+        }
+    }
+}
+
+/// A thread that listens for hints: looking for them may block, where the connection has to be made anew.
+struct Listener {
+    shared: Arc<Shared>,
+    thread: Option<Thread>,
+}
+
+#[derive(Default)]
+struct Shared {
+    heard: Notify,
+    stop: AtomicBool,
+}
+
+impl Listener {
+    /// Without a thread no hint is heard, which only costs time.
+    fn start(hints: Hints) -> Self {
+        let shared = Arc::new(Shared::default());
+        let listening = Arc::clone(&shared);
+        let thread = std::thread::Builder::new().name("change-hints".into()).spawn(move || listen(hints, &listening));
+        let thread = match thread {
+            Ok(handle) => Some(handle.thread().clone()),
+            Err(error) => {
+                tracing::warn!(cause = %error, "no thread listens for hints");
+                None
+            }
+        };
+        Self { shared, thread }
+    }
+
+    async fn heard(&self) {
+        self.shared.heard.notified().await;
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Release);
+        if let Some(thread) = &self.thread {
+            thread.unpark();
+        }
+    }
+}
+
+fn listen(mut hints: Hints, shared: &Shared) {
+    while !shared.stop.load(Ordering::Acquire) {
+        let pause = match hints.came() {
+            Ok(true) => {
+                shared.heard.notify_one();
+                LOOK
+            }
+            Ok(false) => LOOK,
+            Err(error) => {
+                tracing::debug!(cause = %error, "hints cannot be heard");
+                RECONNECT
+            }
+        };
+        std::thread::park_timeout(pause);
+    }
+}

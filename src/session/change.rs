@@ -1,0 +1,172 @@
+//! Changes that nodes must know of: committed with what they are about, and acknowledged only when no node can answer by
+//! what was before (P2, P3).
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+
+use super::Sessions;
+use super::lease::{MARGIN, Watch};
+use super::signing::SigningError;
+use crate::clock::uptime;
+use crate::model::change::{Change, Changes};
+use crate::store::nodes::{self, Node};
+use crate::store::{Db, StoreError, changes, not_befores};
+
+/// The pauses between two looks at what other nodes have applied.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(16);
+
+/// Waits for other nodes. Those who wait at the same time wait together: one round serves all that came before it.
+#[derive(Debug, Default)]
+pub(super) struct Rounds {
+    asked: AtomicU64,
+    /// Up to which asking a round has succeeded.
+    served: AtomicU64,
+    under_way: Mutex<()>,
+}
+
+impl Sessions {
+    /// Runs a unit of work whose changes hold on every node when this returns.
+    pub async fn change<T, E>(
+        &self,
+        work: impl FnOnce(&mut Db, &mut Changes) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (value, has_changed) = self.commit(work).await?;
+        if has_changed {
+            self.acknowledged().await;
+        }
+        Ok(value)
+    }
+
+    /// The same without the wait for other nodes: for what is not acknowledged to anybody, or a part of what is. Also says
+    /// whether there were changes.
+    pub(super) async fn commit<T, E>(
+        &self,
+        work: impl FnOnce(&mut Db, &mut Changes) -> Result<T, E> + Send + 'static,
+    ) -> Result<(T, bool), E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let now = self.now();
+        let (value, noted) = self
+            .store()
+            .write(move |db| {
+                let mut noted = Changes::default();
+                let value = work(db, &mut noted)?;
+                changes::insert(db, noted.as_slice(), now)?;
+                Ok::<_, E>((value, noted))
+            })
+            .await?;
+        // What is committed but not applied here is not acknowledged either; the next renewal of the lease applies it.
+        self.apply(noted.as_slice()).await.map_err(StoreError::from)?;
+        Ok((value, !noted.as_slice().is_empty()))
+    }
+
+    /// Applies changes to the live view.
+    pub(super) async fn apply(&self, noted: &[Change]) -> Result<(), SigningError> {
+        if noted.contains(&Change::Keys) {
+            self.signing().reload().await?;
+        }
+        if noted.contains(&Change::NotBefore) {
+            self.read_not_befores().await?;
+        }
+        for change in noted {
+            self.inner.live.apply(*change);
+        }
+        self.inner.parts.metrics.changes_applied(noted.len());
+        Ok(())
+    }
+
+    /// Reads the not-befores of clients and of everybody anew.
+    pub(super) async fn read_not_befores(&self) -> Result<(), StoreError> {
+        // One after the other: of two that read at the same time, the older reading must not be taken up last.
+        let _turn = self.inner.reading.lock().await;
+        let all = self.store().read(not_befores::list).await?;
+        self.inner.live.cover(&all);
+        Ok(())
+    }
+
+    /// Numbers the changes that are committed.
+    pub(super) async fn number(&self) -> Result<(), StoreError> {
+        if self.store().read(changes::are_unnumbered).await? {
+            self.store().write(changes::number).await?;
+        }
+        Ok(())
+    }
+
+    /// Returns when what was committed before the call holds on every node.
+    ///
+    /// Without the store nobody can be asked. Then time does it: a lease that is renewed later is renewed after reading the
+    /// change, and any other has run out.
+    pub(super) async fn acknowledged(&self) {
+        let began = uptime();
+        let rounds = &self.inner.rounds;
+        let number = rounds.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let _under_way = rounds.under_way.lock().await;
+        if rounds.served.load(Ordering::SeqCst) < number {
+            let upto = rounds.asked.load(Ordering::SeqCst);
+            let round_began = uptime();
+            if let Err(error) = self.round().await {
+                tracing::warn!(cause = %error, "other nodes cannot be asked: waiting until their leases have run out");
+                let over = round_began + self.inner.live_rules.lease + MARGIN;
+                tokio::time::sleep(over.saturating_sub(uptime())).await;
+            }
+            rounds.served.fetch_max(upto, Ordering::SeqCst);
+        }
+        self.inner.parts.metrics.acknowledged(uptime().saturating_sub(began));
+    }
+
+    /// Waits until every other node has applied what is committed now, or has no lease left.
+    async fn round(&self) -> Result<(), StoreError> {
+        let own = *self.inner.node.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let others = move |db: &mut Db| nodes::others(db, own);
+        if self.store().read(others).await?.is_empty() {
+            return Ok(());
+        }
+        self.number().await?;
+        let head = self.store().read(changes::head).await?.seq;
+        if let Err(error) = self.store().hint().await {
+            tracing::debug!(cause = %error, "no hint could be sent");
+        }
+        let mut watch = Watch::default();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let behind: Vec<Node> =
+                self.store().read(others).await?.into_iter().filter(|node| node.applied_seq < head).collect();
+            if behind.is_empty() {
+                return Ok(());
+            }
+            for node in watch.run_out(&behind, self.inner.live_rules.lease) {
+                self.expel(node).await;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Removes a node whose lease has run out, unless it has moved.
+    pub(super) async fn expel(&self, node: Node) {
+        match self.store().write(move |db| nodes::expel(db, node.id, node.lease_no)).await {
+            Ok(true) => tracing::warn!(node.id = %node.id, "a node that stopped without a word was expelled"),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(cause = %error, node.id = %node.id, "a silent node cannot be expelled"),
+        }
+    }
+
+    /// Removes changes that are older than a few minutes and known to every node.
+    pub async fn forget_old_changes(&self) -> Result<usize, StoreError> {
+        let before = self.now() - KEPT_FOR;
+        self.store().write(move |db| changes::forget(db, before, FORGOTTEN_AT_ONCE)).await
+    }
+}
+
+/// How long changes are kept although every node knows them: for people who look for what happened.
+const KEPT_FOR: chrono::TimeDelta = chrono::TimeDelta::minutes(10);
+const FORGOTTEN_AT_ONCE: i64 = 20_000;

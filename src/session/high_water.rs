@@ -1,0 +1,112 @@
+//! How far the feed of changes had come, kept beside the database rather than in it: a database that shows less is an older
+//! copy of itself (a restored backup, a failover that lost commits).
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::store::changes::Head;
+
+/// The file in the data directory.
+const FILE: &str = "high-water.json";
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Mark {
+    database: String,
+    seq: i64,
+}
+
+/// The highest number seen.
+#[derive(Debug)]
+pub(super) struct HighWater {
+    path: PathBuf,
+    mark: Option<Mark>,
+    is_saved: bool,
+}
+
+impl HighWater {
+    /// As it was left in this directory. A file that cannot be read says nothing; that is logged.
+    pub fn in_directory(directory: &Path) -> Self {
+        let path = directory.join(FILE);
+        let mark = match std::fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.to_string()),
+        };
+        let mark = mark.unwrap_or_else(|cause| {
+            tracing::warn!(path = %path.display(), %cause, "the high-water mark cannot be read: an older copy of the database would not be noticed");
+            None
+        });
+        Self { path, mark, is_saved: true }
+    }
+
+    /// Whether the same database once had come further than this.
+    pub fn is_above(&self, head: &Head) -> bool {
+        self.mark.as_ref().is_some_and(|mark| mark.database == head.database && mark.seq > head.seq)
+    }
+
+    /// The highest number seen.
+    pub fn seq(&self) -> i64 {
+        self.mark.as_ref().map_or(0, |mark| mark.seq)
+    }
+
+    /// The feed has come this far.
+    pub fn reach(&mut self, head: &Head) {
+        let mark = Mark { database: head.database.clone(), seq: head.seq };
+        if self.mark.as_ref() != Some(&mark) && !self.is_above(head) {
+            self.mark = Some(mark);
+            self.is_saved = false;
+        }
+    }
+
+    /// Begins anew, after the database has gone back.
+    pub fn forget(&mut self) {
+        self.mark = None;
+    }
+
+    /// Writes it down, whole or not at all. A failure is logged; the next one may succeed.
+    pub fn save(&mut self) {
+        let Some(mark) = self.mark.as_ref().filter(|_| !self.is_saved) else { return };
+        match write(&self.path, mark) {
+            Ok(()) => self.is_saved = true,
+            Err(error) => {
+                tracing::warn!(path = %self.path.display(), cause = %error, "the high-water mark cannot be written");
+            }
+        }
+    }
+}
+
+fn write(path: &Path, mark: &Mark) -> std::io::Result<()> {
+    let new = path.with_extension("json.new");
+    std::fs::write(&new, serde_json::to_vec(mark)?)?;
+    std::fs::rename(new, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(database: &str, seq: i64) -> Head {
+        Head { seq, database: database.to_owned() }
+    }
+
+    #[test]
+    fn an_older_copy_of_the_same_database_is_noticed_after_a_restart() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut mark = HighWater::in_directory(directory.path());
+        assert!(!mark.is_above(&head("a", 0)));
+        mark.reach(&head("a", 7));
+        mark.save();
+        let mark = HighWater::in_directory(directory.path());
+        assert!(mark.is_above(&head("a", 6)));
+        assert!(!mark.is_above(&head("a", 7)));
+        assert!(!mark.is_above(&head("another", 0)));
+    }
+
+    #[test]
+    fn a_file_that_says_nothing_stops_nobody() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join(FILE), "{").unwrap();
+        assert!(!HighWater::in_directory(directory.path()).is_above(&head("a", 0)));
+    }
+}

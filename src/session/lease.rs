@@ -1,0 +1,261 @@
+//! The lease: a node's permission, for a short time, to answer checks from its live view (Gray & Cheriton, 1989).
+//!
+//! The node renews it again and again: it reads what has changed, applies that, says so in its row, and may then use its
+//! live view for one lease, counted from before it read. Who ends a session waits until every other node has said that it
+//! applied the end, or its lease has run out (`session::change`).
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::Sessions;
+use super::high_water::HighWater;
+use super::signing::SigningError;
+use crate::clock::uptime;
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject};
+use crate::model::change::Change;
+use crate::model::id::NodeId;
+use crate::store::changes::{self, Following};
+use crate::store::nodes::{self, Node};
+use crate::store::not_befores::{self, Scope};
+use crate::store::{Db, StoreError, audit};
+
+/// Changes read at once.
+const PAGE: i64 = 5000;
+
+/// Added to a lease before another node's is taken to have run out: clocks do not run at exactly the same speed.
+pub(super) const MARGIN: Duration = Duration::from_millis(200);
+
+/// Until when the live view may be used. No wall clock takes part.
+#[derive(Debug, Default)]
+pub(super) struct Lease {
+    /// Nanoseconds of uptime; 0: none is held.
+    until: AtomicU64,
+}
+
+impl Lease {
+    /// Whether it is held. Ask before looking anything up: a lease renewed in between would hide that what was found is old.
+    pub fn is_held(&self) -> bool {
+        let until = self.until.load(Ordering::Acquire);
+        until != 0 && nanoseconds(uptime()) < until
+    }
+
+    /// What is left of it.
+    pub fn left(&self) -> Duration {
+        Duration::from_nanos(self.until.load(Ordering::Acquire)).saturating_sub(uptime())
+    }
+
+    fn extend_to(&self, until: Duration) {
+        self.until.store(nanoseconds(until), Ordering::Release);
+    }
+
+    /// Gives it up: until it is renewed, the store answers.
+    pub fn give_up(&self) {
+        self.until.store(0, Ordering::Release);
+    }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Which leases of other nodes have not moved for too long, by this process's own clock.
+#[derive(Debug, Default)]
+pub(super) struct Watch(HashMap<NodeId, (i64, Duration)>);
+
+impl Watch {
+    /// Of `nodes`, those whose lease has not moved for `lease` and a margin.
+    pub fn run_out(&mut self, nodes: &[Node], lease: Duration) -> Vec<Node> {
+        let now = uptime();
+        self.0.retain(|id, _| nodes.iter().any(|node| node.id == *id));
+        let has_run_out = |node: &&Node| {
+            let (lease_no, since) = self.0.entry(node.id).or_insert((node.lease_no, now));
+            if *lease_no != node.lease_no {
+                (*lease_no, *since) = (node.lease_no, now);
+            }
+            now.saturating_sub(*since) >= lease + MARGIN
+        };
+        nodes.iter().filter(has_run_out).copied().collect()
+    }
+}
+
+/// A node's part in keeping the nodes of a database together: made when it starts to serve, gone when it stops.
+#[derive(Debug)]
+pub struct Membership {
+    sessions: Sessions,
+    address: String,
+    /// The row by which others know this node; `None` before it has joined and after it was expelled.
+    id: Option<NodeId>,
+    /// The number of the last change applied.
+    applied: i64,
+    watch: Watch,
+    high_water: HighWater,
+}
+
+impl Sessions {
+    /// A node that serves at `address`, not yet joined.
+    #[must_use]
+    pub fn member(&self, address: String) -> Membership {
+        let high_water = HighWater::in_directory(&self.inner.live_rules.data_dir);
+        let watch = Watch::default();
+        Membership { sessions: self.clone(), address, id: None, applied: 0, watch, high_water }
+    }
+
+    /// Whether checks are answered from memory now.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.inner.lease.is_held()
+    }
+
+    /// How much is left of the lease.
+    #[must_use]
+    pub fn lease_left(&self) -> Duration {
+        self.inner.lease.left()
+    }
+}
+
+impl Membership {
+    /// Applies what others are waiting for, after a hint. The lease is left as it is: what is committed without a number yet
+    /// was not looked for.
+    pub async fn heed(&mut self) -> Result<(), SigningError> {
+        let Some(id) = self.id else { return self.renew().await };
+        let before = self.applied;
+        if !self.catch_up().await? {
+            self.forget_everything();
+            return self.renew().await;
+        }
+        let applied = self.applied;
+        if applied > before && !self.sessions.store().write(move |db| nodes::renew(db, id, applied)).await? {
+            self.forget_everything();
+        }
+        Ok(())
+    }
+
+    /// One round: joins if it must, applies what has changed, renews the lease. After an error the lease runs out unless
+    /// a later round succeeds.
+    pub async fn renew(&mut self) -> Result<(), SigningError> {
+        let began = uptime();
+        let Some(id) = self.id else { return self.join(began).await };
+        self.sessions.number().await?;
+        if !self.catch_up().await? {
+            self.forget_everything();
+            return self.join(began).await;
+        }
+        let applied = self.applied;
+        if !self.sessions.store().write(move |db| nodes::renew(db, id, applied)).await? {
+            tracing::warn!(node.id = %id, "expelled: this node did not renew its lease in time");
+            self.forget_everything();
+            return self.join(began).await;
+        }
+        self.hold_from(began);
+        self.expel_the_silent().await;
+        Ok(())
+    }
+
+    /// Stops serving from memory and takes the node's row away.
+    pub async fn leave(&mut self) {
+        self.sessions.inner.lease.give_up();
+        *self.sessions.inner.node.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
+        if let Some(id) = self.id.take()
+            && let Err(error) = self.sessions.store().write(move |db| nodes::leave(db, id)).await
+        {
+            tracing::warn!(cause = %error, "this node's row stays until others notice that it has gone");
+        }
+        self.high_water.save();
+    }
+
+    /// Adds the row, then reads where the feed stands, then serves: an end that does not see the row is in what is read.
+    async fn join(&mut self, began: Duration) -> Result<(), SigningError> {
+        let (id, now) = (NodeId::new(self.sessions.now()), self.sessions.now());
+        let address = self.address.clone();
+        let store = self.sessions.store().clone();
+        store.write(move |db| nodes::join(db, id, &address, now)).await?;
+        self.id = Some(id);
+        *self.sessions.inner.node.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(id);
+        self.sessions.number().await?;
+        let head = store.read(changes::head).await?;
+        if self.high_water.is_above(&head) {
+            self.history_went_back(self.high_water.seq(), head.seq).await?;
+        }
+        self.applied = head.seq;
+        self.high_water.reach(&head);
+        // After the head was read: what is looked up from now on includes every change up to it.
+        self.sessions.inner.live.clear();
+        self.sessions.signing().reload().await?;
+        self.sessions.read_not_befores().await?;
+        self.hold_from(began);
+        tracing::info!(node.id = %id, "joined: checks are answered from memory while the lease holds");
+        Ok(())
+    }
+
+    fn hold_from(&self, began: Duration) {
+        let inner = &self.sessions.inner;
+        inner.lease.extend_to(began + inner.live_rules.lease);
+        inner.parts.metrics.live_sessions(inner.live.sessions.len());
+    }
+
+    /// Gives up the lease and whatever was remembered under it.
+    fn forget_everything(&mut self) {
+        self.sessions.inner.lease.give_up();
+        self.sessions.inner.live.clear();
+        self.id = None;
+    }
+
+    /// Applies what has changed. `false` where that is not known any more.
+    async fn catch_up(&mut self) -> Result<bool, SigningError> {
+        loop {
+            let after = self.applied;
+            let read = move |db: &mut Db| Ok::<_, StoreError>((changes::after(db, after, PAGE)?, changes::head(db)?));
+            let (following, head) = self.sessions.store().read(read).await?;
+            if head.seq < after {
+                self.history_went_back(after, head.seq).await?;
+                return Ok(false);
+            }
+            let Following::Changes { changes, seq } = following else { return Ok(false) };
+            self.sessions.apply(&changes).await?;
+            self.applied = seq;
+            if changes.len() < usize::try_from(PAGE).unwrap_or(usize::MAX) {
+                self.high_water.reach(&head);
+                return Ok(true);
+            }
+        }
+    }
+
+    /// The database is an older copy: ends that were acknowledged may be missing from it, so every session that began
+    /// before now is refused.
+    async fn history_went_back(&mut self, remembered: i64, found: i64) -> Result<(), StoreError> {
+        tracing::error!(
+            remembered,
+            found,
+            "the database went back in time: every session is refused, all must log in again"
+        );
+        let now = self.sessions.now();
+        let details = serde_json::json!({ "remembered": remembered, "found": found });
+        let note = "the database went back in time";
+        let event =
+            AuditEvent::new(now, AuditKind::DatabaseWentBack, &Cause::system("coherence"), Subject::everybody());
+        let write = move |db: &mut Db| {
+            not_befores::raise(db, &Scope::Everybody, now, now, "coherence", Some(note))?;
+            changes::insert(db, &[Change::NotBefore], now)?;
+            audit::record(db, &event.with(details))
+        };
+        self.sessions.store().write(write).await?;
+        self.sessions.inner.parts.metrics.went_back();
+        self.high_water.forget();
+        Ok(())
+    }
+
+    /// Removes the rows of nodes that have stopped without a word, so that the next end need not wait for them.
+    async fn expel_the_silent(&mut self) {
+        let own = self.id;
+        let Ok(others) = self.sessions.store().read(move |db| nodes::others(db, own)).await else { return };
+        for node in self.watch.run_out(&others, self.sessions.inner.live_rules.lease) {
+            self.sessions.expel(node).await;
+        }
+    }
+
+    /// Remembers, across a restart, how far the feed had come.
+    pub fn save_high_water(&mut self) {
+        self.high_water.save();
+    }
+}

@@ -1,0 +1,108 @@
+//! A bounded map that is filled from the store while changes arrive.
+//!
+//! Whoever misses an entry announces a fill before asking the store. A change that arrives meanwhile marks the fill stale:
+//! what was read may be older than the change, so it is not kept. Without the mark, an answer read before an end could be
+//! put down after it, and a session would come back to life.
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::hash::Hash;
+
+use quick_cache::sync::Cache;
+
+use super::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The map. Values are cheap to clone. Where it is full, what was not asked for lately makes room.
+pub struct Map<K, V> {
+    kept: Cache<K, V>,
+    under_way: Mutex<HashMap<K, Fills>>,
+}
+
+/// Fills of one key that are under way.
+#[derive(Debug, Default)]
+struct Fills {
+    count: usize,
+    stale: bool,
+}
+
+/// A fill, announced before the store is asked.
+pub struct Fill<'map, K: Copy + Eq + Hash, V: Clone> {
+    map: &'map Map<K, V>,
+    key: K,
+}
+
+impl<K: Copy + Eq + Hash, V: Clone> Map<K, V> {
+    /// An empty map for at most `capacity` entries.
+    pub fn new(capacity: usize) -> Self {
+        Self { kept: Cache::new(capacity), under_way: Mutex::new(HashMap::new()) }
+    }
+
+    /// The entry, if it is there.
+    pub fn get(&self, key: &K) -> Option<V> {
+        self.kept.get(key)
+    }
+
+    /// Announces that the store is about to be asked for the entry.
+    pub fn fill(&self, key: K) -> Fill<'_, K, V> {
+        self.under_way().entry(key).or_default().count += 1;
+        Fill { map: self, key }
+    }
+
+    /// Forgets the entry: it is not as it was.
+    pub fn forget(&self, key: &K) {
+        let mut under_way = self.under_way();
+        if let Some(fills) = under_way.get_mut(key) {
+            fills.stale = true;
+        }
+        self.kept.remove(key);
+    }
+
+    /// Forgets everything.
+    pub fn clear(&self) {
+        let mut under_way = self.under_way();
+        for fills in under_way.values_mut() {
+            fills.stale = true;
+        }
+        self.kept.clear();
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, HashMap<K, Fills>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Copy + Eq + Hash, V: Clone> Fill<'_, K, V> {
+    /// Keeps what the store said, unless something changed since the fill was announced. `true` where it was kept.
+    pub fn keep(self, value: V) -> bool {
+        let under_way = self.map.under_way();
+        let is_fresh = under_way.get(&self.key).is_some_and(|fills| !fills.stale);
+        if is_fresh {
+            // Under the lock: a change that comes now waits, and then finds the entry.
+            self.map.kept.insert(self.key, value);
+        }
+        is_fresh
+    }
+}
+
+impl<K: Copy + Eq + Hash, V: Clone> Drop for Fill<'_, K, V> {
+    fn drop(&mut self) {
+        let mut under_way = self.map.under_way();
+        if let Some(fills) = under_way.get_mut(&self.key) {
+            fills.count -= 1;
+            if fills.count == 0 {
+                under_way.remove(&self.key);
+            }
+        }
+    }
+}
+
+impl<K, V> Debug for Map<K, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Map").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,105 @@
+//! The live view: this node's picture of sessions and users, by which the check is answered without the store.
+//!
+//! It may be used while the node holds a lease (`session::lease`), and changes keep it true (`session::change`). What is
+//! not in it is read from the store; that it is bounded only costs reads.
+
+mod map;
+mod session;
+/// The locks of `map`, named here so that a test can put others in their place and try every order.
+mod sync {
+    pub use std::sync::{Mutex, MutexGuard, PoisonError};
+}
+mod verified;
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use chrono::{DateTime, Utc};
+
+pub use map::{Fill, Map};
+pub use session::LiveSession;
+pub use verified::{Digest, Verified, VerifiedTokens};
+
+use crate::model::change::Change;
+use crate::model::id::{SessionId, UserId};
+use crate::store::not_befores::{NotBefore, Scope};
+use crate::store::sessions::UserStanding;
+
+/// A user as the live view keeps them.
+#[derive(Debug)]
+pub struct LiveUser {
+    /// Name, role and state now; `None` if deleted.
+    pub standing: Option<Arc<UserStanding>>,
+    /// Tokens issued before this are refused.
+    pub not_before: Option<DateTime<Utc>>,
+}
+
+/// The not-befores that cover many: few, so all of them are kept.
+#[derive(Debug, Default)]
+struct Blanket {
+    everybody: Option<DateTime<Utc>>,
+    clients: HashMap<String, DateTime<Utc>>,
+}
+
+/// The picture.
+#[derive(Debug)]
+pub struct LiveView {
+    /// Sessions that were asked for, ended ones too.
+    pub sessions: Map<SessionId, Arc<LiveSession>>,
+    /// Their users.
+    pub users: Map<UserId, Arc<LiveUser>>,
+    /// Tokens already verified.
+    pub tokens: VerifiedTokens,
+    blanket: RwLock<Arc<Blanket>>,
+}
+
+impl LiveView {
+    /// An empty picture of at most `capacity` sessions, as many users and as many tokens.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            sessions: Map::new(capacity),
+            users: Map::new(capacity),
+            tokens: VerifiedTokens::new(capacity),
+            blanket: RwLock::default(),
+        }
+    }
+
+    /// Forgets what a change is about. What is kept whole is read anew by the caller: see [`LiveView::cover`].
+    pub fn apply(&self, change: Change) {
+        match change {
+            Change::Session(id) => self.sessions.forget(&id),
+            Change::User(id) => self.users.forget(&id),
+            Change::Keys => self.tokens.clear(),
+            Change::NotBefore => {}
+        }
+    }
+
+    /// Forgets everything.
+    pub fn clear(&self) {
+        self.sessions.clear();
+        self.users.clear();
+        self.tokens.clear();
+    }
+
+    /// Takes up the not-befores of clients and of everybody, as the store has them now.
+    pub fn cover(&self, not_befores: &[NotBefore]) {
+        let mut blanket = Blanket::default();
+        for not_before in not_befores {
+            match &not_before.scope {
+                Scope::Everybody => blanket.everybody = Some(not_before.at),
+                Scope::Client(id) => drop(blanket.clients.insert(id.as_str().to_owned(), not_before.at)),
+                Scope::User(_) => {}
+            }
+        }
+        *self.blanket.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(blanket);
+    }
+
+    /// The latest not-before that covers a session: the highest of the user's, the client's and everybody's.
+    #[must_use]
+    pub fn not_before(&self, session: &LiveSession, user: &LiveUser) -> Option<DateTime<Utc>> {
+        let blanket = self.blanket.read().unwrap_or_else(PoisonError::into_inner);
+        let of_client = session.client_id().and_then(|id| blanket.clients.get(id)).copied();
+        user.not_before.max(blanket.everybody).max(of_client)
+    }
+}

@@ -1,0 +1,113 @@
+//! Queries on `changes` and `change_head`: the feed by which nodes keep their live view true.
+//!
+//! A change is written in the transaction that makes it, without a number; [`number`] numbers all that are committed, under
+//! the lock of one row. A number given in the transaction itself would need that lock until its commit is on the disk: ends
+//! would wait for each other's disk, and two that lock their sessions in another order would lock each other out.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+
+use super::backend::{Db, on_backend};
+use super::columns::{At, parsed};
+use super::error::StoreError;
+use super::schema::{change_head, changes, nodes};
+use crate::model::change::Change;
+
+/// Rows written by one statement: below SQLite's limit of bound values.
+const BATCH: usize = 500;
+
+/// Where the feed stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The highest number given.
+    pub seq: i64,
+    /// Names the history that the numbers belong to.
+    pub database: String,
+}
+
+/// Changes after a number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Following {
+    /// All of them up to `seq`, or as many as were asked for.
+    Changes {
+        /// In the order of their numbers.
+        changes: Vec<Change>,
+        /// The number of the last.
+        seq: i64,
+    },
+    /// Some are no longer kept.
+    Gone,
+}
+
+/// Adds changes, in the transaction that makes them.
+pub fn insert(db: &mut Db, noted: &[Change], at: DateTime<Utc>) -> Result<(), StoreError> {
+    for batch in noted.chunks(BATCH) {
+        let row = |change: &Change| {
+            (changes::at.eq(At(at)), changes::kind.eq(change.kind().as_str()), changes::subject.eq(change.subject()))
+        };
+        let rows: Vec<_> = batch.iter().map(row).collect();
+        on_backend!(db, |connection| diesel::insert_into(changes::table).values(&rows).execute(connection))?;
+    }
+    Ok(())
+}
+
+/// Whether committed changes wait for their numbers.
+pub fn are_unnumbered(db: &mut Db) -> Result<bool, StoreError> {
+    let first: Option<i64> =
+        changes::table.filter(changes::seq.eq(0)).select(changes::id).limit(1).first(db).optional()?;
+    Ok(first.is_some())
+}
+
+/// Numbers every change that is committed, in a transaction of its own.
+pub fn number(db: &mut Db) -> Result<(), StoreError> {
+    // The lock of this row is taken before anything is looked at, so that numbers become visible in their order.
+    diesel::update(change_head::table).set(change_head::seq.eq(change_head::seq)).execute(db)?;
+    let head: i64 = change_head::table.select(change_head::seq).first(db)?;
+    let numbered = diesel::sql_query(format!(
+        "UPDATE changes SET seq = numbered.seq
+         FROM (SELECT id, {head} + row_number() OVER (ORDER BY id) AS seq FROM changes WHERE seq = 0) AS numbered
+         WHERE changes.id = numbered.id"
+    ));
+    let count = on_backend!(db, |connection| numbered.execute(connection))?;
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    diesel::update(change_head::table).set(change_head::seq.eq(change_head::seq + count)).execute(db)?;
+    Ok(())
+}
+
+/// Where the feed stands.
+pub fn head(db: &mut Db) -> Result<Head, StoreError> {
+    let (seq, database) = change_head::table.select((change_head::seq, change_head::database)).first(db)?;
+    Ok(Head { seq, database })
+}
+
+/// Changes numbered after `seq`, at most `limit`.
+pub fn after(db: &mut Db, seq: i64, limit: i64) -> Result<Following, StoreError> {
+    let rows: Vec<(i64, String, String)> = changes::table
+        .filter(changes::seq.gt(seq).and(changes::seq.gt(0)))
+        .select((changes::seq, changes::kind, changes::subject))
+        .order(changes::seq.asc())
+        .limit(limit)
+        .load(db)?;
+    let mut last = seq;
+    let mut following = Vec::with_capacity(rows.len());
+    for (number, kind, subject) in rows {
+        last += 1;
+        // The numbers are dense: a gap means that rows were removed before they were read.
+        if number != last {
+            return Ok(Following::Gone);
+        }
+        let change = parsed(&kind).and_then(|kind| Ok(Change::read(kind, &subject)?));
+        following.push(change.map_err(|error| StoreError::Corrupt(format!("changes {last}: {error}")))?);
+    }
+    Ok(Following::Changes { changes: following, seq: last })
+}
+
+/// Removes at most `limit` changes made before `before` that every node has applied; returns how many.
+pub fn forget(db: &mut Db, before: DateTime<Utc>, limit: i64) -> Result<usize, StoreError> {
+    let applied: Option<i64> = nodes::table.select(diesel::dsl::min(nodes::applied_seq)).first(db)?;
+    let old = changes::seq.gt(0).and(changes::at.lt(At(before)));
+    let known = changes::seq.le(applied.unwrap_or(i64::MAX));
+    let ids: Vec<i64> =
+        changes::table.filter(old.and(known)).order(changes::seq.asc()).select(changes::id).limit(limit).load(db)?;
+    Ok(diesel::delete(changes::table.filter(changes::id.eq_any(ids))).execute(db)?)
+}

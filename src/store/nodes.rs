@@ -1,0 +1,64 @@
+//! Queries on `nodes`: one row a running node, by which others know what it has applied.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+
+use super::backend::{Db, relax};
+use super::columns::{At, Id};
+use super::error::StoreError;
+use super::schema::nodes;
+use crate::model::id::NodeId;
+
+/// What a node says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Node {
+    /// Which.
+    pub id: NodeId,
+    /// Counts its leases. While it does not move, the node holds none but the last.
+    pub lease_no: i64,
+    /// The number of the last change it has applied.
+    pub applied_seq: i64,
+}
+
+/// Adds a node's row.
+pub fn join(db: &mut Db, id: NodeId, address: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let row = (
+        nodes::id.eq(Id(id.0)),
+        nodes::lease_no.eq(1_i64),
+        nodes::applied_seq.eq(0_i64),
+        nodes::address.eq(address),
+        nodes::started_at.eq(At(now)),
+    );
+    diesel::insert_into(nodes::table).values(row).execute(db)?;
+    Ok(())
+}
+
+/// Begins the node's next lease. `false` where its row is gone: it has been expelled.
+///
+/// Need not be on the disk: a database that forgets it has an older row, which others wait for all the longer.
+pub fn renew(db: &mut Db, id: NodeId, applied_seq: i64) -> Result<bool, StoreError> {
+    relax(db)?;
+    let renewed = diesel::update(nodes::table.find(Id(id.0)))
+        .set((nodes::lease_no.eq(nodes::lease_no + 1), nodes::applied_seq.eq(applied_seq)))
+        .execute(db)?;
+    Ok(renewed == 1)
+}
+
+/// Every node but `own`.
+pub fn others(db: &mut Db, own: Option<NodeId>) -> Result<Vec<Node>, StoreError> {
+    let rows: Vec<(Id, i64, i64)> = nodes::table.select((nodes::id, nodes::lease_no, nodes::applied_seq)).load(db)?;
+    let node = |(id, lease_no, applied_seq): (Id, i64, i64)| Node { id: NodeId(id.0), lease_no, applied_seq };
+    Ok(rows.into_iter().map(node).filter(|node| Some(node.id) != own).collect())
+}
+
+/// Removes a node that has not moved since it was at `lease_no`. `false` where it has, or is gone.
+pub fn expel(db: &mut Db, id: NodeId, lease_no: i64) -> Result<bool, StoreError> {
+    let unmoved = nodes::table.find(Id(id.0)).filter(nodes::lease_no.eq(lease_no));
+    Ok(diesel::delete(unmoved).execute(db)? == 1)
+}
+
+/// Removes a node's own row.
+pub fn leave(db: &mut Db, id: NodeId) -> Result<(), StoreError> {
+    diesel::delete(nodes::table.find(Id(id.0))).execute(db)?;
+    Ok(())
+}
