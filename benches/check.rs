@@ -1,5 +1,6 @@
-//! The checked request (by query) against a bare actix handler that answers the same bytes: one worker each, keep-alive
-//! connections, rounds alternate. `cargo bench --bench check`
+//! The checked request against a bare actix handler that answers the same bytes: from memory, with 1, 1 000 and 100 000
+//! live tokens, and by a query each time. One worker each, keep-alive connections, rounds alternate; the settings are
+//! those of production. `cargo bench --bench check`
 
 #![expect(clippy::cast_precision_loss, reason = "counts of requests are far below 2^52")]
 
@@ -10,16 +11,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::{App as ActixApp, HttpResponse, HttpServer, web};
-use secrecy::SecretString;
-use support::{Cluster, PASSWORD, add_user, median, open, say};
+use support::{Cluster, add_sessions, add_user, median, open, say, serve_live};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use vigie::model::session::Origin;
-use vigie::session::prove::Claim;
 
 const ROUNDS: usize = 7;
-const ROUND: Duration = Duration::from_secs(2);
+const ROUND: Duration = Duration::from_secs(1);
 const CONNECTIONS: usize = 16;
+const SESSIONS: usize = 100_000;
 
 fn main() {
     let cluster = Cluster::start();
@@ -33,42 +32,45 @@ fn main() {
 }
 
 async fn compare(name: &str, url: &str, data: &std::path::Path) {
-    let settings = [("VIGIE__SERVER__WORKERS", "1"), ("VIGIE__LOG__LEVEL", "warn")];
-    let app = open(url, data, &settings).await;
-    add_user(&app, "alice").await;
-    let claim = Claim {
-        username: "alice".to_owned(),
-        password: SecretString::from(PASSWORD),
-        client_id: None,
-        origin: Origin { ip: [127, 0, 0, 1].into(), user_agent: None },
-        request_id: String::new(),
-    };
-    let token = app.sessions.log_in(claim, None).await.expect("a login").issued.access_token;
-    let listening = vigie::http::server::listen(Arc::clone(&app).into()).expect("a port");
-    let checked = listening.address;
+    let live = open(url, data, &[("VIGIE__SERVER__WORKERS", "1")]).await;
+    add_user(&live, "alice").await;
+    let tokens = add_sessions(&live, "alice", SESSIONS).await;
+    let (from_memory, _coherence) = serve_live(&live).await;
+    let by_query = open(url, data, &[("VIGIE__SERVER__WORKERS", "1"), ("VIGIE__NODES__LIVE_VIEW", "false")]).await;
+    let listening = vigie::http::server::listen(Arc::clone(&by_query).into()).expect("a port");
+    let queried = listening.address;
     actix_web::rt::spawn(listening.serve_until(std::future::pending()));
+    for token in &tokens {
+        live.sessions.check(token, [127, 0, 0, 1].into()).await.expect("a live session");
+    }
     for path in ["/auth/verify", "/auth/me"] {
-        let request = request(path, checked, &token);
-        let answer = one_answer(checked, &request).await;
-        let bare = serve_bare(&answer);
-        let mut ratios = Vec::new();
-        let mut rates = Vec::new();
+        let one = requests(path, &tokens[..1]);
+        let bare = serve_bare(&one_answer(from_memory, &one[0]).await);
+        let all = requests(path, &tokens);
+        let contenders = [
+            ("from memory, 1 token", from_memory, &all[..1]),
+            ("from memory, 1000 tokens", from_memory, &all[..1000]),
+            ("from memory, 100000 tokens", from_memory, &all[..]),
+            ("by query, 1 token", queried, &all[..1]),
+        ];
+        let mut ratios = vec![Vec::new(); contenders.len()];
         for _ in 0..ROUNDS {
-            let plain = rate(bare, &request).await;
-            let with_check = rate(checked, &request).await;
-            ratios.push(with_check / plain);
-            rates.push(with_check);
+            for ((_, address, requests), ratios) in contenders.iter().zip(&mut ratios) {
+                let plain = rate(bare, requests).await;
+                ratios.push((rate(*address, requests).await, plain));
+            }
         }
-        say(&format!(
-            "{name} GET {path}: {:.0} checked requests/s, ratio to a bare handler {:.3} (median of {ROUNDS})",
-            median(rates),
-            median(ratios)
-        ));
+        for ((what, ..), measured) in contenders.iter().zip(ratios) {
+            let rate = median(measured.iter().map(|(rate, _)| *rate).collect());
+            let ratio = median(measured.iter().map(|(rate, plain)| rate / plain).collect());
+            say(&format!("{name} GET {path} {what}: {rate:.0} requests/s, {ratio:.3} of a bare handler"));
+        }
     }
 }
 
-fn request(path: &str, address: SocketAddr, token: &str) -> Vec<u8> {
-    format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\r\n").into_bytes()
+fn requests(path: &str, tokens: &[String]) -> Arc<[Vec<u8>]> {
+    let request = |token| format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n");
+    tokens.iter().map(|token| request(token).into_bytes()).collect()
 }
 
 async fn one_answer(address: SocketAddr, request: &[u8]) -> Vec<u8> {
@@ -112,14 +114,16 @@ fn serve_bare(answer: &[u8]) -> SocketAddr {
     address
 }
 
-/// Requests per second over keep-alive connections, driven from one thread.
-async fn rate(address: SocketAddr, request: &[u8]) -> f64 {
-    let request = request.to_vec();
+/// Requests per second over keep-alive connections, driven from one thread. Each connection sends all of the requests, one
+/// after the other, from another place on.
+async fn rate(address: SocketAddr, requests: &[Vec<u8>]) -> f64 {
+    let requests: Arc<[Vec<u8>]> = requests.into();
     let load = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async move {
             let started = Instant::now();
-            let clients = (0..CONNECTIONS).map(|_| drive(address, request.clone(), started));
+            let begin = |number| number * requests.len() / CONNECTIONS;
+            let clients = (0..CONNECTIONS).map(|number| drive(address, Arc::clone(&requests), begin(number), started));
             let done: u64 = futures_util::future::join_all(clients).await.into_iter().sum();
             done as f64 / started.elapsed().as_secs_f64()
         })
@@ -130,15 +134,21 @@ async fn rate(address: SocketAddr, request: &[u8]) -> f64 {
     load.join().expect("the load runs")
 }
 
-async fn drive(address: SocketAddr, request: Vec<u8>, started: Instant) -> u64 {
+/// Every answer has the length of the first: the client has no need to read it, which would cost as much as the server.
+async fn drive(address: SocketAddr, requests: Arc<[Vec<u8>]>, begin: usize, started: Instant) -> u64 {
     let mut stream = TcpStream::connect(address).await.expect("a connection");
     stream.set_nodelay(true).expect("a socket");
     let mut buffer = vec![0; 16 * 1024];
+    stream.write_all(&requests[begin]).await.expect("written");
+    let length = read_answer(&mut stream, &mut buffer).await;
     let mut done = 0;
-    while started.elapsed() < ROUND {
-        stream.write_all(&request).await.expect("written");
-        read_answer(&mut stream, &mut buffer).await;
-        assert!(buffer.starts_with(b"HTTP/1.1 200"));
+    for request in requests.iter().cycle().skip(begin) {
+        if started.elapsed() >= ROUND {
+            break;
+        }
+        stream.write_all(request).await.expect("written");
+        stream.read_exact(&mut buffer[..length]).await.expect("an answer");
+        assert!(buffer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&buffer[..length]));
         done += 1;
     }
     done

@@ -5,6 +5,7 @@
 mod api;
 mod cli;
 mod clients;
+mod coherence;
 mod conformance;
 mod documents;
 mod faults;

@@ -217,7 +217,7 @@ impl Sessions {
             Some(KeyStanding::Revoked) | None => return Err(CheckError::Invalid("key_revoked")),
         };
         let verified = Verified { claims: Arc::new(claims), key_until };
-        tokens.remember(&digest, generation, verified.clone());
+        tokens.remember(digest, generation, verified.clone());
         Ok(verified)
     }
 

@@ -141,6 +141,13 @@ impl TestApp {
             .await
     }
 
+    /// Another node on the same database, which it reaches by `url`.
+    pub async fn another_node_at(&self, url: &str) -> Self {
+        let mut settings = self.settings.clone();
+        settings.push(("DATABASE_URL".to_owned(), url.to_owned()));
+        Self::launch(Arc::clone(&self.database), Arc::clone(&self.data), Arc::clone(&self.clock), settings).await
+    }
+
     /// Stops serving, closes the store and starts again on the same database.
     pub async fn restart(mut self) -> Self {
         self.close().await;

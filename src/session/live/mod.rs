@@ -3,6 +3,7 @@
 //! It may be used while the node holds a lease (`session::lease`), and changes keep it true (`session::change`). What is
 //! not in it is read from the store; that it is bounded only costs reads.
 
+mod generations;
 mod map;
 mod session;
 /// The locks of `map`, named here so that a test can put others in their place and try every order.

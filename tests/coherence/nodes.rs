@@ -1,0 +1,346 @@
+//! Nodes with leases in one process: what they answer from memory, and until when.
+
+use std::time::{Duration, Instant};
+
+use chrono::TimeDelta;
+use futures_util::future::join_all;
+use rstest::rstest;
+use serde_json::json;
+use vigie::app::App;
+use vigie::model::audit::{AuditKind, Cause};
+use vigie::model::session::EndReason;
+use vigie::model::user::Role;
+use vigie::store::not_befores::Scope;
+use vigie::store::sessions::SessionFilter;
+use vigie::user::change::UserChange;
+
+use crate::support::app::{Answer, TestApp, TestClient};
+use crate::support::backend::Backend::{self, Postgres, Sqlite};
+use crate::support::dump::Beside;
+use crate::support::proxy::Proxy;
+
+const LEASE: Duration = Duration::from_secs(2);
+/// A lease, the margin, and what a busy machine may add.
+const ACKNOWLEDGED_BY: Duration = Duration::from_secs(6);
+
+/// The same client, at another node.
+fn on<'a>(app: &'a TestApp, client: &TestClient<'_>) -> TestClient<'a> {
+    TestClient { token: client.token.clone(), ..app.nobody() }
+}
+
+/// Asks until the answer has this status; it must come within twenty seconds.
+async fn until(status: u16, ask: impl AsyncFn() -> Answer) -> Answer {
+    let begun = Instant::now();
+    loop {
+        let answer = ask().await;
+        if answer.status == status {
+            return answer;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "still {}: {}", answer.status, answer.body);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn checks(app: &TestApp) -> String {
+    let ready = app.nobody().get("/health/ready").await.json();
+    ready["checks"].as_str().expect("it says how checks are answered").to_owned()
+}
+
+/// P8: a known session is checked without the store; P4: and no longer than the lease lasts.
+#[actix_web::test]
+async fn cut_off_from_its_database_a_node_answers_while_its_lease_lasts_and_503_from_then_on() {
+    let (app, proxy) = TestApp::behind_proxy(&[("VIGIE__DATABASE__WAIT", "300ms")]).await;
+    let alice = app.signed_in("alice").await;
+    alice.get("/auth/me").await.expect(200);
+    assert_eq!(checks(&app).await, "memory");
+
+    proxy.cut();
+    let cut_at = Instant::now();
+    let (mut last_good, mut refused) = (Duration::ZERO, 0);
+    while cut_at.elapsed() < LEASE + Duration::from_secs(2) {
+        let (asked_at, answer) = (cut_at.elapsed(), alice.get("/auth/verify").await);
+        match answer.status {
+            200 => last_good = asked_at,
+            503 => refused += 1,
+            other => panic!("{other}: {}", answer.body),
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(last_good <= LEASE, "answered {last_good:?} after the cut");
+    assert!(refused > 0);
+    assert_eq!(checks(&app).await, "store");
+
+    proxy.restore();
+    until(200, async || alice.get("/auth/verify").await).await;
+    let begun = Instant::now();
+    while checks(&app).await != "memory" {
+        assert!(begun.elapsed() < Duration::from_secs(20), "no lease is taken again");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// P2, P3: the end waits until the node that cannot be asked holds no lease any more.
+#[actix_web::test]
+async fn an_end_is_acknowledged_when_a_node_that_is_cut_off_can_answer_no_longer() {
+    let a = TestApp::start(Postgres).await;
+    let (proxy, url) = Proxy::in_front_of(&a.database.url);
+    let b = a.another_node_at(&url).await;
+    let alice = a.signed_in("alice").await;
+    on(&b, &alice).get("/auth/verify").await.expect(200);
+
+    proxy.stall();
+    let begun = Instant::now();
+    alice.post_empty("/auth/logout").await.expect(204);
+    assert!(begun.elapsed() < ACKNOWLEDGED_BY, "{:?}", begun.elapsed());
+    let answer = on(&b, &alice).get("/auth/verify").await;
+    assert_eq!(answer.status, 503, "from memory: {}", answer.body);
+    // The node was expelled: the next end need not wait for it.
+    let bob = a.signed_in("bob").await;
+    let begun = Instant::now();
+    bob.post_empty("/auth/logout").await.expect(204);
+    assert!(begun.elapsed() < LEASE, "{:?}", begun.elapsed());
+
+    proxy.restore();
+    until(401, async || on(&b, &alice).get("/auth/verify").await).await.problem(401, "session_ended");
+}
+
+/// Hints only save time: behind a pooler that swallows them, an end waits for the next renewal.
+#[actix_web::test]
+async fn without_hints_an_end_is_acknowledged_all_the_same() {
+    let a = TestApp::start(Postgres).await;
+    let b = a.another_node().await;
+    let mut beside = Beside::connect(&a.database.url);
+    for name in ["alice", "bob", "carol"] {
+        let client = a.signed_in(name).await;
+        on(&b, &client).get("/auth/verify").await.expect(200);
+        let deaf = "SELECT pg_terminate_backend(pid)::text AS line FROM pg_stat_activity WHERE query LIKE 'LISTEN%'";
+        beside.lines(deaf);
+        client.post_empty("/auth/logout").await.expect(204);
+        on(&b, &client).get("/auth/verify").await.problem(401, "session_ended");
+    }
+}
+
+/// A process that is no node, such as a command, ends sessions with the same promise.
+#[rstest]
+#[actix_web::test]
+async fn what_a_process_that_is_no_node_ends_is_over_on_every_node(#[values(Sqlite, Postgres)] backend: Backend) {
+    let a = TestApp::start(backend).await;
+    let b = a.another_node().await;
+    let alice = a.signed_in("alice").await;
+    on(&b, &alice).get("/auth/verify").await.expect(200);
+    let command = App::open(a.app.config.clone(), a.clock.clone()).await.expect("it opens");
+    assert!(!command.sessions.is_live());
+    let id = alice.session_id.parse().expect("an id");
+    let ended = command.sessions.end(id, EndReason::EndedByAdmin, None, &Cause::command_line()).await;
+    assert_eq!(ended, Ok(Some(true)));
+    alice.get("/auth/verify").await.problem(401, "session_ended");
+    on(&b, &alice).get("/auth/verify").await.problem(401, "session_ended");
+    command.close().await;
+}
+
+/// The emergency: one write, whatever the number of sessions.
+#[rstest]
+#[actix_web::test]
+async fn a_not_before_holds_everywhere_at_once_without_a_change_for_each_session(
+    #[values(Sqlite, Postgres)] backend: Backend,
+    #[values("user", "client", "everybody")] scope: &str,
+) {
+    let a = TestApp::start(backend).await;
+    let b = a.another_node().await;
+    let root = a.admin().await;
+    let body = json!({ "id": "courrier", "name": "Courrier", "scopes": ["introspect"] });
+    root.post("/admin/clients", body).await.expect(201);
+    let user = a.user("alice", "agent").await;
+    let login = json!({ "username": "alice", "password": crate::support::app::PASSWORD, "client_id": "courrier" });
+    let nobody = a.nobody();
+    let logins = join_all((0..5).map(|_| nobody.post("/auth/login", login.clone()))).await;
+    let clients: Vec<_> = logins.into_iter().map(|answer| a.client(&answer.expect(200))).collect();
+    for client in &clients {
+        on(&b, client).get("/auth/verify").await.expect(200);
+    }
+    let mut beside = Beside::connect(&a.database.url);
+    let mut count = || beside.lines("SELECT count(*) || '' AS line FROM changes").remove(0).parse::<i64>().unwrap();
+    let before = count();
+    a.advance(TimeDelta::seconds(1));
+    let scope = match scope {
+        "user" => Scope::User(user.id),
+        "client" => Scope::Client(vigie::model::client::ClientId::parse("courrier").expect("an id")),
+        _ => Scope::Everybody,
+    };
+    a.app.sessions.set_not_before(scope, None, None, &Cause::command_line()).await.expect("set");
+    assert_eq!(count() - before, 1, "one change");
+    for client in &clients {
+        on(&b, client).get("/auth/verify").await.problem(401, "session_ended");
+        client.get("/auth/verify").await.problem(401, "session_ended");
+    }
+}
+
+/// Ending by a filter neither keeps checks waiting nor refuses anybody else meanwhile.
+#[rstest]
+#[actix_web::test]
+async fn ending_many_by_a_filter_lets_checks_of_others_go_on(#[values(Sqlite, Postgres)] backend: Backend) {
+    let a = TestApp::start_with(backend, &[("VIGIE__SESSIONS__MAX_PER_USER", "0")]).await;
+    let b = a.another_node().await;
+    let (alice, bob) = (a.signed_in("alice").await, a.signed_in("bob").await);
+    let user = a.app.users.find_by_id_or_name("alice").await.expect("asked").expect("there");
+    let id = user.id;
+    for _ in 0..3 {
+        let origin = vigie::model::session::Origin { ip: [192, 0, 2, 1].into(), user_agent: None };
+        let many: Vec<_> = (0..500).map(|_| a.app.sessions.new_session(&user, origin.clone(), None, None)).collect();
+        let insert = move |db: &mut _| many.iter().try_for_each(|session| vigie::store::sessions::insert(db, session));
+        a.app.store.write(insert).await.expect("written");
+    }
+    let ending = a.app.sessions.clone();
+    let ended = actix_web::rt::spawn(async move {
+        let filter =
+            SessionFilter { user: Some(vigie::store::sessions::UserSelector::Id(id)), ..SessionFilter::default() };
+        ending.end_matching(filter, json!({}), None, false, &Cause::command_line()).await
+    });
+    let mut asked = 0;
+    while !ended.is_finished() {
+        bob.get("/auth/verify").await.expect(200);
+        on(&b, &bob).get("/auth/verify").await.expect(200);
+        asked += 2;
+    }
+    assert_eq!(ended.await.expect("it ends").expect("the store works").ended, 1501);
+    assert!(asked > 0);
+    alice.get("/auth/verify").await.problem(401, "session_ended");
+    on(&b, &alice).get("/auth/verify").await.problem(401, "session_ended");
+}
+
+/// SES-06: what another node has seen counts here, however long this one has not.
+#[rstest]
+#[actix_web::test]
+async fn a_session_in_use_at_one_node_is_not_idle_at_another(#[values(Sqlite, Postgres)] backend: Backend) {
+    let a = TestApp::start_with(backend, &[("VIGIE__TOKENS__ACCESS_TTL", "3h")]).await;
+    let b = a.another_node().await;
+    let alice = a.signed_in("alice").await;
+    on(&b, &alice).get("/auth/verify").await.expect(200);
+    for _ in 0..4 {
+        a.advance(TimeDelta::minutes(20));
+        alice.get("/auth/verify").await.expect(200);
+        a.app.sessions.flush_last_seen().await.expect("written");
+    }
+    on(&b, &alice).get("/auth/verify").await.expect(200);
+    a.advance(TimeDelta::minutes(31));
+    on(&b, &alice).get("/auth/verify").await.problem(401, "session_ended");
+}
+
+/// A use in the last seconds before the idle end is written before it is answered.
+#[rstest]
+#[actix_web::test]
+async fn a_use_just_before_the_idle_end_counts_at_once_on_every_node(#[values(Sqlite, Postgres)] backend: Backend) {
+    let a = TestApp::start_with(backend, &[("VIGIE__TOKENS__ACCESS_TTL", "2h")]).await;
+    let b = a.another_node().await;
+    let alice = a.signed_in("alice").await;
+    on(&b, &alice).get("/auth/verify").await.expect(200);
+    // Not written: 29 min 58 s later B still knows of the login alone.
+    a.advance(TimeDelta::seconds(30 * 60 - 2));
+    alice.get("/auth/verify").await.expect(200);
+    a.advance(TimeDelta::seconds(4));
+    on(&b, &alice).get("/auth/verify").await.expect(200);
+    a.advance(TimeDelta::minutes(31));
+    on(&b, &alice).get("/auth/verify").await.problem(401, "session_ended");
+}
+
+/// A node whose row somebody took away must not go on as if it had one.
+#[rstest]
+#[actix_web::test]
+async fn an_expelled_node_joins_anew_and_remembers_nothing(#[values(Sqlite, Postgres)] backend: Backend) {
+    let a = TestApp::start(backend).await;
+    let b = a.another_node().await;
+    let alice = a.signed_in("alice").await;
+    on(&b, &alice).get("/auth/verify").await.expect(200);
+    let mut beside = Beside::connect(&a.database.url);
+    let mut rows = || beside.lines("SELECT count(*) || '' AS line FROM nodes").remove(0);
+    assert_eq!(rows(), "2");
+    Beside::connect(&a.database.url).execute("DELETE FROM nodes").expect("deleted");
+    let begun = Instant::now();
+    while rows() != "2" {
+        assert!(begun.elapsed() < Duration::from_secs(20), "they do not join again");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    alice.post_empty("/auth/logout").await.expect(204);
+    on(&b, &alice).get("/auth/verify").await.problem(401, "session_ended");
+}
+
+/// A restored backup brings ended sessions back; the mark beside the database tells, and everybody logs in again.
+#[rstest]
+#[actix_web::test]
+async fn when_the_database_went_back_in_time_every_session_is_refused_and_it_is_recorded(
+    #[values(Sqlite, Postgres)] backend: Backend,
+    #[values("while running", "before a restart")] when: &str,
+) {
+    let mut app = TestApp::start(backend).await;
+    let (alice, bob) = (app.signed_in("alice").await, app.signed_in("bob").await);
+    alice.post_empty("/auth/logout").await.expect(204);
+    bob.get("/auth/verify").await.expect(200);
+    let (ended, lasting) = (alice.token().to_owned(), bob.token().to_owned());
+    // The end gets its number within a renewal; one that came after the backup is what the mark must have seen.
+    let mut beside = Beside::connect(&app.database.url);
+    let begun = Instant::now();
+    while beside.lines("SELECT seq || '' AS line FROM change_head").remove(0) == "0" {
+        assert!(begun.elapsed() < Duration::from_secs(20), "no change is numbered");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    app.advance(TimeDelta::seconds(5));
+    let go_back = |beside: &mut Beside| {
+        for statement in [
+            "UPDATE sessions SET ended_at = NULL, end_reason = NULL, ended_by_kind = NULL, ended_by_id = NULL",
+            "DELETE FROM changes",
+            "UPDATE change_head SET seq = 0",
+        ] {
+            beside.execute(statement).expect(statement);
+        }
+    };
+    if when == "before a restart" {
+        app.close().await;
+        go_back(&mut beside);
+        app = app.restart().await;
+    } else {
+        go_back(&mut beside);
+    }
+    let gone = until(401, async || app.nobody().with_token(&lasting).get("/auth/verify").await).await;
+    gone.problem(401, "session_ended");
+    app.nobody().with_token(&ended).get("/auth/verify").await.problem(401, "session_ended");
+    let events = app.events().await;
+    assert!(events.iter().any(|recorded| recorded.event.kind == AuditKind::DatabaseWentBack), "{events:?}");
+    app.log_in("bob").await.get("/auth/verify").await.expect(200);
+}
+
+/// The metrics say how checks are answered and how long ends take.
+#[actix_web::test]
+async fn the_metrics_tell_hits_changes_and_acknowledgements() {
+    let app = TestApp::start(Sqlite).await;
+    let alice = app.signed_in("alice").await;
+    for _ in 0..3 {
+        alice.get("/auth/verify").await.expect(200);
+    }
+    alice.post_empty("/auth/logout").await.expect(204);
+    let text = app.app.metrics.encode();
+    let value = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("{name} is missing")).parse::<f64>().expect("a number")
+    };
+    assert_eq!((value("vigie_live_hits_total"), value("vigie_live_misses_total")), (2.0, 1.0));
+    assert_eq!(value("vigie_live_mode"), 1.0);
+    assert!(value("vigie_lease_left_seconds") > 0.0);
+    assert!(value("vigie_changes_applied_total") >= 1.0);
+    assert!(value("vigie_acknowledgement_seconds_count") >= 1.0);
+}
+
+/// A role holds from the next request on every node, by memory too.
+#[rstest]
+#[actix_web::test]
+async fn a_new_role_holds_from_the_next_request_on_every_node(#[values(Sqlite, Postgres)] backend: Backend) {
+    let a = TestApp::start(backend).await;
+    let b = a.another_node().await;
+    let alice = a.signed_in("alice").await;
+    on(&b, &alice).get("/admin/stats").await.expect(403);
+    let id = a.app.users.find_by_id_or_name("alice").await.expect("asked").expect("there").id;
+    let change = UserChange { role: Role::parse("auditor").ok(), ..UserChange::default() };
+    a.app.users.change(id, change, &Cause::command_line()).await.expect("changed");
+    on(&b, &alice).get("/admin/stats").await.expect(200);
+    alice.get("/admin/stats").await.expect(200);
+}
