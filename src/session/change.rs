@@ -1,6 +1,7 @@
 //! Changes that nodes must know of: committed with what they are about, and acknowledged only when no node can answer by
 //! what was before (P2, P3).
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -54,16 +55,19 @@ impl Sessions {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let now = self.now();
-        let (value, noted) = self
+        let (now, live) = (self.now(), Arc::clone(&self.inner.live));
+        let (value, noted, hold) = self
             .store()
             .write(move |db| {
                 let mut noted = Changes::default();
                 let value = work(db, &mut noted)?;
+                let hold = live.hold(noted.as_slice());
                 changes::insert(db, noted.as_slice(), now)?;
-                Ok::<_, E>((value, noted))
+                // The hold goes with the answer: it is released after the commit, also where nobody waits any more.
+                Ok::<_, E>((value, noted, hold))
             })
             .await?;
+        drop(hold);
         // What is committed but not applied here is not acknowledged either; the next renewal of the lease applies it.
         self.apply(noted.as_slice()).await.map_err(StoreError::from)?;
         Ok((value, !noted.as_slice().is_empty()))
@@ -71,11 +75,8 @@ impl Sessions {
 
     /// Applies changes to the live view.
     pub(super) async fn apply(&self, noted: &[Change]) -> Result<(), SigningError> {
-        if noted.contains(&Change::Keys) {
-            self.signing().reload().await?;
-        }
-        if noted.contains(&Change::NotBefore) {
-            self.read_not_befores().await?;
+        if noted.iter().any(|change| matches!(change, Change::Keys | Change::NotBefore)) {
+            self.read_what_is_kept_whole().await?;
         }
         for change in noted {
             self.inner.live.apply(*change);
@@ -84,12 +85,15 @@ impl Sessions {
         Ok(())
     }
 
-    /// Reads the not-befores of clients and of everybody anew.
-    pub(super) async fn read_not_befores(&self) -> Result<(), StoreError> {
+    /// Reads the keys, and the not-befores of clients and of everybody, anew.
+    pub(super) async fn read_what_is_kept_whole(&self) -> Result<(), SigningError> {
         // One after the other: of two that read at the same time, the older reading must not be taken up last.
         let _turn = self.inner.reading.lock().await;
+        let reading = self.inner.live.reading();
+        self.signing().reload().await?;
         let all = self.store().read(not_befores::list).await?;
         self.inner.live.cover(&all);
+        self.inner.live.has_read(reading);
         Ok(())
     }
 

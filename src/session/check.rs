@@ -102,7 +102,7 @@ impl Sessions {
 
     async fn decide(&self, token: &str, ip: IpAddr, now: DateTime<Utc>) -> Result<Checked, CheckError> {
         // Before anything is looked up: a lease renewed in between would hide that what was found is old.
-        let facts = if self.inner.lease.is_held() {
+        let facts = if self.is_live() {
             self.facts_from_memory(token, ip, now).await?
         } else {
             self.facts_from_store(token, ip, now).await?

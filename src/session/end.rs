@@ -29,6 +29,8 @@ pub struct BulkEnded {
 }
 
 /// Ends one session inside a transaction and records it. `false` where it had ended before.
+///
+/// A change is noted in either case: the end before may not have been acknowledged, and this one must not be sooner.
 pub(crate) fn end_in(
     db: &mut Db,
     changes: &mut Changes,
@@ -36,10 +38,10 @@ pub(crate) fn end_in(
     end: &End,
     cause: &Cause,
 ) -> Result<bool, StoreError> {
+    changes.note(Change::Session(id));
     if !sessions::end(db, id, end)? {
         return Ok(false);
     }
-    changes.note(Change::Session(id));
     let mut details = json!({ "reason": end.reason });
     if let (Value::Object(members), Some(note)) = (&mut details, &end.note) {
         members.insert("note".into(), json!(note));
@@ -58,6 +60,8 @@ pub(crate) fn end_of_user_in(
     end: &End,
     cause: &Cause,
 ) -> Result<i64, StoreError> {
+    // As in `end_in`: some may have been ended a moment ago.
+    changes.note(Change::User(user_id));
     let mut ended = 0;
     for open in sessions::open_of_user(db, user_id)? {
         if Some(open.id) != except && end_in(db, changes, open.id, end, cause)? {
@@ -210,7 +214,9 @@ fn end_batch(
     note: Option<String>,
     cause: &Cause,
 ) -> Result<(i64, i64), StoreError> {
-    let ids = sessions::ids_matching(db, filter, now, BATCH)?;
+    let mut ids = sessions::ids_matching(db, filter, now, BATCH)?;
+    // Nodes that end the same sessions at the same time then wait for each other, and never in a circle.
+    ids.sort_unstable();
     let end = end_by(cause, EndReason::BulkEnd, now, note);
     let mut ended = 0;
     for id in &ids {

@@ -104,7 +104,7 @@ impl Sessions {
     /// Whether checks are answered from memory now.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        self.inner.lease.is_held()
+        self.inner.lease.is_held() && self.inner.live.is_current()
     }
 
     /// How much is left of the lease.
@@ -137,6 +137,9 @@ impl Membership {
         let began = uptime();
         let Some(id) = self.id else { return self.join(began).await };
         self.sessions.number().await?;
+        if !self.sessions.inner.live.is_current() {
+            self.sessions.read_what_is_kept_whole().await?;
+        }
         if !self.catch_up().await? {
             self.forget_everything();
             return self.join(began).await;
@@ -170,7 +173,6 @@ impl Membership {
         let address = self.address.clone();
         let store = self.sessions.store().clone();
         store.write(move |db| nodes::join(db, id, &address, now)).await?;
-        self.id = Some(id);
         *self.sessions.inner.node.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(id);
         self.sessions.number().await?;
         let head = store.read(changes::head).await?;
@@ -181,8 +183,9 @@ impl Membership {
         self.high_water.reach(&head);
         // After the head was read: what is looked up from now on includes every change up to it.
         self.sessions.inner.live.clear();
-        self.sessions.signing().reload().await?;
-        self.sessions.read_not_befores().await?;
+        self.sessions.read_what_is_kept_whole().await?;
+        // Last: a join that failed half way begins anew, with another id.
+        self.id = Some(id);
         self.hold_from(began);
         tracing::info!(node.id = %id, "joined: checks are answered from memory while the lease holds");
         Ok(())
@@ -205,8 +208,8 @@ impl Membership {
     async fn catch_up(&mut self) -> Result<bool, SigningError> {
         loop {
             let after = self.applied;
-            let read = move |db: &mut Db| Ok::<_, StoreError>((changes::after(db, after, PAGE)?, changes::head(db)?));
-            let (following, head) = self.sessions.store().read(read).await?;
+            let read = move |db: &mut Db| Ok::<_, StoreError>((changes::head(db)?, changes::after(db, after, PAGE)?));
+            let (head, following) = self.sessions.store().read(read).await?;
             if head.seq < after {
                 self.history_went_back(after, head.seq).await?;
                 return Ok(false);
@@ -215,6 +218,10 @@ impl Membership {
             self.sessions.apply(&changes).await?;
             self.applied = seq;
             if changes.len() < usize::try_from(PAGE).unwrap_or(usize::MAX) {
+                if seq < head.seq {
+                    // Numbered, but not kept any more.
+                    return Ok(false);
+                }
                 self.high_water.reach(&head);
                 return Ok(true);
             }

@@ -76,13 +76,13 @@ struct Inner {
     last_seen: LastSeen,
     turns: Turns,
     unknown_sessions: UnknownSessions,
-    live: LiveView,
+    live: Arc<LiveView>,
     live_rules: LiveRules,
     lease: Lease,
     /// The row by which other nodes know this one, while it has one.
     node: Mutex<Option<NodeId>>,
     rounds: Rounds,
-    /// Held while the not-befores are read anew.
+    /// Held while the keys and not-befores are read anew.
     reading: tokio::sync::Mutex<()>,
 }
 
@@ -122,7 +122,7 @@ impl Sessions {
             last_seen: LastSeen::default(),
             turns: Turns::default(),
             unknown_sessions: UnknownSessions::default(),
-            live: LiveView::new(config.nodes.live_sessions),
+            live: Arc::new(LiveView::new(config.nodes.live_sessions)),
             live_rules: LiveRules { lease: config.nodes.lease, data_dir: config.data.dir.clone() },
             lease: Lease::default(),
             node: Mutex::default(),

@@ -2,6 +2,7 @@
 //! and revoked while the server runs.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -104,8 +105,7 @@ impl From<SigningError> for StoreError {
 impl super::Sessions {
     /// Makes a new key that signs from now on, on every node.
     pub async fn rotate_key(&self, cause: &Cause) -> Result<String, SigningError> {
-        let id = self.signing().rotate(cause).await?;
-        self.signing().reload().await?;
+        let id = self.with_keys_held(self.signing().rotate(cause)).await?;
         self.acknowledged().await;
         Ok(id)
     }
@@ -113,10 +113,21 @@ impl super::Sessions {
     /// Refuses every token of a key, on every node, from when this returns. `false` where there is no such key, or it is
     /// revoked already.
     pub async fn revoke_key(&self, id: &str, cause: &Cause) -> Result<bool, SigningError> {
-        let revoked = self.signing().revoke(id, cause).await?;
-        self.signing().reload().await?;
+        let revoked = self.with_keys_held(self.signing().revoke(id, cause)).await?;
         self.acknowledged().await;
         Ok(revoked)
+    }
+
+    /// Changes keys while the live view is not used; then reads them anew.
+    async fn with_keys_held<T>(
+        &self,
+        change: impl Future<Output = Result<T, SigningError>>,
+    ) -> Result<T, SigningError> {
+        let hold = self.inner.live.hold(&[Change::Keys]);
+        let changed = change.await;
+        drop(hold);
+        self.read_what_is_kept_whole().await?;
+        changed
     }
 }
 

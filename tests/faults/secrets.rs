@@ -20,7 +20,7 @@ use vigie::store::audit::AuditFilter;
 use vigie::store::sessions::{SessionFilter, Sort};
 use vigie::user::import::{Format, read};
 
-use crate::support::app::{TestApp, TestClient};
+use crate::support::app::{BY_QUERY, TestApp, TestClient};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::child::in_own_process;
 use crate::support::dump::{Beside, dump};
@@ -307,7 +307,7 @@ fn a_secret_is_found_in_whatever_form_it_is_written() {
 #[rstest]
 #[actix_web::test]
 async fn nothing_stored_is_a_credential(#[values(Sqlite, Postgres)] backend: Backend) {
-    let app = TestApp::start(backend).await;
+    let app = TestApp::start_with(backend, BY_QUERY).await;
     let alice = app.signed_in("alice").await;
     alice.refresh().await.expect(200);
     let id = app.app.users.find_by_id_or_name("alice").await.unwrap().unwrap().id;

@@ -18,7 +18,7 @@ pub struct Map<K, V> {
     under_way: Mutex<HashMap<K, Fills>>,
 }
 
-/// Fills of one key that are under way.
+/// Fills and holds of one key that are under way.
 #[derive(Debug, Default)]
 struct Fills {
     count: usize,
@@ -57,6 +57,20 @@ impl<K: Copy + Eq + Hash, V: Clone> Map<K, V> {
         self.kept.remove(key);
     }
 
+    /// Forgets the entry and keeps nothing in its place until the hold is released: it is about to change.
+    pub fn hold(&self, key: K) {
+        let mut under_way = self.under_way();
+        let fills = under_way.entry(key).or_default();
+        fills.count += 1;
+        fills.stale = true;
+        self.kept.remove(&key);
+    }
+
+    /// Releases a hold. What was looked up under it is not kept.
+    pub fn release(&self, key: K) {
+        self.done(key);
+    }
+
     /// Forgets everything.
     pub fn clear(&self) {
         let mut under_way = self.under_way();
@@ -69,6 +83,16 @@ impl<K: Copy + Eq + Hash, V: Clone> Map<K, V> {
     /// How many entries there are.
     pub fn len(&self) -> usize {
         self.kept.len()
+    }
+
+    fn done(&self, key: K) {
+        let mut under_way = self.under_way();
+        if let Some(fills) = under_way.get_mut(&key) {
+            fills.count -= 1;
+            if fills.count == 0 {
+                under_way.remove(&key);
+            }
+        }
     }
 
     fn under_way(&self) -> MutexGuard<'_, HashMap<K, Fills>> {
@@ -91,13 +115,7 @@ impl<K: Copy + Eq + Hash, V: Clone> Fill<'_, K, V> {
 
 impl<K: Copy + Eq + Hash, V: Clone> Drop for Fill<'_, K, V> {
     fn drop(&mut self) {
-        let mut under_way = self.map.under_way();
-        if let Some(fills) = under_way.get_mut(&self.key) {
-            fills.count -= 1;
-            if fills.count == 0 {
-                under_way.remove(&self.key);
-            }
-        }
+        self.map.done(self.key);
     }
 }
 

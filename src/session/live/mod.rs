@@ -13,6 +13,7 @@ mod sync {
 mod verified;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use chrono::{DateTime, Utc};
@@ -52,6 +53,30 @@ pub struct LiveView {
     /// Tokens already verified.
     pub tokens: VerifiedTokens,
     blanket: RwLock<Arc<Blanket>>,
+    /// Which reading of the not-befores and keys is wanted, and which there has been.
+    wanted: AtomicU64,
+    read: AtomicU64,
+}
+
+/// Holds what a transaction is about to change out of the picture, from before its commit until after. Whoever comes
+/// meanwhile asks the store, so that an end that finds the session ended already need not know how far that end has come.
+#[derive(Debug)]
+pub struct Hold {
+    view: Arc<LiveView>,
+    changes: Vec<Change>,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        for change in &self.changes {
+            match change {
+                Change::Session(id) => self.view.sessions.release(*id),
+                Change::User(id) => self.view.users.release(*id),
+                // Whatever was read until now may be from before the commit.
+                Change::Keys | Change::NotBefore => self.view.want_reading(),
+            }
+        }
+    }
 }
 
 impl LiveView {
@@ -63,10 +88,45 @@ impl LiveView {
             users: Map::new(capacity),
             tokens: VerifiedTokens::new(capacity),
             blanket: RwLock::default(),
+            wanted: AtomicU64::new(0),
+            read: AtomicU64::new(0),
         }
     }
 
-    /// Forgets what a change is about. What is kept whole is read anew by the caller: see [`LiveView::cover`].
+    /// Holds out of the picture what is about to change.
+    pub fn hold(self: &Arc<Self>, changes: &[Change]) -> Hold {
+        for change in changes {
+            match change {
+                Change::Session(id) => self.sessions.hold(*id),
+                Change::User(id) => self.users.hold(*id),
+                Change::Keys | Change::NotBefore => self.want_reading(),
+            }
+        }
+        Hold { view: Arc::clone(self), changes: changes.to_vec() }
+    }
+
+    /// Whether the not-befores and keys were read since they changed here. Until then the picture is not used.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        self.read.load(Ordering::SeqCst) >= self.wanted.load(Ordering::SeqCst)
+    }
+
+    fn want_reading(&self) {
+        self.wanted.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Which reading is about to be made: ask before the store is asked.
+    #[must_use]
+    pub fn reading(&self) -> u64 {
+        self.wanted.load(Ordering::SeqCst)
+    }
+
+    /// The reading has been made, of keys and not-befores.
+    pub fn has_read(&self, reading: u64) {
+        self.read.fetch_max(reading, Ordering::SeqCst);
+    }
+
+    /// Forgets what a change is about. Keys and not-befores are kept whole: the caller reads them anew.
     pub fn apply(&self, change: Change) {
         match change {
             Change::Session(id) => self.sessions.forget(&id),
