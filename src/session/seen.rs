@@ -10,8 +10,8 @@ use crate::model::id::SessionId;
 use crate::store::sessions::{self, Seen};
 use crate::store::{Db, StoreError};
 
-/// Sessions written in one transaction.
-const BATCH: usize = 500;
+/// Sessions written in one transaction. Until it is over nobody else can end them, so it is a short one.
+const BATCH: usize = 100;
 
 /// What has been seen and is not written yet.
 #[derive(Debug, Default)]
@@ -32,9 +32,14 @@ impl LastSeen {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner).get(&id).copied()
     }
 
-    fn batch(&self) -> Vec<(SessionId, Seen)> {
+    /// What waits to be written, by id: nodes that write the same sessions at the same time then wait for each other and
+    /// never in a circle.
+    fn waiting(&self) -> Vec<(SessionId, Seen)> {
         let pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        pending.iter().take(BATCH).map(|(id, seen)| (*id, *seen)).collect()
+        let mut waiting: Vec<_> = pending.iter().map(|(id, seen)| (*id, *seen)).collect();
+        drop(pending);
+        waiting.sort_unstable_by_key(|(id, _)| id.0);
+        waiting
     }
 
     /// Forgets what was written, unless the session was used again meanwhile.
@@ -49,19 +54,16 @@ impl LastSeen {
 }
 
 impl Sessions {
-    /// Writes what has been seen; returns how many sessions that were.
+    /// Writes what has been seen by now; returns how many sessions that were. What is seen meanwhile waits for the next
+    /// time: sessions that are always in use would otherwise keep this going for ever, and a bulk end that waits for it.
     pub async fn flush_last_seen(&self) -> Result<usize, StoreError> {
-        let mut written = 0;
-        loop {
-            let batch = self.inner.last_seen.batch();
-            if batch.is_empty() {
-                return Ok(written);
-            }
-            let rows = batch.clone();
+        let waiting = self.inner.last_seen.waiting();
+        for batch in waiting.chunks(BATCH) {
+            let rows = batch.to_vec();
             self.store().write(move |db| write(db, &rows)).await?;
-            self.inner.last_seen.forget(&batch);
-            written += batch.len();
+            self.inner.last_seen.forget(batch);
         }
+        Ok(waiting.len())
     }
 }
 

@@ -1,5 +1,7 @@
 //! Two nodes on one database: what was acknowledged by one holds on the other from the very next request.
 
+use chrono::TimeDelta;
+use futures_util::future::join_all;
 use rstest::rstest;
 use serde_json::json;
 use vigie::model::audit::Cause;
@@ -177,5 +179,27 @@ async fn a_refresh_token_is_spent_once_whichever_node_it_is_brought_to(#[values(
         // Presented twice without a grace: the session is over, on both.
         on(&a, &alice).get("/auth/me").await.problem(401, "session_ended");
         at_b.get("/auth/me").await.problem(401, "session_ended");
+    }
+}
+
+/// Whoever is behind a load balancer uses every session at every node.
+#[rstest]
+#[actix_web::test]
+async fn nodes_that_saw_the_same_sessions_write_it_down_at_once_and_none_fails(
+    #[values(Sqlite, Postgres)] backend: Backend,
+) {
+    let a = TestApp::start_with(backend, &[("VIGIE__SESSIONS__MAX_PER_USER", "0")]).await;
+    let b = a.another_node().await;
+    let mut all = vec![a.signed_in("alice").await];
+    for _ in 0..60 {
+        all.push(a.log_in("alice").await);
+    }
+    for _ in 0..5 {
+        a.advance(TimeDelta::seconds(1));
+        for client in &all {
+            join_all([client.get("/auth/verify"), on(&b, client).get("/auth/verify")]).await;
+        }
+        let (at_a, at_b) = tokio::join!(a.app.sessions.flush_last_seen(), b.app.sessions.flush_last_seen());
+        assert_eq!((at_a, at_b), (Ok(all.len()), Ok(all.len())));
     }
 }
