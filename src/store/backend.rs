@@ -135,13 +135,19 @@ fn open_sqlite(path: &Path, wait: Duration) -> ConnectionResult<SqliteConnection
     Ok(connection)
 }
 
+/// A machine that is only busy is not taken for one that stands still.
+const SHORTEST_STANDSTILL: Duration = Duration::from_millis(500);
+
 /// Times are written and read in UTC, a statement may not hang for ever, and a commit is on disk when it is answered (P3).
+/// A node that stands still in the middle of a transaction loses it before those who wait for its locks give up: otherwise
+/// nobody could end the sessions that it has touched.
 fn open_postgres(url: &SecretString, wait: Duration) -> ConnectionResult<PgConnection> {
     let mut connection = PgConnection::establish(&postgres_url(url.expose_secret(), wait))?;
     let settings = format!(
         "SET TIME ZONE 'UTC'; SET synchronous_commit = on; SET statement_timeout = '60s'; SET lock_timeout = '{}ms';
-         SET client_min_messages = warning; SET application_name = 'vigie';",
-        wait.as_millis()
+         SET idle_in_transaction_session_timeout = '{}ms'; SET client_min_messages = warning; SET application_name = 'vigie';",
+        wait.as_millis(),
+        (wait / 2).max(SHORTEST_STANDSTILL).as_millis()
     );
     connection.batch_execute(&settings).map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(connection)

@@ -1,14 +1,19 @@
 //! Two nodes on one database: what was acknowledged by one holds on the other from the very next request.
 
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use futures_util::future::join_all;
 use rstest::rstest;
 use serde_json::json;
+use tokio::sync::oneshot;
 use vigie::model::audit::Cause;
 use vigie::model::user::{Role, UserState};
 use vigie::session::end::BulkEnded;
+use vigie::store::StoreError;
 use vigie::store::not_befores::Scope;
-use vigie::store::sessions::SessionFilter;
+use vigie::store::sessions::{Seen, SessionFilter, touch};
 use vigie::user::change::UserChange;
 
 use crate::support::app::{PASSWORD, TestApp, TestClient};
@@ -180,6 +185,33 @@ async fn a_refresh_token_is_spent_once_whichever_node_it_is_brought_to(#[values(
         on(&a, &alice).get("/auth/me").await.problem(401, "session_ended");
         at_b.get("/auth/me").await.problem(401, "session_ended");
     }
+}
+
+/// A laptop that falls asleep, a virtual machine that is moved: it holds what its transaction has locked.
+#[actix_web::test]
+#[expect(clippy::disallowed_methods, reason = "a node that stands still")]
+async fn a_node_that_stands_still_inside_a_transaction_keeps_nobody_from_logging_out() {
+    let a = TestApp::start(Postgres).await;
+    let b = a.another_node().await;
+    let alice = a.signed_in("alice").await;
+    let id = alice.session_id.parse().unwrap();
+    let at = a.now() + TimeDelta::seconds(1);
+    let seen = Seen { at, ip: IpAddr::V4(Ipv4Addr::LOCALHOST), idle_expires_at: at + TimeDelta::minutes(30) };
+    let (touched, is_touched) = oneshot::channel();
+    let standing = a.app.store.write(move |db| {
+        touch(db, id, &seen)?;
+        touched.send(()).expect("somebody waits for it");
+        std::thread::sleep(Duration::from_secs(4));
+        Ok::<_, StoreError>(())
+    });
+    let ending = async {
+        is_touched.await.expect("it is told");
+        on(&b, &alice).post_empty("/auth/logout").await
+    };
+    let (stood, ended) = tokio::join!(standing, ending);
+    ended.expect(204);
+    assert!(matches!(stood, Err(StoreError::Unavailable(_))), "{stood:?}");
+    on(&b, &alice).get("/auth/me").await.problem(401, "session_ended");
 }
 
 /// Whoever is behind a load balancer uses every session at every node.
