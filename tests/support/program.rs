@@ -31,8 +31,12 @@ pub struct Finished {
 impl Program {
     /// An installation that nothing has touched yet.
     pub fn new(backend: Backend) -> Self {
+        Self::on(backend.database())
+    }
+
+    /// An installation on this database, which others may use as well.
+    pub fn on(database: TestDatabase) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let database = backend.database();
         let mut settings = vec![
             ("DATABASE_URL".to_owned(), database.url.clone()),
             ("VIGIE__DATA__DIR".to_owned(), directory.path().join("data").display().to_string()),
@@ -215,8 +219,17 @@ impl Server {
 
     /// Kills it: nothing is written, closed or said any more.
     pub fn kill(&self) {
-        let sent = Command::new("kill").args(["-KILL", &self.child.id().to_string()]).status().expect("kill runs");
-        assert!(sent.success());
+        signal(&self.child, "-KILL");
+    }
+
+    /// Halts it wherever it is, as a laptop does that falls asleep. It keeps its sockets and its memory.
+    pub fn pause(&self) {
+        signal(&self.child, "-STOP");
+    }
+
+    /// Lets it go on where it was halted.
+    pub fn resume(&self) {
+        signal(&self.child, "-CONT");
     }
 
     /// What it has logged so far.
@@ -234,7 +247,11 @@ impl Drop for Server {
 
 /// Sends SIGTERM.
 pub fn terminate(child: &Child) {
-    let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill runs");
+    signal(child, "-TERM");
+}
+
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args([name, &child.id().to_string()]).status().expect("kill runs");
     assert!(sent.success());
 }
 
