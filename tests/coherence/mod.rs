@@ -1,6 +1,16 @@
-//! Logged out means logged out, on every node and in every order of events (P2): the protocol as a model, the races of the
-//! live view, nodes in one process, and real processes.
+//! P2 where it is hardest: several nodes, ends through every door at any of them, and everything that can break between
+//! them. *Logged out means logged out*, with no window, not even a short one.
+//!
+//! | file | shows it |
+//! |---|---|
+//! | [`model`] | of the protocol, in every run of a small machine |
+//! | [`races`] | of the live view's own code, in every order of its threads |
+//! | [`nodes`] | of nodes in one process, on both databases |
+//! | [`processes`] | with real server processes that are halted, killed and cut off |
+//! | [`trial`] | what those runs consist of: who checks, who ends, who breaks, and how it is judged afterwards |
 
 mod model;
 mod nodes;
+mod processes;
 mod races;
+mod trial;
