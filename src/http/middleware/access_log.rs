@@ -1,4 +1,6 @@
 //! One line for each request. It holds the pattern of the route, never the path or the query, and no header or body.
+//! Checks that let somebody in are counted rather than logged: there are as many as there are requests elsewhere, and each
+//! line would cost as much as the check. `[log] level = "debug"` shows them.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -21,7 +23,10 @@ pub(super) struct Line<'a> {
     pub client: IpAddr,
 }
 
-/// Writes the line: at level error where the server failed, else at level info.
+/// Routes that are asked for every request elsewhere, or all the time.
+const COUNTED: [&str; 4] = ["/auth/verify", "/auth/me", "/health/live", "/health/ready"];
+
+/// Writes the line: at level error where the server failed, debug for a success that is only counted, else info.
 pub(super) fn write(line: &Line<'_>) {
     // The level of an event is a constant, so the fields are written once here for both.
     macro_rules! write_at {
@@ -41,6 +46,8 @@ pub(super) fn write(line: &Line<'_>) {
     }
     if line.status.is_server_error() {
         write_at!(ERROR);
+    } else if line.status.is_success() && COUNTED.contains(&line.route) {
+        write_at!(DEBUG);
     } else {
         write_at!(INFO);
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::doors::Door;
 use super::faults::Kind;
-use super::record::{Credential, Check, Course, End, Fault, History, Record};
+use super::record::{Check, Course, Credential, End, Fault, History, Record};
 
 /// What a run has shown.
 #[derive(Debug, Default)]
@@ -173,7 +173,8 @@ impl Place {
 /// Whether a 503 may come of it. A refresh writes, and may wait too long for a row that a broken node has locked.
 fn explains(fault: &Fault, check: &Check) -> bool {
     let may_wait = matches!(check.credential, Credential::Refresh);
-    (may_wait || fault.node.is_none_or(|node| node == check.node)) && overlap((check.started, check.over), (fault.begun, fault.over))
+    (may_wait || fault.node.is_none_or(|node| node == check.node))
+        && overlap((check.started, check.over), (fault.begun, fault.over))
 }
 
 fn overlap(one: (Instant, Instant), other: (Instant, Instant)) -> bool {
