@@ -4,6 +4,11 @@
 #![expect(clippy::expect_used, reason = "a benchmark that cannot run should say so and stop")]
 #![allow(dead_code, reason = "no benchmark uses all of it")]
 
+pub mod costs;
+pub mod http;
+pub mod node;
+pub mod people;
+
 use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::Arc;
@@ -88,6 +93,29 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
+/// The value that this share of the others does not exceed.
+pub fn percentile(values: &mut [f64], share: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a place in a list of measurements"
+    )]
+    let place = ((values.len() as f64 * share).ceil() as usize).clamp(1, values.len()) - 1;
+    values[place]
+}
+
+/// The median, the 99th percentile and the largest of these milliseconds, in words.
+pub fn spread(values: &mut [f64]) -> String {
+    let (half, most) = (percentile(values, 0.5), percentile(values, 0.99));
+    format!("p50 {half:.2} ms, p99 {most:.2} ms, max {:.2} ms", values.last().copied().unwrap_or_default())
+}
+
+pub fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
 pub fn microseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e6
 }
@@ -115,6 +143,13 @@ impl Cluster {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let url = String::from_utf8(output.stdout).expect("an address").trim().to_owned();
         Self { directory, url }
+    }
+
+    /// The process that all of its processes descend from.
+    pub fn process(&self) -> u32 {
+        let file = self.directory.path().join("cluster/data/postmaster.pid");
+        let text = std::fs::read_to_string(file).expect("the cluster runs");
+        text.lines().next().and_then(|line| line.parse().ok()).expect("a process id")
     }
 }
 

@@ -1,0 +1,62 @@
+//! A client that costs little, so that what is measured is the server: HTTP/1.1 over connections that stay open.
+
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// A connection on which one request is under way at a time.
+pub struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+/// An answer, as long as the next request is not sent.
+pub struct Answer<'connection> {
+    pub status: u16,
+    pub body: &'connection [u8],
+}
+
+/// A request with a bearer token, a JSON body, or neither.
+pub fn request(method: &str, path: &str, token: Option<&str>, body: Option<&str>) -> Vec<u8> {
+    let mut text = format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n");
+    if let Some(token) = token {
+        text.push_str(&format!("Authorization: Bearer {token}\r\n"));
+    }
+    if body.is_some() {
+        text.push_str("Content-Type: application/json\r\n");
+    }
+    let body = body.unwrap_or_default();
+    text.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
+    text.into_bytes()
+}
+
+impl Connection {
+    pub async fn open(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.expect("a connection");
+        stream.set_nodelay(true).expect("a socket");
+        Self { stream, buffer: vec![0; 16 * 1024] }
+    }
+
+    /// Sends a request and reads its answer.
+    pub async fn exchange(&mut self, request: &[u8]) -> Answer<'_> {
+        self.stream.write_all(request).await.expect("written");
+        let mut filled = 0;
+        loop {
+            let read = self.stream.read(&mut self.buffer[filled..]).await.expect("read");
+            assert!(read > 0, "the server closed the connection");
+            filled += read;
+            let Some(head) = self.buffer[..filled].windows(4).position(|window| window == b"\r\n\r\n") else {
+                continue;
+            };
+            let begin = head + 4;
+            let text = std::str::from_utf8(&self.buffer[..head]).expect("text").to_ascii_lowercase();
+            let length = text.lines().find_map(|line| line.strip_prefix("content-length: "));
+            let length: usize = length.map_or(0, |length| length.trim().parse().expect("a number"));
+            if filled >= begin + length {
+                let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+                return Answer { status, body: &self.buffer[begin..begin + length] };
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Sessions put into the database in bulk, with their tokens: as a login leaves them, without the cost of one.
+
+use vigie::app::App;
+use vigie::master_key::MasterKey;
+use vigie::model::audit::Cause;
+use vigie::model::session::{Origin, Session};
+use vigie::model::user::{Role, User, Username};
+use vigie::session::issue::TokenRules;
+use vigie::store::{StoreError, access_tokens, sessions};
+use vigie::token::refresh::RefreshToken;
+use vigie::user::create::NewUser;
+
+/// Sessions of one user.
+const EACH: usize = 10;
+const BATCH: usize = 1_000;
+
+pub const AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+
+/// What the holder of a session has.
+pub struct Holder {
+    pub access_token: String,
+    pub refresh_token: String,
+}
+
+/// So many live sessions, ten of each user.
+pub async fn sessions_of_many(app: &App, count: usize) -> Vec<Holder> {
+    let (key, rules) = (app.sessions.signing().current().await.expect("a key"), TokenRules::new(&app.config));
+    let master = MasterKey::load(&app.config).expect("the master key");
+    let mut holders = Vec::with_capacity(count);
+    let mut user = None;
+    while holders.len() < count {
+        let mut batch = Vec::new();
+        while batch.len() < BATCH && holders.len() < count {
+            if holders.len() % EACH == 0 {
+                user = Some(add_user(app).await);
+            }
+            let user = user.as_ref().expect("a user");
+            let session = new_session(app, user);
+            let refresh = RefreshToken::derive(&master, session.id, 0, &session.refresh.seed);
+            let access_token = rules.sign(&session, &user.role, &key).expect("a token");
+            holders.push(Holder { access_token, refresh_token: refresh.reveal() });
+            batch.push(session);
+        }
+        let write = move |db: &mut _| {
+            batch.iter().try_for_each(|session| {
+                sessions::insert(db, session)?;
+                access_tokens::insert(db, session.id, &session.token)
+            })
+        };
+        app.store.write(write).await.unwrap_or_else(|error: StoreError| panic!("{error}"));
+    }
+    holders
+}
+
+pub fn new_session(app: &App, user: &User) -> Session {
+    let origin = Origin { ip: [127, 0, 0, 1].into(), user_agent: Some(AGENT.to_owned()) };
+    app.sessions.new_session(user, origin, None, None)
+}
+
+/// A user of a new name who has no password.
+pub async fn add_user(app: &App) -> User {
+    let new = NewUser {
+        username: Username::parse(&format!("person-{}", uuid::Uuid::new_v4().simple())).expect("a name"),
+        role: Role::parse("agent").expect("a role"),
+        password: None,
+    };
+    app.users.create(new, &Cause::command_line()).await.expect("a user")
+}
