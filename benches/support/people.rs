@@ -60,7 +60,7 @@ pub fn new_session(app: &App, user: &User) -> Session {
 /// A user of a new name who has no password.
 pub async fn add_user(app: &App) -> User {
     let new = NewUser {
-        username: Username::parse(&format!("person-{}", uuid::Uuid::new_v4().simple())).expect("a name"),
+        username: Username::parse(&format!("person-{}", uuid::Uuid::now_v7().simple())).expect("a name"),
         role: Role::parse("agent").expect("a role"),
         password: None,
     };
