@@ -44,7 +44,7 @@ async fn measure(name: &str, url: &str, data: &Path, database: &[u32]) {
     }
     let (served, load) = ([node.process()], [std::process::id()]);
     let parties: [(&str, &[u32]); 3] = [("Vigie", &served), ("PostgreSQL", database), ("this load", &load)];
-    let (mut rates, mut by_core, mut spent) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut rates, mut by_core, mut spent, mut all) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let (meter, began) = (Meter::start(&parties), Instant::now());
         let under_way = clients.iter_mut().map(|(connection, token)| {
@@ -59,6 +59,7 @@ async fn measure(name: &str, url: &str, data: &Path, database: &[u32]) {
         rates.push(rate);
         by_core.push(rate / busy);
         spent.push(meter.cores());
+        all.push(meter.busy());
     }
     let parts = (0..parties.len()).map(|place| {
         let cores = median(spent.iter().map(|round| round[place].1).collect());
@@ -69,16 +70,15 @@ async fn measure(name: &str, url: &str, data: &Path, database: &[u32]) {
         "{name}: {:.0} refreshes/s, {:.0} for each busy core of server and database (medians of {ROUNDS}); {}",
         median(rates),
         median(by_core),
-        limit(&spent, &parts)
+        limit(median(all), &parts)
     ));
 }
 
-/// Where the processors were all busy they are what limits; else it is the wait for the disk.
-fn limit(spent: &[Vec<(&str, f64)>], parts: &[String]) -> String {
-    let all = std::thread::available_parallelism().map_or(1, usize::from) as f64;
-    let busy = median(spent.iter().map(|round| round.iter().map(|(_, cores)| cores).sum()).collect());
-    let what = if busy > 0.85 * all { "the processors" } else { "waiting, for the disk first of all" };
-    format!("limited by {what}: {busy:.2} of {all} cores busy ({})", parts.join(", "))
+/// Where the processors were all busy, with this or with something else, they are what limits; else it is the disk.
+fn limit(busy: f64, parts: &[String]) -> String {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+    let what = if busy > 0.85 * cores { "the processors" } else { "waiting, for the disk first of all" };
+    format!("limited by {what}: {busy:.2} of {cores} cores busy ({})", parts.join(", "))
 }
 
 async fn refresh(connection: &mut Connection, token: &str) -> String {

@@ -14,6 +14,7 @@ pub struct Meter {
     parties: Vec<(&'static str, Vec<u32>)>,
     began: Instant,
     at_first: Vec<f64>,
+    all_at_first: f64,
 }
 
 impl Meter {
@@ -22,7 +23,7 @@ impl Meter {
     pub fn start(parties: &[(&'static str, &[u32])]) -> Self {
         let parties: Vec<_> = parties.iter().map(|(name, roots)| (*name, roots.to_vec())).collect();
         let at_first = parties.iter().map(|(_, roots)| spent(roots)).collect();
-        Self { parties, began: Instant::now(), at_first }
+        Self { parties, began: Instant::now(), at_first, all_at_first: spent_by_all() }
     }
 
     /// Cores that each party kept busy since the start, by name.
@@ -32,13 +33,28 @@ impl Meter {
         parties.map(|((name, roots), first)| (*name, (spent(roots) - first) / seconds)).collect()
     }
 
+    /// Cores that were busy with anything at all.
+    pub fn busy(&self) -> f64 {
+        (spent_by_all() - self.all_at_first) / self.began.elapsed().as_secs_f64()
+    }
+
     /// The same in words.
     pub fn tell(&self) -> String {
         let cores = self.cores();
         let words: Vec<_> = cores.iter().map(|(name, cores)| format!("{name} {cores:.2}")).collect();
         let all = std::thread::available_parallelism().map_or(1, usize::from);
-        format!("cores busy of {all}: {}", words.join(", "))
+        format!("{:.2} of {all} cores busy: {}", self.busy(), words.join(", "))
     }
+}
+
+/// Seconds of processor time that the whole machine has spent, but for idling and waiting for the disk.
+fn spent_by_all() -> f64 {
+    let text = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    let line = text.lines().next().unwrap_or_default();
+    let ticks = line.split_whitespace().skip(1).take(8).map(|field| field.parse().unwrap_or(0.0)).enumerate();
+    // The fourth is idling, the fifth waiting.
+    let ticks: f64 = ticks.filter(|(place, _)| !matches!(place, 3 | 4)).map(|(_, ticks): (_, f64)| ticks).sum();
+    ticks / TICKS
 }
 
 /// Seconds of processor time that these processes and their children have had.
