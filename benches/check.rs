@@ -11,11 +11,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::{App as ActixApp, HttpResponse, HttpServer, web};
-use support::{Cluster, add_sessions, add_user, median, open, say, serve_live};
+use support::people::sessions_of_many;
+use support::{Cluster, median, open, say, serve_live};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(1);
 const CONNECTIONS: usize = 16;
 const SESSIONS: usize = 100_000;
@@ -33,8 +34,8 @@ fn main() {
 
 async fn compare(name: &str, url: &str, data: &std::path::Path) {
     let live = open(url, data, &[("VIGIE__SERVER__WORKERS", "1")]).await;
-    add_user(&live, "alice").await;
-    let tokens = add_sessions(&live, "alice", SESSIONS).await;
+    let people = sessions_of_many(&live, SESSIONS).await;
+    let tokens: Vec<String> = people.into_iter().map(|holder| holder.access_token).collect();
     let (from_memory, _coherence) = serve_live(&live).await;
     let by_query = open(url, data, &[("VIGIE__SERVER__WORKERS", "1"), ("VIGIE__NODES__LIVE_VIEW", "false")]).await;
     let listening = vigie::http::server::listen(Arc::clone(&by_query).into()).expect("a port");

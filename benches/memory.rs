@@ -32,7 +32,7 @@ fn main() {
         let kept = Arc::new(LiveSession::new(&session));
         assert!(live.sessions.fill(session.id).keep(kept));
     }
-    let kept = live.sessions.len() as f64;
+    let kept = live.sessions.count() as f64;
     let (of_each, texts) = ((resident() - before) / kept, texts as f64 / count as f64);
     say(&format!("{kept:.0} sessions kept of {count}, one user agent of {} bytes", AGENT.len()));
     say(&format!(
@@ -50,13 +50,13 @@ fn main() {
         let user = Arc::new(LiveUser { standing: Some(Arc::new(standing)), not_before: None });
         assert!(live.users.fill(user_id(number)).keep(user));
     }
-    let of_user = (resident() - before) / live.users.len() as f64;
+    let of_user = (resident() - before) / live.users.count() as f64;
     let before = resident();
     for number in 0..count {
         // Some 500 characters, as a signed token has; only its digest is kept.
         let text = format!("{number:0500}");
-        let verified = Verified { claims: Arc::new(claims(number)), key_until: None };
-        live.tokens.remember(&Digest::of(&text), 1, verified);
+        let verified = Verified::new(&claims(number), None);
+        live.tokens.remember(Digest::of(&text), 1, verified);
     }
     let of_token = (resident() - before) / kept;
     say(&format!(

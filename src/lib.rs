@@ -12,7 +12,7 @@
 //! | [`token`] | what a token says and whether to believe it; pure | whether its session lives |
 //! | [`store`] | both databases: the only folder that names diesel | rules |
 //! | [`credential`] | passwords and what failures cost | sessions |
-//! | [`session`] | what may be done with sessions: start, refresh, end, **check** | HTTP |
+//! | [`session`] | what may be done with sessions: start, refresh, end, **check**; this node's live view and its lease | HTTP |
 //! | [`user`], [`client`], [`audit`] | accounts, applications, the history as others read it | HTTP |
 //! | [`view`] | the objects of the contract, for the API, exports and the command line | |
 //! | [`app`] | all of these, built once | |
@@ -26,6 +26,17 @@
 //!              id, log, limits     who may call          is it ours       is it alive       parse      store.write(…)
 //! response ◄─ http::error or JSON ◄──────────────── an operation's error or value ◄─────── Option / StoreError
 //! ```
+//!
+//! # How the check is fast and never wrong
+//!
+//! While a node holds a lease ([`session::lease`]) it answers checks from its live view ([`session::live`]). Whatever a
+//! check depends on is changed through [`session::change`], which notes it in the same transaction and returns when every
+//! node has applied it or holds no lease any more. `background::coherence` renews the lease and listens for hints; the
+//! tables are `changes`, `change_head` and `nodes`. Without a lease every check is a query.
+//!
+//! A change gets its number after its commit. A number given in the transaction would hold one row's lock until the commit
+//! is on the disk: ends would wait for each other's disk, and two that lock their sessions in another order would lock
+//! each other out. The numbers are dense all the same, and a lower one never appears after a higher.
 //!
 //! # What holds everywhere
 //!

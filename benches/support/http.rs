@@ -19,15 +19,13 @@ pub struct Answer<'connection> {
 
 /// A request with a bearer token, a JSON body, or neither.
 pub fn request(method: &str, path: &str, token: Option<&str>, body: Option<&str>) -> Vec<u8> {
-    let mut text = format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n");
-    if let Some(token) = token {
-        text.push_str(&format!("Authorization: Bearer {token}\r\n"));
-    }
-    if body.is_some() {
-        text.push_str("Content-Type: application/json\r\n");
-    }
+    let authorization = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    let content_type = body.map_or("", |_| "Content-Type: application/json\r\n");
     let body = body.unwrap_or_default();
-    text.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
+    let length = body.len();
+    let text = format!(
+        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{authorization}{content_type}Content-Length: {length}\r\n\r\n{body}"
+    );
     text.into_bytes()
 }
 

@@ -20,15 +20,10 @@ use vigie::background::coherence::{self, Coherence};
 use vigie::clock::{Clock, SystemClock};
 use vigie::config::Config;
 use vigie::model::audit::Cause;
-use vigie::model::session::{Origin, Session};
 use vigie::model::user::{Role, Username};
-use vigie::session::issue::TokenRules;
-use vigie::store::{Db, StoreError, access_tokens, sessions, users};
 use vigie::user::create::NewUser;
 
 pub const PASSWORD: &str = "quatre lapins verts dansent";
-
-const USER_AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 
 /// The application on a database, with the settings of production except where it listens.
 pub async fn open(url: &str, data: &std::path::Path, settings: &[(&str, &str)]) -> Arc<App> {
@@ -50,30 +45,6 @@ pub async fn add_user(app: &App, name: &str) {
         password: Some(SecretString::from(PASSWORD)),
     };
     app.users.create(new, &Cause::command_line()).await.expect("a user");
-}
-
-/// Starts sessions of a user past the password; returns an access token of each.
-pub async fn add_sessions(app: &Arc<App>, name: &str, count: usize) -> Vec<String> {
-    let name = name.to_owned();
-    let user = app.store.read(move |db| users::find_by_name(db, &name)).await.expect("the store").expect("the user");
-    let key = app.sessions.signing().current().await.expect("a key");
-    let rules = TokenRules::new(&app.config);
-    let origin = Origin { ip: [127, 0, 0, 1].into(), user_agent: Some(USER_AGENT.to_owned()) };
-    let mut tokens = Vec::with_capacity(count);
-    while tokens.len() < count {
-        let size = (count - tokens.len()).min(2000);
-        let started: Vec<Session> =
-            (0..size).map(|_| app.sessions.new_session(&user, origin.clone(), None, None)).collect();
-        tokens.extend(started.iter().map(|session| rules.sign(session, &user.role, &key).expect("a token")));
-        let write = move |db: &mut Db| {
-            started.iter().try_for_each(|session| {
-                sessions::insert(db, session)?;
-                access_tokens::insert(db, session.id, &session.token)
-            })
-        };
-        app.store.write_at_length::<_, StoreError>(write).await.expect("written");
-    }
-    tokens
 }
 
 /// Serves as a node that holds a lease.

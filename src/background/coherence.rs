@@ -20,8 +20,11 @@ use crate::store::Hints;
 
 /// Renewals in the time of one lease: three may fail before it runs out.
 const RENEWALS: u32 = 4;
-/// How often hints are looked for. libpq does not tell when one comes, and looking costs a few microseconds.
+/// How often hints are looked for while there are other nodes. libpq does not tell when one comes, and looking costs some
+/// microseconds.
 const LOOK: Duration = Duration::from_millis(1);
+/// How often a node does that is alone: only commands send hints then.
+const LOOK_ALONE: Duration = Duration::from_millis(20);
 /// How long to wait before connecting again.
 const RECONNECT: Duration = Duration::from_secs(1);
 /// How often the high-water mark is written.
@@ -66,15 +69,15 @@ async fn keep_true(app: Arc<App>, address: String, stop: CancellationToken) {
         if is_due {
             next = Instant::now() + period;
         }
-        let step = AssertUnwindSafe(step(&mut member, is_due)).catch_unwind();
-        let cause = match step.await {
-            Ok(outcome) => outcome.err().map(|error| error.to_string()),
-            Err(_) => {
-                member = app.sessions.member(address.clone());
-                Some("a panic".to_owned())
-            }
+        let taken = AssertUnwindSafe(take_step(&mut member, is_due)).catch_unwind();
+        let cause = if let Ok(outcome) = taken.await {
+            outcome.err().map(|error| error.to_string())
+        } else {
+            member = app.sessions.member(address.clone());
+            Some("a panic".to_owned())
         };
         mode.note(&app, cause);
+        hints.shared.is_alone.store(member.is_alone(), Ordering::Relaxed);
         if Instant::now() >= next_save {
             member.save_high_water();
             next_save = Instant::now() + SAVE;
@@ -89,7 +92,7 @@ async fn keep_true(app: Arc<App>, address: String, stop: CancellationToken) {
     app.metrics.lease(false, Duration::ZERO);
 }
 
-async fn step(member: &mut Membership, is_due: bool) -> Result<(), crate::session::signing::SigningError> {
+async fn take_step(member: &mut Membership, is_due: bool) -> Result<(), crate::session::signing::SigningError> {
     if is_due { member.renew().await } else { member.heed().await }
 }
 
@@ -125,6 +128,7 @@ struct Listener {
 struct Shared {
     heard: Notify,
     stop: AtomicBool,
+    is_alone: AtomicBool,
 }
 
 impl Listener {
@@ -164,6 +168,7 @@ fn listen(mut hints: Hints, shared: &Shared) {
                 shared.heard.notify_one();
                 LOOK
             }
+            Ok(false) if shared.is_alone.load(Ordering::Relaxed) => LOOK_ALONE,
             Ok(false) => LOOK,
             Err(error) => {
                 tracing::debug!(cause = %error, "hints cannot be heard");

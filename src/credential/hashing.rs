@@ -9,6 +9,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
+/// How much hashing gives way to requests: a tenth of their share where both want the processor.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
+
 /// Why work was not done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refused {
@@ -118,6 +122,7 @@ impl Shared {
 
     /// The life of one thread.
     fn work(&self) {
+        give_way();
         while let Some(task) = self.next() {
             if !task.is_abandoned() {
                 // A panic has been reported by its hook; here it must not cost a thread.
@@ -140,6 +145,15 @@ impl Shared {
 impl State {
     fn occupied(&self) -> usize {
         self.running + self.waiting.len()
+    }
+}
+
+/// Lets requests go first: a hash takes as long as a hundred of them. On Linux this concerns the calling thread alone;
+/// elsewhere it would be the whole process.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(NICENESS) {
+        tracing::debug!(cause = %error, "hashing keeps the priority of requests");
     }
 }
 

@@ -1,12 +1,14 @@
 //! The gate: from the credential of a request to somebody who may call. A handler's first argument says who that is.
 
-use std::future::Future;
+use std::future::{Future, Ready, ready};
+use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use chrono::TimeDelta;
+use futures_util::future::Either;
 
 use super::error::ApiError;
 use super::middleware::RequestIdentity;
@@ -41,8 +43,7 @@ pub struct Caller {
     pub checked: Checked,
     /// What the role allows.
     pub permissions: Permissions,
-    /// Where the request came from.
-    pub source: Source,
+    request: HttpRequest,
 }
 
 /// A caller who may read the history: auditors and administrators.
@@ -62,11 +63,10 @@ impl Source {
     #[must_use]
     pub fn of(request: &HttpRequest) -> Self {
         let extensions = request.extensions();
-        let unknown = std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
         let agent = request.headers().get(actix_web::http::header::USER_AGENT);
         Self {
             origin: Origin {
-                ip: extensions.get::<Peer>().map_or(unknown, |peer| peer.client),
+                ip: client_address(request),
                 user_agent: agent.and_then(|header| user_agent(header.as_bytes())),
             },
             request_id: extensions.get::<RequestIdentity>().map(|id| id.as_str().to_owned()).unwrap_or_default(),
@@ -81,10 +81,22 @@ impl Source {
 }
 
 impl Caller {
+    /// The client's address.
+    #[must_use]
+    pub fn address(&self) -> IpAddr {
+        client_address(&self.request)
+    }
+
+    /// Where the request came from.
+    #[must_use]
+    pub fn source(&self) -> Source {
+        Source::of(&self.request)
+    }
+
     /// The caller acting on what is the caller's own.
     #[must_use]
     pub fn cause(&self) -> Cause {
-        self.source.cause(Actor::user(self.checked.user_id))
+        self.source().cause(Actor::user(self.checked.user_id))
     }
 
     /// Refuses a caller whose last proof of identity is too old for a sensitive action.
@@ -100,7 +112,7 @@ impl Reviewer {
     /// The caller reading other people's history.
     #[must_use]
     pub fn cause(&self) -> Cause {
-        self.0.source.cause(Actor::admin(self.0.checked.user_id))
+        self.0.source().cause(Actor::admin(self.0.checked.user_id))
     }
 }
 
@@ -108,7 +120,7 @@ impl Admin {
     /// The caller acting on others.
     #[must_use]
     pub fn cause(&self) -> Cause {
-        self.0.source.cause(Actor::admin(self.0.checked.user_id))
+        self.0.source().cause(Actor::admin(self.0.checked.user_id))
     }
 }
 
@@ -116,14 +128,14 @@ impl RecentAdmin {
     /// The caller acting on others.
     #[must_use]
     pub fn cause(&self) -> Cause {
-        self.0.source.cause(Actor::admin(self.0.checked.user_id))
+        self.0.source().cause(Actor::admin(self.0.checked.user_id))
     }
 }
 
 /// The bearer token of a request. Exactly one credential, and never in the address (RFC 6750 §2, TOK-10, TOK-11).
-fn bearer(request: &HttpRequest) -> Result<String, ApiError> {
-    let mut query = url::form_urlencoded::parse(request.query_string().as_bytes());
-    if query.any(|(name, _)| name == "access_token") {
+fn bearer(request: &HttpRequest) -> Result<&str, ApiError> {
+    let query = request.query_string();
+    if !query.is_empty() && url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "access_token") {
         return Err(ApiError::Malformed("A token does not belong in the address.".to_owned()));
     }
     let mut headers = request.headers().get_all(AUTHORIZATION);
@@ -139,39 +151,69 @@ fn bearer(request: &HttpRequest) -> Result<String, ApiError> {
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(ApiError::CredentialsRequired);
     }
-    Ok(token.to_owned())
+    Ok(token)
 }
 
 fn app_of(request: &HttpRequest) -> Result<web::Data<App>, ApiError> {
     request.app_data::<web::Data<App>>().cloned().ok_or(ApiError::Unavailable)
 }
 
-async fn authenticate(request: HttpRequest) -> Result<Caller, ApiError> {
-    let token = bearer(&request)?;
-    let app = app_of(&request)?;
-    let source = Source::of(&request);
-    let checked = app.sessions.check(&token, source.origin.ip).await?;
-    let permissions = app.users.roles().permissions(&checked.user.role);
-    Ok(Caller { checked, permissions, source })
+/// Answers from memory at once where that can be done: a request in a thousand must wait for the store, and only that one
+/// pays for waiting.
+fn authenticate(request: &HttpRequest) -> Extracting<Caller> {
+    let at_once = || {
+        let (token, app) = (bearer(request)?, app_of(request)?);
+        let Some(result) = app.sessions.check_at_once(token, client_address(request)) else { return Ok(None) };
+        Ok(Some(caller(&app, result?, request.clone())))
+    };
+    match at_once() {
+        Ok(None) => Either::Right(Box::pin(authenticate_in_time(request.clone()))),
+        Ok(Some(caller)) => Either::Left(ready(Ok(caller))),
+        Err(error) => Either::Left(ready(Err(error))),
+    }
 }
 
-type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
+async fn authenticate_in_time(request: HttpRequest) -> Result<Caller, ApiError> {
+    let app = app_of(&request)?;
+    let checked = app.sessions.check(bearer(&request)?, client_address(&request)).await?;
+    Ok(caller(&app, checked, request))
+}
+
+fn caller(app: &App, checked: Checked, request: HttpRequest) -> Caller {
+    let permissions = app.users.roles().permissions(&checked.user.role);
+    Caller { checked, permissions, request }
+}
+
+fn client_address(request: &HttpRequest) -> IpAddr {
+    request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.client)
+}
+
+type Extracting<T> = Either<Ready<Result<T, ApiError>>, Pin<Box<dyn Future<Output = Result<T, ApiError>>>>>;
+
+/// The caller, if a further condition holds.
+fn authenticate_if<T: 'static>(
+    request: &HttpRequest,
+    condition: impl FnOnce(Caller) -> Result<T, ApiError> + 'static,
+) -> Extracting<T> {
+    let caller = authenticate(request);
+    Either::Right(Box::pin(async move { condition(caller.await?) }))
+}
 
 impl FromRequest for Source {
     type Error = ApiError;
-    type Future = std::future::Ready<Result<Self, ApiError>>;
+    type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        std::future::ready(Ok(Self::of(request)))
+        ready(Ok(Self::of(request)))
     }
 }
 
 impl FromRequest for Bearer {
     type Error = ApiError;
-    type Future = std::future::Ready<Result<Self, ApiError>>;
+    type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        std::future::ready(bearer(request).map(Self))
+        ready(bearer(request).map(|token| Self(token.to_owned())))
     }
 }
 
@@ -180,7 +222,7 @@ impl FromRequest for Caller {
     type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        Box::pin(authenticate(request.clone()))
+        authenticate(request)
     }
 }
 
@@ -189,11 +231,12 @@ impl FromRequest for Reviewer {
     type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let caller = authenticate(request.clone());
-        Box::pin(async move {
-            let caller = caller.await?;
-            if caller.permissions.auditor { Ok(Self(caller)) } else { Err(ApiError::NotAllowed) }
-        })
+        authenticate_if(
+            request,
+            |caller| {
+                if caller.permissions.auditor { Ok(Self(caller)) } else { Err(ApiError::NotAllowed) }
+            },
+        )
     }
 }
 
@@ -202,11 +245,12 @@ impl FromRequest for Admin {
     type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let caller = authenticate(request.clone());
-        Box::pin(async move {
-            let caller = caller.await?;
-            if caller.permissions.admin { Ok(Self(caller)) } else { Err(ApiError::NotAllowed) }
-        })
+        authenticate_if(
+            request,
+            |caller| {
+                if caller.permissions.admin { Ok(Self(caller)) } else { Err(ApiError::NotAllowed) }
+            },
+        )
     }
 }
 
@@ -217,11 +261,10 @@ impl FromRequest for RecentAdmin {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let admin = Admin::from_request(request, payload);
         let app = app_of(request);
-        Box::pin(async move {
+        Either::Right(Box::pin(async move {
             let Admin(caller) = admin.await?;
-            let app = app?;
-            caller.require_recent_login(&app)?;
+            caller.require_recent_login(&*app?)?;
             Ok(Self(caller))
-        })
+        }))
     }
 }

@@ -79,7 +79,7 @@ impl From<SigningError> for CheckError {
 
 /// What is known of a token's session, its user, and what covers them.
 struct Facts {
-    claims: Arc<AccessClaims>,
+    token: Verified,
     user_id: UserId,
     started_at: DateTime<Utc>,
     last_seen_at: DateTime<Utc>,
@@ -94,64 +94,94 @@ struct Facts {
 impl Sessions {
     /// Checks a token that came from `ip`, and notes that its session was used.
     pub async fn check(&self, token: &str, ip: IpAddr) -> Result<Checked, CheckError> {
+        if let Some(result) = self.check_at_once(token, ip) {
+            return result;
+        }
         let now = self.now();
         let result = self.decide(token, ip, now).await;
+        self.count(result)
+    }
+
+    /// The same where all that is needed is in memory; `None` where it is not, or no lease is held.
+    #[must_use]
+    pub fn check_at_once(&self, token: &str, ip: IpAddr) -> Option<Result<Checked, CheckError>> {
+        // Before anything is looked up: a lease renewed in between would hide that what was found is old.
+        if !self.is_live() {
+            return None;
+        }
+        let (now, live) = (self.now(), &self.inner.live);
+        let token = live.tokens.get(&Digest::of(token), self.signing().generation())?;
+        let (session, user) = self.kept(&token, now)?;
+        self.inner.parts.metrics.looked_up(true);
+        let result = self.still_verified(&token, now).and_then(|()| {
+            let facts = self.facts(token, &session, &user);
+            let user = self.judge(&facts, now)?;
+            self.note_use(&facts, ip, now);
+            Ok(checked(&facts, user))
+        });
+        Some(self.count(result))
+    }
+
+    fn count(&self, result: Result<Checked, CheckError>) -> Result<Checked, CheckError> {
         self.inner.parts.metrics.check(result.as_ref().err().map(CheckError::word));
         result
     }
 
     async fn decide(&self, token: &str, ip: IpAddr, now: DateTime<Utc>) -> Result<Checked, CheckError> {
-        // Before anything is looked up: a lease renewed in between would hide that what was found is old.
+        // As above: before anything is looked up.
         let facts = if self.is_live() {
             self.facts_from_memory(token, ip, now).await?
         } else {
             self.facts_from_store(token, ip, now).await?
         };
         let user = self.judge(&facts, now)?;
-        self.note_use(&facts, ip, now).await;
-        Ok(Checked {
-            session_id: facts.claims.session_id,
-            token_id: facts.claims.token_id,
-            user_id: facts.user_id,
-            user,
-            authenticated_at: facts.started_at,
-        })
+        if self.note_use(&facts, ip, now)
+            && let Err(error) = self.flush_last_seen().await
+        {
+            // Nobody is refused for that: it is written with the next ones.
+            tracing::debug!(cause = %error, "a use could not be written at once");
+        }
+        Ok(checked(&facts, user))
     }
 
     async fn facts_from_memory(&self, token: &str, ip: IpAddr, now: DateTime<Utc>) -> Result<Facts, CheckError> {
-        let Verified { claims, key_until } = self.remembered(token, now).await?;
-        if key_until.is_some_and(|until| now >= until) {
-            return Err(CheckError::Invalid("key_revoked"));
-        }
-        let live = &self.inner.live;
-        let kept = live.sessions.get(&claims.session_id).zip(live.users.get(&claims.subject));
-        // Other nodes may have seen it since: before a session is called idle, the store is asked.
-        let is_fresh =
-            |session: &Arc<LiveSession>| session.end.is_some() || now + NEARLY_IDLE < session.idle_expires_at();
-        let kept = kept.filter(|(session, _)| is_fresh(session));
+        let token = self.remembered(token, now).await?;
+        let kept = self.kept(&token, now);
         self.inner.parts.metrics.looked_up(kept.is_some());
         let found = match kept {
             Some(kept) => Some(kept),
-            None => self.look_up(&claims).await?,
+            None => self.look_up(&token).await?,
         };
-        let Some((session, user)) = found else { return Err(self.unknown(&claims, ip, now).await) };
-        let not_before = live.not_before(&session, &user);
-        Ok(Facts {
+        let Some((session, user)) = found else { return Err(self.unknown(&token, ip, now).await) };
+        Ok(self.facts(token, &session, &user))
+    }
+
+    /// Session and user, if both are in memory and that can be relied on.
+    fn kept(&self, token: &Verified, now: DateTime<Utc>) -> Option<(Arc<LiveSession>, Arc<LiveUser>)> {
+        let live = &self.inner.live;
+        let session = live.sessions.get(&token.session_id)?;
+        // Other nodes may have seen it since: before a session is called idle, the store is asked.
+        let is_fresh = session.end.is_some() || now + NEARLY_IDLE < session.idle_expires_at();
+        is_fresh.then_some(session).zip(live.users.get(&token.subject))
+    }
+
+    fn facts(&self, token: Verified, session: &LiveSession, user: &LiveUser) -> Facts {
+        Facts {
+            token,
             user_id: session.user_id,
             started_at: session.started_at(),
             last_seen_at: session.last_seen_at(),
             expires_at: session.expires_at(),
             idle_expires_at: session.idle_expires_at(),
             ended: session.end.as_ref().map(|end| end.reason),
-            not_before,
+            not_before: self.inner.live.not_before(session, user),
             user: user.standing.clone(),
-            claims,
-        })
+        }
     }
 
     /// Reads a session and its user from the store and keeps them, unless they change meanwhile.
-    async fn look_up(&self, claims: &AccessClaims) -> Result<Option<(Arc<LiveSession>, Arc<LiveUser>)>, StoreError> {
-        let (session_id, user_id) = (claims.session_id, claims.subject);
+    async fn look_up(&self, token: &Verified) -> Result<Option<(Arc<LiveSession>, Arc<LiveUser>)>, StoreError> {
+        let (session_id, user_id) = (token.session_id, token.subject);
         let live = &self.inner.live;
         let (session_fill, user_fill) = (live.sessions.fill(session_id), live.users.fill(user_id));
         let read = self.store().read(move |db| {
@@ -183,9 +213,10 @@ impl Sessions {
         if !key_is_good {
             return Err(CheckError::Invalid("key_revoked"));
         }
-        let Some(standing) = standing else { return Err(self.unknown(&claims, ip, now).await) };
+        let token = Verified::new(&claims, None);
+        let Some(standing) = standing else { return Err(self.unknown(&token, ip, now).await) };
         Ok(Facts {
-            claims: Arc::new(claims),
+            token,
             user_id: standing.user_id,
             started_at: standing.started_at,
             last_seen_at: standing.last_seen_at,
@@ -201,7 +232,7 @@ impl Sessions {
     async fn remembered(&self, token: &str, now: DateTime<Utc>) -> Result<Verified, CheckError> {
         let (tokens, digest) = (&self.inner.live.tokens, Digest::of(token));
         if let Some(verified) = tokens.get(&digest, self.signing().generation()) {
-            check_times(&verified.claims, &self.expectations(now)).map_err(refused)?;
+            self.still_verified(&verified, now)?;
             return Ok(verified);
         }
         // The generation is read before the keys: should they change from here on, it is one that no longer counts.
@@ -216,9 +247,18 @@ impl Sessions {
             Some(KeyStanding::GoodUntil(until)) => Some(until),
             Some(KeyStanding::Revoked) | None => return Err(CheckError::Invalid("key_revoked")),
         };
-        let verified = Verified { claims: Arc::new(claims), key_until };
-        tokens.remember(digest, generation, verified.clone());
+        let verified = Verified::new(&claims, key_until);
+        self.still_verified(&verified, now)?;
+        tokens.remember(digest, generation, verified);
         Ok(verified)
+    }
+
+    /// A token that was verified before is still within its own time and its key's.
+    fn still_verified(&self, token: &Verified, now: DateTime<Utc>) -> Result<(), CheckError> {
+        if token.key_until.is_some_and(|until| now >= until) {
+            return Err(CheckError::Invalid("key_revoked"));
+        }
+        check_times(&token.times, &self.expectations(now)).map_err(refused)
     }
 
     /// The claims of a token that is ours and within its time, and the id of its key.
@@ -251,7 +291,7 @@ impl Sessions {
 
     /// The user, if session and user are both good. A flat list; the first fault names the end.
     fn judge(&self, facts: &Facts, now: DateTime<Utc>) -> Result<Arc<UserStanding>, CheckError> {
-        if facts.user_id != facts.claims.subject {
+        if facts.user_id != facts.token.subject {
             return Err(CheckError::Invalid("subject"));
         }
         if let Some(reason) = facts.ended {
@@ -259,7 +299,7 @@ impl Sessions {
         }
         if let Some(end) = overdue(facts.expires_at, facts.idle_expires_at, now) {
             // Perhaps it was used here and that is not written yet.
-            let seen = self.inner.last_seen.of(facts.claims.session_id).map(|seen| seen.idle_expires_at);
+            let seen = self.inner.last_seen.of(facts.token.session_id).map(|seen| seen.idle_expires_at);
             if seen.is_none_or(|idle| overdue(facts.expires_at, idle, now).is_some()) {
                 return Err(CheckError::Ended(end.reason));
             }
@@ -275,17 +315,24 @@ impl Sessions {
         }
     }
 
-    async fn note_use(&self, facts: &Facts, ip: IpAddr, now: DateTime<Utc>) {
+    /// Notes the use. `true` where that should be written before it is answered: the session is nearly idle.
+    fn note_use(&self, facts: &Facts, ip: IpAddr, now: DateTime<Utc>) -> bool {
         if now < facts.last_seen_at {
-            return;
+            return false;
         }
         let idle_expires_at = Session::idle_end(now, self.inner.limits.idle_timeout, facts.expires_at);
-        self.inner.last_seen.note(facts.claims.session_id, Seen { at: now, ip, idle_expires_at });
-        let is_near = now + NEARLY_IDLE >= facts.idle_expires_at && idle_expires_at > facts.idle_expires_at;
-        if is_near && let Err(error) = self.flush_last_seen().await {
-            // Nobody is refused for that: it is written with the next ones.
-            tracing::debug!(cause = %error, "a use could not be written at once");
-        }
+        self.inner.last_seen.note(facts.token.session_id, Seen { at: now, ip, idle_expires_at });
+        now + NEARLY_IDLE >= facts.idle_expires_at && idle_expires_at > facts.idle_expires_at
+    }
+}
+
+fn checked(facts: &Facts, user: Arc<UserStanding>) -> Checked {
+    Checked {
+        session_id: facts.token.session_id,
+        token_id: facts.token.token_id,
+        user_id: facts.user_id,
+        user,
+        authenticated_at: facts.started_at,
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::Sessions;
 use super::check::CheckError;
+use super::live::Verified;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
 use crate::model::change::{Change, Changes};
 use crate::model::id::{SessionId, UserId};
@@ -15,6 +16,9 @@ use crate::model::session::{Actor, End, EndReason};
 use crate::store::sessions::SessionFilter;
 use crate::store::{Db, StoreError, audit, sessions};
 use crate::token::refresh::RefreshToken;
+
+/// Why a token of ours is refused whose session is not there.
+const UNKNOWN: &str = "session_unknown";
 
 /// Sessions ended in one transaction when many match.
 const BATCH: i64 = 500;
@@ -113,19 +117,26 @@ impl Sessions {
     pub async fn logout(&self, token: &str, ip: IpAddr, cause: impl FnOnce(Actor) -> Cause) -> Result<(), CheckError> {
         let now = self.now();
         let (claims, key_id) = self.verified(token, now).await?;
-        let (this, id) = (self.clone(), claims.session_id);
-        let known = self
-            .store()
-            .read(move |db| Ok::<_, StoreError>((this.signing().accepts(db, &key_id, now)?, sessions::find(db, id)?)));
-        let (key_is_good, session) = known.await?;
-        if !key_is_good {
-            return Err(CheckError::Invalid("key_revoked"));
+        let (sessions, id, subject) = (self.clone(), claims.session_id, claims.subject);
+        let cause = cause(Actor::user(subject));
+        let end = end_by(&cause, EndReason::Logout, now, None);
+        let ended = self
+            .change(move |db, changes| {
+                if !sessions.signing().accepts(db, &key_id, now)? {
+                    return Ok::<_, StoreError>(Err("key_revoked"));
+                }
+                match sessions::find(db, id)? {
+                    None => Ok(Err(UNKNOWN)),
+                    Some(session) if session.user_id != subject => Ok(Err("subject")),
+                    Some(_) => end_in(db, changes, id, &end, &cause).map(Ok),
+                }
+            })
+            .await?;
+        match ended {
+            Ok(ended) => self.count_ends(EndReason::Logout, i64::from(ended)),
+            Err(UNKNOWN) => return Err(self.unknown(&Verified::new(&claims, None), ip, now).await),
+            Err(reason) => return Err(CheckError::Invalid(reason)),
         }
-        let Some(session) = session else { return Err(self.unknown(&claims, ip, now).await) };
-        if session.user_id != claims.subject {
-            return Err(CheckError::Invalid("subject"));
-        }
-        self.end(session.id, EndReason::Logout, None, &cause(Actor::user(session.user_id))).await?;
         Ok(())
     }
 

@@ -90,6 +90,7 @@ pub struct Membership {
     applied: i64,
     watch: Watch,
     high_water: HighWater,
+    is_alone: bool,
 }
 
 impl Sessions {
@@ -98,7 +99,7 @@ impl Sessions {
     pub fn member(&self, address: String) -> Membership {
         let high_water = HighWater::in_directory(&self.inner.live_rules.data_dir);
         let watch = Watch::default();
-        Membership { sessions: self.clone(), address, id: None, applied: 0, watch, high_water }
+        Membership { sessions: self.clone(), address, id: None, applied: 0, watch, high_water, is_alone: false }
     }
 
     /// Whether checks are answered from memory now.
@@ -194,7 +195,7 @@ impl Membership {
     fn hold_from(&self, began: Duration) {
         let inner = &self.sessions.inner;
         inner.lease.extend_to(began + inner.live_rules.lease);
-        inner.parts.metrics.live_sessions(inner.live.sessions.len());
+        inner.parts.metrics.live_sessions(inner.live.sessions.count());
     }
 
     /// Gives up the lease and whatever was remembered under it.
@@ -256,9 +257,16 @@ impl Membership {
     async fn expel_the_silent(&mut self) {
         let own = self.id;
         let Ok(others) = self.sessions.store().read(move |db| nodes::others(db, own)).await else { return };
+        self.is_alone = others.is_empty();
         for node in self.watch.run_out(&others, self.sessions.inner.live_rules.lease) {
             self.sessions.expel(node).await;
         }
+    }
+
+    /// Whether there was no other node when this one looked last.
+    #[must_use]
+    pub const fn is_alone(&self) -> bool {
+        self.is_alone
     }
 
     /// Remembers, across a restart, how far the feed had come.

@@ -22,7 +22,7 @@ impl Sessions {
     /// The session of the request that is being answered, which came from `ip`, without what refresh tokens are made of.
     pub async fn current(&self, id: SessionId, ip: IpAddr) -> Result<Option<Session>, StoreError> {
         let is_live = self.is_live();
-        let kept = self.inner.live.sessions.get(&id).filter(|_| is_live).and_then(|kept| kept.session());
+        let kept = self.inner.live.sessions.get(&id).filter(|_| is_live).and_then(|kept| kept.session(id));
         let found = match kept {
             Some(session) => Some(session),
             None => self.store().read(move |db| sessions::find(db, id)).await?,

@@ -16,7 +16,7 @@ const BATCH: usize = 100;
 /// What has been seen and is not written yet.
 #[derive(Debug, Default)]
 pub(super) struct LastSeen {
-    pending: Mutex<HashMap<SessionId, Seen>>,
+    pending: Mutex<HashMap<SessionId, Seen, ahash::RandomState>>,
 }
 
 impl LastSeen {

@@ -9,10 +9,10 @@ use serde_json::json;
 
 use super::Sessions;
 use super::check::CheckError;
+use super::live::Verified;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
 use crate::model::session::Actor;
 use crate::store::audit;
-use crate::token::claims::AccessClaims;
 
 /// One event in this time, on each node.
 const PAUSE: TimeDelta = TimeDelta::seconds(10);
@@ -42,13 +42,13 @@ impl UnknownSessions {
 
 impl Sessions {
     /// Records that a token named a session that is not there; the refusal.
-    pub(super) async fn unknown(&self, claims: &AccessClaims, ip: IpAddr, now: DateTime<Utc>) -> CheckError {
-        tracing::warn!(session.id = %claims.session_id, "a token with a good signature names an unknown session");
+    pub(super) async fn unknown(&self, token: &Verified, ip: IpAddr, now: DateTime<Utc>) -> CheckError {
+        tracing::warn!(session.id = %token.session_id, "a token with a good signature names an unknown session");
         if let Some(count) = self.inner.unknown_sessions.count(now) {
-            let cause = Cause { actor: Actor::user(claims.subject), ip: Some(ip), request_id: None };
-            let subject = Subject::new(SubjectKind::Session, claims.session_id);
+            let cause = Cause { actor: Actor::user(token.subject), ip: Some(ip), request_id: None };
+            let subject = Subject::new(SubjectKind::Session, token.session_id);
             let event = AuditEvent::new(now, AuditKind::SessionUnknown, &cause, subject);
-            let event = event.with(json!({ "token": claims.token_id, "count": count }));
+            let event = event.with(json!({ "token": token.token_id, "count": count }));
             if let Err(error) = self.store().write(move |db| audit::record(db, &event)).await {
                 return error.into();
             }

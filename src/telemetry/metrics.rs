@@ -58,6 +58,28 @@ pub struct Metrics {
     database_went_back: Counter,
 }
 
+/// What is counted of requests that have their labels in common.
+#[derive(Debug)]
+pub struct RequestMetrics {
+    labels: RequestLabels,
+    count: Counter,
+    durations: Histogram,
+}
+
+impl RequestMetrics {
+    /// Whether such a request belongs here.
+    #[must_use]
+    pub fn are_of(&self, method: &'static str, route: &str, status: u16) -> bool {
+        self.labels.route == route && self.labels.method == method && self.labels.status == status_class(status)
+    }
+
+    /// Counts a request.
+    pub fn count(&self, duration: Duration) {
+        self.count.inc();
+        self.durations.observe(duration.as_secs_f64());
+    }
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         let mut metrics = Self {
@@ -115,11 +137,15 @@ impl Metrics {
         registry.register("hashing_queue", "Passwords that wait to be hashed", self.hashing_queue.clone());
     }
 
-    /// Counts a request. `route` is the pattern of its route.
-    pub fn request(&self, method: &'static str, route: String, status: u16, duration: Duration) {
+    /// The counter and histogram of such requests, for keeping: looking them up costs more than counting.
+    #[must_use]
+    pub fn requests_of(&self, method: &'static str, route: String, status: u16) -> RequestMetrics {
         let labels = RequestLabels { method, route, status: status_class(status) };
-        self.requests.get_or_create(&labels).inc();
-        self.durations.get_or_create(&labels).observe(duration.as_secs_f64());
+        RequestMetrics {
+            count: self.requests.get_or_create_owned(&labels),
+            durations: self.durations.get_or_create_owned(&labels),
+            labels,
+        }
     }
 
     /// Counts a try to log in.
@@ -218,7 +244,7 @@ mod tests {
     #[test]
     fn everything_counted_is_shown_under_its_name() {
         let metrics = Metrics::default();
-        metrics.request("GET", "/admin/sessions/{id}".to_owned(), 404, Duration::from_micros(300));
+        metrics.requests_of("GET", "/admin/sessions/{id}".to_owned(), 404).count(Duration::from_micros(300));
         metrics.login("wrong_password");
         metrics.check(Some("ended"));
         metrics.check(None);

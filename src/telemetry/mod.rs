@@ -7,4 +7,4 @@ pub(crate) use log::steers;
 #[cfg(test)]
 pub(crate) use log::tests::Kept;
 pub use log::{TelemetryError, dispatch, init};
-pub use metrics::Metrics;
+pub use metrics::{Metrics, RequestMetrics};

@@ -39,6 +39,25 @@ pub struct AccessClaims {
     pub role: String,
 }
 
+/// When a token is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenTimes {
+    /// `iat`.
+    pub issued_at: DateTime<Utc>,
+    /// `exp`.
+    pub expires_at: DateTime<Utc>,
+    /// `nbf`.
+    pub not_before: Option<DateTime<Utc>>,
+}
+
+impl AccessClaims {
+    /// When the token is good.
+    #[must_use]
+    pub const fn times(&self) -> TokenTimes {
+        TokenTimes { issued_at: self.issued_at, expires_at: self.expires_at, not_before: self.not_before }
+    }
+}
+
 /// The two shapes of access tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenForm {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use super::claims::{AccessClaims, TokenForm};
+use super::claims::{AccessClaims, TokenForm, TokenTimes};
 use super::compact::{CompactToken, read_object};
 use super::keys::{KeyRing, VerifyingKey};
 use super::refusal::TokenRefusal;
@@ -55,7 +55,7 @@ pub fn verify_naming_key<'keys>(
     if claims.issuer != expected.issuer {
         return Err(TokenRefusal::Issuer);
     }
-    check_times(&claims, expected)?;
+    check_times(&claims.times(), expected)?;
     Ok((claims, key))
 }
 
@@ -81,12 +81,12 @@ fn named_key<'keys>(
 }
 
 /// Accepted iff `iat` and `nbf` ≤ now + tolerance, and now < `exp` (RFC 7519 §4.1.4: not at `exp` itself).
-pub fn check_times(claims: &AccessClaims, expected: &Expectations<'_>) -> Result<(), TokenRefusal> {
+pub fn check_times(times: &TokenTimes, expected: &Expectations<'_>) -> Result<(), TokenRefusal> {
     let is_ahead = |time: DateTime<Utc>| (time - expected.now).to_std().is_ok_and(|ahead| ahead > expected.tolerance);
-    if is_ahead(claims.issued_at) || claims.not_before.is_some_and(is_ahead) {
+    if is_ahead(times.issued_at) || times.not_before.is_some_and(is_ahead) {
         return Err(TokenRefusal::NotYetValid);
     }
-    if claims.expires_at <= expected.now {
+    if times.expires_at <= expected.now {
         return Err(TokenRefusal::Expired);
     }
     Ok(())

@@ -13,7 +13,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use uuid::Uuid;
 use vigie::config::Algorithm;
-use vigie::model::audit::Cause;
+use vigie::model::audit::{AuditKind, Cause};
 use vigie::token::keys::SigningKey;
 
 use crate::support::app::{Answer, PASSWORD, TestApp, TestClient, send};
@@ -628,6 +628,27 @@ async fn key_06_a_revoked_key_is_refused_at_once_on_every_node(#[values(Sqlite, 
     assert_ne!(header(renewed.token())["kid"], id.as_str());
     renewed.get("/auth/me").await.expect(200);
     node.nobody().with_token(renewed.token()).get("/auth/me").await.expect(200);
+}
+
+/// Signed with the real key: somebody else has it, or the database lost rows. A reviewer must hear of it.
+#[rstest]
+#[actix_web::test]
+async fn ses_05_a_token_for_a_session_that_was_never_there_is_refused_and_recorded(
+    #[values(Sqlite, Postgres)] backend: Backend,
+    #[values("true", "false")] live_view: &str,
+) {
+    let app = TestApp::start_with(backend, &[("VIGIE__NODES__LIVE_VIEW", live_view)]).await;
+    let alice = app.signed_in("alice").await;
+    let sid = uuid::Uuid::now_v7().to_string();
+    let forged = alice.with_token(&Forger::of(&alice).await.with_claim("sid", sid.as_str()));
+    for _ in 0..3 {
+        forged.get("/auth/me").await.problem(401, "token_invalid");
+        forged.post_empty("/auth/logout").await.problem(401, "token_invalid");
+    }
+    let events = app.events().await;
+    let unknown: Vec<_> = events.iter().filter(|recorded| recorded.event.kind == AuditKind::SessionUnknown).collect();
+    assert_eq!(unknown.len(), 1, "one event for many: {events:?}");
+    assert_eq!(unknown[0].event.subject.id.as_deref(), Some(sid.as_str()));
 }
 
 #[derive(Debug, serde::Deserialize)]

@@ -60,8 +60,8 @@ pub struct PageQuery {
 )]
 #[get("/auth/me")]
 pub async fn me(caller: Caller, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
-    let Caller { checked, source, .. } = caller;
-    let session = app.sessions.current(checked.session_id, source.origin.ip).await?.ok_or(ApiError::SessionEnded)?;
+    let (checked, ip) = (&caller.checked, caller.address());
+    let session = app.sessions.current(checked.session_id, ip).await?.ok_or(ApiError::SessionEnded)?;
     Ok(HttpResponse::Ok().json(MeAnswer {
         user: UserSummary::new(checked.user_id, &checked.user.username, &checked.user.role),
         session: SessionObject::new(&session, app.clock.now()).seen_from(session.id),

@@ -49,14 +49,14 @@ pub async fn change_password(
     app: web::Data<App>,
     body: Given<Body<PasswordBody>>,
 ) -> Result<HttpResponse, ApiError> {
-    let Body(body) = body?;
+    let (Body(body), source) = (body?, caller.source());
     let change = PasswordChange {
         user_id: caller.checked.user_id,
         session_id: caller.checked.session_id,
         current: body.current_password,
         new: body.new_password,
-        origin: caller.source.origin,
-        request_id: caller.source.request_id,
+        origin: source.origin,
+        request_id: source.request_id,
     };
     app.users.change_password(change).await?;
     Ok(HttpResponse::NoContent().finish())

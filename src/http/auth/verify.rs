@@ -1,11 +1,19 @@
 //! Forward-auth: a reverse proxy asks whether a request may pass, and hands the answer's headers on.
 
+use std::borrow::Cow;
+
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpResponse, get, head};
+use uuid::Uuid;
 
 use crate::http::authenticate::Caller;
 use crate::http::error::ApiError;
 use crate::http::problems::CallerRefused;
+
+const USER_ID: HeaderName = HeaderName::from_static("x-auth-user-id");
+const USERNAME: HeaderName = HeaderName::from_static("x-auth-username");
+const ROLE: HeaderName = HeaderName::from_static("x-auth-role");
+const SESSION_ID: HeaderName = HeaderName::from_static("x-auth-session-id");
 
 /// May a request with this token pass? An empty answer; who it is stands in its headers.
 #[utoipa::path(
@@ -38,32 +46,37 @@ pub async fn verify_head(caller: Result<Caller, ApiError>) -> Result<HttpRespons
 fn answer(caller: &Caller) -> HttpResponse {
     let checked = &caller.checked;
     let mut response = HttpResponse::Ok().finish();
+    let (mut user_id, mut session_id) = (Uuid::encode_buffer(), Uuid::encode_buffer());
     let members = [
-        ("x-auth-user-id", checked.user_id.to_string()),
-        ("x-auth-username", header_text(checked.user.username.as_str())),
-        ("x-auth-role", header_text(checked.user.role.as_str())),
-        ("x-auth-session-id", checked.session_id.to_string()),
+        (USER_ID, &*checked.user_id.0.hyphenated().encode_lower(&mut user_id)),
+        (USERNAME, &*header_text(checked.user.username.as_str())),
+        (ROLE, &*header_text(checked.user.role.as_str())),
+        (SESSION_ID, &*checked.session_id.0.hyphenated().encode_lower(&mut session_id)),
     ];
     for (name, value) in members {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            response.headers_mut().insert(HeaderName::from_static(name), value);
+        if let Ok(value) = HeaderValue::from_str(value) {
+            response.headers_mut().insert(name, value);
         }
     }
     response
 }
 
 /// Names and roles may hold any letter, headers only ASCII: everything else, and `%` itself, is percent-encoded as UTF-8.
-fn header_text(text: &str) -> String {
+fn header_text(text: &str) -> Cow<'_, str> {
     use std::fmt::Write as _;
+    let is_plain = |byte: u8| (0x21..0x7f).contains(&byte) && byte != b'%';
+    if text.bytes().all(is_plain) {
+        return Cow::Borrowed(text);
+    }
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
-        if (0x21..0x7f).contains(&byte) && byte != b'%' {
+        if is_plain(byte) {
             encoded.push(char::from(byte));
         } else {
             let _ = write!(encoded, "%{byte:02X}");
         }
     }
-    encoded
+    Cow::Owned(encoded)
 }
 
 #[cfg(test)]

@@ -14,13 +14,15 @@ mod security_headers;
 #[cfg(test)]
 mod tests;
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::middleware::{Next, from_fn};
+use actix_web::middleware::{Condition, Next, from_fn};
 use actix_web::{App, Error, HttpMessage as _, HttpResponse};
 use ipnet::IpNet;
 
@@ -33,7 +35,7 @@ use super::problem;
 use crate::clock::Clock;
 use crate::config;
 use crate::model::address::canonical_network;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, RequestMetrics};
 
 /// Largest address and headers together, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
@@ -83,19 +85,20 @@ where
         + 'static,
     B: MessageBody + 'static,
 {
-    let context = Arc::clone(context);
-    let observe =
-        move |request: ServiceRequest, next: Next<EitherBody<B>>| observe(Arc::clone(&context), request, next);
+    let counts = Rc::new(RequestCounts::new(Arc::clone(context)));
+    let observe = move |request: ServiceRequest, next: Next<EitherBody<EitherBody<B>, B>>| {
+        observe(Rc::clone(&counts), request, next)
+    };
     // The one added last is the outermost.
-    app.wrap(cors(cors_origins)).wrap(from_fn(observe))
+    app.wrap(Condition::new(!cors_origins.is_empty(), cors(cors_origins))).wrap(from_fn(observe))
 }
 
 async fn observe<B>(
-    context: Arc<HttpContext>,
+    counts: Rc<RequestCounts>,
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
-    let exchange = Exchange::begin(context, &request);
+    let exchange = Exchange::begin(counts, &request);
     if head_length(&request) > MAX_HEAD {
         return Err(exchange.finish_error(ApiError::HeadTooLarge.into()));
     }
@@ -112,9 +115,32 @@ fn head_length(request: &ServiceRequest) -> usize {
     address + headers.sum::<usize>()
 }
 
+/// What one worker counts, by labels that it has met.
+struct RequestCounts {
+    context: Arc<HttpContext>,
+    /// Few, and the busiest were met first.
+    met: RefCell<Vec<RequestMetrics>>,
+}
+
+impl RequestCounts {
+    const fn new(context: Arc<HttpContext>) -> Self {
+        Self { context, met: RefCell::new(Vec::new()) }
+    }
+
+    fn count(&self, method: &'static str, route: String, status: u16, duration: Duration) {
+        let mut met = self.met.borrow_mut();
+        if let Some(metrics) = met.iter().find(|metrics| metrics.are_of(method, &route, status)) {
+            return metrics.count(duration);
+        }
+        let metrics = self.context.metrics.requests_of(method, route, status);
+        metrics.count(duration);
+        met.push(metrics);
+    }
+}
+
 /// One request and its answer.
 struct Exchange {
-    context: Arc<HttpContext>,
+    counts: Rc<RequestCounts>,
     /// Of the monotonic clock: a duration must not change when the system's time is set.
     started: Instant,
     method: &'static str,
@@ -123,15 +149,17 @@ struct Exchange {
 }
 
 impl Exchange {
-    fn begin(context: Arc<HttpContext>, request: &ServiceRequest) -> Self {
+    fn begin(counts: Rc<RequestCounts>, request: &ServiceRequest) -> Self {
         let started = Instant::now();
+        let context = &counts.context;
         let peer = Peer::of(request, &context.trusted_proxies);
         let inbound = peer.through_proxy.then(|| RequestIdentity::inbound(request.headers())).flatten();
         let identity = inbound.unwrap_or_else(|| RequestIdentity::new(context.clock.now()));
         let mut extensions = request.extensions_mut();
         extensions.insert(peer);
         extensions.insert(identity.clone());
-        Self { context, started, method: access_log::method_word(request.method()), identity, peer }
+        drop(extensions);
+        Self { counts, started, method: access_log::method_word(request.method()), identity, peer }
     }
 
     fn finish<B>(&self, response: ServiceResponse<B>) -> ServiceResponse<EitherBody<B>> {
@@ -150,7 +178,7 @@ impl Exchange {
         let mut response = problem::complete(response, &self.identity);
         let headers = response.headers_mut();
         headers.insert(X_REQUEST_ID, self.identity.header());
-        security_headers::set(headers, self.context.https);
+        security_headers::set(headers, self.counts.context.https);
         self.record(&response, route.unwrap_or_else(|| access_log::NO_ROUTE.to_owned()));
         response
     }
@@ -160,6 +188,6 @@ impl Exchange {
         let (status, duration) = (response.status(), self.started.elapsed());
         let (identity, client) = (&self.identity, self.peer.client);
         access_log::write(&access_log::Line { method: self.method, route: &route, status, duration, identity, client });
-        self.context.metrics.request(self.method, route, status.as_u16(), duration);
+        self.counts.count(self.method, route, status.as_u16(), duration);
     }
 }

@@ -33,6 +33,7 @@ pub struct Fill<'map, K: Copy + Eq + Hash, V: Clone> {
 
 impl<K: Copy + Eq + Hash, V: Clone> Map<K, V> {
     /// An empty map for at most `capacity` entries.
+    #[must_use]
     pub fn new(capacity: usize) -> Self {
         Self { kept: Cache::new(capacity), under_way: Mutex::new(HashMap::new()) }
     }
@@ -81,7 +82,7 @@ impl<K: Copy + Eq + Hash, V: Clone> Map<K, V> {
     }
 
     /// How many entries there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.kept.len()
     }
 

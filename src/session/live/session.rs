@@ -1,7 +1,5 @@
 //! A session as the live view keeps it: all that the check and "who am I" need, in little memory.
 
-use std::net::IpAddr;
-
 use chrono::{DateTime, Utc};
 
 use crate::model::client::ClientId;
@@ -12,8 +10,6 @@ use crate::model::user::{Role, Username};
 /// A session. Its texts lie in one piece: a `String` each would take more than they say.
 #[derive(Debug)]
 pub struct LiveSession {
-    /// Claim `sid`.
-    pub id: SessionId,
     /// Whose it is.
     pub user_id: UserId,
     started_at: Micros,
@@ -24,8 +20,6 @@ pub struct LiveSession {
     token_issued_at: Micros,
     token_expires_at: Micros,
     generation: u32,
-    ip: IpAddr,
-    last_ip: IpAddr,
     /// How it ended. Ended sessions are asked for a few times at most, so theirs may be large.
     pub end: Option<Box<End>>,
     texts: Texts,
@@ -37,8 +31,8 @@ impl LiveSession {
     pub fn new(session: &Session) -> Self {
         let device = &session.device;
         let methods = session.methods.join(" ");
+        let (ip, last_ip) = (session.origin.ip.to_string(), session.last_ip.to_string());
         Self {
-            id: session.id,
             user_id: session.user_id,
             started_at: Micros::of(session.started_at),
             last_seen_at: Micros::of(session.last_seen_at),
@@ -48,8 +42,6 @@ impl LiveSession {
             token_issued_at: Micros::of(session.token.issued_at),
             token_expires_at: Micros::of(session.token.expires_at),
             generation: session.refresh.generation,
-            ip: session.origin.ip,
-            last_ip: session.last_ip,
             end: session.end.clone().map(Box::new),
             texts: Texts::new([
                 Some(session.username.as_str()),
@@ -61,6 +53,8 @@ impl LiveSession {
                 device.browser.as_deref(),
                 device.os.as_deref(),
                 device.kind.as_deref(),
+                Some(&ip),
+                Some(&last_ip).filter(|last_ip| **last_ip != ip).map(String::as_str),
             ]),
         }
     }
@@ -98,21 +92,22 @@ impl LiveSession {
     /// The session as the store knows it, without what refresh tokens are made of. `None` where a text is not what it was
     /// when it was put down, which cannot be.
     #[must_use]
-    pub fn session(&self) -> Option<Session> {
+    pub fn session(&self, id: SessionId) -> Option<Session> {
         let text = |number| self.texts.get(number).map(str::to_owned);
+        let ip = self.texts.get(9)?.parse().ok()?;
         Some(Session {
-            id: self.id,
+            id,
             user_id: self.user_id,
             username: Username::parse(self.texts.get(0)?).ok()?,
             role: Role::parse(self.texts.get(1)?).ok()?,
             client_id: self.client_id().map(ClientId::parse).transpose().ok()?,
             device_name: text(4),
-            origin: Origin { ip: self.ip, user_agent: text(5) },
+            origin: Origin { ip, user_agent: text(5) },
             device: Device { browser: text(6), os: text(7), kind: text(8) },
             methods: self.texts.get(2)?.split_whitespace().map(str::to_owned).collect(),
             started_at: self.started_at.time(),
             last_seen_at: self.last_seen_at.time(),
-            last_ip: self.last_ip,
+            last_ip: self.texts.get(10).map_or(Ok(ip), str::parse).ok()?,
             expires_at: self.expires_at.time(),
             idle_expires_at: self.idle_expires_at.time(),
             token: CurrentToken {
@@ -140,7 +135,7 @@ impl Micros {
     }
 }
 
-/// Nine texts in one piece of memory, each up to 64 KiB in all.
+/// Eleven texts in one piece of memory, each up to 64 KiB in all.
 #[derive(Debug)]
 struct Texts {
     joined: Box<str>,
@@ -150,7 +145,7 @@ struct Texts {
 }
 
 impl Texts {
-    const COUNT: usize = 9;
+    const COUNT: usize = 11;
 
     fn new(texts: [Option<&str>; Self::COUNT]) -> Self {
         let mut joined = String::with_capacity(texts.iter().flatten().map(|text| text.len()).sum());
@@ -158,7 +153,7 @@ impl Texts {
         for (number, text) in texts.into_iter().enumerate() {
             match text {
                 // Each is bounded where it comes in, all together far below the limit.
-                Some(text) if joined.len() + text.len() <= usize::from(u16::MAX) => joined.push_str(text),
+                Some(text) if u16::try_from(joined.len() + text.len()).is_ok() => joined.push_str(text),
                 _ => missing |= 1 << number,
             }
             ends[number] = u16::try_from(joined.len()).unwrap_or(u16::MAX);
@@ -209,7 +204,7 @@ mod tests {
     #[test]
     fn nothing_is_lost_but_what_refresh_tokens_are_made_of() {
         let plain = session();
-        assert_eq!(LiveSession::new(&plain).session(), Some(plain.clone()));
+        assert_eq!(LiveSession::new(&plain).session(plain.id), Some(plain.clone()));
         let end = End { at: plain.started_at, reason: EndReason::Logout, by: Actor::system("x"), note: None };
         let bare = Session {
             client_id: None,
@@ -219,7 +214,7 @@ mod tests {
             end: Some(end),
             ..plain
         };
-        assert_eq!(LiveSession::new(&bare).session(), Some(bare));
+        assert_eq!(LiveSession::new(&bare).session(bare.id), Some(bare));
     }
 
     #[test]

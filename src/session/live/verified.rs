@@ -1,21 +1,35 @@
 //! Tokens whose text has been verified already. An entry can only say "this text was ours, signed with a key that was
 //! good"; whether the session lives is asked each time, so that a signature that can be written in two ways does no harm.
 
-use std::sync::Arc;
-
 use aws_lc_rs::digest::{SHA256, digest};
 use chrono::{DateTime, Utc};
 
 use super::generations::Generations;
-use crate::token::claims::AccessClaims;
+use crate::model::id::{SessionId, TokenId, UserId};
+use crate::token::claims::{AccessClaims, TokenTimes};
 
-/// What a verified token says.
-#[derive(Debug, Clone)]
+/// What a verified token says of itself, as far as the check needs it.
+#[derive(Debug, Clone, Copy)]
 pub struct Verified {
-    /// Its claims. Their times are looked at each time.
-    pub claims: Arc<AccessClaims>,
+    /// Claim `sid`.
+    pub session_id: SessionId,
+    /// Claim `jti`.
+    pub token_id: TokenId,
+    /// Claim `sub`.
+    pub subject: UserId,
+    /// Its times, which are looked at each time.
+    pub times: TokenTimes,
     /// Until when its key is good, if that is known.
     pub key_until: Option<DateTime<Utc>>,
+}
+
+impl Verified {
+    /// What is kept of a token with these claims.
+    #[must_use]
+    pub fn new(claims: &AccessClaims, key_until: Option<DateTime<Utc>>) -> Self {
+        let AccessClaims { session_id, token_id, subject, .. } = *claims;
+        Self { session_id, token_id, subject, times: claims.times(), key_until }
+    }
 }
 
 /// Verified tokens, by the generation of the keys that verified them.
@@ -27,6 +41,7 @@ pub struct Digest([u8; 32]);
 
 impl Digest {
     /// The digest of `token` (SHA-256).
+    #[must_use]
     pub fn of(token: &str) -> Self {
         let mut bytes = [0; 32];
         bytes.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());

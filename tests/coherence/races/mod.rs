@@ -56,6 +56,37 @@ impl World {
     }
 }
 
+/// An end whose caller has gone, a second one that finds the session ended already, and a fill: the second is answered at
+/// once, so whatever it can see to be committed must not be in the view.
+fn end_twice(hold: bool) {
+    let world = World::new();
+    world.fill();
+    let first = thread::spawn({
+        let world = Arc::clone(&world);
+        move || {
+            if hold {
+                world.view.hold(KEY);
+            }
+            world.is_active.store(false, SeqCst);
+            if hold {
+                world.view.release(KEY);
+            } else {
+                world.view.forget(&KEY);
+            }
+        }
+    });
+    let filling = thread::spawn({
+        let world = Arc::clone(&world);
+        move || world.fill()
+    });
+    if !world.is_active.load(SeqCst) {
+        assert_ne!(world.view.get(&KEY), Some(true), "the second end was acknowledged too early");
+    }
+    first.join().unwrap();
+    filling.join().unwrap();
+    assert_ne!(world.view.get(&KEY), Some(true), "an ended session is alive");
+}
+
 /// Fills and an end at the same time; at the end of it all the session must not be alive.
 fn play(fillers: usize, fill: fn(&World), apply: fn(&Map<u8, bool>)) {
     let world = World::new();
@@ -66,7 +97,9 @@ fn play(fillers: usize, fill: fn(&World), apply: fn(&Map<u8, bool>)) {
         })
         .collect();
     world.end(apply);
-    threads.into_iter().for_each(|filler| filler.join().unwrap());
+    for filler in threads {
+        filler.join().unwrap();
+    }
     assert_ne!(world.view.get(&KEY), Some(true), "a fill brought an ended session back to life");
 }
 
@@ -85,6 +118,16 @@ fn a_fill_never_brings_an_ended_session_back_to_life() {
 #[test]
 fn the_explorer_finds_the_order_in_which_an_unmarked_fill_does() {
     assert!(finds_a_fault(|| play(1, World::fill_unmarked, |view| view.forget(&KEY))));
+}
+
+#[test]
+fn an_end_that_finds_the_session_ended_is_not_answered_before_the_view_knows() {
+    shuttle::check_random(|| end_twice(true), 10_000);
+}
+
+#[test]
+fn the_explorer_finds_the_order_in_which_an_end_that_only_forgets_afterwards_is() {
+    assert!(catch_unwind(AssertUnwindSafe(|| shuttle::check_random(|| end_twice(false), 10_000))).is_err());
 }
 
 /// A key that is good or revoked, how often that was read, and tokens verified with it.
