@@ -5,38 +5,49 @@
 
 mod support;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use argon2::{Algorithm, Argon2, Params, Version};
-use support::{PASSWORD, add_user, median, open, say};
+use support::http::{Connection, request};
+use support::{Cluster, PASSWORD, add_user, median, open, say};
 
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(4);
 const USERS: usize = 64;
 
 fn main() {
+    let cluster = Cluster::start();
     actix_web::rt::System::new().block_on(async {
         let data = tempfile::tempdir().expect("a directory");
-        let url = format!("sqlite:{}", data.path().join("vigie.db").display());
-        let app = open(&url, data.path(), &[("VIGIE__SESSIONS__MAX_PER_USER", "0")]).await;
-        for number in 0..USERS {
-            add_user(&app, &format!("user{number}")).await;
-        }
-        let listening = vigie::http::server::listen(Arc::clone(&app).into()).expect("a port");
-        let address = listening.address;
-        actix_web::rt::spawn(listening.serve_until(std::future::pending()));
-        let (memory, passes) = (app.config.passwords.argon2_memory_kib, app.config.passwords.argon2_iterations);
-        let mut ratios = Vec::new();
-        for round in 1..=ROUNDS {
-            let bare = bare_hashes(memory, passes);
-            let logins = logins(&format!("http://{address}/auth/login")).await;
-            say(&format!("round {round}: {logins:.1} logins/s, {bare:.1} bare hashes/s, ratio {:.3}", logins / bare));
-            ratios.push(logins / bare);
-        }
-        say(&format!("logins against bare argon2id (m={memory} KiB, t={passes}): median ratio {:.3}", median(ratios)));
+        let sqlite = format!("sqlite:{}", data.path().join("vigie.db").display());
+        compare("SQLite", &sqlite, data.path()).await;
+        let data = tempfile::tempdir().expect("a directory");
+        compare("PostgreSQL", &cluster.url, data.path()).await;
     });
+}
+
+async fn compare(name: &str, url: &str, data: &std::path::Path) {
+    let app = open(url, data, &[("VIGIE__SESSIONS__MAX_PER_USER", "0")]).await;
+    for number in 0..USERS {
+        add_user(&app, &format!("user{number}")).await;
+    }
+    let listening = vigie::http::server::listen(Arc::clone(&app).into()).expect("a port");
+    let address = listening.address;
+    actix_web::rt::spawn(listening.serve_until(std::future::pending()));
+    let (memory, passes) = (app.config.passwords.argon2_memory_kib, app.config.passwords.argon2_iterations);
+    let mut ratios = Vec::new();
+    for round in 1..=ROUNDS {
+        let bare = bare_hashes(memory, passes);
+        let logins = logins(address).await;
+        let ratio = logins / bare;
+        say(&format!("{name} round {round}: {logins:.1} logins/s, {bare:.1} bare hashes/s, ratio {ratio:.3}"));
+        ratios.push(ratio);
+    }
+    let median = median(ratios);
+    say(&format!("{name}: logins against bare argon2id (m={memory} KiB, t={passes}): median ratio {median:.3}"));
 }
 
 /// Hashes per second on all cores.
@@ -72,18 +83,17 @@ fn bare_hashes(memory: u32, passes: u32) -> f64 {
 }
 
 /// Logins per second with 16 clients, each with its own users.
-async fn logins(url: &str) -> f64 {
-    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+async fn logins(address: SocketAddr) -> f64 {
     let started = Instant::now();
     let clients = (0..16).map(|number| {
-        let (client, url) = (client.clone(), url.to_owned());
         actix_web::rt::spawn(async move {
+            let mut connection = Connection::open(address).await;
             let mut done = 0_u64;
             while started.elapsed() < ROUND {
                 let name = format!("user{}", number * 4 + done % 4);
-                let body = serde_json::json!({ "username": name, "password": PASSWORD });
-                let answer = client.post(&url).json(&body).send().await.expect("an answer");
-                assert_eq!(answer.status(), 200);
+                let body = serde_json::json!({ "username": name, "password": PASSWORD }).to_string();
+                let answer = connection.exchange(&request("POST", "/auth/login", None, Some(&body))).await;
+                assert_eq!(answer.status, 200);
                 done += 1;
             }
             done
