@@ -142,8 +142,10 @@ impl Sessions {
         let mut watch = Watch::default();
         let mut pause = FIRST_PAUSE;
         loop {
+            // This node's own row as well: another process may have committed an end, and died before anybody heard of it.
+            let everybody = |db: &mut Db| nodes::others(db, None);
             let behind: Vec<Node> =
-                self.store().read(others).await?.into_iter().filter(|node| node.applied_seq < head).collect();
+                self.store().read(everybody).await?.into_iter().filter(|node| node.applied_seq < head).collect();
             if behind.is_empty() {
                 return Ok(());
             }

@@ -159,6 +159,12 @@ impl Membership {
     /// Stops serving from memory and takes the node's row away.
     pub async fn leave(&mut self) {
         self.sessions.inner.lease.give_up();
+        // The mark that stays behind includes the last changes.
+        if self.id.is_some()
+            && let Err(error) = self.number_and_catch_up().await
+        {
+            tracing::warn!(cause = %error, "the last changes are not in the high-water mark");
+        }
         *self.sessions.inner.node.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
         if let Some(id) = self.id.take()
             && let Err(error) = self.sessions.store().write(move |db| nodes::leave(db, id)).await
@@ -166,6 +172,11 @@ impl Membership {
             tracing::warn!(cause = %error, "this node's row stays until others notice that it has gone");
         }
         self.high_water.save();
+    }
+
+    async fn number_and_catch_up(&mut self) -> Result<bool, SigningError> {
+        self.sessions.number().await?;
+        self.catch_up().await
     }
 
     /// Adds the row, then reads where the feed stands, then serves: an end that does not see the row is in what is read.

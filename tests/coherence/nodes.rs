@@ -8,10 +8,12 @@ use rstest::rstest;
 use serde_json::json;
 use vigie::app::App;
 use vigie::model::audit::{AuditKind, Cause};
-use vigie::model::session::EndReason;
+use vigie::model::change::Change;
+use vigie::model::session::{Actor, End, EndReason};
 use vigie::model::user::Role;
 use vigie::store::not_befores::Scope;
-use vigie::store::sessions::SessionFilter;
+use vigie::store::sessions::{self, SessionFilter};
+use vigie::store::{StoreError, changes};
 use vigie::user::change::UserChange;
 
 use crate::support::app::{Answer, TestApp, TestClient};
@@ -136,6 +138,32 @@ async fn what_a_process_that_is_no_node_ends_is_over_on_every_node(#[values(Sqli
     alice.get("/auth/verify").await.problem(401, "session_ended");
     on(&b, &alice).get("/auth/verify").await.problem(401, "session_ended");
     command.close().await;
+}
+
+/// An end that was committed by a process that died before anybody heard of it is in the next acknowledgement.
+#[rstest]
+#[actix_web::test]
+async fn what_a_dead_process_ended_is_over_when_the_next_end_is_acknowledged(
+    #[values(Sqlite, Postgres)] backend: Backend,
+) {
+    let a = TestApp::start(backend).await;
+    let b = a.another_node().await;
+    for _ in 0..5 {
+        let name = format!("user-{}", uuid::Uuid::now_v7().simple());
+        let (left, other) = (a.signed_in(&name).await, a.log_in(&name).await);
+        left.get("/auth/verify").await.expect(200);
+        on(&b, &left).get("/auth/verify").await.expect(200);
+        let (id, now) = (left.session_id.parse().expect("an id"), a.now());
+        let end = End { at: now, reason: EndReason::EndedByAdmin, by: Actor::command_line(), note: None };
+        let write = move |db: &mut _| {
+            sessions::end(db, id, &end)?;
+            changes::insert(db, &[Change::Session(id)], now)
+        };
+        a.app.store.write::<_, StoreError>(write).await.expect("written");
+        other.post("/auth/logout-all", json!({})).await.expect(200);
+        left.get("/auth/verify").await.problem(401, "session_ended");
+        on(&b, &left).get("/auth/verify").await.problem(401, "session_ended");
+    }
 }
 
 /// The emergency: one write, whatever the number of sessions.
