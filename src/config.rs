@@ -198,6 +198,9 @@ pub struct Roles {
     pub auditor: Vec<String>,
 }
 
+/// No node's lease is longer than this, which the column `nodes.lease_ms` also takes for granted.
+pub const LONGEST_LEASE: Duration = Duration::from_mins(1);
+
 /// `[nodes]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -389,8 +392,8 @@ impl Config {
         require(!throttle.window.is_zero(), "throttle.window", "must be longer than zero");
         require(!self.roles.admin.is_empty(), "roles.admin", "must name at least one role");
 
-        let lease = Duration::from_millis(200)..=Duration::from_mins(1);
-        require(lease.contains(&self.nodes.lease), "nodes.lease", "must be 200ms to 1m");
+        let leases = Duration::from_millis(200)..=LONGEST_LEASE;
+        require(leases.contains(&self.nodes.lease), "nodes.lease", "must be 200ms to 1m");
         require(self.nodes.live_sessions >= 1, "nodes.live_sessions", "must be at least 1");
     }
 

@@ -11,6 +11,7 @@ use super::Sessions;
 use super::lease::{MARGIN, Watch};
 use super::signing::SigningError;
 use crate::clock::uptime;
+use crate::config::LONGEST_LEASE;
 use crate::model::change::{Change, Changes};
 use crate::store::nodes::{self, Node};
 use crate::store::{Db, StoreError, changes, not_befores};
@@ -18,6 +19,8 @@ use crate::store::{Db, StoreError, changes, not_befores};
 /// The pauses between two looks at what other nodes have applied.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(16);
+/// The pause before other nodes are asked again, where the store did not answer.
+const RETRY: Duration = Duration::from_millis(100);
 
 /// Waits for other nodes. Those who wait at the same time wait together: one round serves all that came before it.
 #[derive(Debug, Default)]
@@ -107,8 +110,8 @@ impl Sessions {
 
     /// Returns when what was committed before the call holds on every node.
     ///
-    /// Without the store nobody can be asked. Then time does it: a lease that is renewed later is renewed after reading the
-    /// change, and any other has run out.
+    /// Without the store nobody can be asked, so it is tried again until time has done it: a lease that is renewed later is
+    /// renewed after reading the change, and any other has run out.
     pub(super) async fn acknowledged(&self) {
         let began = uptime();
         let rounds = &self.inner.rounds;
@@ -116,11 +119,13 @@ impl Sessions {
         let _under_way = rounds.under_way.lock().await;
         if rounds.served.load(Ordering::SeqCst) < number {
             let upto = rounds.asked.load(Ordering::SeqCst);
-            let round_began = uptime();
-            if let Err(error) = self.round().await {
-                tracing::warn!(cause = %error, "other nodes cannot be asked: waiting until their leases have run out");
-                let over = round_began + self.inner.live_rules.lease + MARGIN;
-                tokio::time::sleep(over.saturating_sub(uptime())).await;
+            let over = uptime() + LONGEST_LEASE + MARGIN;
+            while let Err(error) = self.round().await {
+                tracing::warn!(cause = %error, "other nodes cannot be asked whether they have applied a change");
+                if uptime() >= over {
+                    break;
+                }
+                tokio::time::sleep(RETRY).await;
             }
             rounds.served.fetch_max(upto, Ordering::SeqCst);
         }
@@ -149,7 +154,7 @@ impl Sessions {
             if behind.is_empty() {
                 return Ok(());
             }
-            for node in watch.run_out(&behind, self.inner.live_rules.lease) {
+            for node in watch.run_out(&behind) {
                 self.expel(node).await;
             }
             tokio::time::sleep(pause).await;

@@ -64,8 +64,8 @@ fn nanoseconds(time: Duration) -> u64 {
 pub(super) struct Watch(HashMap<NodeId, (i64, Duration)>);
 
 impl Watch {
-    /// Of `nodes`, those whose lease has not moved for `lease` and a margin.
-    pub fn run_out(&mut self, nodes: &[Node], lease: Duration) -> Vec<Node> {
+    /// Of `nodes`, those whose lease has not moved for its length and a margin.
+    pub fn run_out(&mut self, nodes: &[Node]) -> Vec<Node> {
         let now = uptime();
         self.0.retain(|id, _| nodes.iter().any(|node| node.id == *id));
         let has_run_out = |node: &&Node| {
@@ -73,7 +73,7 @@ impl Watch {
             if *lease_no != node.lease_no {
                 (*lease_no, *since) = (node.lease_no, now);
             }
-            now.saturating_sub(*since) >= lease + MARGIN
+            now.saturating_sub(*since) >= node.lease + MARGIN
         };
         nodes.iter().filter(has_run_out).copied().collect()
     }
@@ -182,9 +182,9 @@ impl Membership {
     /// Adds the row, then reads where the feed stands, then serves: an end that does not see the row is in what is read.
     async fn join(&mut self, began: Duration) -> Result<(), SigningError> {
         let (id, now) = (NodeId::new(self.sessions.now()), self.sessions.now());
-        let address = self.address.clone();
+        let (address, lease) = (self.address.clone(), self.sessions.inner.live_rules.lease);
         let store = self.sessions.store().clone();
-        store.write(move |db| nodes::join(db, id, &address, now)).await?;
+        store.write(move |db| nodes::join(db, id, &address, lease, now)).await?;
         *self.sessions.inner.node.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(id);
         self.sessions.number().await?;
         let head = store.read(changes::head).await?;
@@ -269,7 +269,7 @@ impl Membership {
         let own = self.id;
         let Ok(others) = self.sessions.store().read(move |db| nodes::others(db, own)).await else { return };
         self.is_alone = others.is_empty();
-        for node in self.watch.run_out(&others, self.sessions.inner.live_rules.lease) {
+        for node in self.watch.run_out(&others) {
             self.sessions.expel(node).await;
         }
     }

@@ -1,5 +1,7 @@
 //! Queries on `nodes`: one row a running node, by which others know what it has applied.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
@@ -18,16 +20,19 @@ pub struct Node {
     pub lease_no: i64,
     /// The number of the last change it has applied.
     pub applied_seq: i64,
+    /// How long its leases are.
+    pub lease: Duration,
 }
 
 /// Adds a node's row.
-pub fn join(db: &mut Db, id: NodeId, address: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
+pub fn join(db: &mut Db, id: NodeId, address: &str, lease: Duration, now: DateTime<Utc>) -> Result<(), StoreError> {
     let row = (
         nodes::id.eq(Id(id.0)),
         nodes::lease_no.eq(1_i64),
         nodes::applied_seq.eq(0_i64),
         nodes::address.eq(address),
         nodes::started_at.eq(At(now)),
+        nodes::lease_ms.eq(i64::try_from(lease.as_millis()).unwrap_or(i64::MAX)),
     );
     diesel::insert_into(nodes::table).values(row).execute(db)?;
     Ok(())
@@ -46,8 +51,14 @@ pub fn renew(db: &mut Db, id: NodeId, applied_seq: i64) -> Result<bool, StoreErr
 
 /// Every node but `own`.
 pub fn others(db: &mut Db, own: Option<NodeId>) -> Result<Vec<Node>, StoreError> {
-    let rows: Vec<(Id, i64, i64)> = nodes::table.select((nodes::id, nodes::lease_no, nodes::applied_seq)).load(db)?;
-    let node = |(id, lease_no, applied_seq): (Id, i64, i64)| Node { id: NodeId(id.0), lease_no, applied_seq };
+    let columns = (nodes::id, nodes::lease_no, nodes::applied_seq, nodes::lease_ms);
+    let rows: Vec<(Id, i64, i64, i64)> = nodes::table.select(columns).load(db)?;
+    let node = |(id, lease_no, applied_seq, lease_ms): (Id, i64, i64, i64)| Node {
+        id: NodeId(id.0),
+        lease_no,
+        applied_seq,
+        lease: Duration::from_millis(lease_ms.unsigned_abs()),
+    };
     Ok(rows.into_iter().map(node).filter(|node| Some(node.id) != own).collect())
 }
 

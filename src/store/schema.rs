@@ -211,6 +211,7 @@ table! {
         applied_seq -> BigInt,
         address -> Text,
         started_at -> Moment,
+        lease_ms -> BigInt,
     }
 }
 

@@ -9,11 +9,12 @@ use serde_json::json;
 use vigie::app::App;
 use vigie::model::audit::{AuditKind, Cause};
 use vigie::model::change::Change;
+use vigie::model::id::NodeId;
 use vigie::model::session::{Actor, End, EndReason};
 use vigie::model::user::Role;
 use vigie::store::not_befores::Scope;
 use vigie::store::sessions::{self, SessionFilter};
-use vigie::store::{StoreError, changes};
+use vigie::store::{StoreError, changes, nodes};
 use vigie::user::change::UserChange;
 
 use crate::support::app::{Answer, TestApp, TestClient};
@@ -106,6 +107,25 @@ async fn an_end_is_acknowledged_when_a_node_that_is_cut_off_can_answer_no_longer
     until(401, async || on(&b, &alice).get("/auth/verify").await).await.problem(401, "session_ended");
 }
 
+/// P2: a node whose leases are longer than one's own is waited for as long as it says.
+#[rstest]
+#[actix_web::test]
+async fn a_node_with_a_longer_lease_is_waited_for(#[values(Sqlite, Postgres)] backend: Backend) {
+    let a = TestApp::start(backend).await;
+    let alice = a.signed_in("alice").await;
+    let longer = LEASE * 2;
+    let (id, now) = (NodeId::new(a.now()), a.now());
+    let join = move |db: &mut _| nodes::join(db, id, "192.0.2.1:1", longer, now);
+    a.app.store.write::<_, StoreError>(join).await.expect("written");
+    let begun = Instant::now();
+    alice.post_empty("/auth/logout").await.expect(204);
+    assert!(begun.elapsed() >= longer, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < longer + Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+/// Ends every connection that listens for hints.
+const DEAFEN: &str = "SELECT pg_terminate_backend(pid)::text AS line FROM pg_stat_activity WHERE query LIKE 'LISTEN%'";
+
 /// Hints only save time: behind a pooler that swallows them, an end waits for the next renewal.
 #[actix_web::test]
 async fn without_hints_an_end_is_acknowledged_all_the_same() {
@@ -115,8 +135,7 @@ async fn without_hints_an_end_is_acknowledged_all_the_same() {
     for name in ["alice", "bob", "carol"] {
         let client = a.signed_in(name).await;
         on(&b, &client).get("/auth/verify").await.expect(200);
-        let deaf = "SELECT pg_terminate_backend(pid)::text AS line FROM pg_stat_activity WHERE query LIKE 'LISTEN%'";
-        beside.lines(deaf);
+        beside.lines(DEAFEN);
         client.post_empty("/auth/logout").await.expect(204);
         on(&b, &client).get("/auth/verify").await.problem(401, "session_ended");
     }
@@ -148,9 +167,9 @@ async fn what_a_dead_process_ended_is_over_when_the_next_end_is_acknowledged(
 ) {
     let a = TestApp::start(backend).await;
     let b = a.another_node().await;
-    for _ in 0..5 {
-        let name = format!("user-{}", uuid::Uuid::now_v7().simple());
-        let (left, other) = (a.signed_in(&name).await, a.log_in(&name).await);
+    for round in 0..5 {
+        let name = || format!("user-{}", uuid::Uuid::now_v7().simple());
+        let (left, other) = (a.signed_in(&name()).await, a.signed_in(&name()).await);
         left.get("/auth/verify").await.expect(200);
         on(&b, &left).get("/auth/verify").await.expect(200);
         let (id, now) = (left.session_id.parse().expect("an id"), a.now());
@@ -159,8 +178,15 @@ async fn what_a_dead_process_ended_is_over_when_the_next_end_is_acknowledged(
             sessions::end(db, id, &end)?;
             changes::insert(db, &[Change::Session(id)], now)
         };
+        // Each node renews its lease twice a second; the call comes at another moment between, each time.
+        tokio::time::sleep(Duration::from_millis(100) * round).await;
         a.app.store.write::<_, StoreError>(write).await.expect("written");
-        other.post("/auth/logout-all", json!({})).await.expect(200);
+        if backend == Postgres {
+            // Without hints each node learns of it at a renewal, at another moment than the other.
+            Beside::connect(&a.database.url).lines(DEAFEN);
+        }
+        // By turns: whichever renews last must not be the one that the end forgets.
+        on(if round % 2 == 0 { &a } else { &b }, &other).post_empty("/auth/logout").await.expect(204);
         left.get("/auth/verify").await.problem(401, "session_ended");
         on(&b, &left).get("/auth/verify").await.problem(401, "session_ended");
     }
