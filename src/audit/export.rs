@@ -229,35 +229,35 @@ const SESSION_COLUMNS: &[&str] = &[
 ];
 
 fn session_row(session: &SessionObject) -> Vec<String> {
-    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
     let by = session.ended_by.as_ref();
     vec![
-        session.id.clone(),
-        session.user.id.clone(),
-        session.user.username.clone(),
-        session.user.role.clone(),
+        session.id.to_string(),
+        session.user.id.to_string(),
+        session.user.username.to_owned(),
+        session.user.role.to_owned(),
         session.state.to_owned(),
-        session.started_at.clone(),
-        session.last_seen_at.clone(),
-        session.expires_at.clone(),
-        session.idle_expires_at.clone(),
-        text(&session.ended_at),
+        session.started_at.to_string(),
+        session.last_seen_at.to_string(),
+        session.expires_at.to_string(),
+        session.idle_expires_at.to_string(),
+        text(session.ended_at.as_deref()),
         session.end_reason.unwrap_or_default().to_owned(),
         by.map(|by| by.kind.to_owned()).unwrap_or_default(),
         by.map(|by| by.id.clone()).unwrap_or_default(),
-        text(&session.note),
-        session.ip.clone(),
-        session.last_ip.clone(),
-        text(&session.user_agent),
-        text(&session.device.browser),
-        text(&session.device.os),
-        text(&session.device.kind),
-        text(&session.device_name),
-        text(&session.client_id),
+        text(session.note.as_deref()),
+        session.ip.to_string(),
+        session.last_ip.to_string(),
+        text(session.user_agent),
+        text(session.device.browser),
+        text(session.device.os),
+        text(session.device.kind),
+        text(session.device_name),
+        text(session.client_id),
         session.amr.join(" "),
-        session.token.jti.clone(),
-        session.token.issued_at.clone(),
-        session.token.expires_at.clone(),
+        session.token.jti.to_string(),
+        session.token.issued_at.to_string(),
+        session.token.expires_at.to_string(),
         session.token.refreshes.to_string(),
     ]
 }
@@ -269,7 +269,7 @@ fn attempt_row(attempt: &AttemptObject) -> Vec<String> {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     vec![
         attempt.id.clone(),
-        attempt.at.clone(),
+        attempt.at.to_string(),
         attempt.username.clone(),
         text(&attempt.user_id),
         attempt.outcome.to_owned(),
@@ -299,7 +299,7 @@ fn event_row(event: &EventObject) -> Vec<String> {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     vec![
         event.seq.to_string(),
-        event.at.clone(),
+        event.at.to_string(),
         event.kind.to_owned(),
         event.actor.kind.to_owned(),
         event.actor.id.clone(),

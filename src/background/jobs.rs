@@ -23,7 +23,7 @@ pub struct Job {
 
 /// Every job.
 pub const JOBS: &[Job] = &[
-    Job { name: "flush", period: Duration::from_secs(1), step: flush },
+    Job { name: "flush", period: Duration::from_secs(5), step: flush },
     Job { name: "expiry", period: Duration::from_secs(10), step: expiry },
     Job { name: "schemes", period: Duration::from_secs(10), step: schemes },
     Job { name: "changes", period: Duration::from_mins(1), step: changes },

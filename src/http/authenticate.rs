@@ -11,8 +11,7 @@ use chrono::TimeDelta;
 use futures_util::future::Either;
 
 use super::error::ApiError;
-use super::middleware::RequestIdentity;
-use super::peer::Peer;
+use super::middleware::Arrival;
 use crate::app::App;
 use crate::model::audit::Cause;
 use crate::model::device::user_agent;
@@ -69,7 +68,10 @@ impl Source {
                 ip: client_address(request),
                 user_agent: agent.and_then(|header| user_agent(header.as_bytes())),
             },
-            request_id: extensions.get::<RequestIdentity>().map(|id| id.as_str().to_owned()).unwrap_or_default(),
+            request_id: extensions
+                .get::<Arrival>()
+                .map(|arrival| arrival.identity.as_str().to_owned())
+                .unwrap_or_default(),
         }
     }
 
@@ -146,7 +148,7 @@ fn bearer(request: &HttpRequest) -> Result<&str, ApiError> {
     if header.len() > MAX_CREDENTIAL + "Bearer ".len() {
         return Err(ApiError::TokenInvalid);
     }
-    let text = header.to_str().map_err(|_| ApiError::TokenInvalid)?;
+    let text = std::str::from_utf8(header.as_bytes()).map_err(|_| ApiError::TokenInvalid)?;
     let Some((scheme, token)) = text.split_once(' ') else { return Err(ApiError::CredentialsRequired) };
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(ApiError::CredentialsRequired);
@@ -185,7 +187,7 @@ fn caller(app: &App, checked: Checked, request: HttpRequest) -> Caller {
 }
 
 fn client_address(request: &HttpRequest) -> IpAddr {
-    request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.client)
+    request.extensions().get::<Arrival>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |arrival| arrival.peer.client)
 }
 
 type Extracting<T> = Either<Ready<Result<T, ApiError>>, Pin<Box<dyn Future<Output = Result<T, ApiError>>>>>;

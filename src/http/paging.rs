@@ -22,7 +22,7 @@ pub struct List<T> {
 }
 
 /// A page as it is answered: its rows as they are shown, and the cursor of its last row where more follow.
-pub fn list<T, O>(page: &Page<T>, show: impl Fn(&T) -> O, cursor: impl Fn(&T) -> String) -> List<O> {
+pub fn list<'page, T, O>(page: &'page Page<T>, show: impl Fn(&'page T) -> O, cursor: impl Fn(&T) -> String) -> List<O> {
     let next_cursor = page.items.last().filter(|_| page.has_more).map(cursor);
     List { items: page.items.iter().map(show).collect(), next_cursor }
 }

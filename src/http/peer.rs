@@ -10,6 +10,7 @@ use actix_web::http::header::{FORWARDED, HeaderMap, HeaderName, X_FORWARDED_FOR}
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest};
 use ipnet::IpNet;
 
+use super::middleware::Arrival;
 use crate::model::address::canonical;
 
 /// The two ends that a request is known to come from. An extractor, once `middleware::wrap` is in place.
@@ -41,7 +42,7 @@ impl FromRequest for Peer {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let peer = request.extensions().get::<Self>().copied();
+        let peer = request.extensions().get::<Arrival>().map(|arrival| arrival.peer);
         ready(peer.ok_or_else(|| ErrorInternalServerError("the middleware is missing")))
     }
 }

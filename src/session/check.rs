@@ -23,8 +23,8 @@ use crate::token::refusal::TokenRefusal;
 use crate::token::verify::{Expectations, check_times, verify_naming_key};
 
 /// A use this close to the idle end is written before it is answered, so that no other node finds the session idle. The
-/// others are written every second.
-const NEARLY_IDLE: TimeDelta = TimeDelta::seconds(3);
+/// others are written every five seconds.
+const NEARLY_IDLE: TimeDelta = TimeDelta::seconds(15);
 
 /// Somebody whose token and session are good.
 #[derive(Debug, Clone, PartialEq, Eq)]

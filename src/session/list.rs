@@ -1,16 +1,33 @@
 //! A user's own sessions and attempts.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use super::Sessions;
+use super::live::LiveSession;
 use crate::model::attempt::Attempt;
 use crate::model::id::{SessionId, UserId};
 use crate::model::session::{Session, SessionState};
 use crate::store::attempts::{self, AttemptFilter};
 use crate::store::sessions::{self, Position, Seen, SessionFilter, Sort, UserSelector};
 use crate::store::{Page, StoreError};
+
+/// The session of a request, with its use by that request.
+#[derive(Debug)]
+pub struct CurrentSession {
+    /// Which.
+    pub id: SessionId,
+    /// What is kept of it.
+    pub kept: Arc<LiveSession>,
+    /// When it was last used.
+    pub last_seen_at: DateTime<Utc>,
+    /// From where; `None`: from where the store knows.
+    pub last_ip: Option<IpAddr>,
+    /// When it ends unless it is used before.
+    pub idle_expires_at: DateTime<Utc>,
+}
 
 impl Sessions {
     /// The session with this id, ended or not.
@@ -19,24 +36,28 @@ impl Sessions {
         self.store().read(move |db| sessions::find(db, id)).await
     }
 
-    /// The session of the request that is being answered, which came from `ip`, without what refresh tokens are made of.
-    pub async fn current(&self, id: SessionId, ip: IpAddr) -> Result<Option<Session>, StoreError> {
+    /// The session of the request that is being answered, which came from `ip`.
+    pub async fn current(&self, id: SessionId, ip: IpAddr) -> Result<Option<CurrentSession>, StoreError> {
         let is_live = self.is_live();
-        let kept = self.inner.live.sessions.get(&id).filter(|_| is_live).and_then(|kept| kept.session(id));
-        let found = match kept {
-            Some(session) => Some(session),
-            None => self.store().read(move |db| sessions::find(db, id)).await?,
+        let kept = match self.inner.live.sessions.get(&id).filter(|_| is_live) {
+            Some(kept) => kept,
+            None => match self.store().read(move |db| sessions::find(db, id)).await? {
+                Some(session) => Arc::new(LiveSession::new(&session)),
+                None => return Ok(None),
+            },
         };
-        let (now, idle_timeout) = (self.now(), self.inner.limits.idle_timeout);
-        Ok(found.map(|session| {
-            // Where the use by this very request is written already, it is not gathered any more.
-            let idle_expires_at = Session::idle_end(now, idle_timeout, session.expires_at);
-            let seen = self.inner.last_seen.of(id).unwrap_or(Seen { at: now, ip, idle_expires_at });
-            if seen.at < session.last_seen_at {
-                return session;
-            }
-            Session { last_seen_at: seen.at, last_ip: seen.ip, idle_expires_at: seen.idle_expires_at, ..session }
-        }))
+        // Where the use by this very request is written already, it is not gathered any more.
+        let seen = self.inner.last_seen.of(id).unwrap_or_else(|| {
+            let now = self.now();
+            let idle_expires_at = Session::idle_end(now, self.inner.limits.idle_timeout, kept.expires_at());
+            Seen { at: now, ip, idle_expires_at }
+        });
+        let (last_seen_at, last_ip, idle_expires_at) = if seen.at < kept.last_seen_at() {
+            (kept.last_seen_at(), None, kept.idle_expires_at())
+        } else {
+            (seen.at, Some(seen.ip), seen.idle_expires_at)
+        };
+        Ok(Some(CurrentSession { id, kept, last_seen_at, last_ip, idle_expires_at }))
     }
 
     /// The user's own sessions, newest first.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::time;
+use super::{TimeText, time};
 use crate::model::attempt::Attempt;
 
 /// One try to log in.
@@ -13,8 +13,8 @@ pub struct AttemptObject {
     #[schema(format = "uuid")]
     pub id: String,
     /// When.
-    #[schema(format = "date-time")]
-    pub at: String,
+    #[schema(value_type = String, format = "date-time")]
+    pub at: TimeText,
     /// The name that was tried; masked where no user has it.
     pub username: String,
     /// The user of that name.

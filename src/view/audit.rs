@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::time;
+use super::{TimeText, time};
 use crate::model::audit::RecordedEvent;
 use crate::model::session::Actor;
 
@@ -13,8 +13,8 @@ pub struct EventObject {
     /// Its number; higher is later.
     pub seq: i64,
     /// When.
-    #[schema(format = "date-time")]
-    pub at: String,
+    #[schema(value_type = String, format = "date-time")]
+    pub at: TimeText,
     /// What, of a closed list.
     pub kind: &'static str,
     /// By whom.

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
-use super::{optional_time, time};
+use super::{TimeText, optional_time, time};
 use crate::model::client::Client;
 use crate::model::id::UserId;
 use crate::model::user::{Role, User, UserState, Username};
@@ -24,23 +25,23 @@ pub struct UserObject {
     /// Whether a password is set.
     pub has_password: bool,
     /// When the user was created or imported.
-    #[schema(format = "date-time")]
-    pub created_at: String,
+    #[schema(value_type = String, format = "date-time")]
+    pub created_at: TimeText,
     /// When the user last set the password.
-    #[schema(format = "date-time")]
-    pub password_changed_at: Option<String>,
+    #[schema(value_type = Option<String>, format = "date-time")]
+    pub password_changed_at: Option<TimeText>,
 }
 
 /// A user, in the answers to logins.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct UserSummary {
+pub struct UserSummary<'a> {
     /// Names the user for ever.
-    #[schema(format = "uuid")]
-    pub id: String,
+    #[schema(value_type = String, format = "uuid")]
+    pub id: Uuid,
     /// The present name.
-    pub username: String,
+    pub username: &'a str,
     /// The present role.
-    pub role: String,
+    pub role: &'a str,
 }
 
 /// A registered application; never its secret.
@@ -54,11 +55,11 @@ pub struct ClientObject {
     #[schema(value_type = Vec<String>)]
     pub scopes: Vec<crate::model::client::Scope>,
     /// When it was registered.
-    #[schema(format = "date-time")]
-    pub created_at: String,
+    #[schema(value_type = String, format = "date-time")]
+    pub created_at: TimeText,
     /// When its secret was last made anew.
-    #[schema(format = "date-time")]
-    pub secret_changed_at: String,
+    #[schema(value_type = String, format = "date-time")]
+    pub secret_changed_at: TimeText,
 }
 
 impl From<&User> for UserObject {
@@ -75,11 +76,11 @@ impl From<&User> for UserObject {
     }
 }
 
-impl UserSummary {
+impl<'a> UserSummary<'a> {
     /// The user with this id, name and role.
     #[must_use]
-    pub fn new(id: UserId, username: &Username, role: &Role) -> Self {
-        Self { id: id.to_string(), username: username.as_str().to_owned(), role: role.as_str().to_owned() }
+    pub fn new(id: UserId, username: &'a Username, role: &'a Role) -> Self {
+        Self { id: id.0, username: username.as_str(), role: role.as_str() }
     }
 }
 

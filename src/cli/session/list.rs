@@ -7,6 +7,7 @@ use crate::cli::outcome::Outcome;
 use crate::cli::output::Output;
 use crate::cli::table::{Table, moment};
 use crate::model::audit::Cause;
+use crate::model::session::Session;
 use crate::store::sessions::Position;
 use crate::view::SessionObject;
 
@@ -30,7 +31,9 @@ pub(in crate::cli) struct Arguments {
 
 /// Runs the command.
 pub(super) async fn run(arguments: &Arguments, app: &App, output: &mut Output) -> Outcome {
-    let (sessions, has_more) = read(arguments, app).await?;
+    let (found, has_more) = read(arguments, app).await?;
+    let now = app.clock.now();
+    let sessions: Vec<SessionObject> = found.iter().map(|session| SessionObject::new(session, now)).collect();
     if arguments.json {
         output.json(&sessions)?;
     } else {
@@ -42,19 +45,19 @@ pub(super) async fn run(arguments: &Arguments, app: &App, output: &mut Output) -
     Ok(())
 }
 
-async fn read(arguments: &Arguments, app: &App) -> Outcome<(Vec<SessionObject>, bool)> {
-    let (sort, now) = (arguments.order.sort(), app.clock.now());
+async fn read(arguments: &Arguments, app: &App) -> Outcome<(Vec<Session>, bool)> {
+    let sort = arguments.order.sort();
     let mut sessions = Vec::new();
     let mut after = None;
     loop {
         let limit = i64::try_from(PAGE.min(arguments.limit - sessions.len())).unwrap_or(i64::MAX);
         let (filter, described) = (arguments.filter.selection(), arguments.filter.described());
         let page = app.history.sessions(filter, sort, after, limit, described, &Cause::command_line()).await?;
-        sessions.extend(page.items.iter().map(|session| SessionObject::new(session, now)));
+        after = page.items.last().map(|last| Position::of(last, sort));
+        sessions.extend(page.items);
         if !page.has_more || sessions.len() >= arguments.limit {
             return Ok((sessions, page.has_more));
         }
-        after = page.items.last().map(|last| Position::of(last, sort));
     }
 }
 
@@ -64,9 +67,9 @@ pub(super) fn table(sessions: &[SessionObject]) -> Table {
     for session in sessions {
         let state = session.end_reason.unwrap_or(session.state);
         table.row([
-            &session.id,
-            &session.user.username,
-            &session.user.role,
+            &session.id.to_string(),
+            session.user.username,
+            session.user.role,
             &moment(&session.started_at),
             &moment(&session.last_seen_at),
             &session.ip,

@@ -66,9 +66,9 @@ impl Command {
 
 /// The device in a few words, such as `Firefox on Windows 10`.
 fn device(session: &SessionObject) -> String {
-    match (&session.device.browser, &session.device.os) {
+    match (session.device.browser, session.device.os) {
         (Some(browser), Some(os)) => format!("{browser} on {os}"),
-        (Some(known), None) | (None, Some(known)) => known.clone(),
-        (None, None) => session.user_agent.clone().unwrap_or_default().chars().take(30).collect(),
+        (Some(known), None) | (None, Some(known)) => known.to_owned(),
+        (None, None) => session.user_agent.unwrap_or_default().chars().take(30).collect(),
     }
 }

@@ -34,31 +34,30 @@ pub(super) async fn run(id: SessionId, as_json: bool, app: &App, output: &mut Ou
 }
 
 fn show(session: &SessionObject, output: &mut Output) -> Outcome {
-    let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let by = session.ended_by.as_ref().map(|by| format!("{} {}", by.kind, by.id)).unwrap_or_default();
     facts(
         output,
         &[
-            ("id", &session.id),
+            ("id", &session.id.to_string()),
             ("user", &format!("{} ({})", session.user.username, session.user.id)),
-            ("role", &session.user.role),
+            ("role", session.user.role),
             ("state", session.state),
             ("started at", &session.started_at),
             ("last seen at", &session.last_seen_at),
             ("expires at", &session.expires_at),
             ("idle until", &session.idle_expires_at),
-            ("ended at", &text(&session.ended_at)),
+            ("ended at", session.ended_at.as_deref().unwrap_or_default()),
             ("end reason", session.end_reason.unwrap_or_default()),
             ("ended by", &by),
-            ("note", &text(&session.note)),
+            ("note", session.note.as_deref().unwrap_or_default()),
             ("ip", &session.ip),
             ("last ip", &session.last_ip),
             ("device", &device(session)),
-            ("device name", &text(&session.device_name)),
-            ("user agent", &text(&session.user_agent)),
-            ("client", &text(&session.client_id)),
+            ("device name", session.device_name.unwrap_or_default()),
+            ("user agent", session.user_agent.unwrap_or_default()),
+            ("client", session.client_id.unwrap_or_default()),
             ("proved by", &session.amr.join(" ")),
-            ("token", &session.token.jti),
+            ("token", &session.token.jti.to_string()),
             ("token expires at", &session.token.expires_at),
             ("refreshes", &session.token.refreshes.to_string()),
         ],

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -13,6 +14,7 @@ use crate::cli::output::{Output, one_line};
 use crate::cli::table::moment;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, RecordedEvent, Subject};
 use crate::model::id::SessionId;
+use crate::model::session::Session;
 use crate::store::{StoreError, audit, sessions};
 use crate::view::{EventObject, SessionObject};
 
@@ -47,7 +49,7 @@ pub(super) async fn run(arguments: &Arguments, app: &App, output: &mut Output) -
         }
         let is_last = until.is_some_and(|until| Instant::now() >= until);
         for shown in feed.next(app).await? {
-            shown.write(arguments.json, output)?;
+            shown.write(app.clock.now(), arguments.json, output)?;
         }
         if is_last {
             return Ok(());
@@ -66,8 +68,8 @@ struct Feed {
 
 /// A log-in or an end, with its session.
 struct Shown {
-    event: EventObject,
-    session: SessionObject,
+    event: RecordedEvent,
+    session: Session,
 }
 
 impl Feed {
@@ -111,22 +113,22 @@ async fn with_sessions(app: &App, events: Vec<RecordedEvent>) -> Outcome<Vec<Sho
         let found = ids.into_iter().map(|id| Ok(sessions::find(db, id)?.map(|session| (id, session))));
         found.filter_map(Result::transpose).collect::<Result<HashMap<_, _>, StoreError>>()
     });
-    let (found, now) = (read.await?, app.clock.now());
-    let shown = events.iter().filter_map(|event| {
-        let session = found.get(&event.event.session_id?)?;
-        Some(Shown { event: EventObject::from(event), session: SessionObject::new(session, now) })
+    let found = read.await?;
+    let shown = events.into_iter().filter_map(|event| {
+        let session = found.get(&event.event.session_id?)?.clone();
+        Some(Shown { event, session })
     });
     Ok(shown.collect())
 }
 
 impl Shown {
-    fn write(&self, as_json: bool, output: &mut Output) -> Outcome {
-        let Self { event, session } = self;
+    fn write(&self, now: DateTime<Utc>, as_json: bool, output: &mut Output) -> Outcome {
+        let (event, session) = (EventObject::from(&self.event), SessionObject::new(&self.session, now));
         if as_json {
             return output.json_line(&json!({ "event": event.kind, "at": event.at, "session": session }));
         }
         let what = if event.kind == AuditKind::SessionStarted.as_str() {
-            format!("started  {}  {}", session.ip, device(session))
+            format!("started  {}  {}", session.ip, device(&session))
         } else {
             let reason = session.end_reason.unwrap_or_default();
             format!("ended    {reason} by {} {}", event.actor.kind, event.actor.id)

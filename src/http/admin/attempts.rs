@@ -91,7 +91,7 @@ pub async fn find_attempts(
     let wanted = filter.filter(&app.sessions);
     let page = app.history.attempts(wanted, after, limit, described(&filter), &reviewer.cause()).await?;
     let cursor = |last: &Attempt| paging::cursor(LIST, &[&paging::time_key(last.at), &last.id.to_string()]);
-    Ok(HttpResponse::Ok().json(list(&page, |attempt| AttemptObject::from(attempt), cursor)))
+    Ok(HttpResponse::Ok().json(list(&page, AttemptObject::from, cursor)))
 }
 
 /// Export tries to log in as CSV or NDJSON, all that match.

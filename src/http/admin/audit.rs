@@ -82,7 +82,7 @@ pub async fn find_events(
     let before = position(options.cursor.as_deref())?;
     let page = app.history.events(filter.filter(), before, limit, described(&filter), &reviewer.cause()).await?;
     let cursor = |last: &RecordedEvent| paging::cursor(LIST, &[&last.seq.to_string()]);
-    Ok(HttpResponse::Ok().json(list(&page, |event| EventObject::from(event), cursor)))
+    Ok(HttpResponse::Ok().json(list(&page, EventObject::from, cursor)))
 }
 
 /// Export events as CSV or NDJSON, all that match.

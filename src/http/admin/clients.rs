@@ -77,7 +77,7 @@ pub async fn list_clients(
     let after = paging::keys(LIST, options.cursor.as_deref())?.map(|[id]| id);
     let page = app.clients.list(after, limit).await?;
     let cursor = |last: &Client| paging::cursor(LIST, &[last.id.as_str()]);
-    Ok(HttpResponse::Ok().json(list(&page, |client| ClientObject::from(client), cursor)))
+    Ok(HttpResponse::Ok().json(list(&page, ClientObject::from, cursor)))
 }
 
 /// Register a client.

@@ -121,13 +121,13 @@ pub struct LookUpBody {
 
 /// A session in detail.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct SessionDetailAnswer {
+pub struct SessionDetailAnswer<'a> {
     /// The session.
-    session: SessionObject,
+    session: SessionObject<'a>,
     /// What happened in it, oldest first.
     timeline: Vec<EventObject>,
     /// The user's other sessions, newest first.
-    siblings: Vec<SessionObject>,
+    siblings: Vec<SessionObject<'a>>,
 }
 
 impl SessionMembers {

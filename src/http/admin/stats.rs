@@ -16,7 +16,7 @@ use crate::http::input::Given;
 use crate::http::input::Query;
 use crate::http::problems::{BadQuery, Refused};
 use crate::model::session::EndReason;
-use crate::view::time;
+use crate::view::{TimeText, time};
 
 /// Most stretches in one answer.
 const MOST_STRETCHES: i64 = 1_000;
@@ -41,11 +41,11 @@ pub struct StatsQuery {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct StatsAnswer {
     /// The first moment counted.
-    #[schema(format = "date-time")]
-    from: String,
+    #[schema(value_type = String, format = "date-time")]
+    from: TimeText,
     /// The first moment no longer counted.
-    #[schema(format = "date-time")]
-    to: String,
+    #[schema(value_type = String, format = "date-time")]
+    to: TimeText,
     /// The length of a stretch.
     bucket: StretchLength,
     /// Sessions that can be used at this moment.
@@ -58,8 +58,8 @@ pub struct StatsAnswer {
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct StretchObject {
     /// When it begins: on the hour, or at midnight in UTC.
-    #[schema(format = "date-time")]
-    start: String,
+    #[schema(value_type = String, format = "date-time")]
+    start: TimeText,
     /// Sessions that started.
     logins: i64,
     /// Tries that failed.

@@ -24,7 +24,7 @@ use crate::model::user::{Role, User, UserState, Username, fold};
 use crate::store::users::UserFilter;
 use crate::user::change::UserChange;
 use crate::user::create::NewUser;
-use crate::view::{UserObject, time};
+use crate::view::{TimeText, UserObject, time};
 
 /// The list that cursors belong to.
 const LIST: &str = "users";
@@ -103,8 +103,8 @@ pub struct ResetAnswer {
     /// `vgt_` and more; it is shown this once.
     token: String,
     /// Until when it is good.
-    #[schema(format = "date-time")]
-    expires_at: String,
+    #[schema(value_type = String, format = "date-time")]
+    expires_at: TimeText,
 }
 
 impl UserMembers {
@@ -162,7 +162,7 @@ pub async fn list_users(
     let after = paging::keys(LIST, options.cursor.as_deref())?.map(|[name]| name);
     let page = app.users.list(filter.filter(), after, limit).await?;
     let cursor = |last: &User| paging::cursor(LIST, &[&last.username.folded()]);
-    Ok(HttpResponse::Ok().json(list(&page, |user| UserObject::from(user), cursor)))
+    Ok(HttpResponse::Ok().json(list(&page, UserObject::from, cursor)))
 }
 
 /// Create a user.

@@ -95,7 +95,7 @@ pub async fn login(app: web::Data<App>, source: Source, body: Body<LoginBody>) -
         request_id: source.request_id,
     };
     let logged_in = app.sessions.log_in(claim, device_name(body.device_name)?).await?;
-    Ok(HttpResponse::Ok().json(TokenAnswer::logged_in(logged_in, app.config.tokens.legacy_claims)))
+    Ok(HttpResponse::Ok().json(TokenAnswer::logged_in(&logged_in, app.config.tokens.legacy_claims)))
 }
 
 /// Spend a refresh token for the next pair of tokens.
@@ -108,7 +108,7 @@ pub async fn refresh(app: web::Data<App>, source: Source, body: Body<RefreshBody
     use secrecy::ExposeSecret as _;
     let token = body.0.refresh_token.expose_secret();
     let issued = app.sessions.refresh(token, &source.origin, &source.request_id).await?;
-    Ok(HttpResponse::Ok().json(TokenAnswer::new(issued, None, app.config.tokens.legacy_claims)))
+    Ok(HttpResponse::Ok().json(TokenAnswer::new(&issued, None, app.config.tokens.legacy_claims)))
 }
 
 /// Log out: end the session of the access token, or of the refresh token in the body. Succeeds also when it has ended.
@@ -174,7 +174,7 @@ pub async fn setup(app: web::Data<App>, source: Source, body: Body<SetupBody>) -
         request_id: source.request_id,
     };
     let logged_in = app.sessions.log_in(claim, None).await?;
-    Ok(HttpResponse::Created().json(TokenAnswer::logged_in(logged_in, app.config.tokens.legacy_claims)))
+    Ok(HttpResponse::Created().json(TokenAnswer::logged_in(&logged_in, app.config.tokens.legacy_claims)))
 }
 
 fn device_name(name: Option<String>) -> Result<Option<String>, ApiError> {

@@ -12,13 +12,13 @@ use utoipa::ToSchema;
 
 use crate::session::issue::Issued;
 use crate::session::start::LoggedIn;
-use crate::view::{SessionObject, UserSummary};
+use crate::view::{SessionObject, TimeText, UserSummary};
 
 /// A pair of tokens, and whose they are.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct TokenAnswer {
+pub struct TokenAnswer<'a> {
     /// The signed access token.
-    access_token: String,
+    access_token: &'a str,
     /// Always `Bearer`.
     token_type: &'static str,
     /// Seconds until the access token is past its time.
@@ -28,36 +28,36 @@ pub struct TokenAnswer {
     /// Seconds until the session ends unless it is used.
     refresh_expires_in: i64,
     /// The session.
-    session: SessionObject,
+    session: SessionObject<'a>,
     /// The user, as of now.
-    user: UserSummary,
+    user: UserSummary<'a>,
     /// The login before this one.
     previous_login: Option<PreviousLogin>,
     /// The access token once more, for applications that expect it here (`[tokens] legacy_claims`).
     #[serde(skip_serializing_if = "Option::is_none")]
-    token: Option<String>,
+    token: Option<&'a str>,
 }
 
 /// When and from where the user logged in before.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PreviousLogin {
     /// When.
-    #[schema(format = "date-time")]
-    at: String,
+    #[schema(value_type = String, format = "date-time")]
+    at: TimeText,
     /// From where.
     ip: String,
 }
 
-impl TokenAnswer {
-    fn new(issued: Issued, previous_login: Option<PreviousLogin>, legacy: bool) -> Self {
+impl<'a> TokenAnswer<'a> {
+    fn new(issued: &'a Issued, previous_login: Option<PreviousLogin>, legacy: bool) -> Self {
         let Issued { access_token, refresh_token, session, username, role, at } = issued;
-        let seconds = |until: DateTime<Utc>| TimeDelta::num_seconds(&(until - at)).max(0);
+        let seconds = |until: DateTime<Utc>| TimeDelta::num_seconds(&(until - *at)).max(0);
         Self {
-            token: legacy.then(|| access_token.clone()),
+            token: legacy.then_some(access_token.as_str()),
             expires_in: seconds(session.token.expires_at),
             refresh_expires_in: seconds(session.idle_expires_at),
-            user: UserSummary::new(session.user_id, &username, &role),
-            session: SessionObject::new(&session, at),
+            user: UserSummary::new(session.user_id, username, role),
+            session: SessionObject::new(session, *at),
             refresh_token: refresh_token.reveal(),
             token_type: "Bearer",
             access_token,
@@ -65,9 +65,9 @@ impl TokenAnswer {
         }
     }
 
-    fn logged_in(logged_in: LoggedIn, legacy: bool) -> Self {
+    fn logged_in(logged_in: &'a LoggedIn, legacy: bool) -> Self {
         let previous =
             logged_in.previous_login.map(|(at, ip)| PreviousLogin { at: crate::view::time(at), ip: ip.to_string() });
-        Self::new(logged_in.issued, previous, legacy)
+        Self::new(&logged_in.issued, previous, legacy)
     }
 }

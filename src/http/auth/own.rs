@@ -19,11 +19,11 @@ use crate::view::{AttemptObject, SessionObject, UserSummary};
 
 /// The user and the session of a request.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct MeAnswer {
+pub struct MeAnswer<'a> {
     /// The user, as of now.
-    user: UserSummary,
+    user: UserSummary<'a>,
     /// The session.
-    session: SessionObject,
+    session: SessionObject<'a>,
 }
 
 /// Which of one's own sessions.
@@ -62,10 +62,11 @@ pub struct PageQuery {
 pub async fn me(caller: Caller, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let (checked, ip) = (&caller.checked, caller.address());
     let session = app.sessions.current(checked.session_id, ip).await?.ok_or(ApiError::SessionEnded)?;
-    Ok(HttpResponse::Ok().json(MeAnswer {
+    let answer = MeAnswer {
         user: UserSummary::new(checked.user_id, &checked.user.username, &checked.user.role),
-        session: SessionObject::new(&session, app.clock.now()).seen_from(session.id),
-    }))
+        session: SessionObject::current(&session, app.clock.now()),
+    };
+    Ok(HttpResponse::Ok().json(answer))
 }
 
 /// My sessions, newest first.
@@ -88,10 +89,13 @@ pub async fn list_sessions(
     };
     let page = app.sessions.own(caller.checked.user_id, state, after, limit).await?;
     let now = app.clock.now();
-    let show = |session: &Session| SessionObject::new(session, now).seen_from(caller.checked.session_id);
     let cursor =
         |last: &Session| paging::cursor("own sessions", &[&paging::time_key(last.started_at), &last.id.to_string()]);
-    Ok(HttpResponse::Ok().json(list(&page, show, cursor)))
+    Ok(HttpResponse::Ok().json(list(
+        &page,
+        |session| SessionObject::new(session, now).seen_from(caller.checked.session_id),
+        cursor,
+    )))
 }
 
 /// End one of my sessions. Another one than this asks for a recent login.

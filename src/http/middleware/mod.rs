@@ -23,7 +23,7 @@ use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::middleware::{Condition, Next, from_fn};
-use actix_web::{App, Error, HttpMessage as _, HttpResponse};
+use actix_web::{App, Error, HttpMessage as _, HttpRequest, HttpResponse};
 use ipnet::IpNet;
 
 pub use cors::cors;
@@ -115,24 +115,52 @@ fn head_length(request: &ServiceRequest) -> usize {
     address + headers.sum::<usize>()
 }
 
+/// Who sent a request, and its name: for whatever handles it.
+#[derive(Debug, Clone)]
+pub(super) struct Arrival {
+    pub peer: Peer,
+    pub identity: RequestIdentity,
+}
+
 /// What one worker counts, by labels that it has met.
 struct RequestCounts {
     context: Arc<HttpContext>,
     /// Few, and the busiest were met first.
     met: RefCell<Vec<RequestMetrics>>,
+    routes: RefCell<Routes>,
+}
+
+/// The patterns of routes that requests matched. The framework finds a pattern by matching the path once more, against
+/// every route; where a pattern has no variable part it is the path itself, and is remembered.
+#[derive(Default)]
+struct Routes(Vec<Rc<str>>);
+
+impl Routes {
+    fn of(&mut self, request: &HttpRequest) -> Rc<str> {
+        if let Some(known) = self.0.iter().find(|known| ***known == *request.path()) {
+            return Rc::clone(known);
+        }
+        let Some(pattern) = request.match_pattern() else { return access_log::NO_ROUTE.into() };
+        let pattern: Rc<str> = pattern.into();
+        // As many as there are such routes, at most.
+        if *pattern == *request.path() && !pattern.contains('{') {
+            self.0.push(Rc::clone(&pattern));
+        }
+        pattern
+    }
 }
 
 impl RequestCounts {
-    const fn new(context: Arc<HttpContext>) -> Self {
-        Self { context, met: RefCell::new(Vec::new()) }
+    fn new(context: Arc<HttpContext>) -> Self {
+        Self { context, met: RefCell::default(), routes: RefCell::default() }
     }
 
-    fn count(&self, method: &'static str, route: String, status: u16, duration: Duration) {
+    fn count(&self, method: &'static str, route: &str, status: u16, duration: Duration) {
         let mut met = self.met.borrow_mut();
-        if let Some(metrics) = met.iter().find(|metrics| metrics.are_of(method, &route, status)) {
+        if let Some(metrics) = met.iter().find(|metrics| metrics.are_of(method, route, status)) {
             return metrics.count(duration);
         }
-        let metrics = self.context.metrics.requests_of(method, route, status);
+        let metrics = self.context.metrics.requests_of(method, route.to_owned(), status);
         metrics.count(duration);
         met.push(metrics);
     }
@@ -155,39 +183,36 @@ impl Exchange {
         let peer = Peer::of(request, &context.trusted_proxies);
         let inbound = peer.through_proxy.then(|| RequestIdentity::inbound(request.headers())).flatten();
         let identity = inbound.unwrap_or_else(|| RequestIdentity::new(context.clock.now()));
-        let mut extensions = request.extensions_mut();
-        extensions.insert(peer);
-        extensions.insert(identity.clone());
-        drop(extensions);
+        request.extensions_mut().insert(Arrival { peer, identity: identity.clone() });
         Self { counts, started, method: access_log::method_word(request.method()), identity, peer }
     }
 
     fn finish<B>(&self, response: ServiceResponse<B>) -> ServiceResponse<EitherBody<B>> {
-        let route = response.request().match_pattern();
         let (request, response) = response.into_parts();
-        ServiceResponse::new(request, self.complete(response, route))
+        let route = self.counts.routes.borrow_mut().of(&request);
+        ServiceResponse::new(request, self.complete(response, &route))
     }
 
     /// An error that left the handlers has lost its request, and with it the route.
     fn finish_error(&self, error: Error) -> Error {
-        let response = self.complete(error.error_response(), None);
+        let response = self.complete(error.error_response(), access_log::NO_ROUTE);
         InternalError::from_response(error, response.map_into_boxed_body()).into()
     }
 
-    fn complete<B>(&self, response: HttpResponse<B>, route: Option<String>) -> HttpResponse<EitherBody<B>> {
+    fn complete<B>(&self, response: HttpResponse<B>, route: &str) -> HttpResponse<EitherBody<B>> {
         let mut response = problem::complete(response, &self.identity);
         let headers = response.headers_mut();
         headers.insert(X_REQUEST_ID, self.identity.header());
         security_headers::set(headers, self.counts.context.https);
-        self.record(&response, route.unwrap_or_else(|| access_log::NO_ROUTE.to_owned()));
+        self.record(&response, route);
         response
     }
 
     /// Until the head of the answer: the body may be a stream that lasts for hours.
-    fn record<B>(&self, response: &HttpResponse<B>, route: String) {
+    fn record<B>(&self, response: &HttpResponse<B>, route: &str) {
         let (status, duration) = (response.status(), self.started.elapsed());
         let (identity, client) = (&self.identity, self.peer.client);
-        access_log::write(&access_log::Line { method: self.method, route: &route, status, duration, identity, client });
+        access_log::write(&access_log::Line { method: self.method, route, status, duration, identity, client });
         self.counts.count(self.method, route, status.as_u16(), duration);
     }
 }

@@ -9,6 +9,7 @@ use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest};
 use chrono::{DateTime, Utc};
 use uuid::fmt::Hyphenated;
 
+use super::Arrival;
 use crate::model::id::RequestId;
 
 /// Carries the id of the request, in and out.
@@ -59,7 +60,7 @@ impl FromRequest for RequestIdentity {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let identity = request.extensions().get::<Self>().cloned();
+        let identity = request.extensions().get::<Arrival>().map(|arrival| arrival.identity.clone());
         ready(identity.ok_or_else(|| ErrorInternalServerError("the middleware is missing")))
     }
 }

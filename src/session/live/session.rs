@@ -3,9 +3,8 @@
 use chrono::{DateTime, Utc};
 
 use crate::model::client::ClientId;
-use crate::model::id::{SessionId, TokenId, UserId};
-use crate::model::session::{CurrentToken, Device, End, Origin, RefreshTokens, Session};
-use crate::model::user::{Role, Username};
+use crate::model::id::{TokenId, UserId};
+use crate::model::session::{End, Session};
 
 /// A session. Its texts lie in one piece: a `String` each would take more than they say.
 #[derive(Debug)]
@@ -16,10 +15,12 @@ pub struct LiveSession {
     last_seen_at: Micros,
     expires_at: Micros,
     idle_expires_at: Micros,
-    token_id: TokenId,
+    /// The access token issued last.
+    pub token_id: TokenId,
     token_issued_at: Micros,
     token_expires_at: Micros,
-    generation: u32,
+    /// How often the session was refreshed.
+    pub generation: u32,
     /// How it ended. Ended sessions are asked for a few times at most, so theirs may be large.
     pub end: Option<Box<End>>,
     texts: Texts,
@@ -83,41 +84,81 @@ impl LiveSession {
         self.idle_expires_at.time()
     }
 
+    /// When the access token issued last was issued.
+    #[must_use]
+    pub fn token_issued_at(&self) -> DateTime<Utc> {
+        self.token_issued_at.time()
+    }
+
+    /// Until when the access token issued last verifies.
+    #[must_use]
+    pub fn token_expires_at(&self) -> DateTime<Utc> {
+        self.token_expires_at.time()
+    }
+
+    /// The user's name at login.
+    #[must_use]
+    pub fn username(&self) -> &str {
+        self.texts.get(0).unwrap_or_default()
+    }
+
+    /// The user's role at login.
+    #[must_use]
+    pub fn role(&self) -> &str {
+        self.texts.get(1).unwrap_or_default()
+    }
+
+    /// How the user proved the identity (RFC 8176).
+    pub fn methods(&self) -> impl Iterator<Item = &str> {
+        self.texts.get(2).unwrap_or_default().split_ascii_whitespace()
+    }
+
     /// The application that was named at login.
     #[must_use]
     pub fn client_id(&self) -> Option<&str> {
         self.texts.get(3)
     }
 
-    /// The session as the store knows it, without what refresh tokens are made of. `None` where a text is not what it was
-    /// when it was put down, which cannot be.
+    /// What the user calls the device.
     #[must_use]
-    pub fn session(&self, id: SessionId) -> Option<Session> {
-        let text = |number| self.texts.get(number).map(str::to_owned);
-        let ip = self.texts.get(9)?.parse().ok()?;
-        Some(Session {
-            id,
-            user_id: self.user_id,
-            username: Username::parse(self.texts.get(0)?).ok()?,
-            role: Role::parse(self.texts.get(1)?).ok()?,
-            client_id: self.client_id().map(ClientId::parse).transpose().ok()?,
-            device_name: text(4),
-            origin: Origin { ip, user_agent: text(5) },
-            device: Device { browser: text(6), os: text(7), kind: text(8) },
-            methods: self.texts.get(2)?.split_whitespace().map(str::to_owned).collect(),
-            started_at: self.started_at.time(),
-            last_seen_at: self.last_seen_at.time(),
-            last_ip: self.texts.get(10).map_or(Ok(ip), str::parse).ok()?,
-            expires_at: self.expires_at.time(),
-            idle_expires_at: self.idle_expires_at.time(),
-            token: CurrentToken {
-                id: self.token_id,
-                issued_at: self.token_issued_at.time(),
-                expires_at: self.token_expires_at.time(),
-            },
-            refresh: RefreshTokens { generation: self.generation, seed: [0; 32], spent_at: None },
-            end: self.end.as_deref().cloned(),
-        })
+    pub fn device_name(&self) -> Option<&str> {
+        self.texts.get(4)
+    }
+
+    /// The raw user agent of the login.
+    #[must_use]
+    pub fn user_agent(&self) -> Option<&str> {
+        self.texts.get(5)
+    }
+
+    /// The browser.
+    #[must_use]
+    pub fn browser(&self) -> Option<&str> {
+        self.texts.get(6)
+    }
+
+    /// The operating system.
+    #[must_use]
+    pub fn os(&self) -> Option<&str> {
+        self.texts.get(7)
+    }
+
+    /// The kind of device.
+    #[must_use]
+    pub fn device_kind(&self) -> Option<&str> {
+        self.texts.get(8)
+    }
+
+    /// Where the login came from.
+    #[must_use]
+    pub fn ip(&self) -> &str {
+        self.texts.get(9).unwrap_or_default()
+    }
+
+    /// Where it was last used from, as far as the store knew.
+    #[must_use]
+    pub fn last_ip(&self) -> &str {
+        self.texts.get(10).unwrap_or_else(|| self.ip())
     }
 }
 
@@ -172,50 +213,7 @@ impl Texts {
 
 #[cfg(test)]
 mod tests {
-    use chrono::TimeDelta;
-    use uuid::Uuid;
-
     use super::*;
-    use crate::model::session::{Actor, EndReason};
-
-    fn session() -> Session {
-        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-        Session {
-            id: SessionId::new(now),
-            user_id: UserId::new(now),
-            username: Username::parse("Zoé").unwrap(),
-            role: Role::parse("agent").unwrap(),
-            client_id: Some(ClientId::parse("courrier").unwrap()),
-            device_name: None,
-            origin: Origin { ip: [192, 0, 2, 1].into(), user_agent: Some("Mozilla/5.0".to_owned()) },
-            device: Device { browser: Some("Firefox".to_owned()), os: None, kind: Some("pc".to_owned()) },
-            methods: vec!["pwd".to_owned(), "otp".to_owned()],
-            started_at: now,
-            last_seen_at: now,
-            last_ip: [192, 0, 2, 2].into(),
-            expires_at: now + TimeDelta::hours(12),
-            idle_expires_at: now + TimeDelta::minutes(30),
-            token: CurrentToken { id: TokenId(Uuid::max()), issued_at: now, expires_at: now + TimeDelta::minutes(10) },
-            refresh: RefreshTokens { generation: 3, seed: [0; 32], spent_at: None },
-            end: None,
-        }
-    }
-
-    #[test]
-    fn nothing_is_lost_but_what_refresh_tokens_are_made_of() {
-        let plain = session();
-        assert_eq!(LiveSession::new(&plain).session(plain.id), Some(plain.clone()));
-        let end = End { at: plain.started_at, reason: EndReason::Logout, by: Actor::system("x"), note: None };
-        let bare = Session {
-            client_id: None,
-            device_name: Some(String::new()),
-            origin: Origin { user_agent: None, ..plain.origin },
-            device: Device::default(),
-            end: Some(end),
-            ..plain
-        };
-        assert_eq!(LiveSession::new(&bare).session(bare.id), Some(bare));
-    }
 
     #[test]
     fn it_is_small() {
