@@ -1,5 +1,7 @@
 //! Sessions put into the database in bulk, with their tokens: as a login leaves them, without the cost of one.
 
+use std::sync::Arc;
+
 use vigie::app::App;
 use vigie::master_key::MasterKey;
 use vigie::model::audit::Cause;
@@ -7,6 +9,7 @@ use vigie::model::session::{Origin, Session};
 use vigie::model::user::{Role, User, Username};
 use vigie::session::issue::TokenRules;
 use vigie::store::{StoreError, access_tokens, sessions};
+use vigie::token::keys::SigningKey;
 use vigie::token::refresh::RefreshToken;
 use vigie::user::create::NewUser;
 
@@ -24,32 +27,62 @@ pub struct Holder {
 
 /// So many live sessions, ten of each user.
 pub async fn sessions_of_many(app: &App, count: usize) -> Vec<Holder> {
-    let (key, rules) = (app.sessions.signing().current().await.expect("a key"), TokenRules::new(&app.config));
-    let master = MasterKey::load(&app.config).expect("the master key");
+    let issuer = Issuer::of(app).await;
     let mut holders = Vec::with_capacity(count);
     let mut user = None;
     while holders.len() < count {
         let mut batch = Vec::new();
         while batch.len() < BATCH && holders.len() < count {
             if holders.len() % EACH == 0 {
-                user = Some(add_user(app).await);
+                user = Some(add_user(app, "agent").await);
             }
-            let user = user.as_ref().expect("a user");
-            let session = new_session(app, user);
-            let refresh = RefreshToken::derive(&master, session.id, 0, &session.refresh.seed);
-            let access_token = rules.sign(&session, &user.role, &key).expect("a token");
-            holders.push(Holder { access_token, refresh_token: refresh.reveal() });
+            let (session, holder) = issuer.session(app, user.as_ref().expect("a user"));
+            holders.push(holder);
             batch.push(session);
         }
-        let write = move |db: &mut _| {
-            batch.iter().try_for_each(|session| {
-                sessions::insert(db, session)?;
-                access_tokens::insert(db, session.id, &session.token)
-            })
-        };
-        app.store.write(write).await.unwrap_or_else(|error: StoreError| panic!("{error}"));
+        insert(app, batch).await;
     }
     holders
+}
+
+/// A live session of an administrator.
+pub async fn administrator(app: &App) -> Holder {
+    let user = add_user(app, "admin").await;
+    let (session, holder) = Issuer::of(app).await.session(app, &user);
+    insert(app, vec![session]).await;
+    holder
+}
+
+/// What tokens are made with.
+struct Issuer {
+    key: Arc<SigningKey>,
+    rules: TokenRules,
+    master: MasterKey,
+}
+
+impl Issuer {
+    async fn of(app: &App) -> Self {
+        let key = app.sessions.signing().current().await.expect("a key");
+        let master = MasterKey::load(&app.config).expect("the master key");
+        Self { key, rules: TokenRules::new(&app.config), master }
+    }
+
+    fn session(&self, app: &App, user: &User) -> (Session, Holder) {
+        let session = new_session(app, user);
+        let refresh = RefreshToken::derive(&self.master, session.id, 0, &session.refresh.seed);
+        let access_token = self.rules.sign(&session, &user.role, &self.key).expect("a token");
+        (session, Holder { access_token, refresh_token: refresh.reveal() })
+    }
+}
+
+async fn insert(app: &App, batch: Vec<Session>) {
+    let write = move |db: &mut _| {
+        batch.iter().try_for_each(|session| {
+            sessions::insert(db, session)?;
+            access_tokens::insert(db, session.id, &session.token)
+        })
+    };
+    app.store.write(write).await.unwrap_or_else(|error: StoreError| panic!("{error}"));
 }
 
 pub fn new_session(app: &App, user: &User) -> Session {
@@ -58,10 +91,10 @@ pub fn new_session(app: &App, user: &User) -> Session {
 }
 
 /// A user of a new name who has no password.
-pub async fn add_user(app: &App) -> User {
+pub async fn add_user(app: &App, role: &str) -> User {
     let new = NewUser {
         username: Username::parse(&format!("person-{}", uuid::Uuid::now_v7().simple())).expect("a name"),
-        role: Role::parse("agent").expect("a role"),
+        role: Role::parse(role).expect("a role"),
         password: None,
     };
     app.users.create(new, &Cause::command_line()).await.expect("a user")

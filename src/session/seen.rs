@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Sessions;
 use crate::model::id::SessionId;
+use crate::store::StoreError;
 use crate::store::sessions::{self, Seen};
-use crate::store::{Db, StoreError};
 
 /// Sessions written in one transaction. Until it is over nobody else can end them, so it is a short one.
 const BATCH: usize = 100;
@@ -60,13 +60,9 @@ impl Sessions {
         let waiting = self.inner.last_seen.waiting();
         for batch in waiting.chunks(BATCH) {
             let rows = batch.to_vec();
-            self.store().write(move |db| write(db, &rows)).await?;
+            self.store().write(move |db| sessions::touch_all(db, &rows)).await?;
             self.inner.last_seen.forget(batch);
         }
         Ok(waiting.len())
     }
-}
-
-fn write(db: &mut Db, rows: &[(SessionId, Seen)]) -> Result<(), StoreError> {
-    rows.iter().try_for_each(|(id, seen)| sessions::touch(db, *id, seen))
 }

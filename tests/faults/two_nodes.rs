@@ -13,7 +13,7 @@ use vigie::model::user::{Role, UserState};
 use vigie::session::end::BulkEnded;
 use vigie::store::StoreError;
 use vigie::store::not_befores::Scope;
-use vigie::store::sessions::{Seen, SessionFilter, touch};
+use vigie::store::sessions::{Seen, SessionFilter, touch_all};
 use vigie::user::change::UserChange;
 
 use crate::support::app::{PASSWORD, TestApp, TestClient};
@@ -199,7 +199,7 @@ async fn a_node_that_stands_still_inside_a_transaction_keeps_nobody_from_logging
     let seen = Seen { at, ip: IpAddr::V4(Ipv4Addr::LOCALHOST), idle_expires_at: at + TimeDelta::minutes(30) };
     let (touched, is_touched) = oneshot::channel();
     let standing = a.app.store.write(move |db| {
-        touch(db, id, &seen)?;
+        touch_all(db, &[(id, seen)])?;
         touched.send(()).expect("somebody waits for it");
         std::thread::sleep(Duration::from_secs(4));
         Ok::<_, StoreError>(())

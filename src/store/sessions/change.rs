@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::sql_types::{self, Array, Text, Timestamptz};
 
 use super::super::backend::Db;
 use super::super::columns::{At, Id};
@@ -77,8 +78,36 @@ pub fn reissue(db: &mut Db, id: SessionId, generation: u32, token: &CurrentToken
     Ok(diesel::update(unspent).set(set).execute(db)? == 1)
 }
 
-/// Notes that the session was used. An older note than what is there changes nothing.
-pub fn touch(db: &mut Db, id: SessionId, seen: &Seen) -> Result<(), StoreError> {
+/// Notes that sessions were used, given by id in their order. An older note than what is there changes nothing.
+pub fn touch_all(db: &mut Db, seen: &[(SessionId, Seen)]) -> Result<(), StoreError> {
+    match db {
+        Db::Sqlite(_) => seen.iter().try_for_each(|(id, seen)| touch(db, *id, seen)),
+        Db::Postgres(connection) => {
+            // One statement, a tenth of the time. The rows are locked in the order of their ids: nodes that write the same
+            // sessions wait for each other, never in a circle.
+            let ids: Vec<uuid::Uuid> = seen.iter().map(|(id, _)| id.0).collect();
+            let times: Vec<DateTime<Utc>> = seen.iter().map(|(_, seen)| seen.at).collect();
+            let addresses: Vec<String> = seen.iter().map(|(_, seen)| seen.ip.to_string()).collect();
+            let idle_ends: Vec<DateTime<Utc>> = seen.iter().map(|(_, seen)| seen.idle_expires_at).collect();
+            diesel::sql_query(
+                "WITH locked AS (
+                   SELECT id FROM sessions WHERE id = ANY($1) AND ended_at IS NULL ORDER BY id FOR NO KEY UPDATE
+                 )
+                 UPDATE sessions SET last_seen_at = seen.at, last_ip = seen.ip, idle_expires_at = seen.idle_end
+                 FROM locked, unnest($1, $2, $3, $4) AS seen (id, at, ip, idle_end)
+                 WHERE sessions.id = locked.id AND seen.id = locked.id AND sessions.last_seen_at < seen.at",
+            )
+            .bind::<Array<sql_types::Uuid>, _>(ids)
+            .bind::<Array<Timestamptz>, _>(times)
+            .bind::<Array<Text>, _>(addresses)
+            .bind::<Array<Timestamptz>, _>(idle_ends)
+            .execute(connection)?;
+            Ok(())
+        }
+    }
+}
+
+fn touch(db: &mut Db, id: SessionId, seen: &Seen) -> Result<(), StoreError> {
     let earlier = sessions::table
         .find(Id(id.0))
         .filter(sessions::ended_at.is_null())

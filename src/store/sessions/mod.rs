@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use diesel::deserialize;
 use diesel::prelude::*;
 
-pub use change::{Seen, end, reissue, spend, touch};
+pub use change::{Seen, end, reissue, spend, touch_all};
 pub use list::{Position, SessionFilter, Sort, UserSelector, count, ids_matching, list};
 
 use super::backend::Db;
