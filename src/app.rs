@@ -109,7 +109,7 @@ impl App {
             sessions: sessions.clone(),
         });
         users.refresh_schemes().await?;
-        let clients = Clients::new(store.clone(), Arc::clone(&clock));
+        let clients = Clients::new(store.clone(), Arc::clone(&clock), sessions.clone());
         let history = History::new(store.clone(), Arc::clone(&clock), sessions.clone());
         Ok(Self { config, clock, store, sessions, users, clients, history, metrics })
     }
@@ -118,6 +118,9 @@ impl App {
     pub async fn close(&self) {
         if let Err(error) = self.sessions.flush_last_seen().await {
             tracing::warn!(cause = %error, "the times of last use could not be written at the stop");
+        }
+        if let Err(error) = self.sessions.record_last_refusals().await {
+            tracing::warn!(cause = %error, "the last refusals could not be recorded at the stop");
         }
         let store = self.store.clone();
         if tokio::task::spawn_blocking(move || store.close()).await.is_err() {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::History;
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
 use crate::model::id::SessionId;
 use crate::model::session::Session;
 use crate::store::{StoreError, audit, sessions};
@@ -13,20 +13,35 @@ impl History {
     /// The session that an access or refresh token names, whatever its age. The token is not kept, and nothing is decided
     /// about it: its signature need not be good, for the reader sees every session anyway.
     pub async fn look_up(&self, token: &str, cause: &Cause) -> Result<Option<Session>, StoreError> {
-        let Some(id) = session_named(token) else { return Ok(None) };
+        let refuse = |subject| {
+            self.sessions.refuse_operation(AuditKind::TokenLookedUp, Reason::NotFound, subject, cause);
+        };
+        let Some(id) = session_named(token) else {
+            refuse(Subject::unknown());
+            return Ok(None);
+        };
         self.sessions.record_overdue().await?;
-        let (now, cause) = (self.clock.now(), cause.clone());
-        self.store
+        let (now, asked_by) = (self.clock.now(), cause.clone());
+        let found = self
+            .store
             .write(move |db| {
                 let found = sessions::find(db, id)?;
                 if found.is_some() {
-                    let event =
-                        AuditEvent::new(now, AuditKind::TokenLookedUp, &cause, Subject::new(SubjectKind::Session, id));
+                    let event = AuditEvent::new(
+                        now,
+                        AuditKind::TokenLookedUp,
+                        &asked_by,
+                        Subject::new(SubjectKind::Session, id),
+                    );
                     audit::record(db, &event.with(json!({})))?;
                 }
-                Ok(found)
+                Ok::<_, StoreError>(found)
             })
-            .await
+            .await?;
+        if found.is_none() {
+            refuse(Subject::new(SubjectKind::Session, id));
+        }
+        Ok(found)
     }
 }
 

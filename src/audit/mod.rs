@@ -4,6 +4,7 @@
 pub mod export;
 pub mod history;
 pub mod lookup;
+mod shape;
 
 use std::sync::Arc;
 

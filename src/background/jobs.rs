@@ -24,6 +24,7 @@ pub struct Job {
 /// Every job.
 pub const JOBS: &[Job] = &[
     Job { name: "flush", period: Duration::from_secs(5), step: flush },
+    Job { name: "refusals", period: Duration::from_secs(1), step: refusals },
     Job { name: "expiry", period: Duration::from_secs(10), step: expiry },
     Job { name: "schemes", period: Duration::from_secs(10), step: schemes },
     Job { name: "changes", period: Duration::from_mins(1), step: changes },
@@ -33,6 +34,11 @@ pub const JOBS: &[Job] = &[
 /// Writes when sessions were last used.
 fn flush(app: Arc<App>) -> Step {
     Box::pin(async move { app.sessions.flush_last_seen().await.map(drop) })
+}
+
+/// Records what was refused.
+fn refusals(app: Arc<App>) -> Step {
+    Box::pin(async move { app.sessions.record_refusals().await.map(drop) })
 }
 
 /// Records the ends that time has brought.

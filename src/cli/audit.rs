@@ -9,7 +9,7 @@ use super::outcome::Outcome;
 use super::output::Output;
 use super::value;
 use crate::audit::export::Selection;
-use crate::model::audit::AuditKind;
+use crate::model::audit::{self as model, AuditKind};
 use crate::model::id::SessionId;
 use crate::store::audit::AuditFilter;
 
@@ -31,6 +31,9 @@ pub(super) struct Filter {
     /// Of this kind, such as `session.ended`; a wrong one lists them all
     #[arg(long)]
     kind: Option<AuditKind>,
+    /// With this outcome: `success` or `failure`
+    #[arg(long)]
+    outcome: Option<model::Outcome>,
     /// Done by this party: the id of a user or client, or a part of Vigie such as `cli`
     #[arg(long, value_name = "ID")]
     actor: Option<String>,
@@ -65,8 +68,8 @@ impl Filter {
     /// The filter as it was asked for, under the names of the API.
     fn described(&self) -> Value {
         let mut members = json!({
-            "kind": self.kind, "actor": self.actor, "subject": self.subject, "session_id": self.session_id,
-            "from": self.from, "to": self.to,
+            "kind": self.kind, "outcome": self.outcome, "actor": self.actor, "subject": self.subject,
+            "session_id": self.session_id, "from": self.from, "to": self.to,
         });
         if let Value::Object(members) = &mut members {
             members.retain(|_, value| !value.is_null());
@@ -77,6 +80,7 @@ impl Filter {
     fn into_filter(self) -> AuditFilter {
         AuditFilter {
             kind: self.kind,
+            outcome: self.outcome,
             actor: self.actor,
             subject: self.subject,
             session_id: self.session_id,

@@ -17,7 +17,7 @@ use crate::model::audit::Cause;
 /// How and where to.
 #[derive(Debug, clap::Args)]
 pub(super) struct Destination {
-    /// `csv` (RFC 4180, no cell is a formula) or `ndjson` (one object of the API a line)
+    /// `csv` (RFC 4180, no cell is a formula), `ndjson` (one object of the API a line) or `ocsf` (one OCSF event a line)
     #[arg(long)]
     format: ExportFormat,
     /// File to write instead of the standard output; only its owner may read it

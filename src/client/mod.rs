@@ -5,9 +5,10 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::clock::Clock;
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
 use crate::model::client::{Client, ClientId, Scope};
 use crate::model::secret::Secret;
+use crate::session::Sessions;
 use crate::store::{Constraint, Page, Store, StoreError, audit, clients};
 
 /// The operations on clients. Cheap to clone.
@@ -15,6 +16,7 @@ use crate::store::{Constraint, Page, Store, StoreError, audit, clients};
 pub struct Clients {
     store: Store,
     clock: Arc<dyn Clock>,
+    sessions: Sessions,
 }
 
 /// Why an operation on a client was not done.
@@ -31,6 +33,18 @@ pub enum ClientError {
     Store(StoreError),
 }
 
+impl ClientError {
+    /// Why it was refused; `None` where nothing was decided.
+    #[must_use]
+    pub const fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::NotFound => Some(Reason::NotFound),
+            Self::IdTaken => Some(Reason::IdTaken),
+            Self::Store(_) => None,
+        }
+    }
+}
+
 impl From<StoreError> for ClientError {
     fn from(error: StoreError) -> Self {
         match error {
@@ -43,8 +57,22 @@ impl From<StoreError> for ClientError {
 impl Clients {
     /// The operations.
     #[must_use]
-    pub const fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock }
+    pub const fn new(store: Store, clock: Arc<dyn Clock>, sessions: Sessions) -> Self {
+        Self { store, clock, sessions }
+    }
+
+    /// Hands an outcome on; a refusal is noted for the record.
+    fn noted<T>(
+        &self,
+        outcome: Result<T, ClientError>,
+        operation: AuditKind,
+        id: &ClientId,
+        cause: &Cause,
+    ) -> Result<T, ClientError> {
+        if let Some(reason) = outcome.as_ref().err().and_then(ClientError::reason) {
+            self.sessions.refuse_operation(operation, reason, Subject::new(SubjectKind::Client, id), cause);
+        }
+        outcome
     }
 
     /// Clients by id, those after `after`.
@@ -63,8 +91,9 @@ impl Clients {
         let now = self.clock.now();
         let secret = Secret::random();
         let client = Client { id, name, scopes, secret: secret.digest(), created_at: now, secret_changed_at: now };
-        let (added, cause) = (client.clone(), cause.clone());
-        self.store
+        let (added, asked_by, cause) = (client.clone(), cause, cause.clone());
+        let registered = self
+            .store
             .write(move |db| {
                 clients::insert(db, &added)?;
                 let event = AuditEvent::new(
@@ -73,17 +102,19 @@ impl Clients {
                     &cause,
                     Subject::new(SubjectKind::Client, &added.id),
                 );
-                audit::record(db, &event.with(json!({ "name": added.name, "scopes": added.scopes })))
+                Ok(audit::record(db, &event.with(json!({ "name": added.name, "scopes": added.scopes })))?)
             })
-            .await?;
+            .await;
+        self.noted(registered, AuditKind::ClientCreated, &client.id, asked_by)?;
         Ok((client, secret))
     }
 
     /// Gives the client a new secret; the old one is void.
     pub async fn rotate_secret(&self, id: ClientId, cause: &Cause) -> Result<Secret, ClientError> {
-        let (now, secret, cause) = (self.clock.now(), Secret::random(), cause.clone());
-        let digest = secret.digest();
-        self.store
+        let (now, secret, asked_by, cause) = (self.clock.now(), Secret::random(), cause, cause.clone());
+        let (digest, asked_for) = (secret.digest(), id.clone());
+        let rotated = self
+            .store
             .write(move |db| {
                 if !clients::set_secret(db, &id, digest, now)? {
                     return Err(ClientError::NotFound);
@@ -96,14 +127,16 @@ impl Clients {
                 );
                 Ok(audit::record(db, &event)?)
             })
-            .await?;
+            .await;
+        self.noted(rotated, AuditKind::ClientSecretRotated, &asked_for, asked_by)?;
         Ok(secret)
     }
 
     /// Removes the client; sessions keep its id.
     pub async fn remove(&self, id: ClientId, cause: &Cause) -> Result<(), ClientError> {
-        let (now, cause) = (self.clock.now(), cause.clone());
-        self.store
+        let (now, asked_for, asked_by, cause) = (self.clock.now(), id.clone(), cause, cause.clone());
+        let removed = self
+            .store
             .write(move |db| {
                 if !clients::remove(db, &id)? {
                     return Err(ClientError::NotFound);
@@ -112,6 +145,7 @@ impl Clients {
                     AuditEvent::new(now, AuditKind::ClientRemoved, &cause, Subject::new(SubjectKind::Client, &id));
                 Ok(audit::record(db, &event)?)
             })
-            .await
+            .await;
+        self.noted(removed, AuditKind::ClientRemoved, &asked_for, asked_by)
     }
 }

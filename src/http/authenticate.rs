@@ -13,14 +13,16 @@ use futures_util::future::Either;
 use super::error::ApiError;
 use super::middleware::Arrival;
 use crate::app::App;
-use crate::model::audit::Cause;
+use crate::model::audit::{Cause, Reason, Subject, SubjectKind};
 use crate::model::device::user_agent;
 use crate::model::session::{Actor, Origin};
 use crate::model::user::Permissions;
-use crate::session::check::Checked;
+use crate::session::check::{CheckError, Checked};
+use crate::session::refused::Presented;
 
 /// Longest credential looked at, in bytes; a longer one is no token of ours.
 const MAX_CREDENTIAL: usize = 8 * 1024;
+const TWO_CREDENTIALS: &str = "Two credentials at once.";
 
 /// Where a request came from, and its id: what the record keeps of it.
 #[derive(Debug, Clone)]
@@ -106,7 +108,25 @@ impl Caller {
         let limit = app.config.sessions.reauthentication_after;
         let age = app.clock.now() - self.checked.authenticated_at;
         let allowed = TimeDelta::from_std(limit).unwrap_or(TimeDelta::MAX);
-        if limit.is_zero() || age <= allowed { Ok(()) } else { Err(ApiError::ReauthenticationRequired(limit)) }
+        if limit.is_zero() || age <= allowed {
+            return Ok(());
+        }
+        self.note_refusal(app, Reason::ReauthenticationRequired);
+        Err(ApiError::ReauthenticationRequired(limit))
+    }
+
+    /// Refuses a caller whose role does not allow it.
+    fn not_allowed(&self) -> ApiError {
+        match app_of(&self.request) {
+            Ok(app) => self.note_refusal(&app, Reason::NotAllowed),
+            Err(error) => return error,
+        }
+        ApiError::NotAllowed
+    }
+
+    fn note_refusal(&self, app: &App, reason: Reason) {
+        let subject = Subject::new(SubjectKind::User, self.checked.user_id);
+        app.sessions.refuse_access(reason, &self.cause(), subject, &route(&self.request));
     }
 }
 
@@ -134,24 +154,55 @@ impl RecentAdmin {
     }
 }
 
-/// The bearer token of a request. Exactly one credential, and never in the address (RFC 6750 §2, TOK-10, TOK-11).
+/// Why there is no token to look at.
+struct Unread {
+    /// For the record; `None` where no credential came at all.
+    reason: Option<Reason>,
+    answer: ApiError,
+}
+
+impl Unread {
+    const fn nothing() -> Self {
+        Self { reason: None, answer: ApiError::CredentialsRequired }
+    }
+
+    const fn invalid(reason: Reason) -> Self {
+        Self { reason: Some(reason), answer: ApiError::TokenInvalid }
+    }
+
+    fn malformed(reason: Reason, text: &str) -> Self {
+        Self { reason: Some(reason), answer: ApiError::Malformed(text.to_owned()) }
+    }
+}
+
+/// The bearer token of a request; where one is not even looked at, that is noted for the record.
 fn bearer(request: &HttpRequest) -> Result<&str, ApiError> {
+    read_bearer(request).map_err(|unread| {
+        if let (Some(reason), Ok(app)) = (unread.reason, app_of(request)) {
+            app.sessions.refuse_unread(reason, &presented(request));
+        }
+        unread.answer
+    })
+}
+
+/// The bearer token of a request. Exactly one credential, and never in the address (RFC 6750 §2, TOK-10, TOK-11).
+fn read_bearer(request: &HttpRequest) -> Result<&str, Unread> {
     let query = request.query_string();
     if !query.is_empty() && url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "access_token") {
-        return Err(ApiError::Malformed("A token does not belong in the address.".to_owned()));
+        return Err(Unread::malformed(Reason::TokenInAddress, "A token does not belong in the address."));
     }
     let mut headers = request.headers().get_all(AUTHORIZATION);
-    let Some(header) = headers.next() else { return Err(ApiError::CredentialsRequired) };
+    let Some(header) = headers.next() else { return Err(Unread::nothing()) };
     if headers.next().is_some() {
-        return Err(ApiError::Malformed("Two credentials at once.".to_owned()));
+        return Err(Unread::malformed(Reason::TwoCredentials, TWO_CREDENTIALS));
     }
     if header.len() > MAX_CREDENTIAL + "Bearer ".len() {
-        return Err(ApiError::TokenInvalid);
+        return Err(Unread::invalid(Reason::TooLarge));
     }
-    let text = std::str::from_utf8(header.as_bytes()).map_err(|_| ApiError::TokenInvalid)?;
-    let Some((scheme, token)) = text.split_once(' ') else { return Err(ApiError::CredentialsRequired) };
+    let text = std::str::from_utf8(header.as_bytes()).map_err(|_| Unread::invalid(Reason::Malformed))?;
+    let Some((scheme, token)) = text.split_once(' ') else { return Err(Unread::nothing()) };
     if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(ApiError::CredentialsRequired);
+        return Err(Unread::nothing());
     }
     Ok(token)
 }
@@ -166,7 +217,8 @@ fn authenticate(request: &HttpRequest) -> Extracting<Caller> {
     let at_once = || {
         let (token, app) = (bearer(request)?, app_of(request)?);
         let Some(result) = app.sessions.check_at_once(token, client_address(request)) else { return Ok(None) };
-        Ok(Some(caller(&app, result?, request.clone())))
+        let checked = result.map_err(|error| refused(&app, request, token, error))?;
+        Ok(Some(caller(&app, checked, request.clone())))
     };
     match at_once() {
         Ok(None) => Either::Right(Box::pin(authenticate_in_time(request.clone()))),
@@ -177,8 +229,33 @@ fn authenticate(request: &HttpRequest) -> Extracting<Caller> {
 
 async fn authenticate_in_time(request: HttpRequest) -> Result<Caller, ApiError> {
     let app = app_of(&request)?;
-    let checked = app.sessions.check(bearer(&request)?, client_address(&request)).await?;
+    let token = bearer(&request)?;
+    let checked = app.sessions.check(token, client_address(&request)).await;
+    let checked = checked.map_err(|error| refused(&app, &request, token, error))?;
     Ok(caller(&app, checked, request))
+}
+
+/// Notes for the record that the token of a request was refused; the answer to it.
+pub(super) fn refused(app: &App, request: &HttpRequest, token: &str, error: CheckError) -> ApiError {
+    app.sessions.refuse_token(token, &error, &presented(request));
+    error.into()
+}
+
+/// Notes for the record that a request came with two credentials; the answer to it.
+pub(super) fn two_credentials(app: &App, request: &HttpRequest) -> ApiError {
+    app.sessions.refuse_unread(Reason::TwoCredentials, &presented(request));
+    ApiError::Malformed(TWO_CREDENTIALS.to_owned())
+}
+
+/// Where the credential of a request was presented.
+fn presented(request: &HttpRequest) -> Presented {
+    let Source { origin, request_id } = Source::of(request);
+    Presented { ip: origin.ip, request_id, route: route(request) }
+}
+
+/// What a request asks for: nothing in it was chosen by the client but which of our routes it is.
+fn route(request: &HttpRequest) -> String {
+    format!("{} {}", request.method(), request.match_pattern().unwrap_or_default())
 }
 
 fn caller(app: &App, checked: Checked, request: HttpRequest) -> Caller {
@@ -236,7 +313,7 @@ impl FromRequest for Reviewer {
         authenticate_if(
             request,
             |caller| {
-                if caller.permissions.auditor { Ok(Self(caller)) } else { Err(ApiError::NotAllowed) }
+                if caller.permissions.auditor { Ok(Self(caller)) } else { Err(caller.not_allowed()) }
             },
         )
     }
@@ -250,7 +327,7 @@ impl FromRequest for Admin {
         authenticate_if(
             request,
             |caller| {
-                if caller.permissions.admin { Ok(Self(caller)) } else { Err(ApiError::NotAllowed) }
+                if caller.permissions.admin { Ok(Self(caller)) } else { Err(caller.not_allowed()) }
             },
         )
     }

@@ -224,7 +224,7 @@ impl From<CheckError> for ApiError {
     fn from(error: CheckError) -> Self {
         match error {
             CheckError::Invalid(reason) => {
-                tracing::info!(reason, "a token was refused");
+                tracing::info!(reason = reason.as_str(), "a token was refused");
                 Self::TokenInvalid
             }
             CheckError::Expired => Self::TokenExpired,
@@ -296,7 +296,9 @@ impl From<ChangePasswordError> for ApiError {
 impl From<OneTimeTokenError> for ApiError {
     fn from(error: OneTimeTokenError) -> Self {
         match error {
-            OneTimeTokenError::Invalid => Self::TokenInvalid,
+            OneTimeTokenError::Malformed | OneTimeTokenError::Invalid | OneTimeTokenError::AlreadySetUp => {
+                Self::TokenInvalid
+            }
             OneTimeTokenError::Expired => Self::TokenExpired,
             OneTimeTokenError::User(error) => error.into(),
         }

@@ -76,6 +76,12 @@ pub fn wide_network(address: IpAddr) -> IpNet {
     network_around(address, 24, 56)
 }
 
+/// The network that refusals are counted under: IPv4 /24, IPv6 /48.
+#[must_use]
+pub fn counted_network(address: IpAddr) -> IpNet {
+    network_around(address, 24, 48)
+}
+
 fn network_around(address: IpAddr, v4_bits: u8, v6_bits: u8) -> IpNet {
     let address = canonical(address);
     let bits = if address.is_ipv4() { v4_bits } else { v6_bits };

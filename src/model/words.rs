@@ -51,6 +51,25 @@ macro_rules! words {
 }
 pub(crate) use words;
 
+/// The same, with `meaning`: the documentation of each word, for documents.
+macro_rules! explained_words {
+    ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[doc = $meaning:literal])+ $variant:ident = $word:literal,)+ }) => {
+        $crate::model::words! {
+            $(#[$meta])*
+            $vis enum $name { $($(#[doc = $meaning])+ $variant = $word,)+ }
+        }
+
+        impl $name {
+            /// What the word means, in a sentence.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($meaning),+).trim_ascii(),)+ }
+            }
+        }
+    };
+}
+pub(crate) use explained_words;
+
 /// A word that is not on its closed list.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{word}` is none of {}", known.join(", "))]

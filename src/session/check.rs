@@ -12,6 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::Sessions;
 use super::live::{Digest, LiveSession, LiveUser, Verified};
 use super::signing::{KeyStanding, SigningError};
+use crate::model::audit::Reason;
 use crate::model::id::{SessionId, TokenId, UserId};
 use crate::model::session::{EndReason, Session, overdue};
 use crate::model::user::UserState;
@@ -44,9 +45,9 @@ pub struct Checked {
 /// Why a token was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
-    /// It is not ours, not meant for us, or names no session we know. The reason is for the log.
+    /// It is not ours, not meant for us, or names no session we know. The reason is for the record.
     #[error("token refused: {0}")]
-    Invalid(&'static str),
+    Invalid(Reason),
     /// Ours, but past its time.
     #[error("token expired")]
     Expired,
@@ -63,10 +64,21 @@ impl CheckError {
     #[must_use]
     pub const fn word(&self) -> &'static str {
         match self {
-            Self::Invalid(reason) => reason,
+            Self::Invalid(reason) => reason.as_str(),
             Self::Expired => "expired",
             Self::Ended(_) => "session_ended",
             Self::Store(_) => "unavailable",
+        }
+    }
+
+    /// Why the token was refused; `None` where nothing was decided.
+    #[must_use]
+    pub const fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Invalid(reason) => Some(*reason),
+            Self::Expired => Some(Reason::Expired),
+            Self::Ended(_) => Some(Reason::SessionEnded),
+            Self::Store(_) => None,
         }
     }
 }
@@ -130,9 +142,9 @@ impl Sessions {
     async fn decide(&self, token: &str, ip: IpAddr, now: DateTime<Utc>) -> Result<Checked, CheckError> {
         // As above: before anything is looked up.
         let facts = if self.is_live() {
-            self.facts_from_memory(token, ip, now).await?
+            self.facts_from_memory(token, now).await?
         } else {
-            self.facts_from_store(token, ip, now).await?
+            self.facts_from_store(token, now).await?
         };
         let user = self.judge(&facts, now)?;
         if self.note_use(&facts, ip, now)
@@ -144,7 +156,7 @@ impl Sessions {
         Ok(checked(&facts, user))
     }
 
-    async fn facts_from_memory(&self, token: &str, ip: IpAddr, now: DateTime<Utc>) -> Result<Facts, CheckError> {
+    async fn facts_from_memory(&self, token: &str, now: DateTime<Utc>) -> Result<Facts, CheckError> {
         let token = self.remembered(token, now).await?;
         let kept = self.kept(&token, now);
         self.inner.parts.metrics.looked_up(kept.is_some());
@@ -152,7 +164,7 @@ impl Sessions {
             Some(kept) => Some(kept),
             None => self.look_up(&token).await?,
         };
-        let Some((session, user)) = found else { return Err(self.unknown(&token, ip, now).await) };
+        let Some((session, user)) = found else { return Err(unknown(token.session_id)) };
         Ok(self.facts(token, &session, &user))
     }
 
@@ -198,7 +210,7 @@ impl Sessions {
         Ok(Some((session, user)))
     }
 
-    async fn facts_from_store(&self, token: &str, ip: IpAddr, now: DateTime<Utc>) -> Result<Facts, CheckError> {
+    async fn facts_from_store(&self, token: &str, now: DateTime<Utc>) -> Result<Facts, CheckError> {
         let (claims, key_id) = self.verified(token, now).await?;
         let (session_id, sessions) = (claims.session_id, self.clone());
         let read = self.store().read(move |db| {
@@ -211,10 +223,10 @@ impl Sessions {
         });
         let (key_is_good, standing, not_before) = read.await?;
         if !key_is_good {
-            return Err(CheckError::Invalid("key_revoked"));
+            return Err(CheckError::Invalid(Reason::KeyRevoked));
         }
         let token = Verified::new(&claims, None);
-        let Some(standing) = standing else { return Err(self.unknown(&token, ip, now).await) };
+        let Some(standing) = standing else { return Err(unknown(token.session_id)) };
         Ok(Facts {
             token,
             user_id: standing.user_id,
@@ -245,7 +257,7 @@ impl Sessions {
         let key_until = match self.signing().standing(&key_id) {
             Some(KeyStanding::Good) => None,
             Some(KeyStanding::GoodUntil(until)) => Some(until),
-            Some(KeyStanding::Revoked) | None => return Err(CheckError::Invalid("key_revoked")),
+            Some(KeyStanding::Revoked) | None => return Err(CheckError::Invalid(Reason::KeyRevoked)),
         };
         let verified = Verified::new(&claims, key_until);
         self.still_verified(&verified, now)?;
@@ -256,7 +268,7 @@ impl Sessions {
     /// A token that was verified before is still within its own time and its key's.
     fn still_verified(&self, token: &Verified, now: DateTime<Utc>) -> Result<(), CheckError> {
         if token.key_until.is_some_and(|until| now >= until) {
-            return Err(CheckError::Invalid("key_revoked"));
+            return Err(CheckError::Invalid(Reason::KeyRevoked));
         }
         check_times(&token.times, &self.expectations(now)).map_err(refused)
     }
@@ -292,7 +304,7 @@ impl Sessions {
     /// The user, if session and user are both good. A flat list; the first fault names the end.
     fn judge(&self, facts: &Facts, now: DateTime<Utc>) -> Result<Arc<UserStanding>, CheckError> {
         if facts.user_id != facts.token.subject {
-            return Err(CheckError::Invalid("subject"));
+            return Err(CheckError::Invalid(Reason::Subject));
         }
         if let Some(reason) = facts.ended {
             return Err(CheckError::Ended(reason));
@@ -342,6 +354,13 @@ fn read_user(db: &mut Db, id: UserId) -> Result<LiveUser, StoreError> {
     Ok(LiveUser { standing, not_before: not_befores::of(db, &Scope::User(id))? })
 }
 
+/// The refusal of a token of ours whose session was never there (SES-05): somebody else signs with our key, or the database
+/// lost rows.
+pub(super) fn unknown(id: SessionId) -> CheckError {
+    tracing::warn!(session.id = %id, "a token with a good signature names an unknown session");
+    CheckError::Invalid(Reason::SessionUnknown)
+}
+
 fn refused(refusal: TokenRefusal) -> CheckError {
-    if refusal.is_expired() { CheckError::Expired } else { CheckError::Invalid(refusal.as_str()) }
+    if refusal.is_expired() { CheckError::Expired } else { CheckError::Invalid(refusal.into()) }
 }

@@ -1,24 +1,18 @@
 //! Ending sessions. Every end, whatever door it came through, passes `end_in`; the first end wins, and a second changes
 //! nothing and succeeds.
 
-use std::net::IpAddr;
-
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::Sessions;
-use super::check::CheckError;
-use super::live::Verified;
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use super::check::{CheckError, unknown};
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
 use crate::model::change::{Change, Changes};
 use crate::model::id::{SessionId, UserId};
 use crate::model::session::{Actor, End, EndReason};
 use crate::store::sessions::SessionFilter;
 use crate::store::{Db, StoreError, audit, sessions};
 use crate::token::refresh::RefreshToken;
-
-/// Why a token of ours is refused whose session is not there.
-const UNKNOWN: &str = "session_unknown";
 
 /// Sessions ended in one transaction when many match.
 const BATCH: i64 = 500;
@@ -90,7 +84,7 @@ impl Sessions {
         cause: &Cause,
     ) -> Result<Option<bool>, StoreError> {
         let end = end_by(cause, reason, self.now(), note);
-        let cause = cause.clone();
+        let (asked_by, cause) = (cause, cause.clone());
         let ended = self
             .change(move |db, changes| match sessions::find(db, id)? {
                 None => Ok::<_, StoreError>(None),
@@ -100,6 +94,10 @@ impl Sessions {
         if ended == Some(true) {
             self.count_ends(reason, 1);
         }
+        if ended.is_none() {
+            let subject = Subject::new(SubjectKind::Session, id);
+            self.refuse_operation(AuditKind::SessionEnded, Reason::NotFound, subject, asked_by);
+        }
         Ok(ended)
     }
 
@@ -107,6 +105,8 @@ impl Sessions {
     pub async fn end_own(&self, user_id: UserId, id: SessionId, cause: &Cause) -> Result<Option<bool>, StoreError> {
         let owner = self.store().read(move |db| sessions::find(db, id)).await?.map(|session| session.user_id);
         if owner != Some(user_id) {
+            let reason = if owner.is_some() { Reason::NotOwn } else { Reason::NotFound };
+            self.refuse_operation(AuditKind::SessionEnded, reason, Subject::new(SubjectKind::Session, id), cause);
             return Ok(None);
         }
         self.end(id, EndReason::EndedByOwner, None, cause).await
@@ -114,7 +114,7 @@ impl Sessions {
 
     /// Logs out by an access token that is ours, within its time, and of the session's user. Succeeds also where the session
     /// has ended already.
-    pub async fn logout(&self, token: &str, ip: IpAddr, cause: impl FnOnce(Actor) -> Cause) -> Result<(), CheckError> {
+    pub async fn logout(&self, token: &str, cause: impl FnOnce(Actor) -> Cause) -> Result<(), CheckError> {
         let now = self.now();
         let (claims, key_id) = self.verified(token, now).await?;
         let (sessions, id, subject) = (self.clone(), claims.session_id, claims.subject);
@@ -123,18 +123,18 @@ impl Sessions {
         let ended = self
             .change(move |db, changes| {
                 if !sessions.signing().accepts(db, &key_id, now)? {
-                    return Ok::<_, StoreError>(Err("key_revoked"));
+                    return Ok::<_, StoreError>(Err(Reason::KeyRevoked));
                 }
                 match sessions::find(db, id)? {
-                    None => Ok(Err(UNKNOWN)),
-                    Some(session) if session.user_id != subject => Ok(Err("subject")),
+                    None => Ok(Err(Reason::SessionUnknown)),
+                    Some(session) if session.user_id != subject => Ok(Err(Reason::Subject)),
                     Some(_) => end_in(db, changes, id, &end, &cause).map(Ok),
                 }
             })
             .await?;
         match ended {
             Ok(ended) => self.count_ends(EndReason::Logout, i64::from(ended)),
-            Err(UNKNOWN) => return Err(self.unknown(&Verified::new(&claims, None), ip, now).await),
+            Err(Reason::SessionUnknown) => return Err(unknown(id)),
             Err(reason) => return Err(CheckError::Invalid(reason)),
         }
         Ok(())
@@ -146,12 +146,17 @@ impl Sessions {
         token: &str,
         cause: impl FnOnce(Actor) -> Cause,
     ) -> Result<(), CheckError> {
-        let token = RefreshToken::parse(token).map_err(|_| CheckError::Invalid("malformed"))?;
+        let nobody = Actor::system("refresh");
+        let Ok(token) = RefreshToken::parse(token) else {
+            self.refuse_refresh(Reason::Malformed, &cause(nobody));
+            return Err(CheckError::Invalid(Reason::Malformed));
+        };
         let id = token.session_id;
         let session = self.store().read(move |db| sessions::find(db, id)).await?;
         let Some(session) = session.filter(|session| token.is_genuine(&self.inner.parts.master, &session.refresh.seed))
         else {
-            return Err(CheckError::Invalid("refresh_unknown"));
+            self.refuse_refresh(Reason::TokenUnknown, &cause(nobody));
+            return Err(CheckError::Invalid(Reason::TokenUnknown));
         };
         self.end(session.id, EndReason::Logout, None, &cause(Actor::user(session.user_id))).await?;
         Ok(())
@@ -167,8 +172,17 @@ impl Sessions {
         cause: &Cause,
     ) -> Result<i64, StoreError> {
         let end = end_by(cause, reason, self.now(), note);
+        let subject = Subject::new(SubjectKind::User, user_id);
+        let asked = AuditEvent::new(end.at, AuditKind::SessionsEnded, cause, subject);
         let cause = cause.clone();
-        let ended = self.change(move |db, changes| end_of_user_in(db, changes, user_id, except, &end, &cause)).await?;
+        let ended = self.change(move |db, changes| {
+            let ended = end_of_user_in(db, changes, user_id, except, &end, &cause)?;
+            // Also where none was left to end: somebody asked for it.
+            let details = json!({ "reason": end.reason, "ended": ended, "note": end.note });
+            audit::record(db, &asked.with(details))?;
+            Ok::<_, StoreError>(ended)
+        });
+        let ended = ended.await?;
         self.count_ends(reason, ended);
         Ok(ended)
     }
@@ -188,6 +202,10 @@ impl Sessions {
         let counted = filter.clone();
         let matched = self.store().read_at_length(move |db| sessions::count(db, &counted, now)).await?;
         if dry_run {
+            // Whoever counts other people's sessions reads of them (ADM-06).
+            let event = AuditEvent::new(now, AuditKind::HistoryRead, cause, Subject::everybody());
+            let details = json!({ "what": "sessions", "filter": described, "count": matched, "dry_run": true });
+            self.store().write(move |db| audit::record(db, &event.with(details))).await?;
             return Ok(BulkEnded { matched, ended: 0 });
         }
         let mut ended = 0;

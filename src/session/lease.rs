@@ -12,7 +12,7 @@ use super::Sessions;
 use super::high_water::HighWater;
 use super::signing::SigningError;
 use crate::clock::uptime;
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject};
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject};
 use crate::model::change::Change;
 use crate::model::id::NodeId;
 use crate::store::changes::{self, Following};
@@ -252,7 +252,8 @@ impl Membership {
         let details = serde_json::json!({ "remembered": remembered, "found": found });
         let note = "the database went back in time";
         let event =
-            AuditEvent::new(now, AuditKind::DatabaseWentBack, &Cause::system("coherence"), Subject::everybody());
+            AuditEvent::new(now, AuditKind::DatabaseWentBack, &Cause::system("coherence"), Subject::everybody())
+                .because(Reason::OlderCopy);
         let write = move |db: &mut Db| {
             not_befores::raise(db, &Scope::Everybody, now, now, "coherence", Some(note))?;
             changes::insert(db, &[Change::NotBefore], now)?;

@@ -15,11 +15,11 @@ pub mod not_before;
 pub mod overdue;
 pub mod prove;
 pub mod refresh;
+pub mod refused;
 pub mod seen;
 pub mod signing;
 pub mod start;
 mod turns;
-mod unknown;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -39,10 +39,10 @@ use change::Rounds;
 use issue::TokenRules;
 use lease::Lease;
 use live::LiveView;
+use refused::Refusals;
 use seen::LastSeen;
 use signing::Signing;
 use turns::Turns;
-use unknown::UnknownSessions;
 
 /// The operations on sessions. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -75,7 +75,7 @@ struct Inner {
     throttle: Throttle,
     last_seen: LastSeen,
     turns: Turns,
-    unknown_sessions: UnknownSessions,
+    refusals: Refusals,
     live: Arc<LiveView>,
     live_rules: LiveRules,
     lease: Lease,
@@ -121,7 +121,7 @@ impl Sessions {
             throttle: Throttle::new(config.throttle.clone()),
             last_seen: LastSeen::default(),
             turns: Turns::default(),
-            unknown_sessions: UnknownSessions::default(),
+            refusals: Refusals::default(),
             live: Arc::new(LiveView::new(config.nodes.live_sessions)),
             live_rules: LiveRules { lease: config.nodes.lease, data_dir: config.data.dir.clone() },
             lease: Lease::default(),

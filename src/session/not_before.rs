@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::Sessions;
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
 use crate::model::change::Change;
 use crate::store::not_befores::Scope;
 use crate::store::{StoreError, audit, clients, not_befores, users};
@@ -35,22 +35,25 @@ impl Sessions {
     ) -> Result<(), NotBeforeError> {
         let now = self.now();
         let at = at.unwrap_or(now);
+        let about = match &scope {
+            Scope::User(id) => Subject::new(SubjectKind::User, id),
+            Scope::Client(id) => Subject::new(SubjectKind::Client, id),
+            Scope::Everybody => Subject::everybody(),
+        };
         if at > now {
+            self.refuse_operation(AuditKind::NotBeforeSet, Reason::InTheFuture, about, cause);
             return Err(NotBeforeError::InTheFuture);
         }
-        let cause = cause.clone();
-        self.change(move |db, changes| {
-            let subject = match &scope {
-                Scope::User(id) => {
-                    users::find(db, *id)?.ok_or(NotBeforeError::NoSuchSubject)?;
-                    Subject::new(SubjectKind::User, id)
-                }
-                Scope::Client(id) => {
-                    clients::find(db, id)?.ok_or(NotBeforeError::NoSuchSubject)?;
-                    Subject::new(SubjectKind::Client, id)
-                }
-                Scope::Everybody => Subject::everybody(),
+        let (asked_by, cause, subject) = (cause, cause.clone(), about.clone());
+        let set = self.change(move |db, changes| {
+            let is_there = match &scope {
+                Scope::User(id) => users::find(db, *id)?.is_some(),
+                Scope::Client(id) => clients::find(db, id)?.is_some(),
+                Scope::Everybody => true,
             };
+            if !is_there {
+                return Err(NotBeforeError::NoSuchSubject);
+            }
             changes.note(match &scope {
                 Scope::User(id) => Change::User(*id),
                 Scope::Client(_) | Scope::Everybody => Change::NotBefore,
@@ -58,7 +61,11 @@ impl Sessions {
             not_befores::raise(db, &scope, at, now, &cause.actor.id, note.as_deref())?;
             let event = AuditEvent::new(now, AuditKind::NotBeforeSet, &cause, subject);
             Ok(audit::record(db, &event.with(json!({ "at": at, "note": note })))?)
-        })
-        .await
+        });
+        let set = set.await;
+        if matches!(set, Err(NotBeforeError::NoSuchSubject)) {
+            self.refuse_operation(AuditKind::NotBeforeSet, Reason::NotFound, about, asked_by);
+        }
+        set
     }
 }

@@ -14,7 +14,7 @@ use crate::credential::scheme::Scheme;
 use crate::credential::throttle::{KNOWN_FOR, ThrottleKeys};
 use crate::model::address::wide_network;
 use crate::model::attempt::{Attempt, AttemptOutcome, mask};
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
 use crate::model::client::ClientId;
 use crate::model::id::{AttemptId, SessionId};
 use crate::model::session::{Actor, Origin};
@@ -67,8 +67,8 @@ pub struct Proof {
 }
 
 impl Sessions {
-    /// Believes the claim, or records why not.
-    pub async fn prove(&self, claim: Claim) -> Result<Proof, ProveError> {
+    /// Believes the claim, or records why not: as an attempt, and as an event of the kind `failure`.
+    pub async fn prove(&self, claim: Claim, failure: AuditKind) -> Result<Proof, ProveError> {
         let folded = fold(&claim.username.chars().take(256).collect::<String>());
         let keys = self.throttle_keys(&folded, &claim).await?;
         let Some(turn) = self.inner.turns.take(keys.account).await else { return Err(ProveError::Busy) };
@@ -82,6 +82,7 @@ impl Sessions {
             .await?;
         if let Some(wait) = wait {
             let attempt = self.attempt(&claim, &folded, user.as_ref(), AttemptOutcome::Throttled, now);
+            self.refuse_attempt(failure, &attempt);
             self.store().write(move |db| attempts::insert(db, &attempt)).await?;
             self.inner.parts.metrics.login(AttemptOutcome::Throttled.as_str());
             return Err(ProveError::Throttled(wait));
@@ -90,6 +91,7 @@ impl Sessions {
             Ok((user, upgrade)) => Ok(Proof { user, claim, keys, upgrade, at: now, _turn: turn }),
             Err((user, outcome)) => {
                 let attempt = self.attempt(&claim, &folded, user.as_ref(), outcome, now);
+                self.refuse_attempt(failure, &attempt);
                 self.record_failure(attempt, keys).await?;
                 Err(ProveError::InvalidCredentials)
             }
@@ -174,6 +176,21 @@ impl Sessions {
         }
     }
 
+    /// Notes a failed attempt for the record.
+    fn refuse_attempt(&self, failure: AuditKind, attempt: &Attempt) {
+        let (ip, request_id) = (Some(attempt.ip), Some(attempt.request_id.clone()));
+        let subject = attempt.user_id.map_or_else(Subject::unknown, |id| Subject::new(SubjectKind::User, id));
+        // Whoever logs in is not known to be the user; whoever changes a password has a session.
+        let actor = attempt.user_id.filter(|_| failure == AuditKind::PasswordChangeRefused).map(Actor::user);
+        let cause = Cause { actor: actor.unwrap_or_else(|| Actor::system("login")), ip, request_id };
+        let event = AuditEvent::new(attempt.at, failure, &cause, subject);
+        let details = match failure {
+            AuditKind::LoginFailed => json!({ "username": attempt.username, "client_id": attempt.client_id }),
+            _ => json!({}),
+        };
+        self.refuse(AuditEvent { reason: Reason::of_attempt(attempt.outcome), ..event }.with(details));
+    }
+
     async fn record_failure(&self, attempt: Attempt, keys: ThrottleKeys) -> Result<(), StoreError> {
         self.inner.parts.metrics.login(attempt.outcome.as_str());
         let sessions = self.clone();
@@ -251,6 +268,11 @@ impl Proof {
             session_id: session_id.filter(|_| accepted),
             request_id: self.claim.request_id.clone(),
         }
+    }
+
+    /// Notes for the record that the user was disabled, deleted or given another password meanwhile.
+    pub(crate) fn refuse_late(&self, sessions: &Sessions, failure: AuditKind) {
+        sessions.refuse_attempt(failure, &self.attempt(None, false));
     }
 
     /// The user, acting in this request.

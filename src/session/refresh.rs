@@ -10,7 +10,7 @@ use super::Sessions;
 use super::end::{end_by, end_in};
 use super::issue::Issued;
 use super::signing::SigningError;
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
 use crate::model::change::{Change, Changes};
 use crate::model::session::{Actor, CurrentToken, EndReason, Origin, Presented, Session};
 use crate::model::user::{User, UserState};
@@ -67,8 +67,13 @@ impl Sessions {
     }
 
     async fn try_refresh(&self, token: &str, origin: &Origin, request_id: &str) -> Result<Issued, RefreshError> {
-        let token = RefreshToken::parse(token).map_err(|_| RefreshError::Invalid)?;
-        let now = self.now();
+        let nobody =
+            Cause { actor: Actor::system("refresh"), ip: Some(origin.ip), request_id: Some(request_id.to_owned()) };
+        let Ok(token) = RefreshToken::parse(token) else {
+            self.refuse_refresh(Reason::Malformed, &nobody);
+            return Err(RefreshError::Invalid);
+        };
+        let (now, session_id) = (self.now(), token.session_id);
         let key = self.signing().current().await?;
         let (sessions, origin, request_id) = (self.clone(), origin.clone(), request_id.to_owned());
         let (outcome, _) =
@@ -91,9 +96,14 @@ impl Sessions {
                     self.acknowledged().await;
                 }
                 self.count_ends(reason, i64::from(just_now));
+                let refused = if just_now { Reason::RefreshReused } else { Reason::SessionEnded };
+                self.refuse_refresh_of(session_id, refused, reason, &nobody);
                 Err(RefreshError::Ended(reason))
             }
-            Outcome::NotIssued => Err(RefreshError::Invalid),
+            Outcome::NotIssued => {
+                self.refuse_refresh(Reason::TokenUnknown, &nobody);
+                Err(RefreshError::Invalid)
+            }
         }
     }
 

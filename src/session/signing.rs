@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::clock::Clock;
 use crate::config::{self, Algorithm};
 use crate::master_key::MasterKey;
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
 use crate::model::change::Change;
 use crate::store::signing_keys::{self, StoredKey};
 use crate::store::{Constraint, Db, Store, StoreError, audit, changes};
@@ -115,6 +115,10 @@ impl super::Sessions {
     pub async fn revoke_key(&self, id: &str, cause: &Cause) -> Result<bool, SigningError> {
         let revoked = self.with_keys_held(self.signing().revoke(id, cause)).await?;
         self.acknowledged().await;
+        if !revoked {
+            let subject = Subject::new(SubjectKind::Key, id);
+            self.refuse_operation(AuditKind::KeyRevoked, Reason::NotFound, subject, cause);
+        }
         Ok(revoked)
     }
 

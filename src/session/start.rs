@@ -11,7 +11,7 @@ use super::end::{end_by, end_in};
 use super::issue::Issued;
 use super::prove::{Claim, Proof, ProveError};
 use super::signing::SigningError;
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
 use crate::model::change::Changes;
 use crate::model::client::ClientId;
 use crate::model::device::device;
@@ -74,11 +74,23 @@ impl From<KeyError> for LoginError {
 impl Sessions {
     /// Logs in with name and password, on a device that may have been given a name.
     pub async fn log_in(&self, claim: Claim, device_name: Option<String>) -> Result<LoggedIn, LoginError> {
-        if let Some(id) = claim.client_id.clone() {
-            self.store().read(move |db| clients::find(db, &id)).await?.ok_or(LoginError::UnknownClient)?;
+        if let Some(id) = claim.client_id.clone()
+            && self.store().read(move |db| clients::find(db, &id)).await?.is_none()
+        {
+            self.refuse_client(&claim);
+            return Err(LoginError::UnknownClient);
         }
-        let proof = self.prove(claim).await?;
+        let proof = self.prove(claim, AuditKind::LoginFailed).await?;
         self.start(proof, device_name).await
+    }
+
+    /// Notes for the record that a login named a client that is not registered. The user is not
+    /// looked for.
+    fn refuse_client(&self, claim: &Claim) {
+        let (ip, request_id) = (Some(claim.origin.ip), Some(claim.request_id.clone()));
+        let cause = Cause { actor: Actor::system("login"), ip, request_id };
+        let event = AuditEvent::new(self.now(), AuditKind::LoginFailed, &cause, Subject::unknown());
+        self.refuse(event.because(Reason::UnknownClient).with(json!({ "client_id": claim.client_id })));
     }
 
     /// Starts a session for somebody who has proved who they are.
@@ -91,6 +103,7 @@ impl Sessions {
         let started = self
             .change(move |db, changes| {
                 if !proof.accept_in(db, Some(written.id))? {
+                    proof.refuse_late(&sessions, AuditKind::LoginFailed);
                     return Ok::<_, StoreError>(None);
                 }
                 sessions.start_in(db, changes, &written, &proof.cause()).map(Some)

@@ -9,7 +9,7 @@ use super::columns::{At, Id, Json, parsed};
 use super::error::StoreError;
 use super::keyset::Page;
 use super::schema::audit_events;
-use crate::model::audit::{AuditEvent, AuditKind, Cause, RecordedEvent, Subject};
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Outcome, Reason, RecordedEvent, Subject};
 use crate::model::id::SessionId;
 use crate::model::session::Actor;
 
@@ -26,6 +26,8 @@ struct Row {
     ip: Option<String>,
     request_id: Option<String>,
     details: Json,
+    outcome: String,
+    reason: Option<String>,
 }
 
 impl Row {
@@ -35,6 +37,8 @@ impl Row {
             Ok(AuditEvent {
                 at: self.at.0,
                 kind: parsed(&self.kind)?,
+                outcome: parsed(&self.outcome)?,
+                reason: self.reason.map(|reason| parsed(&reason)).transpose()?,
                 cause: Cause {
                     actor: Actor { kind: parsed(&self.actor_kind)?, id: self.actor_id },
                     ip: self.ip.map(|ip| parsed(&ip)).transpose()?,
@@ -55,6 +59,8 @@ impl Row {
 pub struct AuditFilter {
     /// Those of this kind.
     pub kind: Option<AuditKind>,
+    /// Those with this outcome.
+    pub outcome: Option<Outcome>,
     /// Those done by this party (its id).
     pub actor: Option<String>,
     /// Those about this thing (its id).
@@ -80,6 +86,8 @@ pub fn record(db: &mut Db, event: &AuditEvent) -> Result<(), StoreError> {
         audit_events::ip.eq(event.cause.ip.map(|ip| ip.to_string())),
         audit_events::request_id.eq(event.cause.request_id.clone()),
         audit_events::details.eq(Json(event.details.clone())),
+        audit_events::outcome.eq(event.outcome.as_str()),
+        audit_events::reason.eq(event.reason.map(Reason::as_str)),
     );
     diesel::insert_into(audit_events::table).values(row).execute(db)?;
     Ok(())
@@ -110,6 +118,9 @@ fn matching(filter: &AuditFilter) -> audit_events::BoxedQuery<'static, MultiBack
     let mut query = audit_events::table.into_boxed::<MultiBackend>();
     if let Some(kind) = filter.kind {
         query = query.filter(audit_events::kind.eq(kind.as_str()));
+    }
+    if let Some(outcome) = filter.outcome {
+        query = query.filter(audit_events::outcome.eq(outcome.as_str()));
     }
     if let Some(actor) = &filter.actor {
         query = query.filter(audit_events::actor_id.eq(actor.clone()));

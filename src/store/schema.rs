@@ -146,6 +146,8 @@ table! {
         ip -> Nullable<Text>,
         request_id -> Nullable<Text>,
         details -> JsonObject,
+        outcome -> Text,
+        reason -> Nullable<Text>,
     }
 }
 

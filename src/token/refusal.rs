@@ -1,5 +1,6 @@
 //! Why a token is refused, in one word for the log and the metrics.
 
+use crate::model::audit::Reason;
 use crate::model::words;
 
 words! {
@@ -41,6 +42,27 @@ impl TokenRefusal {
     #[must_use]
     pub fn is_expired(self) -> bool {
         self == Self::Expired
+    }
+}
+
+impl From<TokenRefusal> for Reason {
+    fn from(refusal: TokenRefusal) -> Self {
+        match refusal {
+            TokenRefusal::TooLarge => Self::TooLarge,
+            TokenRefusal::Malformed => Self::Malformed,
+            TokenRefusal::DuplicateMember => Self::DuplicateMember,
+            TokenRefusal::HeaderRefused => Self::HeaderRefused,
+            TokenRefusal::Algorithm => Self::Algorithm,
+            TokenRefusal::Type => Self::Type,
+            TokenRefusal::KeyUnknown => Self::KeyUnknown,
+            TokenRefusal::Signature => Self::Signature,
+            TokenRefusal::ClaimMissing => Self::ClaimMissing,
+            TokenRefusal::ClaimType => Self::ClaimType,
+            TokenRefusal::Issuer => Self::Issuer,
+            TokenRefusal::Audience => Self::Audience,
+            TokenRefusal::NotYetValid => Self::NotYetValid,
+            TokenRefusal::Expired => Self::Expired,
+        }
     }
 }
 

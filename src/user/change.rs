@@ -24,9 +24,28 @@ pub struct UserChange {
     pub state: Option<UserState>,
 }
 
+impl UserChange {
+    /// The event that says it was done; of several the first.
+    #[must_use]
+    pub const fn kind(&self) -> AuditKind {
+        match (&self.username, &self.role, self.state) {
+            (Some(_), _, _) => AuditKind::UserRenamed,
+            (None, None, Some(UserState::Active)) => AuditKind::UserEnabled,
+            (None, None, Some(UserState::Disabled)) => AuditKind::UserDisabled,
+            (None, _, _) => AuditKind::UserRoleChanged,
+        }
+    }
+}
+
 impl Users {
     /// Changes a user; returns the user as it is then.
     pub async fn change(&self, id: UserId, change: UserChange, cause: &Cause) -> Result<User, UserError> {
+        let kind = change.kind();
+        let changed = self.try_change(id, change, cause).await;
+        self.noted(changed, kind, Subject::new(SubjectKind::User, id), cause)
+    }
+
+    async fn try_change(&self, id: UserId, change: UserChange, cause: &Cause) -> Result<User, UserError> {
         let (users, cause, now) = (self.clone(), cause.clone(), self.now());
         let sessions = self.inner.sessions.clone();
         sessions
@@ -49,10 +68,10 @@ impl Users {
     }
 
     /// Deletes a user. All sessions end; history keeps the id and the name at the time.
-    pub async fn delete(&self, id: UserId, cause: &Cause) -> Result<(), UserError> {
-        let (users, cause, now) = (self.clone(), cause.clone(), self.now());
+    pub async fn delete(&self, id: UserId, asked_by: &Cause) -> Result<(), UserError> {
+        let (users, cause, now) = (self.clone(), asked_by.clone(), self.now());
         let sessions = self.inner.sessions.clone();
-        sessions
+        let deleted = sessions
             .change(move |db, changes| {
                 let user = users::lock(db, id)?.ok_or(UserError::NotFound)?;
                 users.keep_an_administrator(db, &user, None)?;
@@ -63,19 +82,22 @@ impl Users {
                 record(db, AuditKind::UserDeleted, id, details, &cause, now)?;
                 Ok(())
             })
-            .await
+            .await;
+        self.noted(deleted, AuditKind::UserDeleted, Subject::new(SubjectKind::User, id), asked_by)
     }
 
     /// Lifts the throttling of a user's account.
-    pub async fn unlock(&self, id: UserId, cause: &Cause) -> Result<(), UserError> {
-        let (users, cause, now) = (self.clone(), cause.clone(), self.now());
-        self.store()
+    pub async fn unlock(&self, id: UserId, asked_by: &Cause) -> Result<(), UserError> {
+        let (users, cause, now) = (self.clone(), asked_by.clone(), self.now());
+        let unlocked = self
+            .store()
             .write(move |db| {
                 let user = users::find(db, id)?.ok_or(UserError::NotFound)?;
                 let lifted = forget_account(db, &users.inner.master, &user, now)?;
                 Ok(record(db, AuditKind::UserUnlocked, id, json!({ "was_throttled": lifted }), &cause, now)?)
             })
-            .await
+            .await;
+        self.noted(unlocked, AuditKind::UserUnlocked, Subject::new(SubjectKind::User, id), asked_by)
     }
 
     /// Refuses what would leave no active administrator (ADM-08). `after` is `None` for a deletion.

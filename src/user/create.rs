@@ -23,6 +23,11 @@ pub struct NewUser {
 impl Users {
     /// Creates a user.
     pub async fn create(&self, new: NewUser, cause: &Cause) -> Result<User, UserError> {
+        let created = self.try_create(new, cause).await;
+        self.noted(created, AuditKind::UserCreated, Subject::unknown(), cause)
+    }
+
+    async fn try_create(&self, new: NewUser, cause: &Cause) -> Result<User, UserError> {
         let user = self.new_user(new).await?;
         let (created, cause) = (user.clone(), cause.clone());
         self.store().write(move |db| insert(db, &created, AuditKind::UserCreated, &cause)).await?;

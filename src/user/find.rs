@@ -1,6 +1,7 @@
 //! Looks users up.
 
-use super::Users;
+use super::{UserError, Users};
+use crate::model::audit::{AuditKind, Cause, Subject, SubjectKind};
 use crate::model::id::UserId;
 use crate::model::user::{User, fold};
 use crate::store::users::{self, UserFilter};
@@ -10,6 +11,12 @@ impl Users {
     /// The user with this id.
     pub async fn find(&self, id: UserId) -> Result<Option<User>, StoreError> {
         self.store().read(move |db| users::find(db, id)).await
+    }
+
+    /// The user with this id, for an operation; that there is none is recorded.
+    pub async fn find_for(&self, operation: AuditKind, id: UserId, cause: &Cause) -> Result<User, UserError> {
+        let found = self.find(id).await?.ok_or(UserError::NotFound);
+        self.noted(found, operation, Subject::new(SubjectKind::User, id), cause)
     }
 
     /// The user with this id or name: what people type on a command line.

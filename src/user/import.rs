@@ -6,11 +6,12 @@ use std::io::{BufRead, BufReader, Read};
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
+use serde_json::json;
 
 use super::create::insert;
 use super::{UserError, Users};
 use crate::credential::scheme::Scheme;
-use crate::model::audit::{AuditKind, Cause};
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject};
 use crate::model::id::UserId;
 use crate::model::user::{PasswordHash, Role, User, UserState, Username};
 use crate::store::{Db, StoreError, users};
@@ -96,7 +97,7 @@ impl Users {
         cause: &Cause,
         progress: impl Fn(usize) + Send + 'static,
     ) -> Result<Imported, ImportError> {
-        let (cause, users) = (cause.clone(), lines.len());
+        let (asked_by, cause, users) = (cause, cause.clone(), lines.len());
         let outcome = self
             .store()
             .write_at_length(move |db| {
@@ -112,10 +113,20 @@ impl Users {
         match outcome {
             Ok(()) => self.refresh_schemes().await?,
             Err(Stop::Tried) => {}
-            Err(Stop::Refused(refused)) => return Err(ImportError::Refused(refused)),
+            Err(Stop::Refused(refused)) => {
+                self.refuse_import(&refused, asked_by);
+                return Err(ImportError::Refused(refused));
+            }
             Err(Stop::Store(error)) => return Err(error.into()),
         }
         Ok(Imported { users, dry_run })
+    }
+
+    /// Notes for the record that lines of a file were refused.
+    pub fn refuse_import(&self, refused: &[RefusedLine], cause: &Cause) {
+        let event = AuditEvent::new(self.now(), AuditKind::OperationRefused, cause, Subject::everybody());
+        let details = json!({ "operation": AuditKind::UserImported, "lines": refused.len() });
+        self.inner.sessions.refuse(event.because(Reason::RefusedLines).with(details));
     }
 }
 

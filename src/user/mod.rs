@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::credential::password::{HashingError, Passwords, Unacceptable};
 use crate::credential::scheme::Scheme;
 use crate::master_key::MasterKey;
+use crate::model::audit::{AuditKind, Cause, Reason, Subject};
 use crate::model::user::{PasswordHash, RolePolicy};
 use crate::session::Sessions;
 use crate::store::{Constraint, Store, StoreError, users};
@@ -74,6 +75,21 @@ pub enum UserError {
     Store(StoreError),
 }
 
+impl UserError {
+    /// Why it was refused; `None` where nothing was decided.
+    #[must_use]
+    pub const fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::NotFound => Some(Reason::NotFound),
+            Self::NameTaken => Some(Reason::NameTaken),
+            Self::IdTaken => Some(Reason::IdTaken),
+            Self::LastAdministrator => Some(Reason::LastAdministrator),
+            Self::Unacceptable(_) => Some(Reason::UnacceptablePassword),
+            Self::Busy | Self::Store(_) => None,
+        }
+    }
+}
+
 impl From<StoreError> for UserError {
     fn from(error: StoreError) -> Self {
         match error {
@@ -103,6 +119,20 @@ impl Users {
 
     fn now(&self) -> DateTime<Utc> {
         self.inner.clock.now()
+    }
+
+    /// Hands an outcome on; a refusal is noted for the record.
+    fn noted<T>(
+        &self,
+        outcome: Result<T, UserError>,
+        operation: AuditKind,
+        subject: Subject,
+        cause: &Cause,
+    ) -> Result<T, UserError> {
+        if let Some(reason) = outcome.as_ref().err().and_then(UserError::reason) {
+            self.inner.sessions.refuse_operation(operation, reason, subject, cause);
+        }
+        outcome
     }
 
     /// Which roles allow what.

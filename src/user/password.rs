@@ -7,7 +7,7 @@ use serde_json::json;
 use super::change::record;
 use super::{ONE_TIME_TOKEN_LIFE, UserError, Users, scheme_word};
 use crate::credential::throttle::forget_account;
-use crate::model::audit::{AuditKind, Cause};
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
 use crate::model::id::{SessionId, UserId};
 use crate::model::secret::{Secret, SecretKind};
 use crate::model::session::{Actor, EndReason, Origin};
@@ -46,15 +46,35 @@ impl From<StoreError> for ChangePasswordError {
 /// Why a one-time token was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum OneTimeTokenError {
+    /// It has not the form of one.
+    #[error("token malformed")]
+    Malformed,
     /// It was never issued, or has been used.
     #[error("token refused")]
     Invalid,
+    /// The first administrator is there already.
+    #[error("there is a user already")]
+    AlreadySetUp,
     /// Its time is over.
     #[error("token expired")]
     Expired,
     /// The user or password was refused; the token is still good.
     #[error(transparent)]
     User(#[from] UserError),
+}
+
+impl OneTimeTokenError {
+    /// Why it was refused; `None` where nothing was decided.
+    #[must_use]
+    pub const fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Malformed => Some(Reason::Malformed),
+            Self::Invalid => Some(Reason::TokenUnknown),
+            Self::AlreadySetUp => Some(Reason::AlreadySetUp),
+            Self::Expired => Some(Reason::Expired),
+            Self::User(error) => error.reason(),
+        }
+    }
 }
 
 impl From<StoreError> for OneTimeTokenError {
@@ -84,7 +104,10 @@ impl Users {
     /// Sets another password for a user who knows the old one; all other sessions end in the same transaction (SES-10).
     pub async fn change_password(&self, change: PasswordChange) -> Result<(), ChangePasswordError> {
         let user = self.find(change.user_id).await?.ok_or(UserError::NotFound)?;
-        let accepted = self.inner.passwords.accept(&change.new, user.username.as_str()).map_err(UserError::from)?;
+        let accepted = self.inner.passwords.accept(&change.new, user.username.as_str()).map_err(|refused| {
+            self.refuse_new_password(&change);
+            UserError::from(refused)
+        })?;
         let claim = Claim {
             username: user.username.as_str().to_owned(),
             password: change.current,
@@ -92,14 +115,15 @@ impl Users {
             client_id: None,
             request_id: change.request_id,
         };
-        let proof = self.inner.sessions.prove(claim).await?;
+        let proof = self.inner.sessions.prove(claim, AuditKind::PasswordChangeRefused).await?;
         let hash = self.inner.passwords.hash(accepted).await.map_err(UserError::from)?;
-        let now = self.now();
+        let (now, sessions) = (self.now(), self.inner.sessions.clone());
         let set = self
             .inner
             .sessions
             .change(move |db, changes| {
                 if !proof.accept_in(db, None)? {
+                    proof.refuse_late(&sessions, AuditKind::PasswordChangeRefused);
                     return Ok::<_, StoreError>(false);
                 }
                 let cause = proof.cause();
@@ -120,12 +144,21 @@ impl Users {
         if set { Ok(()) } else { Err(ProveError::InvalidCredentials.into()) }
     }
 
+    /// Notes for the record that a new password does not meet the policy.
+    fn refuse_new_password(&self, change: &PasswordChange) {
+        let (actor, subject) = (Actor::user(change.user_id), Subject::new(SubjectKind::User, change.user_id));
+        let cause = Cause { actor, ip: Some(change.origin.ip), request_id: Some(change.request_id.clone()) };
+        let event = AuditEvent::new(self.now(), AuditKind::PasswordChangeRefused, &cause, subject);
+        self.inner.sessions.refuse(event.because(Reason::UnacceptablePassword).in_session(change.session_id));
+    }
+
     /// Issues a one-time token with which the user sets a new password; an earlier one is void.
-    pub async fn issue_reset(&self, id: UserId, cause: &Cause) -> Result<IssuedToken, UserError> {
-        let (now, cause) = (self.now(), cause.clone());
+    pub async fn issue_reset(&self, id: UserId, asked_by: &Cause) -> Result<IssuedToken, UserError> {
+        let (now, cause) = (self.now(), asked_by.clone());
         let issued = IssuedToken { secret: Secret::random(), expires_at: now + ONE_TIME_TOKEN_LIFE };
         let (digest, expires_at) = (issued.secret.digest(), issued.expires_at);
-        self.store()
+        let written = self
+            .store()
             .write(move |db| {
                 users::find(db, id)?.ok_or(UserError::NotFound)?;
                 one_time_tokens::replace(db, digest, Purpose::Reset(id), now, expires_at)?;
@@ -138,13 +171,23 @@ impl Users {
                     now,
                 )?)
             })
-            .await?;
+            .await;
+        self.noted(written, AuditKind::PasswordResetIssued, Subject::new(SubjectKind::User, id), asked_by)?;
         Ok(issued)
     }
 
     /// Sets a new password with a one-time token. All sessions end, nobody is logged in (PWD-12).
     pub async fn reset_password(&self, token: &str, new: &SecretString, cause: Cause) -> Result<(), OneTimeTokenError> {
-        let digest = Secret::parse(SecretKind::OneTimeToken, token).map_err(|_| OneTimeTokenError::Invalid)?.digest();
+        let reset = self.try_reset(token, new, cause.clone()).await;
+        if let Some(reason) = reset.as_ref().err().and_then(OneTimeTokenError::reason) {
+            let event = AuditEvent::new(self.now(), AuditKind::PasswordResetRefused, &cause, Subject::unknown());
+            self.inner.sessions.refuse(event.because(reason));
+        }
+        reset
+    }
+
+    async fn try_reset(&self, token: &str, new: &SecretString, cause: Cause) -> Result<(), OneTimeTokenError> {
+        let digest = Secret::parse(SecretKind::OneTimeToken, token).map_err(|_| OneTimeTokenError::Malformed)?.digest();
         let found = self.store().read(move |db| one_time_tokens::find(db, digest)).await?;
         let Some(Purpose::Reset(id)) = found.map(|found| found.purpose) else { return Err(OneTimeTokenError::Invalid) };
         let user = self.find(id).await?.ok_or(OneTimeTokenError::Invalid)?;

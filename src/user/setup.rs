@@ -43,7 +43,22 @@ impl Users {
         password: SecretString,
         cause: Cause,
     ) -> Result<User, OneTimeTokenError> {
-        let digest = Secret::parse(SecretKind::OneTimeToken, token).map_err(|_| OneTimeTokenError::Invalid)?.digest();
+        let created = self.try_set_up(token, username, password, cause.clone()).await;
+        if let Some(reason) = created.as_ref().err().and_then(OneTimeTokenError::reason) {
+            let event = AuditEvent::new(self.now(), AuditKind::SetupRefused, &cause, Subject::everybody());
+            self.inner.sessions.refuse(event.because(reason));
+        }
+        created
+    }
+
+    async fn try_set_up(
+        &self,
+        token: &str,
+        username: Username,
+        password: SecretString,
+        cause: Cause,
+    ) -> Result<User, OneTimeTokenError> {
+        let digest = Secret::parse(SecretKind::OneTimeToken, token).map_err(|_| OneTimeTokenError::Malformed)?.digest();
         let found = self.store().read(move |db| one_time_tokens::find(db, digest)).await?;
         if found.map(|found| found.purpose) != Some(Purpose::Setup) {
             return Err(OneTimeTokenError::Invalid);
@@ -59,7 +74,7 @@ impl Users {
                     return Err(OneTimeTokenError::Expired);
                 }
                 if users::any(db)? {
-                    return Err(OneTimeTokenError::Invalid);
+                    return Err(OneTimeTokenError::AlreadySetUp);
                 }
                 let cause = Cause { actor: Actor::user(created.id), ..cause };
                 insert(db, &created, AuditKind::UserCreated, &cause)?;

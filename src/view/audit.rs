@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{TimeText, time};
-use crate::model::audit::RecordedEvent;
+use crate::model::audit::{Reason, RecordedEvent};
 use crate::model::session::Actor;
 
 /// One thing that happened to a user, session, client or key.
@@ -17,6 +17,10 @@ pub struct EventObject {
     pub at: TimeText,
     /// What, of a closed list.
     pub kind: &'static str,
+    /// `success` or `failure`.
+    pub outcome: &'static str,
+    /// Why it was not done, of a closed list.
+    pub reason: Option<&'static str>,
     /// By whom.
     pub actor: ActorObject,
     /// To what.
@@ -45,7 +49,7 @@ pub struct ActorObject {
 /// What something was done to.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct SubjectObject {
-    /// `user`, `session`, `client`, `key` or `everybody`.
+    /// `user`, `session`, `client`, `key`, `everybody` or `unknown`.
     pub kind: &'static str,
     /// Its id.
     pub id: Option<String>,
@@ -63,6 +67,8 @@ impl From<&RecordedEvent> for EventObject {
             seq: *seq,
             at: time(event.at),
             kind: event.kind.as_str(),
+            outcome: event.outcome.as_str(),
+            reason: event.reason.map(Reason::as_str),
             actor: ActorObject::from(&event.cause.actor),
             subject: SubjectObject { kind: event.subject.kind.as_str(), id: event.subject.id.clone() },
             session_id: event.session_id.map(|id| id.to_string()),

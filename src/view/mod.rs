@@ -2,6 +2,7 @@
 
 mod attempt;
 mod audit;
+pub mod ocsf;
 mod session;
 mod user;
 

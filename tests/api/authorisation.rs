@@ -14,7 +14,7 @@ const NIL: &str = "00000000-0000-0000-0000-000000000000";
 const CALLERS: [&str; 5] = ["nobody", "user", "auditor", "admin", "client"];
 
 /// Every route of the document: method and path.
-fn routes() -> Vec<(Method, String)> {
+pub(super) fn routes() -> Vec<(Method, String)> {
     let document = serde_json::to_value(vigie::http::openapi::document()).expect("the document is JSON");
     let paths = document["paths"].as_object().expect("paths").clone();
     let of_path = |(path, item): (String, Value)| {

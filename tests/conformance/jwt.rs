@@ -645,9 +645,11 @@ async fn ses_05_a_token_for_a_session_that_was_never_there_is_refused_and_record
         forged.get("/auth/me").await.problem(401, "token_invalid");
         forged.post_empty("/auth/logout").await.problem(401, "token_invalid");
     }
+    app.app.sessions.record_last_refusals().await.unwrap();
     let events = app.events().await;
     let unknown: Vec<_> = events.iter().filter(|recorded| recorded.event.kind == AuditKind::SessionUnknown).collect();
-    assert_eq!(unknown.len(), 1, "one event for many: {events:?}");
+    assert_eq!(unknown.len(), 2, "the first, and one for all others: {events:?}");
+    assert_eq!(unknown[1].event.details["folded"], 5);
     assert_eq!(unknown[0].event.subject.id.as_deref(), Some(sid.as_str()));
 }
 

@@ -1,6 +1,7 @@
 //! Nothing that is stored or logged can be used as a credential (P7, SES-03, LOG-03): every secret of a full run is known
 //! here, and looked for in the whole database, the whole log and every export.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +14,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use vigie::audit::export::{ExportFormat, Selection};
 use vigie::config::LogFormat;
 use vigie::master_key::MasterKey;
-use vigie::model::audit::Cause;
+use vigie::model::audit::{AuditKind, Cause};
 use vigie::model::secret::SecretKind;
 use vigie::store::attempts::AttemptFilter;
 use vigie::store::audit::AuditFilter;
@@ -199,6 +200,10 @@ async fn mistake_credentials(app: &TestApp, root: &TestClient<'_>) {
     let nobody = app.nobody();
     let in_address = format!("/auth/me?access_token={}", root.token());
     nobody.get(&in_address).await.problem(400, "malformed_request");
+    let both = json!({ "refresh_token": root.refresh_token });
+    root.post("/auth/logout", both).await.problem(400, "malformed_request");
+    let looked_up = json!({ "token": format!("{}x", root.refresh_token) });
+    root.post("/admin/sessions/lookup", looked_up).await.problem(404, "not_found");
     nobody.get(&format!("/auth/sessions?password={}", RESET.replace(' ', "%20"))).await;
     root.get(&format!("/auth/sessions?cursor={}", root.token())).await.problem(400, "malformed_request");
     let tampered = format!("{}x", root.token());
@@ -228,7 +233,7 @@ async fn add_keys(app: &TestApp, secrets: &mut Secrets) {
     }
 }
 
-/// Both formats of every export.
+/// Every format of every export.
 async fn exports(app: &TestApp) -> Vec<u8> {
     let selections = [
         Selection::Sessions(SessionFilter::default(), Sort::NewestStart),
@@ -237,7 +242,7 @@ async fn exports(app: &TestApp) -> Vec<u8> {
     ];
     let mut all = Vec::new();
     for selection in selections {
-        for format in [ExportFormat::Csv, ExportFormat::Ndjson] {
+        for format in ExportFormat::ALL.iter().copied() {
             let history = &app.app.history;
             let cause = Cause::command_line();
             let mut export = history.export(selection.clone(), format, json!({}), &cause).await.unwrap();
@@ -274,6 +279,11 @@ async fn no_secret_of_a_full_run_is_stored_or_logged(#[case] backend: Backend, #
         secrets.add("a password", password.as_bytes());
     }
     assert!(secrets.0.len() > 40, "{}", secrets.0.len());
+
+    app.app.sessions.record_last_refusals().await.unwrap();
+    let kinds: BTreeSet<AuditKind> = app.events().await.iter().map(|event| event.event.kind).collect();
+    let refused = kinds.iter().filter(|kind| kind.is_gathered()).count();
+    assert!(refused >= 6, "what is refused is recorded too: {kinds:?}");
 
     let dumped = dump(&app.database.url).into_values().flatten().collect::<Vec<_>>().join("\n").into_bytes();
     let (exported, files) = (exports(&app).await, files(&app));

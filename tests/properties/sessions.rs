@@ -441,7 +441,7 @@ async fn both(world: &mut World, model: &mut Model, case: usize, step: &Step) ->
         Step::Logout(number) => {
             let Some(session) = nth(number) else { return nothing() };
             let token = number % model.sessions[session].tokens.len();
-            let real = world.app().sessions.logout(&world.handed[session].access[token], HERE, |_| by).await;
+            let real = world.app().sessions.logout(&world.handed[session].access[token], |_| by).await;
             (real.map_or_else(|error| refusal(&error), |()| "ok".to_owned()), model.logout(session, token))
         }
         Step::LogoutByRefreshToken(number) => {

@@ -70,10 +70,11 @@ pub(super) async fn run(arguments: Arguments, app: &App, output: &mut Output) ->
 
 async fn end_one(id: SessionId, arguments: &Arguments, app: &App) -> Outcome<BulkEnded> {
     let missing = || Failure::saying(format_args!("there is no session {id}"));
-    let session = app.sessions.find(id).await?.ok_or_else(missing)?;
-    let matched = i64::from(session.state(app.clock.now()) == SessionState::Active);
+    let session = app.sessions.find(id).await?;
+    let is_active = session.as_ref().is_some_and(|session| session.state(app.clock.now()) == SessionState::Active);
+    let matched = i64::from(is_active);
     if arguments.dry_run {
-        return Ok(BulkEnded { matched, ended: 0 });
+        return session.map(|_| BulkEnded { matched, ended: 0 }).ok_or_else(missing);
     }
     let ended = app.sessions.end(id, EndReason::EndedByAdmin, arguments.note.clone(), &Cause::command_line()).await?;
     Ok(BulkEnded { matched, ended: i64::from(ended.ok_or_else(missing)?) })

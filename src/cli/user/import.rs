@@ -69,7 +69,12 @@ impl From<ImportError> for Failed {
 }
 
 async fn import(arguments: &Arguments, format: Format, app: &App) -> Result<Imported, Failed> {
-    let lines: Lines = read(open(&arguments.file).map_err(Failed::Open)?, format, app.clock.now())?;
+    let lines: Lines =
+        read(open(&arguments.file).map_err(Failed::Open)?, format, app.clock.now()).inspect_err(|error| {
+            if let ImportError::Refused(refused) = error {
+                app.users.refuse_import(refused, &Cause::command_line());
+            }
+        })?;
     let bar = progress::bar(lines.len(), "users");
     let drawn = bar.clone();
     let done = move |done| drawn.set_position(u64::try_from(done).unwrap_or(u64::MAX));

@@ -12,7 +12,7 @@ use super::output::Output;
 use super::table::facts;
 use super::value;
 use crate::app::App;
-use crate::model::audit::Cause;
+use crate::model::audit::{AuditKind, Cause, Reason, Subject};
 use crate::model::id::UserId;
 use crate::model::secret::SecretKind;
 use crate::model::user::{Role, User, UserState};
@@ -98,8 +98,20 @@ impl Command {
 }
 
 async fn found(app: &App, text: &str) -> Outcome<User> {
+    app.users.find_by_id_or_name(text).await?.ok_or_else(|| missing(text))
+}
+
+/// The user whom an operation is about; that there is none is recorded.
+async fn found_for(app: &App, text: &str, operation: AuditKind) -> Outcome<User> {
     let found = app.users.find_by_id_or_name(text).await?;
-    found.ok_or_else(|| Failure::saying(format_args!("there is no user {text}")))
+    if found.is_none() {
+        app.sessions.refuse_operation(operation, Reason::NotFound, Subject::unknown(), &Cause::command_line());
+    }
+    found.ok_or_else(|| missing(text))
+}
+
+fn missing(text: &str) -> Failure {
+    Failure::saying(format_args!("there is no user {text}"))
 }
 
 fn show(user: &User, as_json: bool, output: &mut Output) -> Outcome {
@@ -122,7 +134,7 @@ fn show(user: &User, as_json: bool, output: &mut Output) -> Outcome {
 }
 
 async fn change(app: &App, user: &str, change: UserChange, output: &mut Output) -> Outcome {
-    let user = found(app, user).await?;
+    let user = found_for(app, user, change.kind()).await?;
     let user = app.users.change(user.id, change, &Cause::command_line()).await?;
     output.line(format_args!("{}: {}, {}", user.username, user.role, user.state))
 }
@@ -132,19 +144,19 @@ async fn set_state(app: &App, user: &str, state: UserState, output: &mut Output)
 }
 
 async fn delete(app: &App, user: &str, output: &mut Output) -> Outcome {
-    let user = found(app, user).await?;
+    let user = found_for(app, user, AuditKind::UserDeleted).await?;
     app.users.delete(user.id, &Cause::command_line()).await?;
     output.line(format_args!("deleted {} ({})", user.username, user.id))
 }
 
 async fn unlock(app: &App, user: &str, output: &mut Output) -> Outcome {
-    let user = found(app, user).await?;
+    let user = found_for(app, user, AuditKind::UserUnlocked).await?;
     app.users.unlock(user.id, &Cause::command_line()).await?;
     output.line(format_args!("{} may try again at once", user.username))
 }
 
 async fn reset_password(app: &App, user: &str, as_json: bool, output: &mut Output) -> Outcome {
-    let user = found(app, user).await?;
+    let user = found_for(app, user, AuditKind::PasswordResetIssued).await?;
     let issued = reset_token(app, user.id).await?;
     show_with_token(&user, &issued, as_json, output)
 }

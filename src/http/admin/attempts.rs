@@ -94,7 +94,7 @@ pub async fn find_attempts(
     Ok(HttpResponse::Ok().json(list(&page, AttemptObject::from, cursor)))
 }
 
-/// Export tries to log in as CSV or NDJSON, all that match.
+/// Export tries to log in as CSV, NDJSON or OCSF events, all that match.
 #[utoipa::path(
     tag = "administrators", security(("bearer" = [])), params(AttemptMembers, ExportOptions),
     responses(

@@ -16,7 +16,7 @@ use crate::http::input::Given;
 use crate::http::paging::list;
 use crate::http::paging::{self, List};
 use crate::http::problems::{BadQuery, Refused};
-use crate::model::audit::{AuditKind, RecordedEvent};
+use crate::model::audit::{AuditKind, Outcome, RecordedEvent};
 use crate::model::id::SessionId;
 use crate::store::audit::AuditFilter;
 use crate::view::EventObject;
@@ -32,6 +32,9 @@ pub struct EventMembers {
     /// Of this kind.
     #[param(inline)]
     kind: Option<AuditKind>,
+    /// With this outcome.
+    #[param(inline)]
+    outcome: Option<Outcome>,
     /// Done by the party with this id.
     #[param(inline)]
     actor: Option<Text>,
@@ -52,6 +55,7 @@ impl EventMembers {
     fn filter(&self) -> AuditFilter {
         AuditFilter {
             kind: self.kind,
+            outcome: self.outcome,
             actor: self.actor.as_ref().map(|actor| actor.0.clone()),
             subject: self.subject.as_ref().map(|subject| subject.0.clone()),
             session_id: self.session_id.map(SessionId),
@@ -85,7 +89,7 @@ pub async fn find_events(
     Ok(HttpResponse::Ok().json(list(&page, EventObject::from, cursor)))
 }
 
-/// Export events as CSV or NDJSON, all that match.
+/// Export events as CSV, NDJSON or OCSF events, all that match.
 #[utoipa::path(
     tag = "administrators", security(("bearer" = [])), params(EventMembers, ExportOptions),
     responses(

@@ -16,14 +16,14 @@ pub(super) async fn answer(mut export: Export, name: &str, format: ExportFormat)
     let pieces = stream::once(std::future::ready(Ok(Bytes::from(first)))).chain(rest(export));
     Ok(HttpResponse::Ok()
         .content_type(media_type(format))
-        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}.{format}\"")))
+        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}.{}\"", format.ending())))
         .streaming(pieces))
 }
 
 const fn media_type(format: ExportFormat) -> &'static str {
     match format {
         ExportFormat::Csv => "text/csv; charset=utf-8; header=present",
-        ExportFormat::Ndjson => "application/x-ndjson",
+        ExportFormat::Ndjson | ExportFormat::Ocsf => "application/x-ndjson",
     }
 }
 

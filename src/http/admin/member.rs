@@ -12,7 +12,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::audit::export::ExportFormat;
 use crate::model::address;
 use crate::model::attempt::AttemptOutcome;
-use crate::model::audit::AuditKind;
+use crate::model::audit::{AuditKind, Outcome};
 use crate::model::client::Scope;
 use crate::model::id::UserId;
 use crate::model::session::{EndReason, SessionState};
@@ -241,6 +241,7 @@ documented!(
     EndReason,
     AttemptOutcome,
     AuditKind,
+    Outcome,
     UserState,
     Scope,
     ExportFormat

@@ -209,7 +209,7 @@ pub async fn find_sessions(
     Ok(HttpResponse::Ok().json(list(&page, |session| SessionObject::new(session, now), cursor)))
 }
 
-/// Export sessions as CSV or NDJSON, all that match.
+/// Export sessions as CSV, NDJSON or OCSF events, all that match.
 #[utoipa::path(
     tag = "administrators", security(("bearer" = [])), params(SessionMembers, SessionExportOptions),
     responses(

@@ -17,6 +17,7 @@ use crate::http::input::{Body, OptionalBody};
 use crate::http::paging::list;
 use crate::http::paging::{self, List};
 use crate::http::problems::{BadBody, BadQuery, Conflict, NotFound, Refused};
+use crate::model::audit::AuditKind;
 use crate::model::id::UserId;
 use crate::model::secret::SecretKind;
 use crate::model::session::EndReason;
@@ -246,7 +247,7 @@ pub async fn end_sessions_of_user(
     id: web::Path<String>,
     body: Given<OptionalBody<NoteBody>>,
 ) -> Result<HttpResponse, ApiError> {
-    let user = app.users.find(user_id(&id)?).await?.ok_or(ApiError::NotFound)?;
+    let user = app.users.find_for(AuditKind::SessionsEnded, user_id(&id)?, &admin.cause()).await?;
     let note = body?.0.and_then(|body| body.note).map(|note| note.0);
     let ended = app.sessions.end_of_user(user.id, None, EndReason::EndedByAdmin, note, &admin.cause()).await?;
     Ok(HttpResponse::Ok().json(EndedOfUserAnswer { ended }))

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::TokenAnswer;
 use crate::app::App;
-use crate::http::authenticate::{Bearer, Caller, Source};
+use crate::http::authenticate::{Bearer, Caller, Source, refused, two_credentials};
 use crate::http::error::ApiError;
 use crate::http::input::{Body, Given, OptionalBody};
 use crate::http::problems::{BadBody, CallerRefused, Conflict, SecretRefused};
@@ -127,8 +127,11 @@ pub async fn logout(
     let cause = |actor: Actor| source.cause(actor);
     let bearer = Bearer::extract(&request).await;
     match (bearer, body.0) {
-        (Ok(_), Some(_)) => return Err(ApiError::Malformed("Two credentials at once.".to_owned())),
-        (Ok(Bearer(token)), None) => app.sessions.logout(&token, source.origin.ip, cause).await?,
+        (Ok(_), Some(_)) => return Err(two_credentials(&app, &request)),
+        (Ok(Bearer(token)), None) => {
+            let ended = app.sessions.logout(&token, cause).await;
+            ended.map_err(|error| refused(&app, &request, &token, error))?;
+        }
         (Err(ApiError::CredentialsRequired), Some(body)) => {
             app.sessions.logout_by_refresh_token(body.refresh_token.expose_secret(), cause).await?;
         }

@@ -1,4 +1,7 @@
-//! Audit events: the append-only record of what happened to users, sessions, clients and keys.
+//! Audit events: the append-only record of what happened to users, sessions, clients and keys, and of what was refused.
+
+mod kind;
+mod reason;
 
 use std::net::IpAddr;
 
@@ -8,72 +11,16 @@ use serde_json::Value;
 use super::id::SessionId;
 use super::session::Actor;
 use super::words::words;
+pub use kind::{AuditKind, FOLDED, KindFacts};
+pub use reason::Reason;
 
 words! {
-    /// What happened. The words are stable: reviewers filter on them.
-    pub enum AuditKind {
-        /// A login started a session.
-        SessionStarted = "session.started",
-        /// A refresh token was spent for a new pair of tokens.
-        SessionRefreshed = "session.refreshed",
-        /// A session ended.
-        SessionEnded = "session.ended",
-        /// Sessions were ended by a filter, or those of a user.
-        SessionsEnded = "sessions.ended",
-        /// A user was created.
-        UserCreated = "user.created",
-        /// A user was imported.
-        UserImported = "user.imported",
-        /// A user got another name.
-        UserRenamed = "user.renamed",
-        /// A user got another role.
-        UserRoleChanged = "user.role_changed",
-        /// A user may log in again.
-        UserEnabled = "user.enabled",
-        /// A user may no longer log in.
-        UserDisabled = "user.disabled",
-        /// A user was deleted.
-        UserDeleted = "user.deleted",
-        /// The throttling of a user was lifted.
-        UserUnlocked = "user.unlocked",
-        /// A user's logins are closed after too many failures in a row.
-        UserLocked = "user.locked",
-        /// A user set another password.
-        PasswordChanged = "password.changed",
-        /// A token for setting a new password was issued.
-        PasswordResetIssued = "password.reset_issued",
-        /// A password was set with such a token.
-        PasswordReset = "password.reset",
-        /// A stored password was hashed anew, at today's cost.
-        PasswordUpgraded = "password.upgraded",
-        /// The one-time token for the first administrator was issued.
-        SetupIssued = "setup.issued",
-        /// The first administrator was created.
-        SetupCompleted = "setup.completed",
-        /// A client was registered.
-        ClientCreated = "client.created",
-        /// A client was removed.
-        ClientRemoved = "client.removed",
-        /// A client got a new secret.
-        ClientSecretRotated = "client.secret_rotated",
-        /// A signing key was made.
-        KeyCreated = "key.created",
-        /// A signing key was replaced by a newer one.
-        KeyRotated = "key.rotated",
-        /// A signing key was revoked: its tokens are refused.
-        KeyRevoked = "key.revoked",
-        /// A not-before was set.
-        NotBeforeSet = "not_before.set",
-        /// The database turned out to be an older copy of itself: every session is refused.
-        DatabaseWentBack = "database.went_back",
-        /// A token with a good signature named a session that was never there.
-        SessionUnknown = "session.unknown",
-        /// Somebody read other people's history.
-        HistoryRead = "history.read",
-        /// Somebody exported other people's history.
-        HistoryExported = "history.exported",
-        /// Somebody looked up a session by a token.
-        TokenLookedUp = "token.looked_up",
+    /// Whether what was asked for was done.
+    pub enum Outcome {
+        /// It was done.
+        Success = "success",
+        /// It was refused, or went wrong.
+        Failure = "failure",
     }
 }
 
@@ -90,6 +37,8 @@ words! {
         Key = "key",
         /// Everybody, or the history as a whole.
         Everybody = "everybody",
+        /// Nothing that is known: a name that nobody has, a token that nobody issued, or many things at once.
+        Unknown = "unknown",
     }
 }
 
@@ -114,6 +63,12 @@ impl Subject {
     #[must_use]
     pub const fn everybody() -> Self {
         Self { kind: SubjectKind::Everybody, id: None }
+    }
+
+    /// Nothing that is known.
+    #[must_use]
+    pub const fn unknown() -> Self {
+        Self { kind: SubjectKind::Unknown, id: None }
     }
 }
 
@@ -149,6 +104,10 @@ pub struct AuditEvent {
     pub at: DateTime<Utc>,
     /// What happened.
     pub kind: AuditKind,
+    /// Whether it was done: what the kind says.
+    pub outcome: Outcome,
+    /// Why it was not done.
+    pub reason: Option<Reason>,
     /// By whom, from where.
     pub cause: Cause,
     /// To what.
@@ -166,6 +125,8 @@ impl AuditEvent {
         Self {
             at,
             kind,
+            outcome: kind.facts().outcome,
+            reason: None,
             cause: cause.clone(),
             subject,
             session_id: None,
@@ -177,6 +138,13 @@ impl AuditEvent {
     #[must_use]
     pub const fn in_session(mut self, id: SessionId) -> Self {
         self.session_id = Some(id);
+        self
+    }
+
+    /// The same, not done for this reason.
+    #[must_use]
+    pub const fn because(mut self, reason: Reason) -> Self {
+        self.reason = Some(reason);
         self
     }
 

@@ -1,0 +1,2 @@
+ALTER TABLE audit_events DROP COLUMN reason;
+ALTER TABLE audit_events DROP COLUMN outcome;

@@ -1,0 +1,287 @@
+//! The history in the words of the Open Cybersecurity Schema Framework (OCSF 1.3, <https://schema.ocsf.io/1.3.0>), for
+//! systems that read it (LOG-09). What OCSF has no word for stands under `unmapped`.
+
+use std::net::IpAddr;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value, json};
+
+use super::{AttemptObject, EventObject, SessionObject};
+use crate::model::attempt::{Attempt, AttemptOutcome};
+use crate::model::audit::{AuditEvent, AuditKind, Outcome, Reason, RecordedEvent, SubjectKind};
+use crate::model::session::{ActorKind, Session};
+
+/// The version of the schema.
+const VERSION: &str = "1.3.0";
+/// The activity that has no number in its class, and is told by its name.
+const OTHER: u32 = 99;
+
+/// The classes that the history falls into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    AccountChange,
+    Authentication,
+    EntityManagement,
+    ApiActivity,
+}
+
+impl Class {
+    const fn uid(self) -> u32 {
+        match self {
+            Self::AccountChange => 3001,
+            Self::Authentication => 3002,
+            Self::EntityManagement => 3004,
+            Self::ApiActivity => 6003,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::AccountChange => "Account Change",
+            Self::Authentication => "Authentication",
+            Self::EntityManagement => "Entity Management",
+            Self::ApiActivity => "API Activity",
+        }
+    }
+
+    const fn category(self) -> &'static str {
+        match self {
+            Self::AccountChange | Self::Authentication | Self::EntityManagement => "Identity & Access Management",
+            Self::ApiActivity => "Application Activity",
+        }
+    }
+}
+
+/// What an event is: its class, and the number and name of the activity in it.
+type Activity = (Class, u32, &'static str);
+
+const LOGON: Activity = (Class::Authentication, 1, "Logon");
+
+const fn activity(kind: AuditKind) -> Activity {
+    match kind {
+        AuditKind::SessionStarted | AuditKind::LoginFailed => LOGON,
+        AuditKind::SessionEnded => (Class::Authentication, 2, "Logoff"),
+        AuditKind::SessionRefreshed | AuditKind::RefreshRefused => (Class::Authentication, OTHER, "Refresh"),
+        AuditKind::TokenRefused | AuditKind::SessionUnknown => (Class::Authentication, OTHER, "Token Check"),
+        AuditKind::UserCreated | AuditKind::UserImported | AuditKind::SetupCompleted => {
+            (Class::AccountChange, 1, "Create")
+        }
+        AuditKind::UserEnabled => (Class::AccountChange, 2, "Enable"),
+        AuditKind::PasswordChanged | AuditKind::PasswordChangeRefused => (Class::AccountChange, 3, "Password Change"),
+        AuditKind::PasswordResetIssued | AuditKind::PasswordReset | AuditKind::PasswordResetRefused => {
+            (Class::AccountChange, 4, "Password Reset")
+        }
+        AuditKind::UserDisabled => (Class::AccountChange, 5, "Disable"),
+        AuditKind::UserDeleted => (Class::AccountChange, 6, "Delete"),
+        AuditKind::UserLocked => (Class::AccountChange, 9, "Lock"),
+        AuditKind::UserRenamed => (Class::AccountChange, OTHER, "Rename"),
+        AuditKind::UserRoleChanged => (Class::AccountChange, OTHER, "Role Change"),
+        AuditKind::UserUnlocked => (Class::AccountChange, OTHER, "Unlock"),
+        AuditKind::PasswordUpgraded => (Class::AccountChange, OTHER, "Password Hash Upgrade"),
+        AuditKind::SetupIssued
+        | AuditKind::SetupRefused
+        | AuditKind::ClientCreated
+        | AuditKind::KeyCreated
+        | AuditKind::NotBeforeSet => (Class::EntityManagement, 1, "Create"),
+        AuditKind::ClientSecretRotated
+        | AuditKind::KeyRotated
+        | AuditKind::KeyRevoked
+        | AuditKind::SessionsEnded
+        | AuditKind::DatabaseWentBack => (Class::EntityManagement, 3, "Update"),
+        AuditKind::ClientRemoved => (Class::EntityManagement, 4, "Delete"),
+        AuditKind::HistoryRead | AuditKind::HistoryExported | AuditKind::TokenLookedUp => {
+            (Class::ApiActivity, 2, "Read")
+        }
+        AuditKind::AccessRefused | AuditKind::OperationRefused => (Class::ApiActivity, OTHER, "Refused"),
+    }
+}
+
+/// How grave it is: the number and the name.
+const fn severity(outcome: Outcome, kind: Option<AuditKind>, reason: Option<Reason>) -> (u32, &'static str) {
+    match (outcome, kind, reason) {
+        (_, Some(AuditKind::DatabaseWentBack), _) => (5, "Critical"),
+        (_, Some(AuditKind::SessionUnknown), _) | (_, _, Some(Reason::RefreshReused)) => (4, "High"),
+        (_, Some(AuditKind::UserLocked), _)
+        | (_, _, Some(Reason::Signature | Reason::Algorithm | Reason::KeyRevoked | Reason::NotOwn)) => (3, "Medium"),
+        (Outcome::Failure, _, _) => (2, "Low"),
+        (Outcome::Success, _, _) => (1, "Informational"),
+    }
+}
+
+/// A session as a logon that lasts until its end.
+#[must_use]
+pub fn session(session: &Session, now: DateTime<Utc>) -> Value {
+    let object = SessionObject::new(session, now);
+    let metadata = metadata("sessions", &object.id.to_string(), "session");
+    let mut event =
+        base(LOGON, session.started_at, Outcome::Success, severity(Outcome::Success, None, None), &metadata);
+    event.insert("start_time".into(), json!(session.started_at.timestamp_millis()));
+    let end = session.end.clone().or_else(|| session.overdue(now));
+    if let Some(end) = &end {
+        event.insert("end_time".into(), json!(end.at.timestamp_millis()));
+    }
+    event.insert("user".into(), json!({ "uid": object.user.id, "name": object.user.username }));
+    event.insert("service".into(), service(object.client_id));
+    event.insert("src_endpoint".into(), json!({ "ip": object.ip }));
+    event.insert("is_remote".into(), json!(true));
+    event.insert(
+        "session".into(),
+        json!({
+            "uid": object.id, "is_remote": true, "created_time": session.started_at.timestamp_millis(),
+            "expiration_time": session.expires_at.timestamp_millis(),
+            "expiration_reason": end.map(|end| end.reason),
+        }),
+    );
+    event.insert("http_request".into(), json!({ "user_agent": object.user_agent }));
+    event.insert(
+        "unmapped".into(),
+        json!({
+            "role": object.user.role, "state": object.state, "last_seen_at": object.last_seen_at, "last_ip": object.last_ip,
+            "idle_expires_at": object.idle_expires_at, "ended_by": object.ended_by, "note": object.note,
+            "device": object.device, "device_name": object.device_name, "amr": object.amr, "token": object.token,
+        }),
+    );
+    without_nulls(Value::Object(event))
+}
+
+/// An attempt as a logon.
+#[must_use]
+pub fn attempt(attempt: &Attempt) -> Value {
+    let object = AttemptObject::from(attempt);
+    let succeeded = attempt.outcome == AttemptOutcome::Success;
+    let outcome = if succeeded { Outcome::Success } else { Outcome::Failure };
+    let metadata = metadata("attempts", &object.id, "attempt");
+    let mut event = base(LOGON, attempt.at, outcome, severity(outcome, None, None), &metadata);
+    event.insert("status_detail".into(), json!(object.outcome));
+    event.insert("user".into(), json!({ "uid": object.user_id, "name": object.username }));
+    event.insert("service".into(), service(object.client_id.as_deref()));
+    event.insert("src_endpoint".into(), json!({ "ip": object.ip }));
+    event.insert("is_remote".into(), json!(true));
+    event.insert("session".into(), json!({ "uid": object.session_id }));
+    event.insert("http_request".into(), json!({ "uid": object.request_id, "user_agent": object.user_agent }));
+    without_nulls(Value::Object(event))
+}
+
+/// An audit event in the class that fits its kind.
+#[must_use]
+pub fn event(recorded: &RecordedEvent) -> Value {
+    let RecordedEvent { seq, event: told } = recorded;
+    let object = EventObject::from(recorded);
+    let activity = activity(told.kind);
+    let mut metadata = metadata("audit", &seq.to_string(), object.kind);
+    metadata["sequence"] = json!(seq);
+    let mut event =
+        base(activity, told.at, told.outcome, severity(told.outcome, Some(told.kind), told.reason), &metadata);
+    event.insert("message".into(), json!(told.kind.facts().meaning));
+    event.insert("status_detail".into(), json!(object.reason));
+    event.insert("actor".into(), actor(told));
+    event.insert("src_endpoint".into(), source(told.cause.ip, &told.cause.actor.id));
+    event.insert("http_request".into(), json!({ "uid": object.request_id }));
+    event.insert("unmapped".into(), json!({ "subject": object.subject, "details": object.details }));
+    if let Some(folded) = told.details["folded"].as_u64() {
+        event.insert("count".into(), json!(folded));
+    }
+    match activity.0 {
+        Class::AccountChange => drop(event.insert("user".into(), user(told))),
+        Class::Authentication => {
+            event.insert("user".into(), user(told));
+            event.insert("session".into(), json!({ "uid": object.session_id }));
+            event.insert("service".into(), service(told.details["client_id"].as_str()));
+            event.insert("is_remote".into(), json!(told.cause.ip.is_some()));
+        }
+        Class::EntityManagement => drop(event.insert("entity".into(), entity(told))),
+        Class::ApiActivity => {
+            let operation = told.details["route"].as_str().or_else(|| told.details["operation"].as_str());
+            event.insert("api".into(), json!({ "operation": operation.unwrap_or(object.kind) }));
+        }
+    }
+    without_nulls(Value::Object(event))
+}
+
+/// The members that every class has.
+fn base(
+    (class, number, name): Activity,
+    at: DateTime<Utc>,
+    outcome: Outcome,
+    severity: (u32, &'static str),
+    metadata: &Value,
+) -> Map<String, Value> {
+    let (status_id, status) = match outcome {
+        Outcome::Success => (1, "Success"),
+        Outcome::Failure => (2, "Failure"),
+    };
+    let members = json!({
+        "metadata": metadata, "time": at.timestamp_millis(),
+        "category_uid": class.uid() / 1000, "category_name": class.category(),
+        "class_uid": class.uid(), "class_name": class.name(),
+        "activity_id": number, "activity_name": name,
+        "type_uid": class.uid() * 100 + number, "type_name": format!("{}: {name}", class.name()),
+        "severity_id": severity.0, "severity": severity.1, "status_id": status_id, "status": status,
+    });
+    match members {
+        Value::Object(members) => members,
+        _ => Map::new(),
+    }
+}
+
+fn metadata(log: &str, uid: &str, code: &str) -> Value {
+    json!({
+        "version": VERSION, "uid": uid, "event_code": code, "log_name": log,
+        "product": { "name": "Vigie", "vendor_name": "Vigie", "version": env!("CARGO_PKG_VERSION") },
+    })
+}
+
+/// What was asked to let somebody in: the application that was named, or Vigie itself.
+fn service(client_id: Option<&str>) -> Value {
+    json!({ "name": client_id.unwrap_or("vigie") })
+}
+
+fn actor(event: &AuditEvent) -> Value {
+    let actor = &event.cause.actor;
+    match actor.kind {
+        ActorKind::User => json!({ "user": { "uid": actor.id } }),
+        ActorKind::Admin => json!({ "user": { "uid": actor.id, "type_id": 2, "type": "Admin" } }),
+        ActorKind::Client => json!({ "app_uid": actor.id }),
+        ActorKind::System => json!({ "app_name": actor.id }),
+    }
+}
+
+/// From where; a part of Vigie where there is no address.
+fn source(ip: Option<IpAddr>, part: &str) -> Value {
+    ip.map_or_else(|| json!({ "name": part }), |ip| json!({ "ip": ip.to_string() }))
+}
+
+/// Whom it concerns: the subject, or who acted on the own session.
+fn user(event: &AuditEvent) -> Value {
+    let of_actor = (event.cause.actor.kind == ActorKind::User).then_some(&event.cause.actor.id);
+    let of_subject = event.subject.id.as_ref().filter(|_| event.subject.kind == SubjectKind::User);
+    let name = event.details["username"].as_str();
+    match of_subject.or(of_actor) {
+        Some(id) => json!({ "uid": id, "name": name }),
+        None => json!({ "name": name.unwrap_or("unknown") }),
+    }
+}
+
+/// What was managed, where it is no user.
+fn entity(event: &AuditEvent) -> Value {
+    let kind = match event.kind {
+        AuditKind::SetupIssued | AuditKind::SetupRefused => "first administrator",
+        AuditKind::SessionsEnded => "sessions",
+        AuditKind::NotBeforeSet => "not-before",
+        AuditKind::DatabaseWentBack => "database",
+        _ => event.subject.kind.as_str(),
+    };
+    json!({ "type": kind, "name": kind, "uid": event.subject.id })
+}
+
+/// Without members that say nothing: OCSF leaves them out.
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let told = members.into_iter().map(|(name, value)| (name, without_nulls(value)));
+            let is_empty = |value: &Value| value.as_object().is_some_and(Map::is_empty);
+            Value::Object(told.filter(|(_, value)| !value.is_null() && !is_empty(value)).collect())
+        }
+        other => other,
+    }
+}
