@@ -1,7 +1,10 @@
 //! What the documents claim is there.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::Path;
+
+use vigie::model::audit::{AuditKind, FOLDED, Reason};
 
 /// Every test that `docs/requirements.md` names exists, and every id of the standards stands there once.
 #[test]
@@ -29,6 +32,70 @@ fn every_test_that_the_requirements_name_exists() {
     }
     assert!(ids.len() > 100, "only {} ids", ids.len());
 }
+
+/// `docs/audit-events.md` is written by this test where `INSTA_UPDATE=always` says so; else it must be current (LOG-10).
+#[test]
+fn log_10_the_inventory_of_events_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/audit-events.md");
+    let current = inventory();
+    if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
+        std::fs::write(&path, &current).unwrap();
+    }
+    assert_eq!(read("docs/audit-events.md"), current, "run this test with INSTA_UPDATE=always");
+}
+
+fn inventory() -> String {
+    let mut text = INTRODUCTION.to_owned();
+    for kind in AuditKind::ALL {
+        let facts = kind.facts();
+        let about = facts.subjects.iter().map(|subject| format!("`{subject}`")).collect::<Vec<_>>().join(", ");
+        write!(text, "\n### `{kind}`\n\n{}\n\n", facts.meaning).unwrap();
+        let gathered = if kind.is_gathered() { ", counted together" } else { "" };
+        writeln!(text, "- outcome: `{}`{gathered}\n- about: {about}", facts.outcome).unwrap();
+        if !facts.reasons.is_empty() {
+            let reasons: Vec<String> = facts.reasons.iter().map(|reason| format!("`{reason}`")).collect();
+            writeln!(text, "- reasons: {}", reasons.join(", ")).unwrap();
+        }
+        for (member, says) in facts.details {
+            writeln!(text, "- `details.{member}`: {says}").unwrap();
+        }
+    }
+    text.push_str("\n## Reasons\n\n| word | meaning |\n|---|---|\n");
+    for reason in Reason::ALL {
+        writeln!(text, "| `{reason}` | {} |", reason.meaning()).unwrap();
+    }
+    text.push_str("\n## Counted together\n\nAn event that stands for many says in its details:\n\n");
+    for (member, says) in FOLDED {
+        writeln!(text, "- `details.{member}`: {says}").unwrap();
+    }
+    text
+}
+
+const INTRODUCTION: &str = "\
+# What is recorded
+
+Written from the code by a test (`tests/documents.rs`): what stands here is what the server records. Changes are made in
+`src/model/audit/kind.rs`.
+
+- **Where, how long**: in the table `audit_events`, and each try to log in also in `attempts`. The server changes and removes
+  nothing there.
+- **Who reads**: administrators and auditors, by `GET /admin/audit` and its exports (CSV, NDJSON, OCSF 1.3), and the operator,
+  by `vigie audit export`. Each such reading is itself an event, with its filter.
+- **When it is written**: in the transaction of what it describes. Refusals change nothing, so they are gathered in memory and
+  written within a second, and at the stop; a crash may lose those of the last second.
+- **How much**: refusals of one kind and reason from one network (IPv4 /24, IPv6 /48) are counted together for a minute: one
+  event for the first, one with the count of the rest. Of each kind 64 networks are told apart at once, the others are counted
+  as one.
+- **What is not recorded**: a request without any credential, one whose body or query cannot be read (400, 413, 415, 422), and
+  one about which nothing was decided (503): these are in the access log. Counts (`GET /admin/stats`), accounts and
+  applications (`GET /admin/users`, `GET /admin/clients`) are not history: reading them is no event.
+- **What no event holds**: a password, a token, a secret, or what a client wrote in the place of one.
+
+Every event has: `seq`, `at` (RFC 3339, UTC), `kind`, `outcome` (`success` or `failure`), `reason` (a word of the list below,
+or null), `actor`, `subject`, `session_id`, `ip`, `request_id`, `details`.
+
+## Kinds
+";
 
 /// The README names no file that is not there.
 #[test]
