@@ -14,7 +14,7 @@ use crate::credential::scheme::Scheme;
 use crate::credential::throttle::{KNOWN_FOR, ThrottleKeys};
 use crate::model::address::wide_network;
 use crate::model::attempt::{Attempt, AttemptOutcome, mask};
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
 use crate::model::client::ClientId;
 use crate::model::id::{AttemptId, SessionId};
 use crate::model::session::{Actor, Origin};
@@ -178,17 +178,7 @@ impl Sessions {
 
     /// Notes a failed attempt for the record.
     fn refuse_attempt(&self, failure: AuditKind, attempt: &Attempt) {
-        let (ip, request_id) = (Some(attempt.ip), Some(attempt.request_id.clone()));
-        let subject = attempt.user_id.map_or_else(Subject::unknown, |id| Subject::new(SubjectKind::User, id));
-        // Whoever logs in is not known to be the user; whoever changes a password has a session.
-        let actor = attempt.user_id.filter(|_| failure == AuditKind::PasswordChangeRefused).map(Actor::user);
-        let cause = Cause { actor: actor.unwrap_or_else(|| Actor::system("login")), ip, request_id };
-        let event = AuditEvent::new(attempt.at, failure, &cause, subject);
-        let details = match failure {
-            AuditKind::LoginFailed => json!({ "username": attempt.username, "client_id": attempt.client_id }),
-            _ => json!({}),
-        };
-        self.refuse(AuditEvent { reason: Reason::of_attempt(attempt.outcome), ..event }.with(details));
+        self.refuse(AuditEvent::of_failed_attempt(failure, attempt));
     }
 
     async fn record_failure(&self, attempt: Attempt, keys: ThrottleKeys) -> Result<(), StoreError> {

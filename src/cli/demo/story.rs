@@ -73,6 +73,8 @@ impl Story {
         story.tell_spray(people, now - TimeDelta::days(6), &mut random);
         story.tell_now(people, &habits, &rules, now, &mut random);
         story.users = users;
+        let failed = story.attempts.iter().filter(|attempt| attempt.outcome != AttemptOutcome::Success);
+        story.events.extend(failed.map(|attempt| AuditEvent::of_failed_attempt(AuditKind::LoginFailed, attempt)));
         story.events.sort_by_key(|event| event.at);
         story
     }
@@ -365,6 +367,7 @@ fn clients(created_at: DateTime<Utc>) -> Vec<Client> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::audit::Reason;
     use crate::model::session::SessionState;
     use crate::model::user::PasswordHash;
 
@@ -387,6 +390,8 @@ mod tests {
         }
         for outcome in AttemptOutcome::ALL.iter().filter(|outcome| **outcome != AttemptOutcome::NoPassword) {
             assert!(story.attempts.iter().any(|attempt| attempt.outcome == *outcome), "{outcome}");
+            let reason = Reason::of_attempt(*outcome);
+            assert!(story.events.iter().any(|event| event.reason == reason), "{outcome}");
         }
     }
 

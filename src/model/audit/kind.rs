@@ -49,11 +49,15 @@ macro_rules! kinds {
 kinds! {
     /// A login started a session.
     SessionStarted = "session.started": Success about [User] for [] {
-        "token": "`jti` of the first access token", "client_id": "the application that was named", "methods": "how the user proved the identity (RFC 8176)"
+        "token": "`jti` of the first access token",
+        "client_id": "the application that was named",
+        "methods": "how the user proved the identity (RFC 8176)"
     }
     /// A refresh token was spent for a new pair of tokens.
     SessionRefreshed = "session.refreshed": Success about [Session] for [] {
-        "token": "`jti` of the new access token", "generation": "how often the session was refreshed", "again": "`true` for a retry within the grace"
+        "token": "`jti` of the new access token",
+        "generation": "how often the session was refreshed",
+        "again": "`true` for a retry within the grace"
     }
     /// A session ended.
     SessionEnded = "session.ended": Success about [Session] for [] {
@@ -61,7 +65,11 @@ kinds! {
     }
     /// Sessions were ended by a filter, or those of a user. Each has an event of its own as well.
     SessionsEnded = "sessions.ended": Success about [User, Everybody] for [] {
-        "filter": "the filter as it was asked for", "matched": "active sessions that matched", "ended": "how many of them this ended", "reason": "why those of a user ended", "note": "what the administrator noted"
+        "filter": "the filter as it was asked for",
+        "matched": "active sessions that matched",
+        "ended": "how many of them this ended",
+        "reason": "why those of a user ended",
+        "note": "what the administrator noted"
     }
     /// A try to log in failed. Each is an attempt as well, with its true reason.
     LoginFailed = "login.failed": Failure about [User, Unknown]
@@ -73,7 +81,9 @@ kinds! {
         for [TooLarge, Malformed, DuplicateMember, HeaderRefused, Algorithm, Type, KeyUnknown, KeyRevoked, Signature,
              ClaimMissing, ClaimType, Issuer, Audience, NotYetValid, Expired, Subject, SessionEnded, TokenInAddress,
              TwoCredentials] {
-        "route": "what was asked for", "token": "`jti` of the token, where its signature is good", "end_reason": "why its session ended"
+        "route": "what was asked for",
+        "token": "`jti` of the token, where its signature is good",
+        "end_reason": "why its session ended"
     }
     /// A token with a good signature named a session that was never there: somebody else signs with our key, or the
     /// database lost rows.
@@ -101,7 +111,10 @@ kinds! {
     /// A user got another name.
     UserRenamed = "user.renamed": Success about [User] for [] { "from": "the name before", "to": "the name since" }
     /// A user got another role.
-    UserRoleChanged = "user.role_changed": Success about [User] for [] { "from": "the role before", "to": "the role since" }
+    UserRoleChanged = "user.role_changed": Success about [User] for [] {
+        "from": "the role before",
+        "to": "the role since"
+    }
     /// A user may log in again.
     UserEnabled = "user.enabled": Success about [User] for [] {}
     /// A user may no longer log in.
@@ -109,16 +122,22 @@ kinds! {
     /// A user was deleted.
     UserDeleted = "user.deleted": Success about [User] for [] { "username": "the name", "role": "the role" }
     /// The throttling of a user was lifted.
-    UserUnlocked = "user.unlocked": Success about [User] for [] { "was_throttled": "whether there was anything to lift" }
+    UserUnlocked = "user.unlocked": Success about [User] for [] {
+        "was_throttled": "whether there was anything to lift"
+    }
     /// A user's logins are closed after too many failures in a row.
     UserLocked = "user.locked": Success about [User] for [] {}
     /// A user set another password.
-    PasswordChanged = "password.changed": Success about [User] for [] { "sessions_ended": "how many other sessions ended" }
+    PasswordChanged = "password.changed": Success about [User] for [] {
+        "sessions_ended": "how many other sessions ended"
+    }
     /// A user was refused another password.
     PasswordChangeRefused = "password.change_refused": Failure about [User, Unknown]
         for [WrongPassword, Disabled, Throttled, NoPassword, UnknownUser, UnacceptablePassword] {}
     /// A token for setting a new password was issued.
-    PasswordResetIssued = "password.reset_issued": Success about [User] for [] { "expires_at": "until when it is good" }
+    PasswordResetIssued = "password.reset_issued": Success about [User] for [] {
+        "expires_at": "until when it is good"
+    }
     /// A password was set with such a token.
     PasswordReset = "password.reset": Success about [User] for [] { "sessions_ended": "how many sessions ended" }
     /// Such a token, or the password with it, was refused.
@@ -134,7 +153,10 @@ kinds! {
     SetupRefused = "setup.refused": Failure about [Everybody, Unknown]
         for [Malformed, TokenUnknown, Expired, AlreadySetUp, NameTaken, UnacceptablePassword] {}
     /// A client was registered.
-    ClientCreated = "client.created": Success about [Client] for [] { "name": "what people call it", "scopes": "what it may ask for" }
+    ClientCreated = "client.created": Success about [Client] for [] {
+        "name": "what people call it",
+        "scopes": "what it may ask for"
+    }
     /// A client was removed.
     ClientRemoved = "client.removed": Success about [Client] for [] {}
     /// A client got a new secret.
@@ -155,11 +177,17 @@ kinds! {
     }
     /// Somebody read other people's history.
     HistoryRead = "history.read": Success about [Session, Everybody] for [] {
-        "what": "`sessions`, `attempts`, `audit`, or `session` for one in detail", "filter": "the filter as it was asked for", "count": "how many rows were shown, or counted by a dry run", "dry_run": "`true` where an end by a filter only counted"
+        "what": "`sessions`, `attempts`, `audit`, or `session` for one in detail",
+        "filter": "the filter as it was asked for",
+        "count": "how many rows were shown, or counted by a dry run",
+        "dry_run": "`true` where an end by a filter only counted"
     }
     /// Somebody exported other people's history.
     HistoryExported = "history.exported": Success about [Everybody] for [] {
-        "what": "`sessions`, `attempts` or `audit`", "filter": "the filter as it was asked for", "format": "how it is written", "count": "how many rows matched"
+        "what": "`sessions`, `attempts` or `audit`",
+        "filter": "the filter as it was asked for",
+        "format": "how it is written",
+        "count": "how many rows matched"
     }
     /// Somebody looked up a session by a token.
     TokenLookedUp = "token.looked_up": Success about [Session] for [] {}

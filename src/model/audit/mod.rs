@@ -6,8 +6,9 @@ mod reason;
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::attempt::Attempt;
 use super::id::SessionId;
 use super::session::Actor;
 use super::words::words;
@@ -132,6 +133,22 @@ impl AuditEvent {
             session_id: None,
             details: Value::Object(serde_json::Map::new()),
         }
+    }
+
+    /// A failed attempt, as an event of this kind.
+    #[must_use]
+    pub fn of_failed_attempt(kind: AuditKind, attempt: &Attempt) -> Self {
+        let (ip, request_id) = (Some(attempt.ip), Some(attempt.request_id.clone()));
+        let subject = attempt.user_id.map_or_else(Subject::unknown, |id| Subject::new(SubjectKind::User, id));
+        // Whoever logs in is not known to be the user; whoever changes a password has a session.
+        let actor = attempt.user_id.filter(|_| kind == AuditKind::PasswordChangeRefused).map(Actor::user);
+        let cause = Cause { actor: actor.unwrap_or_else(|| Actor::system("login")), ip, request_id };
+        let details = match kind {
+            AuditKind::LoginFailed => json!({ "username": attempt.username, "client_id": attempt.client_id }),
+            _ => json!({}),
+        };
+        let event = Self::new(attempt.at, kind, &cause, subject).with(details);
+        Self { reason: Reason::of_attempt(attempt.outcome), ..event }
     }
 
     /// The same, in a session.
