@@ -8,6 +8,7 @@ use secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
 
 use crate::audit::History;
+use crate::audit::chain::{Chain, CheckpointKey};
 use crate::client::Clients;
 use crate::clock::Clock;
 use crate::config::{Algorithm, Config};
@@ -16,7 +17,7 @@ use crate::master_key::{MasterKey, MasterKeyError};
 use crate::model::user::RolePolicy;
 use crate::session::signing::{Signing, SigningError};
 use crate::session::{self, Sessions};
-use crate::store::{Address, InvalidAddress, OpenError, Settings, Store, StoreError, signing_keys};
+use crate::store::{Address, InvalidAddress, OpenError, Settings, Store, StoreError, changes, signing_keys};
 use crate::telemetry::Metrics;
 use crate::token::keys::{KeyError, SigningKey};
 use crate::user::{self, Users};
@@ -41,6 +42,8 @@ pub struct App {
     pub clients: Clients,
     /// The connection history, for those who may read it.
     pub history: History,
+    /// What makes the history provably unaltered.
+    pub chain: Chain,
     /// What is counted.
     pub metrics: Arc<Metrics>,
 }
@@ -88,6 +91,9 @@ impl App {
         let metrics = Arc::new(Metrics::default());
         let passwords = Passwords::new(&config.passwords, PRODUCT_WORDS)?;
         let foreign = shared_secret(&config)?;
+        let database = store.read(changes::head).await?.database;
+        let chain =
+            Chain::new(store.clone(), Arc::clone(&clock), CheckpointKey::new(&master, &database), &config.data.dir);
         let signing = Signing::new(store.clone(), Arc::clone(&clock), Arc::clone(&master), &config.tokens, foreign);
         signing.prepare().await?;
         let parts = session::Parts {
@@ -111,7 +117,7 @@ impl App {
         users.refresh_schemes().await?;
         let clients = Clients::new(store.clone(), Arc::clone(&clock), sessions.clone());
         let history = History::new(store.clone(), Arc::clone(&clock), sessions.clone());
-        Ok(Self { config, clock, store, sessions, users, clients, history, metrics })
+        Ok(Self { config, clock, store, sessions, users, clients, history, chain, metrics })
     }
 
     /// Writes what is still in memory, then closes the store.
@@ -121,6 +127,9 @@ impl App {
         }
         if let Err(error) = self.sessions.record_last_refusals().await {
             tracing::warn!(cause = %error, "the last refusals could not be recorded at the stop");
+        }
+        if let Err(error) = self.chain.seal().await {
+            tracing::warn!(cause = %error, "the last records are sealed at the next start");
         }
         let store = self.store.clone();
         if tokio::task::spawn_blocking(move || store.close()).await.is_err() {

@@ -25,6 +25,8 @@ pub struct Job {
 pub const JOBS: &[Job] = &[
     Job { name: "flush", period: Duration::from_secs(5), step: flush },
     Job { name: "refusals", period: Duration::from_secs(1), step: refusals },
+    Job { name: "seal", period: Duration::from_millis(500), step: seal },
+    Job { name: "checkpoint", period: Duration::from_mins(1), step: checkpoint },
     Job { name: "expiry", period: Duration::from_secs(10), step: expiry },
     Job { name: "schemes", period: Duration::from_secs(10), step: schemes },
     Job { name: "changes", period: Duration::from_mins(1), step: changes },
@@ -39,6 +41,16 @@ fn flush(app: Arc<App>) -> Step {
 /// Records what was refused.
 fn refusals(app: Arc<App>) -> Step {
     Box::pin(async move { app.sessions.record_refusals().await.map(drop) })
+}
+
+/// Seals the records that wait.
+fn seal(app: Arc<App>) -> Step {
+    Box::pin(async move { app.chain.seal().await.map(drop) })
+}
+
+/// Signs what the chain is now.
+fn checkpoint(app: Arc<App>) -> Step {
+    Box::pin(async move { app.chain.checkpoint().await.map(drop) })
 }
 
 /// Records the ends that time has brought.

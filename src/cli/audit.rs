@@ -1,13 +1,18 @@
 //! `vigie audit`: the record of what happened.
 
+use std::path::PathBuf;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::export::{Destination, export};
 use super::installation::Installation;
-use super::outcome::Outcome;
+use super::outcome::{Failure, Outcome};
 use super::output::Output;
+use super::progress;
 use super::value;
+use crate::app::App;
+use crate::audit::chain::Verified;
 use crate::audit::export::Selection;
 use crate::model::audit::{self as model, AuditKind};
 use crate::model::id::SessionId;
@@ -22,6 +27,21 @@ pub(super) enum Command {
         filter: Filter,
         #[command(flatten)]
         destination: Destination,
+    },
+    /// Verify the whole history: that nothing was changed, removed, added or cut off
+    Verify {
+        /// A checkpoint that was kept elsewhere: what it saw must still be there
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Vec<PathBuf>,
+        /// Write JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Seal what waits, and write a signed checkpoint of the history to the standard output
+    Checkpoint {
+        /// Write the public key instead, by which others verify checkpoints
+        #[arg(long)]
+        key: bool,
     },
 }
 
@@ -54,14 +74,61 @@ pub(super) struct Filter {
 impl Command {
     /// Runs the command.
     pub(super) async fn run(self, installation: &Installation, output: &mut Output) -> Outcome {
-        let Self::Export { filter, destination } = self;
         installation
-            .with_app(async |app| {
-                let described = filter.described();
-                export(app, Selection::Events(filter.into_filter()), described, &destination, output).await
+            .with_app(async |app| match self {
+                Self::Export { filter, destination } => {
+                    let described = filter.described();
+                    export(app, Selection::Events(filter.into_filter()), described, &destination, output).await
+                }
+                Self::Verify { checkpoint, json } => verify(app, &checkpoint, json, output).await,
+                Self::Checkpoint { key } => checkpoint(app, key, output).await,
             })
             .await
     }
+}
+
+async fn verify(app: &App, files: &[PathBuf], as_json: bool, output: &mut Output) -> Outcome {
+    let mut kept = Vec::new();
+    // The one in the data directory counts too: whoever changes the database alone has not changed it.
+    let own = Some(app.chain.file()).filter(|file| file.exists());
+    for file in files.iter().chain(&own) {
+        let failed = |error: &dyn std::fmt::Display| Failure::saying(format_args!("{}: {error}", file.display()));
+        let note = std::fs::read_to_string(file).map_err(|error| failed(&error))?;
+        kept.push(app.chain.key().open(&note).map_err(|error| failed(&error))?);
+    }
+    let bar = progress::bar(0, "records");
+    let verified = app.chain.verify(&kept, |done, all| {
+        bar.set_length(all);
+        bar.set_position(done);
+    });
+    let verified = verified.await?;
+    bar.finish_and_clear();
+    let told = match &verified {
+        Ok(Verified { records, checkpoints, waiting }) => {
+            json!({ "intact": true, "records": records, "checkpoints": checkpoints, "waiting": waiting })
+        }
+        Err(fault) => json!({ "intact": false, "fault": fault.to_string() }),
+    };
+    match verified {
+        _ if as_json => output.json(&told)?,
+        Ok(Verified { records, checkpoints, waiting }) => output.line(format_args!(
+            "intact: {records} records, as {checkpoints} checkpoints saw them; {waiting} wait to be sealed"
+        ))?,
+        Err(_) => {}
+    }
+    match verified {
+        Ok(_) => Ok(()),
+        Err(_) if as_json => Err(Failure::Reported),
+        Err(fault) => Err(Failure::saying(fault)),
+    }
+}
+
+async fn checkpoint(app: &App, key: bool, output: &mut Output) -> Outcome {
+    if key {
+        return output.line(app.chain.key().public());
+    }
+    app.chain.seal().await?;
+    output.line(app.chain.checkpoint().await?.note.trim_end())
 }
 
 impl Filter {

@@ -25,6 +25,7 @@ pub fn table(routes: &mut ServiceConfig<'_>) {
         // administrators and reviewers
         .configure(admin::routes)
         // operators
+        .service(admin::proof::checkpoint)
         .service(health::live)
         .service(health::ready)
         .service(openapi::openapi_json);

@@ -8,6 +8,7 @@ pub mod change;
 pub mod client;
 pub mod device;
 pub mod id;
+pub mod record;
 pub mod secret;
 pub mod session;
 pub mod user;

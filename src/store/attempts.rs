@@ -6,6 +6,7 @@ use diesel::prelude::*;
 use ipnet::IpNet;
 
 use super::backend::{Db, MultiBackend};
+use super::chain;
 use super::columns::{At, Id, address, parsed};
 use super::error::StoreError;
 use super::keyset::{Page, row_after, row_before};
@@ -14,6 +15,7 @@ use crate::model::address::{key, key_range};
 use crate::model::attempt::{Attempt, AttemptOutcome};
 use crate::model::client::ClientId;
 use crate::model::id::{AttemptId, SessionId, UserId};
+use crate::model::record::Record;
 use crate::model::user::fold;
 
 #[derive(Queryable, Insertable)]
@@ -99,7 +101,7 @@ pub struct Position {
 /// Adds an attempt.
 pub fn insert(db: &mut Db, attempt: &Attempt) -> Result<(), StoreError> {
     diesel::insert_into(attempts::table).values(Row::new(attempt)).execute(db)?;
-    Ok(())
+    chain::enqueue(db, &Record::of_attempt(attempt))
 }
 
 /// Attempts, newest first, those after `after` in that order.
@@ -149,6 +151,13 @@ fn matching(filter: &AttemptFilter) -> attempts::BoxedQuery<'static, MultiBacken
         query = query.filter(attempts::at.lt(At(to)));
     }
     query
+}
+
+/// The attempts with these ids.
+pub fn by_ids(db: &mut Db, ids: &[AttemptId]) -> Result<Vec<Attempt>, StoreError> {
+    let ids: Vec<Id> = ids.iter().map(|id| Id(id.0)).collect();
+    let rows: Vec<Row> = attempts::table.filter(attempts::id.eq_any(ids)).load(db)?;
+    rows.into_iter().map(Row::into_attempt).collect()
 }
 
 /// Attempts after `after`, oldest first: for following them live.

@@ -5,12 +5,14 @@ use diesel::deserialize;
 use diesel::prelude::*;
 
 use super::backend::{Db, MultiBackend};
+use super::chain;
 use super::columns::{At, Id, Json, parsed};
 use super::error::StoreError;
 use super::keyset::Page;
 use super::schema::audit_events;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Outcome, Reason, RecordedEvent, Subject};
 use crate::model::id::SessionId;
+use crate::model::record::Record;
 use crate::model::session::Actor;
 
 #[derive(Queryable)]
@@ -89,8 +91,9 @@ pub fn record(db: &mut Db, event: &AuditEvent) -> Result<(), StoreError> {
         audit_events::outcome.eq(event.outcome.as_str()),
         audit_events::reason.eq(event.reason.map(Reason::as_str)),
     );
-    diesel::insert_into(audit_events::table).values(row).execute(db)?;
-    Ok(())
+    let seq = diesel::insert_into(audit_events::table).values(row).returning(audit_events::seq).get_result(db)?;
+    // Times are kept to the microsecond, as both databases do, so that the event is read as it was digested.
+    chain::enqueue(db, &Record::of_event(&RecordedEvent { seq, event: event.clone() }))
 }
 
 /// Events, newest first, those before number `before`.
@@ -154,6 +157,12 @@ pub fn timeline(db: &mut Db, session_id: SessionId, limit: i64) -> Result<Vec<Re
 pub fn following(db: &mut Db, after: i64, limit: i64) -> Result<Vec<RecordedEvent>, StoreError> {
     let rows: Vec<Row> =
         audit_events::table.filter(audit_events::seq.gt(after)).order(audit_events::seq.asc()).limit(limit).load(db)?;
+    rows.into_iter().map(Row::into_event).collect()
+}
+
+/// The events with these numbers.
+pub fn by_numbers(db: &mut Db, numbers: Vec<i64>) -> Result<Vec<RecordedEvent>, StoreError> {
+    let rows: Vec<Row> = audit_events::table.filter(audit_events::seq.eq_any(numbers)).load(db)?;
     rows.into_iter().map(Row::into_event).collect()
 }
 

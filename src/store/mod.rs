@@ -7,6 +7,7 @@ pub mod access_tokens;
 pub mod attempts;
 pub mod audit;
 mod backend;
+pub mod chain;
 pub mod changes;
 pub mod clients;
 mod columns;

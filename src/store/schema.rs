@@ -217,4 +217,58 @@ table! {
     }
 }
 
+table! {
+    use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+    use crate::store::columns::Moment;
+
+    unsealed_records (id) {
+        id -> BigInt,
+        kind -> Text,
+        subject -> Text,
+        at -> Moment,
+        digest -> Nullable<Binary>,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Binary, Text};
+    use crate::store::columns::Moment;
+
+    sealed_records (position) {
+        position -> BigInt,
+        kind -> Text,
+        subject -> Text,
+        at -> Moment,
+        digest -> Binary,
+        link -> Binary,
+    }
+}
+
+table! {
+    tree_hashes (place) {
+        place -> BigInt,
+        hash -> Binary,
+    }
+}
+
+table! {
+    chain_head (id) {
+        id -> Integer,
+        size -> BigInt,
+        link -> Binary,
+        peaks -> Binary,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Text};
+    use crate::store::columns::Moment;
+
+    checkpoints (size) {
+        size -> BigInt,
+        at -> Moment,
+        note -> Text,
+    }
+}
+
 allow_tables_to_appear_in_same_query!(users, sessions, access_tokens);

@@ -309,6 +309,14 @@ async fn history<'a>(app: &'a TestApp, root: &TestClient<'a>, scenario: &mut Sce
             scenario.step(&format!("GET /admin/{list}/export"), format, answer).await;
         }
     }
+    app.app.chain.seal().await.expect("the store answers");
+    app.app.chain.checkpoint().await.expect("the store answers");
+    for (case, seq) in [("", "1"), ("of nothing", "0")] {
+        scenario.step("GET /admin/audit/{seq}/proof", case, root.get(&format!("/admin/audit/{seq}/proof")).await).await;
+    }
+    let grown = root.get("/admin/audit/consistency?from=1&to=2").await;
+    scenario.step("GET /admin/audit/consistency", "", grown).await;
+    scenario.step("GET /audit/checkpoint", "", app.nobody().get("/audit/checkpoint").await).await;
     scenario.step("GET /admin/stats", "", root.get("/admin/stats").await).await;
     for (case, id) in [("", alice.session_id.as_str()), ("of nobody", NIL)] {
         scenario.step("GET /admin/sessions/{id}", case, root.get(&format!("/admin/sessions/{id}")).await).await;

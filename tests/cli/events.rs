@@ -79,6 +79,8 @@ async fn log_01_each_command_leaves_its_events(#[values(Sqlite, Postgres)] backe
     table.extend([
         (vec!["key", "rotate"], 0, "key.rotated, key.created"),
         (vec!["key", "revoke", "nothing"], 1, "operation.refused (not_found)"),
+        (vec!["audit", "verify"], 0, ""),
+        (vec!["audit", "checkpoint"], 0, ""),
         (vec!["config", "check"], 0, ""),
         (vec!["openapi"], 0, ""),
     ]);

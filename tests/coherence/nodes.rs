@@ -340,6 +340,7 @@ async fn when_the_database_went_back_in_time_every_session_is_refused_and_it_is_
     tokio::time::sleep(Duration::from_millis(700)).await;
     app.advance(TimeDelta::seconds(5));
     let go_back = |beside: &mut Beside| {
+        beside.drop_triggers();
         for statement in [
             "UPDATE sessions SET ended_at = NULL, end_reason = NULL, ended_by_kind = NULL, ended_by_id = NULL",
             "DELETE FROM changes",

@@ -74,6 +74,7 @@ async fn a_row_that_makes_no_sense_is_told_as_503_and_never_as_an_answer_about_a
     let app = TestApp::start_with(backend, BY_QUERY).await;
     let alice = app.signed_in("alice").await;
     let mut beside = Beside::connect(&app.database.url);
+    beside.drop_triggers();
     let break_and_mend = [
         (
             "UPDATE sessions SET ended_at = started_at, end_reason = 'nonsense', ended_by_kind = 'user'",

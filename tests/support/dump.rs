@@ -49,6 +49,15 @@ impl Beside {
         lines.unwrap_or_else(|error| panic!("{query}: {error}")).into_iter().map(|line| line.line).collect()
     }
 
+    /// What whoever changes the history behind the server's back must do first on SQLite.
+    pub fn drop_triggers(&mut self) {
+        if let Self::Sqlite(_) = self {
+            for name in self.lines("SELECT name AS line FROM sqlite_master WHERE type = 'trigger'") {
+                self.execute(&format!("DROP TRIGGER {name}")).expect("it is there");
+            }
+        }
+    }
+
     /// The names of the tables.
     pub fn tables(&mut self) -> Vec<String> {
         self.lines(match self {

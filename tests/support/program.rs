@@ -16,8 +16,7 @@ use super::backend::{Backend, TestDatabase};
 pub struct Program {
     directory: tempfile::TempDir,
     settings: Vec<(String, String)>,
-    #[expect(dead_code, reason = "held for its Drop")]
-    database: TestDatabase,
+    pub database: TestDatabase,
 }
 
 /// What a command did.

@@ -6,6 +6,7 @@ pub mod clients;
 mod export;
 pub mod member;
 pub mod not_before;
+pub mod proof;
 pub mod query;
 pub mod sessions;
 pub mod stats;
@@ -27,6 +28,8 @@ pub fn routes(routes: &mut ServiceConfig<'_>) {
         .service(attempts::export_attempts)
         .service(audit::find_events)
         .service(audit::export_events)
+        .service(proof::prove_consistency)
+        .service(proof::prove_event)
         .service(stats::show_statistics)
         .service(users::list_users)
         .service(users::create_user)
@@ -64,7 +67,7 @@ mod tests {
     #[test]
     fn every_route_asks_for_a_token_and_says_what_it_does() {
         let operations = operations();
-        assert_eq!(operations.len(), 24);
+        assert_eq!(operations.len(), 26);
         for (name, operation) in operations {
             assert_eq!(operation["security"][0]["bearer"], serde_json::json!([]), "{name}");
             assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{name}");

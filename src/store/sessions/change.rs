@@ -7,10 +7,13 @@ use diesel::prelude::*;
 use diesel::sql_types::{self, Array, Text, Timestamptz};
 
 use super::super::backend::Db;
+use super::super::chain;
 use super::super::columns::{At, Id};
 use super::super::error::StoreError;
 use super::super::schema::sessions;
+use super::Row;
 use crate::model::id::SessionId;
+use crate::model::record::Record;
 use crate::model::session::{CurrentToken, End, RefreshTokens};
 
 /// When and from where a session was used.
@@ -34,7 +37,13 @@ pub fn end(db: &mut Db, id: SessionId, end: &End) -> Result<bool, StoreError> {
         sessions::ended_by_id.eq(Some(end.by.id.clone())),
         sessions::end_note.eq(end.note.clone()),
     );
-    Ok(diesel::update(open).set(set).execute(db)? == 1)
+    let ended: Option<Row> =
+        diesel::update(open).set(set).returning(sessions::all_columns).get_result(db).optional()?;
+    let Some(ended) = ended else { return Ok(false) };
+    if let Some(record) = Record::of_end(&ended.into_session()?) {
+        chain::enqueue(db, &record)?;
+    }
+    Ok(true)
 }
 
 /// Puts the next generation of tokens in place of `generation`. `false` where the session has ended, or another refresh

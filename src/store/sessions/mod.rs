@@ -13,6 +13,7 @@ pub use change::{Seen, end, reissue, spend, touch_all};
 pub use list::{Position, SessionFilter, Sort, UserSelector, count, ids_matching, list};
 
 use super::backend::Db;
+use super::chain;
 use super::columns::{At, Id, address, fixed, parsed};
 use super::error::StoreError;
 use super::not_befores::{NotBefore, Scope};
@@ -20,6 +21,7 @@ use super::schema::{sessions, users};
 use crate::model::address::{from_key, key, key_range};
 use crate::model::client::ClientId;
 use crate::model::id::{SessionId, TokenId, UserId};
+use crate::model::record::Record;
 use crate::model::session::{Actor, CurrentToken, Device, End, Origin, RefreshTokens, Session};
 use crate::model::user::{Role, UserState, Username};
 
@@ -147,12 +149,19 @@ fn read_end(
 /// Adds a session.
 pub fn insert(db: &mut Db, session: &Session) -> Result<(), StoreError> {
     diesel::insert_into(sessions::table).values(Row::new(session)).execute(db)?;
-    Ok(())
+    chain::enqueue(db, &Record::of_start(session))
 }
 
 /// The session with this id, ended or not.
 pub fn find(db: &mut Db, id: SessionId) -> Result<Option<Session>, StoreError> {
     sessions::table.find(Id(id.0)).first::<Row>(db).optional()?.map(Row::into_session).transpose()
+}
+
+/// The sessions with these ids.
+pub fn by_ids(db: &mut Db, ids: &[SessionId]) -> Result<Vec<Session>, StoreError> {
+    let ids: Vec<Id> = ids.iter().map(|id| Id(id.0)).collect();
+    let rows: Vec<Row> = sessions::table.filter(sessions::id.eq_any(ids)).load(db)?;
+    rows.into_iter().map(Row::into_session).collect()
 }
 
 /// What the check needs of a session and its user.

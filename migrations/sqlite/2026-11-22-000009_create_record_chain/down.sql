@@ -1,0 +1,11 @@
+DROP TRIGGER sessions_kept;
+DROP TRIGGER sessions_ended_once;
+DROP TRIGGER attempts_kept;
+DROP TRIGGER attempts_unchanged;
+DROP TRIGGER audit_events_kept;
+DROP TRIGGER audit_events_unchanged;
+DROP TABLE checkpoints;
+DROP TABLE chain_head;
+DROP TABLE tree_hashes;
+DROP TABLE sealed_records;
+DROP TABLE unsealed_records;

@@ -1,0 +1,145 @@
+//! Checkpoints: signed statements "the chain had this many records and this root" (C2SP tlog-checkpoint, in a C2SP
+//! signed-note). Who keeps one somewhere else can show later that nothing before it was changed or cut off.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::SigningKey;
+use signed_note::{
+    Note, Signer as _, StandardSigner, StandardVerifier, VerifierList, key_id, new_ed25519_verifier_key,
+};
+use tlog_tiles::Hash;
+
+use crate::master_key::MasterKey;
+
+/// Ed25519, in the encoding of keys for signed notes.
+const ED25519: u8 = 1;
+
+/// What a checkpoint says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Checkpoint {
+    /// How many records there were.
+    pub size: u64,
+    /// The root of the tree over them.
+    pub root: Hash,
+}
+
+/// A text that is no checkpoint of this history.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadCheckpoint {
+    /// It is not a signed note with a checkpoint in it.
+    #[error("this is no checkpoint")]
+    Malformed,
+    /// It is signed by nobody we know, or not rightly.
+    #[error("the signature of the checkpoint is not that of {0}")]
+    Signature(String),
+    /// It is about another history.
+    #[error("the checkpoint is of another history: {found} instead of {expected}")]
+    Origin {
+        /// What it names.
+        found: String,
+        /// The name of this history.
+        expected: String,
+    },
+}
+
+/// Signs the checkpoints of one history. The key is derived from the master key, which is not in the database.
+pub struct CheckpointKey {
+    origin: String,
+    signer: StandardSigner,
+    public: String,
+}
+
+impl CheckpointKey {
+    /// The key for the history with this name.
+    ///
+    /// # Panics
+    /// Never: the texts are put together as the library reads them.
+    #[must_use]
+    pub fn new(master: &MasterKey, database: &str) -> Self {
+        let origin = format!("vigie/{database}");
+        let key = SigningKey::from_bytes(&master.digest("checkpoint key", database.as_bytes()));
+        let public_bytes = [&[ED25519], key.verifying_key().as_bytes().as_slice()].concat();
+        let private = zeroize::Zeroizing::new([&[ED25519], key.as_bytes().as_slice()].concat());
+        let text = zeroize::Zeroizing::new(format!(
+            "PRIVATE+KEY+{origin}+{:08x}+{}",
+            key_id(&origin, &public_bytes),
+            STANDARD.encode(&*private)
+        ));
+        let signer = StandardSigner::new(&text).expect("a key in the form that the library reads");
+        Self { public: new_ed25519_verifier_key(&origin, &key.verifying_key()), origin, signer }
+    }
+
+    /// The name of the history, which each checkpoint begins with.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The public key, as those who verify checkpoints keep it (C2SP signed-note: name, key id and key).
+    #[must_use]
+    pub fn public(&self) -> &str {
+        &self.public
+    }
+
+    /// The signed note.
+    ///
+    /// # Panics
+    /// Never: Ed25519 signs everything.
+    #[must_use]
+    pub fn sign(&self, checkpoint: &Checkpoint) -> String {
+        let text = tlog_tiles::Checkpoint::new(&self.origin, checkpoint.size, checkpoint.root, "");
+        let text = text.expect("there is an origin").to_bytes();
+        let mut note = Note::new(&text, &[]).expect("lines of printable characters");
+        note.add_sigs(&[&self.signer]).expect("Ed25519 signs everything");
+        String::from_utf8(note.to_bytes()).expect("a note is text")
+    }
+
+    /// What a signed note says, if it is ours.
+    pub fn open(&self, note: &str) -> Result<Checkpoint, BadCheckpoint> {
+        let note = Note::from_bytes(note.as_bytes()).map_err(|_| BadCheckpoint::Malformed)?;
+        let checkpoint = tlog_tiles::Checkpoint::from_bytes(note.text()).map_err(|_| BadCheckpoint::Malformed)?;
+        if checkpoint.origin() != self.origin {
+            let (found, expected) = (checkpoint.origin().to_owned(), self.origin.clone());
+            return Err(BadCheckpoint::Origin { found, expected });
+        }
+        let not_ours = || BadCheckpoint::Signature(self.origin.clone());
+        let verifier = StandardVerifier::new(&self.public).map_err(|_| not_ours())?;
+        note.verify(&VerifierList::new(vec![Box::new(verifier)])).map_err(|_| not_ours())?;
+        Ok(Checkpoint { size: checkpoint.size(), root: *checkpoint.hash() })
+    }
+}
+
+impl std::fmt::Debug for CheckpointKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "CheckpointKey({}, {:08x})", self.origin, self.signer.key_id())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHECKPOINT: Checkpoint = Checkpoint { size: 3, root: Hash([9; 32]) };
+
+    #[test]
+    fn a_checkpoint_is_opened_by_the_key_that_signed_it() {
+        let master = MasterKey::random();
+        let key = CheckpointKey::new(&master, "one");
+        let note = key.sign(&CHECKPOINT);
+        assert_eq!(note.lines().take(3).collect::<Vec<_>>(), ["vigie/one", "3", &STANDARD.encode([9; 32])]);
+        assert_eq!(CheckpointKey::new(&master, "one").open(&note), Ok(CHECKPOINT));
+    }
+
+    #[test]
+    fn any_other_text_is_refused_with_the_reason() {
+        let master = MasterKey::random();
+        let key = CheckpointKey::new(&master, "one");
+        let note = key.sign(&CHECKPOINT);
+        assert_eq!(key.open(&note.replacen("\n3\n", "\n4\n", 1)), Err(BadCheckpoint::Signature("vigie/one".into())));
+        assert_eq!(key.open(""), Err(BadCheckpoint::Malformed));
+        assert_eq!(key.open("vigie/one\n3\n"), Err(BadCheckpoint::Malformed));
+        assert!(matches!(CheckpointKey::new(&master, "other").open(&note), Err(BadCheckpoint::Origin { .. })));
+        let stranger = CheckpointKey::new(&MasterKey::random(), "one");
+        assert_eq!(stranger.open(&note), Err(BadCheckpoint::Signature("vigie/one".into())));
+    }
+}

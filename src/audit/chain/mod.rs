@@ -1,0 +1,157 @@
+//! The record chain (P6): every audit event, attempt and session leaves a digest, in the transaction that writes it; a job
+//! seals those into a chain within a second. No record can be changed, removed or put in between unseen, as long as
+//! somebody kept one checkpoint of what the chain was before.
+//!
+//! What waits is found by its rows, not by a number: a transaction that commits late is sealed late, and nothing is passed
+//! over. The chain is a hash chain (each link covers the one before) and, above the same records, a Merkle tree (RFC 6962),
+//! whose root is what checkpoints sign, and whose proofs show one record without the others.
+
+mod checkpoint;
+mod proof;
+mod tree;
+mod verify;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use checkpoint::{BadCheckpoint, Checkpoint, CheckpointKey};
+pub use proof::{ConsistencyProof, InclusionProof};
+pub use verify::{Fault, Verified};
+
+use crate::clock::Clock;
+use crate::model::record::{Record, RecordKind};
+use crate::store::chain::{self, StoredCheckpoint, Unsealed};
+use crate::store::{Db, Store, StoreError, attempts, audit, sessions};
+use tree::Growth;
+
+/// Records sealed in one transaction.
+const BATCH: i64 = 2_000;
+/// The newest checkpoint, in the data directory: outside the database, so that whoever changes that must change this too.
+const FILE: &str = "checkpoint";
+
+/// The operations on the chain. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Chain {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    key: Arc<CheckpointKey>,
+    directory: PathBuf,
+}
+
+impl Chain {
+    /// The operations. Checkpoints are also written to a file in `directory`.
+    #[must_use]
+    pub fn new(store: Store, clock: Arc<dyn Clock>, key: CheckpointKey, directory: &Path) -> Self {
+        Self { store, clock, key: Arc::new(key), directory: directory.to_owned() }
+    }
+
+    /// The key that signs checkpoints, as those who verify them need it.
+    #[must_use]
+    pub fn key(&self) -> &CheckpointKey {
+        &self.key
+    }
+
+    /// Where the newest checkpoint is kept.
+    #[must_use]
+    pub fn file(&self) -> PathBuf {
+        self.directory.join(FILE)
+    }
+
+    /// Seals all that waits; returns how many records.
+    pub async fn seal(&self) -> Result<usize, StoreError> {
+        let mut sealed = 0;
+        // Nobody is kept waiting for the lock of a chain that need not grow.
+        while self.store.read(chain::is_any_waiting).await? {
+            sealed += self.store.write(seal_batch).await?;
+        }
+        Ok(sealed)
+    }
+
+    /// Signs what the chain is now, unless the newest checkpoint says it already. It is kept in the database and written to
+    /// the file; a file that cannot be written is logged, and written the next time.
+    pub async fn checkpoint(&self) -> Result<StoredCheckpoint, StoreError> {
+        let (head, newest) =
+            self.store.read(|db| Ok::<_, StoreError>((chain::head(db)?, chain::newest_checkpoint(db)?))).await?;
+        let checkpoint = match newest {
+            Some(newest) if newest.size >= head.size => newest,
+            _ => {
+                let note = self.key.sign(&Checkpoint { size: size(head.size), root: tree::root(&head.peaks) });
+                let made = StoredCheckpoint { size: head.size, at: self.clock.now(), note };
+                let kept = made.clone();
+                self.store.write(move |db| chain::keep_checkpoint(db, &kept)).await?;
+                made
+            }
+        };
+        if std::fs::read(self.file()).ok().as_deref() != Some(checkpoint.note.as_bytes())
+            && let Err(error) = self.write_file(&checkpoint.note)
+        {
+            tracing::warn!(path = %self.file().display(), cause = %error, "the checkpoint cannot be written");
+        }
+        Ok(checkpoint)
+    }
+
+    /// The newest checkpoint that was made.
+    pub async fn newest_checkpoint(&self) -> Result<Option<StoredCheckpoint>, StoreError> {
+        self.store.read(chain::newest_checkpoint).await
+    }
+
+    /// Whole or not at all.
+    fn write_file(&self, note: &str) -> std::io::Result<()> {
+        let new = self.file().with_extension("new");
+        std::fs::write(&new, note)?;
+        std::fs::rename(new, self.file())
+    }
+}
+
+fn seal_batch(db: &mut Db) -> Result<usize, StoreError> {
+    let mut growth = Growth::of(chain::lock(db)?);
+    let waiting = chain::waiting(db, BATCH)?;
+    let ids: Vec<i64> = waiting.iter().map(|unsealed| unsealed.id).collect();
+    for unsealed in waiting {
+        if let Some(record) = record(db, unsealed)? {
+            growth.append(record);
+        }
+    }
+    let Growth { head, sealed, hashes } = growth;
+    chain::append(db, &sealed, &hashes, &head, &ids)?;
+    Ok(sealed.len())
+}
+
+/// The record that waits. What was there before the chain is sealed as it is found; nothing, where it is gone.
+fn record(db: &mut Db, unsealed: Unsealed) -> Result<Option<Record>, StoreError> {
+    let Unsealed { kind, subject, at, digest, .. } = unsealed;
+    match digest {
+        Some(digest) => Ok(Some(Record { kind, subject, at, digest })),
+        None => Ok(as_found(db, kind, &[subject])?.pop()),
+    }
+}
+
+/// The records that these things would have now. What is not there has none.
+fn as_found(db: &mut Db, kind: RecordKind, subjects: &[String]) -> Result<Vec<Record>, StoreError> {
+    let impossible = |subject: &String| StoreError::Corrupt(format!("a {kind} cannot be named {subject}"));
+    Ok(match kind {
+        RecordKind::Event => {
+            let numbers = subjects.iter().map(|subject| subject.parse().map_err(|_| impossible(subject)));
+            let events = audit::by_numbers(db, numbers.collect::<Result<_, _>>()?)?;
+            events.iter().map(Record::of_event).collect()
+        }
+        RecordKind::Attempt => {
+            let ids = subjects.iter().map(|subject| subject.parse().map_err(|_| impossible(subject)));
+            let attempts = attempts::by_ids(db, &ids.collect::<Result<Vec<_>, _>>()?)?;
+            attempts.iter().map(Record::of_attempt).collect()
+        }
+        RecordKind::SessionStarted | RecordKind::SessionEnded => {
+            let ids = subjects.iter().map(|subject| subject.parse().map_err(|_| impossible(subject)));
+            let sessions = sessions::by_ids(db, &ids.collect::<Result<Vec<_>, _>>()?)?;
+            match kind {
+                RecordKind::SessionEnded => sessions.iter().filter_map(Record::of_end).collect(),
+                _ => sessions.iter().map(Record::of_start).collect(),
+            }
+        }
+    })
+}
+
+/// A number of records, as the tree counts them. Never negative: the database sees to that.
+fn size(rows: i64) -> u64 {
+    u64::try_from(rows).unwrap_or(0)
+}

@@ -1,0 +1,184 @@
+//! How the chain grows, and the Merkle tree above it (RFC 6962 §2.1).
+
+use std::cell::RefCell;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use tlog_tiles::{
+    EMPTY_HASH, Error, Hash, HashReader, node_hash, record_hash, split_stored_hash_index, stored_hash_index,
+};
+
+use super::size;
+use crate::model::record::{Digest, Record};
+use crate::store::chain::{self, Head, Sealed, TreeHash};
+use crate::store::{Db, StoreError};
+
+/// Hashes of subtrees this high and higher are kept; lower ones are made from at most 256 records again.
+const KEPT_FROM: u8 = 8;
+
+/// The link of a record with this leaf hash that follows one with the link `before`.
+fn link(before: &Digest, leaf: Hash) -> Digest {
+    let mut context = Context::new(&SHA256);
+    context.update(before);
+    context.update(&leaf.0);
+    let mut link = [0; 32];
+    link.copy_from_slice(context.finish().as_ref());
+    link
+}
+
+/// A chain that grows, and what is to be written of that.
+#[derive(Debug)]
+pub(super) struct Growth {
+    /// How the chain stands now.
+    pub head: Head,
+    /// What was appended.
+    pub sealed: Vec<Sealed>,
+    /// Hashes of subtrees that became whole.
+    pub hashes: Vec<TreeHash>,
+}
+
+impl Growth {
+    /// From here on.
+    pub const fn of(head: Head) -> Self {
+        Self { head, sealed: Vec::new(), hashes: Vec::new() }
+    }
+
+    /// From the beginning.
+    pub const fn new() -> Self {
+        Self::of(Head { size: 0, link: [0; 32], peaks: Vec::new() })
+    }
+
+    /// Appends a record.
+    pub fn append(&mut self, record: Record) {
+        self.grow(&record);
+        self.sealed.push(Sealed { position: self.head.size - 1, record, link: self.head.link });
+    }
+
+    /// The same without keeping the record.
+    pub fn grow(&mut self, record: &Record) {
+        let leaf = record_hash(&record.to_bytes());
+        self.head.link = link(&self.head.link, leaf);
+        // As in a binary counter: two whole subtrees of one height become one of the next.
+        let (mut hash, mut number, mut level) = (leaf, size(self.head.size), 0);
+        while number & 1 == 1
+            && let Some(left) = self.head.peaks.pop()
+        {
+            (hash, number, level) = (node_hash(Hash(left), hash), number >> 1, level + 1);
+            if level >= KEPT_FROM {
+                self.hashes.push(TreeHash { place: place(level, number), hash: hash.0 });
+            }
+        }
+        self.head.peaks.push(hash.0);
+        self.head.size += 1;
+    }
+}
+
+fn place(level: u8, number: u64) -> i64 {
+    i64::try_from(stored_hash_index(level, number)).unwrap_or(i64::MAX)
+}
+
+/// The root of a tree with these peaks.
+pub(super) fn root(peaks: &[Digest]) -> Hash {
+    let mut peaks = peaks.iter().rev().map(|peak| Hash(*peak));
+    let last = peaks.next().unwrap_or(EMPTY_HASH);
+    peaks.fold(last, |right, left| node_hash(left, right))
+}
+
+/// Reads the tree from the database. The library knows no such errors: the first is kept aside.
+pub(super) struct Stored<'db> {
+    db: RefCell<&'db mut Db>,
+    failed: RefCell<Option<StoreError>>,
+}
+
+impl<'db> Stored<'db> {
+    pub const fn new(db: &'db mut Db) -> Self {
+        Self { db: RefCell::new(db), failed: RefCell::new(None) }
+    }
+
+    /// What the library made of the tree, or why it could not be read.
+    pub fn result<T>(self, made: Result<T, Error>) -> Result<T, StoreError> {
+        if let Some(error) = self.failed.into_inner() {
+            return Err(error);
+        }
+        made.map_err(|error| StoreError::Corrupt(format!("the tree of records: {error}")))
+    }
+
+    fn read(&self, index: u64) -> Result<Hash, StoreError> {
+        let missing = || StoreError::Corrupt("the tree of records has a gap".to_owned());
+        let (level, number) = split_stored_hash_index(index);
+        let mut db = self.db.borrow_mut();
+        if level >= KEPT_FROM {
+            return chain::tree_hash(&mut db, place(level, number))?.map(Hash).ok_or_else(missing);
+        }
+        let bound = |number: u64| i64::try_from(number << level).unwrap_or(i64::MAX);
+        let (from, before) = (bound(number), bound(number + 1));
+        let mut growth = Growth::new();
+        for sealed in chain::page(&mut db, from, before, before - from)? {
+            growth.grow(&sealed.record);
+        }
+        if growth.head.size == before - from { Ok(root(&growth.head.peaks)) } else { Err(missing()) }
+    }
+}
+
+impl HashReader for Stored<'_> {
+    fn read_hashes(&self, indexes: &[u64]) -> Result<Vec<Hash>, Error> {
+        let read = |index: &u64| {
+            self.read(*index).map_err(|error| {
+                self.failed.borrow_mut().get_or_insert(error);
+                Error::IndexesNotInTree
+            })
+        };
+        indexes.iter().map(read).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use tlog_tiles::{stored_hashes, tree_hash};
+
+    use super::*;
+    use crate::model::record::RecordKind;
+
+    fn record(number: i64) -> Record {
+        let at = DateTime::from_timestamp_micros(number).unwrap();
+        Record { kind: RecordKind::Event, subject: number.to_string(), at, digest: [7; 32] }
+    }
+
+    struct Plain(RefCell<Vec<Hash>>);
+
+    impl HashReader for Plain {
+        fn read_hashes(&self, indexes: &[u64]) -> Result<Vec<Hash>, Error> {
+            let hashes = self.0.borrow();
+            Ok(indexes.iter().map(|index| hashes[usize::try_from(*index).unwrap()]).collect())
+        }
+    }
+
+    #[test]
+    fn the_tree_is_that_of_the_library() {
+        let plain = Plain(RefCell::default());
+        let mut growth = Growth::new();
+        assert_eq!(root(&growth.head.peaks), EMPTY_HASH);
+        for number in 0..1200 {
+            let made = stored_hashes(number, &record(i64::try_from(number).unwrap()).to_bytes(), &plain).unwrap();
+            plain.0.borrow_mut().extend(made);
+            growth.append(record(i64::try_from(number).unwrap()));
+            assert_eq!(root(&growth.head.peaks), tree_hash(number + 1, &plain).unwrap(), "of {number}");
+        }
+        for hash in &growth.hashes {
+            assert_eq!(plain.0.borrow()[usize::try_from(hash.place).unwrap()], Hash(hash.hash));
+        }
+        // Four of 256 records, two of 512, one of 1024.
+        assert_eq!(growth.hashes.len(), 7);
+    }
+
+    #[test]
+    fn each_link_covers_every_record_before_it() {
+        let (mut one, mut other) = (Growth::new(), Growth::new());
+        one.append(record(1));
+        other.append(record(2));
+        assert_ne!(one.head.link, other.head.link);
+        one.append(record(3));
+        other.append(record(3));
+        assert_ne!(one.head.link, other.head.link);
+    }
+}

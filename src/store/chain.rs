@@ -1,0 +1,274 @@
+//! Queries on the record chain: what waits to be sealed, what is sealed, the tree above it, and checkpoints.
+
+use chrono::{DateTime, Utc};
+use diesel::deserialize;
+use diesel::prelude::*;
+
+use super::backend::{Db, MultiBackend, on_backend};
+use super::columns::{At, fixed, parsed};
+use super::error::StoreError;
+use super::schema::{
+    attempts, audit_events, chain_head, checkpoints, sealed_records, sessions, tree_hashes, unsealed_records,
+};
+use crate::model::record::{Digest, Record, RecordKind};
+
+/// Rows of one statement: below SQLite's limit of bound values.
+const BATCH: usize = 500;
+
+/// Something that waits to be sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsealed {
+    /// Names the waiting.
+    pub id: i64,
+    /// What it is of.
+    pub kind: RecordKind,
+    /// Which one.
+    pub subject: String,
+    /// When that happened.
+    pub at: DateTime<Utc>,
+    /// `None` for what was there before the chain: it is sealed as it is found.
+    pub digest: Option<Digest>,
+}
+
+/// A record in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// From 0, dense.
+    pub position: i64,
+    /// What is sealed.
+    pub record: Record,
+    /// Covers the record and every one before.
+    pub link: Digest,
+}
+
+/// A hash of the tree, under the number of its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TreeHash {
+    /// Where it belongs.
+    pub place: i64,
+    /// The hash.
+    pub hash: Digest,
+}
+
+/// How the chain stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// How many records there are.
+    pub size: i64,
+    /// The link of the last; zeros before the first.
+    pub link: Digest,
+    /// The roots of the whole subtrees that make up the tree, the largest first.
+    pub peaks: Vec<Digest>,
+}
+
+/// A signed checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredCheckpoint {
+    /// Of how many records.
+    pub size: i64,
+    /// When it was made.
+    pub at: DateTime<Utc>,
+    /// The signed note.
+    pub note: String,
+}
+
+/// Notes that something is to be sealed, in the transaction that writes it.
+pub(super) fn enqueue(db: &mut Db, record: &Record) -> Result<(), StoreError> {
+    let row = (
+        unsealed_records::kind.eq(record.kind.as_str()),
+        unsealed_records::subject.eq(record.subject.clone()),
+        unsealed_records::at.eq(At(record.at)),
+        unsealed_records::digest.eq(Some(record.digest.to_vec())),
+    );
+    diesel::insert_into(unsealed_records::table).values(row).execute(db)?;
+    Ok(())
+}
+
+/// What waits to be sealed, oldest first, at most `limit`.
+pub fn waiting(db: &mut Db, limit: i64) -> Result<Vec<Unsealed>, StoreError> {
+    type Columns = (i64, String, String, At, Option<Vec<u8>>);
+    let rows: Vec<Columns> = unsealed_records::table.order(unsealed_records::id.asc()).limit(limit).load(db)?;
+    let read = |(id, kind, subject, at, digest): Columns| -> deserialize::Result<Unsealed> {
+        Ok(Unsealed { id, kind: parsed(&kind)?, subject, at: at.0, digest: digest.map(fixed).transpose()? })
+    };
+    rows.into_iter().map(read).collect::<Result<_, _>>().map_err(corrupt("unsealed_records"))
+}
+
+/// Whether anything waits.
+pub fn is_any_waiting(db: &mut Db) -> Result<bool, StoreError> {
+    let first: Option<i64> = unsealed_records::table.select(unsealed_records::id).first(db).optional()?;
+    Ok(first.is_some())
+}
+
+/// Locks the chain until the transaction ends, and reads how it stands: one process seals at a time.
+pub fn lock(db: &mut Db) -> Result<Head, StoreError> {
+    diesel::update(chain_head::table).set(chain_head::size.eq(chain_head::size)).execute(db)?;
+    head(db)
+}
+
+/// How the chain stands.
+pub fn head(db: &mut Db) -> Result<Head, StoreError> {
+    let (size, link, peaks): (i64, Vec<u8>, Vec<u8>) =
+        chain_head::table.select((chain_head::size, chain_head::link, chain_head::peaks)).first(db)?;
+    let read = || -> deserialize::Result<Head> {
+        let peaks = peaks.chunks(32).map(|peak| fixed(peak.to_vec())).collect::<Result<_, _>>()?;
+        Ok(Head { size, link: fixed(link)?, peaks })
+    };
+    read().map_err(corrupt("chain_head"))
+}
+
+/// Appends records and what follows from them, and forgets that they waited. Under [`lock`].
+pub fn append(
+    db: &mut Db,
+    sealed: &[Sealed],
+    hashes: &[TreeHash],
+    head: &Head,
+    waited: &[i64],
+) -> Result<(), StoreError> {
+    for batch in sealed.chunks(BATCH) {
+        let row = |Sealed { position, record, link }: &Sealed| {
+            (
+                sealed_records::position.eq(*position),
+                sealed_records::kind.eq(record.kind.as_str()),
+                sealed_records::subject.eq(record.subject.clone()),
+                sealed_records::at.eq(At(record.at)),
+                sealed_records::digest.eq(record.digest.to_vec()),
+                sealed_records::link.eq(link.to_vec()),
+            )
+        };
+        let rows: Vec<_> = batch.iter().map(row).collect();
+        on_backend!(db, |connection| diesel::insert_into(sealed_records::table).values(&rows).execute(connection))?;
+    }
+    for batch in hashes.chunks(BATCH) {
+        let row = |hash: &TreeHash| (tree_hashes::place.eq(hash.place), tree_hashes::hash.eq(hash.hash.to_vec()));
+        let rows: Vec<_> = batch.iter().map(row).collect();
+        on_backend!(db, |connection| diesel::insert_into(tree_hashes::table).values(&rows).execute(connection))?;
+    }
+    for batch in waited.chunks(BATCH) {
+        // By their ids: one that was committed meanwhile may have a lower number than the last of these.
+        diesel::delete(unsealed_records::table.filter(unsealed_records::id.eq_any(batch.to_vec()))).execute(db)?;
+    }
+    let set = (
+        chain_head::size.eq(head.size),
+        chain_head::link.eq(head.link.to_vec()),
+        chain_head::peaks.eq(head.peaks.concat()),
+    );
+    diesel::update(chain_head::table).set(set).execute(db)?;
+    Ok(())
+}
+
+/// Records in their order, from a position on, before another, at most `limit`.
+pub fn page(db: &mut Db, from: i64, before: i64, limit: i64) -> Result<Vec<Sealed>, StoreError> {
+    let rows: Vec<Columns> = sealed_records::table
+        .filter(sealed_records::position.ge(from))
+        .filter(sealed_records::position.lt(before))
+        .order(sealed_records::position.asc())
+        .limit(limit)
+        .load(db)?;
+    rows.into_iter().map(read_sealed).collect::<Result<_, _>>().map_err(corrupt("sealed_records"))
+}
+
+/// The latest record of a thing.
+pub fn latest(db: &mut Db, kind: RecordKind, subject: &str) -> Result<Option<Sealed>, StoreError> {
+    let row: Option<Columns> = sealed_records::table
+        .filter(sealed_records::subject.eq(subject.to_owned()))
+        .filter(sealed_records::kind.eq(kind.as_str()))
+        .order(sealed_records::position.desc())
+        .first(db)
+        .optional()?;
+    row.map(read_sealed).transpose().map_err(corrupt("sealed_records"))
+}
+
+type Columns = (i64, String, String, At, Vec<u8>, Vec<u8>);
+
+fn read_sealed((position, kind, subject, at, digest, link): Columns) -> deserialize::Result<Sealed> {
+    let record = Record { kind: parsed(&kind)?, subject, at: at.0, digest: fixed(digest)? };
+    Ok(Sealed { position, record, link: fixed(link)? })
+}
+
+fn corrupt(table: &str) -> impl Fn(Box<dyn std::error::Error + Send + Sync>) -> StoreError {
+    move |error| StoreError::Corrupt(format!("{table}: {error}"))
+}
+
+/// The hash in a place of the tree.
+pub fn tree_hash(db: &mut Db, place: i64) -> Result<Option<Digest>, StoreError> {
+    let hash: Option<Vec<u8>> = tree_hashes::table.find(place).select(tree_hashes::hash).first(db).optional()?;
+    hash.map(fixed).transpose().map_err(corrupt("tree_hashes"))
+}
+
+/// Keeps a checkpoint; one of this size that is there already stays.
+pub fn keep_checkpoint(db: &mut Db, checkpoint: &StoredCheckpoint) -> Result<(), StoreError> {
+    if checkpoints::table.find(checkpoint.size).count().get_result::<i64>(db)? > 0 {
+        return Ok(());
+    }
+    let row = (
+        checkpoints::size.eq(checkpoint.size),
+        checkpoints::at.eq(At(checkpoint.at)),
+        checkpoints::note.eq(checkpoint.note.clone()),
+    );
+    diesel::insert_into(checkpoints::table).values(row).execute(db)?;
+    Ok(())
+}
+
+/// The newest checkpoint.
+pub fn newest_checkpoint(db: &mut Db) -> Result<Option<StoredCheckpoint>, StoreError> {
+    let row: Option<(i64, At, String)> = checkpoints::table.order(checkpoints::size.desc()).first(db).optional()?;
+    Ok(row.map(stored_checkpoint))
+}
+
+/// Every checkpoint, the smallest first.
+pub fn checkpoints(db: &mut Db) -> Result<Vec<StoredCheckpoint>, StoreError> {
+    let rows: Vec<(i64, At, String)> = checkpoints::table.order(checkpoints::size.asc()).load(db)?;
+    Ok(rows.into_iter().map(stored_checkpoint).collect())
+}
+
+fn stored_checkpoint((size, at, note): (i64, At, String)) -> StoredCheckpoint {
+    StoredCheckpoint { size, at: at.0, note }
+}
+
+/// Something of the history that no record stands for, neither sealed nor waiting: it was added behind the server's back.
+pub fn without_record(db: &mut Db) -> Result<Option<(RecordKind, String)>, StoreError> {
+    let rows: Vec<(RecordKind, &str)> = vec![
+        (RecordKind::Event, "SELECT CAST(seq AS TEXT) AS subject FROM audit_events AS found"),
+        (RecordKind::Attempt, "SELECT CAST(id AS TEXT) AS subject FROM attempts AS found"),
+        (RecordKind::SessionStarted, "SELECT CAST(id AS TEXT) AS subject FROM sessions AS found"),
+        (
+            RecordKind::SessionEnded,
+            "SELECT CAST(id AS TEXT) AS subject FROM sessions AS found WHERE ended_at IS NOT NULL",
+        ),
+    ];
+    for (kind, found) in rows {
+        let query = diesel::sql_query(format!(
+            "SELECT subject FROM ({found}) AS present
+             WHERE NOT EXISTS (SELECT 1 FROM sealed_records s WHERE s.subject = present.subject AND s.kind = '{kind}')
+               AND NOT EXISTS (SELECT 1 FROM unsealed_records u WHERE u.subject = present.subject AND u.kind = '{kind}')
+             LIMIT 1"
+        ));
+        let found: Option<Subject> = on_backend!(db, |connection| query.get_result(connection).optional())?;
+        if let Some(Subject { subject }) = found {
+            return Ok(Some((kind, subject)));
+        }
+    }
+    Ok(None)
+}
+
+#[derive(QueryableByName)]
+struct Subject {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    subject: String,
+}
+
+/// How many things of a kind the history holds, and how many records of that kind there are, sealed or waiting.
+pub fn counts(db: &mut Db, kind: RecordKind) -> Result<(i64, i64), StoreError> {
+    let things: i64 = match kind {
+        RecordKind::Event => audit_events::table.count().get_result(db)?,
+        RecordKind::Attempt => attempts::table.count().get_result(db)?,
+        RecordKind::SessionStarted => sessions::table.count().get_result(db)?,
+        RecordKind::SessionEnded => sessions::table.filter(sessions::ended_at.is_not_null()).count().get_result(db)?,
+    };
+    let sealed = sealed_records::table.filter(sealed_records::kind.eq(kind.as_str())).into_boxed::<MultiBackend>();
+    let sealed: i64 = sealed.count().get_result(db)?;
+    let waiting: i64 =
+        unsealed_records::table.filter(unsealed_records::kind.eq(kind.as_str())).count().get_result(db)?;
+    Ok((things, sealed + waiting))
+}

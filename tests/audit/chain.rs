@@ -1,0 +1,212 @@
+//! Sealing, checkpoints and proofs.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::future::join_all;
+use rstest::rstest;
+use serde_json::{Value, json};
+use tlog_tiles::{Hash, check_record, check_tree, record_hash};
+use vigie::audit::chain::{Checkpoint, CheckpointKey};
+use vigie::model::audit::{AuditEvent, AuditKind, Cause, Subject};
+use vigie::store::{StoreError, audit};
+
+use super::verify;
+use crate::support::app::{PASSWORD, TestApp};
+use crate::support::backend::Backend::{self, Postgres, Sqlite};
+use crate::support::dump::Beside;
+use crate::support::program::Program;
+
+async fn record(app: &TestApp, count: usize) {
+    let now = app.now();
+    let write = move |db: &mut _| {
+        let event = AuditEvent::new(now, AuditKind::HistoryRead, &Cause::command_line(), Subject::everybody());
+        (0..count).try_for_each(|number| audit::record(db, &event.clone().with(json!({ "number": number }))))
+    };
+    app.app.store.write::<_, StoreError>(write).await.unwrap();
+}
+
+/// P6: each login leaves its attempt, its session and its event in the chain, each end its session and its event.
+#[rstest]
+#[actix_web::test]
+async fn every_part_of_the_history_is_sealed(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let alice = app.signed_in("alice").await;
+    app.nobody().post("/auth/login", json!({ "username": "alice", "password": "wrong" })).await.expect(401);
+    alice.post_empty("/auth/logout").await.expect(204);
+    app.app.chain.seal().await.unwrap();
+    let sealed = Beside::connect(&app.database.url)
+        .lines("SELECT kind || ' ' || count(*) AS line FROM sealed_records GROUP BY kind ORDER BY kind");
+    let of = |kind: &str| {
+        let line = sealed.iter().find_map(|line| line.strip_prefix(kind)).unwrap_or_else(|| panic!("{sealed:?}"));
+        line.trim().parse::<u64>().unwrap()
+    };
+    assert_eq!((of("attempt "), of("session_started "), of("session_ended ")), (2, 1, 1));
+    assert!(of("event ") >= 3);
+    let verified = verify(&app).await.unwrap();
+    assert_eq!(verified.records, of("attempt ") + of("event ") + 2);
+    assert_eq!(verified.waiting, 0);
+}
+
+/// What is not sealed yet is verified as well.
+#[rstest]
+#[actix_web::test]
+async fn what_waits_is_verified_too(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    app.app.chain.seal().await.unwrap();
+    record(&app, 3).await;
+    assert_eq!(verify(&app).await.unwrap().waiting, 3);
+}
+
+/// Late commits, several sealers: every record is sealed once, positions are dense.
+#[rstest]
+#[actix_web::test]
+async fn many_who_write_and_seal_at_once_make_one_chain(#[values(Sqlite, Postgres)] backend: Backend) {
+    let a = TestApp::start(backend).await;
+    let b = a.another_node().await;
+    let work = (0..40).map(|number| {
+        let app = if number % 2 == 0 { &a } else { &b };
+        async move {
+            record(app, 7).await;
+            app.app.chain.seal().await.unwrap();
+        }
+    });
+    join_all(work).await;
+    a.app.chain.seal().await.unwrap();
+    let events = Beside::connect(&a.database.url).lines("SELECT CAST(count(*) AS TEXT) AS line FROM audit_events");
+    let verified = verify(&b).await.unwrap();
+    assert_eq!(verified.records.to_string(), events[0]);
+}
+
+/// What was there before the chain is sealed as it is found.
+#[rstest]
+#[actix_web::test]
+async fn a_history_from_before_the_chain_is_taken_in(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    app.signed_in("alice").await.post_empty("/auth/logout").await.expect(204);
+    app.app.chain.seal().await.unwrap();
+    let before = verify(&app).await.unwrap().records;
+    start_anew(&app);
+    app.app.chain.seal().await.unwrap();
+    assert_eq!(verify(&app).await.unwrap().records, before);
+}
+
+/// As after the migration that makes the tables: nothing sealed, all that there is waits, without a digest.
+pub(super) fn start_anew(app: &TestApp) {
+    let mut beside = Beside::connect(&app.database.url);
+    beside.drop_triggers();
+    for statement in [
+        "DELETE FROM unsealed_records",
+        "INSERT INTO unsealed_records (kind, subject, at) SELECT kind, subject, at FROM sealed_records ORDER BY position",
+        "DELETE FROM sealed_records",
+        "DELETE FROM tree_hashes",
+    ] {
+        beside.execute(statement).unwrap();
+    }
+    let zeros = match beside {
+        Beside::Sqlite(_) => "zeroblob(32), peaks = x''",
+        Beside::Postgres(_) => "decode(repeat('00', 32), 'hex'), peaks = ''::bytea",
+    };
+    beside.execute(&format!("UPDATE chain_head SET size = 0, link = {zeros}")).unwrap();
+}
+
+fn hashes(answer: &Value) -> Vec<Hash> {
+    let hash = |text: &Value| Hash(STANDARD.decode(text.as_str().unwrap()).unwrap().try_into().unwrap());
+    answer["hashes"].as_array().unwrap().iter().map(hash).collect()
+}
+
+/// An auditor can check a record and the growth of the chain with the tools of RFC 6962 logs, without Vigie.
+#[rstest]
+#[actix_web::test]
+async fn a_record_and_the_growth_of_the_chain_are_proved_to_others(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let auditor = app.auditor().await;
+    let key = app.app.chain.key();
+    app.nobody().get("/audit/checkpoint").await.problem(404, "not_found");
+    record(&app, 300).await;
+    app.app.chain.seal().await.unwrap();
+    app.app.chain.checkpoint().await.unwrap();
+    let first = app.nobody().get("/audit/checkpoint").await;
+    assert_eq!(first.header("content-type"), Some("text/plain; charset=utf-8"));
+    let first = key.open(&first.body).unwrap();
+
+    record(&app, 700).await;
+    app.app.chain.seal().await.unwrap();
+    app.app.chain.checkpoint().await.unwrap();
+    let second = key.open(&app.nobody().get("/audit/checkpoint").await.body).unwrap();
+    assert!(second.size >= first.size + 700);
+
+    let newest = Beside::connect(&app.database.url).lines("SELECT CAST(max(seq) AS TEXT) AS line FROM audit_events");
+    for seq in ["1", "200", newest[0].as_str()] {
+        let answer = auditor.get(&format!("/admin/audit/{seq}/proof")).await.expect(200);
+        let checkpoint = key.open(answer["checkpoint"].as_str().unwrap()).unwrap();
+        let position = answer["position"].as_u64().unwrap();
+        let leaf = record_hash(&STANDARD.decode(answer["leaf"].as_str().unwrap()).unwrap());
+        let proof = hashes(&answer);
+        check_record(&proof, checkpoint.size, checkpoint.root, position, leaf).unwrap();
+        check_record(&proof, checkpoint.size, checkpoint.root, position, Hash([1; 32])).unwrap_err();
+    }
+    let path = format!("/admin/audit/consistency?from={}&to={}", first.size, second.size);
+    let grown = hashes(&auditor.get(&path).await.expect(200));
+    check_tree(&grown, second.size, second.root, first.size, first.root).unwrap();
+    check_tree(&grown, second.size, second.root, first.size, Hash([1; 32])).unwrap_err();
+
+    auditor.get("/admin/audit/999999/proof").await.problem(404, "not_found");
+    auditor.get("/admin/audit/x/proof").await.problem(404, "not_found");
+    auditor.get("/admin/audit/consistency?from=0&to=5").await.problem(404, "not_found");
+    auditor.get("/admin/audit/consistency?from=5&to=999999").await.problem(404, "not_found");
+    app.signed_in("alice").await.get("/admin/audit/1/proof").await.problem(403, "not_allowed");
+}
+
+/// A checkpoint names its history and is signed by its key alone.
+#[actix_web::test]
+async fn a_checkpoint_of_another_history_is_refused() {
+    let (one, other) = (TestApp::start(Sqlite).await, TestApp::start(Sqlite).await);
+    let note = one.app.chain.checkpoint().await.unwrap().note;
+    assert_eq!(one.app.chain.key().open(&note).unwrap().size, 0);
+    other.app.chain.key().open(&note).unwrap_err();
+    let master = vigie::master_key::MasterKey::random();
+    let forged = CheckpointKey::new(&master, one.app.chain.key().origin().strip_prefix("vigie/").unwrap());
+    let forged = forged.sign(&Checkpoint { size: 0, root: tlog_tiles::EMPTY_HASH });
+    one.app.chain.key().open(&forged).unwrap_err();
+}
+
+/// The server seals and signs by itself; the commands verify, sign, and name what is wrong.
+#[rstest]
+#[actix_web::test]
+async fn the_command_line_verifies_and_signs(#[values(Sqlite, Postgres)] backend: Backend) {
+    let program = Program::new(backend);
+    program.add_user("alice", "agent");
+    let server = program.serve();
+    for _ in 0..3 {
+        let body = json!({ "username": "alice", "password": PASSWORD });
+        server.post("/auth/login", "", body).await.expect(200);
+    }
+    let begun = std::time::Instant::now();
+    loop {
+        let told = program.run(&["audit", "verify", "--json"]).json();
+        assert_eq!(told["intact"], true);
+        if told["waiting"] == 0 && told["records"].as_u64() >= Some(9) {
+            break;
+        }
+        assert!(begun.elapsed().as_secs() < 20, "not sealed: {told}");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    let note = program.run(&["audit", "checkpoint"]).expect(0);
+    let kept = program.file("kept", &note);
+    let key = program.run(&["audit", "checkpoint", "--key"]).expect(0);
+    let verifier = signed_note::StandardVerifier::new(key.trim()).unwrap();
+    let known = signed_note::VerifierList::new(vec![Box::new(verifier)]);
+    signed_note::Note::from_bytes(note.as_bytes()).unwrap().verify(&known).unwrap();
+    let told = program.run(&["audit", "verify", "--checkpoint", &kept]).expect(0);
+    assert!(told.starts_with("intact: "), "{told}");
+    server.stop();
+
+    let mut beside = Beside::connect(&program.database.url);
+    beside.drop_triggers();
+    beside.execute("UPDATE attempts SET outcome = 'throttled'").unwrap();
+    program.run(&["audit", "verify"]).fails(1, "was changed");
+    let told = program.run(&["audit", "verify", "--json"]);
+    assert_eq!(told.code, 1);
+    let wrong = program.file("wrong", "no checkpoint");
+    program.run(&["audit", "verify", "--checkpoint", &wrong]).fails(1, "this is no checkpoint");
+}

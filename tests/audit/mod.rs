@@ -1,0 +1,16 @@
+//! The record chain: what is sealed, what verifying finds, and proofs for others (P6).
+
+mod chain;
+mod crash;
+mod tamper;
+
+use vigie::audit::chain::{Fault, Verified};
+
+use crate::support::app::TestApp;
+
+/// Verifies, against the checkpoint in the data directory too, as the command line does.
+async fn verify(app: &TestApp) -> Result<Verified, Fault> {
+    let kept = std::fs::read_to_string(app.app.chain.file()).ok();
+    let kept: Vec<_> = kept.iter().map(|note| app.app.chain.key().open(note).unwrap()).collect();
+    app.app.chain.verify(&kept, |_, _| {}).await.unwrap()
+}
