@@ -26,7 +26,9 @@ pub struct Migrated {
 /// write lock does, and the whole run is one transaction.
 pub(super) fn run(mut db: Db) -> Result<Migrated, OpenError> {
     if let Db::Postgres(connection) = &mut db {
-        connection.batch_execute("SET statement_timeout = 0").map_err(failed)?;
+        // Nothing waits for a migration, so nothing cuts it off, however slowly a busy machine goes through it.
+        let unlimited = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0";
+        connection.batch_execute(unlimited).map_err(failed)?;
     }
     take_turn(&mut db)?;
     refuse_newer(&mut db)?;
