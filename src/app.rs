@@ -7,6 +7,7 @@ use std::sync::Arc;
 use secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
 
+use crate::alert::{self, Alerts, InvalidOutlet};
 use crate::audit::History;
 use crate::audit::chain::{Chain, CheckpointKey};
 use crate::client::Clients;
@@ -44,6 +45,8 @@ pub struct App {
     pub history: History,
     /// What makes the history provably unaltered.
     pub chain: Chain,
+    /// What reviewers should look at.
+    pub alerts: Alerts,
     /// What is counted.
     pub metrics: Arc<Metrics>,
 }
@@ -69,6 +72,9 @@ pub enum StartError {
     /// The rules for passwords cannot be used.
     #[error(transparent)]
     Passwords(#[from] PasswordsError),
+    /// The webhook or the mail server cannot be used.
+    #[error(transparent)]
+    Outlet(#[from] InvalidOutlet),
     /// The shared secret cannot be used.
     #[error("tokens.hs256_secret_file: {}: {reason}", path.display())]
     SharedSecret {
@@ -96,12 +102,22 @@ impl App {
             Chain::new(store.clone(), Arc::clone(&clock), CheckpointKey::new(&master, &database), &config.data.dir);
         let signing = Signing::new(store.clone(), Arc::clone(&clock), Arc::clone(&master), &config.tokens, foreign);
         signing.prepare().await?;
+        let alerts = Alerts::new(
+            alert::Parts {
+                store: store.clone(),
+                clock: Arc::clone(&clock),
+                master: Arc::clone(&master),
+                metrics: Arc::clone(&metrics),
+            },
+            &config,
+        )?;
         let parts = session::Parts {
             store: store.clone(),
             clock: Arc::clone(&clock),
             passwords: passwords.clone(),
             master: Arc::clone(&master),
             signing,
+            alerts: alerts.clone(),
             metrics: Arc::clone(&metrics),
         };
         let sessions = Sessions::new(parts, &config);
@@ -112,12 +128,13 @@ impl App {
             master,
             roles: RolePolicy { admin: config.roles.admin.clone(), auditor: config.roles.auditor.clone() },
             end_on_role_change: config.sessions.end_on_role_change,
+            alerts: alerts.clone(),
             sessions: sessions.clone(),
         });
         users.refresh_schemes().await?;
         let clients = Clients::new(store.clone(), Arc::clone(&clock), sessions.clone());
         let history = History::new(store.clone(), Arc::clone(&clock), sessions.clone());
-        Ok(Self { config, clock, store, sessions, users, clients, history, chain, metrics })
+        Ok(Self { config, clock, store, sessions, users, clients, history, chain, alerts, metrics })
     }
 
     /// Writes what is still in memory, then closes the store.

@@ -38,6 +38,10 @@ pub struct Config {
     pub passwords: Passwords,
     /// What failed logins cost.
     pub throttle: Throttle,
+    /// What reviewers are alerted to.
+    pub alerts: Alerts,
+    /// How mail leaves.
+    pub mail: Mail,
     /// Which roles may do what.
     pub roles: Roles,
     /// How nodes check tokens from memory.
@@ -187,6 +191,51 @@ pub struct Throttle {
     pub network_failures: u32,
     #[serde(deserialize_with = "duration")]
     pub window: Duration,
+    pub overall_failures: u32,
+    #[serde(deserialize_with = "duration")]
+    pub overall_delay: Duration,
+}
+
+/// `[alerts]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml says what each key means")]
+pub struct Alerts {
+    pub failures_before_login: u32,
+    pub names_from_network: u32,
+    pub accounts_sprayed: u32,
+    pub ends_at_once: u32,
+    #[serde(deserialize_with = "duration")]
+    pub window: Duration,
+    pub most_of_a_kind: u32,
+    #[serde(deserialize_with = "duration")]
+    pub overdue_after: Duration,
+    #[serde(deserialize_with = "optional_url")]
+    pub webhook_url: Option<url::Url>,
+    pub webhook_secret_file: PathBuf,
+}
+
+/// `[mail]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml says what each key means")]
+pub struct Mail {
+    #[serde(deserialize_with = "optional_url")]
+    pub smtp_url: Option<url::Url>,
+    pub from: String,
+    pub password_file: PathBuf,
+    pub reviewers: Vec<String>,
+    pub language: Language,
+}
+
+words! {
+    /// In which language people are written to.
+    pub enum Language {
+        /// French.
+        Fr = "fr",
+        /// English.
+        En = "en",
+    }
 }
 
 /// `[roles]`
@@ -390,11 +439,48 @@ impl Config {
         require(throttle.address_failures >= 1, "throttle.address_failures", "must be at least 1");
         require(throttle.network_failures >= 1, "throttle.network_failures", "must be at least 1");
         require(!throttle.window.is_zero(), "throttle.window", "must be longer than zero");
+        require(
+            throttle.overall_delay <= throttle.window,
+            "throttle.overall_delay",
+            "must not be longer than throttle.window",
+        );
+        self.check_alerts(&mut require);
         require(!self.roles.admin.is_empty(), "roles.admin", "must name at least one role");
 
         let leases = Duration::from_millis(200)..=LONGEST_LEASE;
         require(leases.contains(&self.nodes.lease), "nodes.lease", "must be 200ms to 1m");
         require(self.nodes.live_sessions >= 1, "nodes.live_sessions", "must be at least 1");
+    }
+
+    fn check_alerts(&self, require: &mut impl FnMut(bool, &str, &str)) {
+        let alerts = &self.alerts;
+        require(
+            !alerts.window.is_zero() && alerts.window <= DAY,
+            "alerts.window",
+            "must be longer than zero, at most 24h",
+        );
+        require(alerts.most_of_a_kind >= 1, "alerts.most_of_a_kind", "must be at least 1");
+        require(!alerts.overdue_after.is_zero(), "alerts.overdue_after", "must be longer than zero");
+        if let Some(url) = &alerts.webhook_url {
+            let is_private = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url));
+            require(is_private, "alerts.webhook_url", "must be an https address, or http to this very machine");
+            let has_secret = !alerts.webhook_secret_file.as_os_str().is_empty();
+            require(has_secret, "alerts.webhook_secret_file", "is needed with alerts.webhook_url");
+        }
+        let mail = &self.mail;
+        if let Some(url) = &mail.smtp_url {
+            require(matches!(url.scheme(), "smtp" | "smtps"), "mail.smtp_url", "must begin with smtp:// or smtps://");
+            require(url.host_str().is_some_and(|host| !host.is_empty()), "mail.smtp_url", "names no server");
+            require(url.password().is_none(), "mail.smtp_url", "must hold no password: use mail.password_file");
+            let has_password = !mail.password_file.as_os_str().is_empty();
+            let needs_password = !url.username().is_empty();
+            require(has_password == needs_password, "mail.password_file", "goes with a user name in mail.smtp_url");
+            require(mail.from.parse::<lettre::message::Mailbox>().is_ok(), "mail.from", "must be an e-mail address");
+        }
+        let is_address = |text: &String| crate::model::user::Email::parse(text).is_ok();
+        require(mail.reviewers.iter().all(is_address), "mail.reviewers", "each must be an e-mail address");
+        let can_be_reached = mail.reviewers.is_empty() || mail.smtp_url.is_some();
+        require(can_be_reached, "mail.reviewers", "can only be written to with mail.smtp_url");
     }
 
     /// The filter that `[log] level` describes.
@@ -419,6 +505,7 @@ pub fn printable(
     }
     mask(&mut merged, "keys", "master_key", |_| "********".to_owned());
     mask(&mut merged, "database", "url", mask_password);
+    mask(&mut merged, "alerts", "webhook_url", mask_path);
     toml::to_string(&merged).map_err(|error| InvalidConfig(vec![Fault::new("", error.to_string())]))
 }
 
@@ -531,6 +618,13 @@ fn mask(table: &mut Table, section: &str, key: &str, masked: impl Fn(&str) -> St
     }
 }
 
+/// A web address without what may be a secret in it.
+fn mask_path(address: &str) -> String {
+    let parsed = url::Url::parse(address).ok();
+    let origin = parsed.map(|url| url.origin()).filter(url::Origin::is_tuple);
+    origin.map_or_else(|| "********".to_owned(), |origin| format!("{}/********", origin.ascii_serialization()))
+}
+
 /// A database address without its password.
 #[must_use]
 pub fn mask_password(address: &str) -> String {
@@ -549,11 +643,14 @@ pub fn mask_password(address: &str) -> String {
     }
 }
 
-fn is_loopback(url: &url::Url) -> bool {
+pub(crate) fn is_loopback(url: &url::Url) -> bool {
     match url.host() {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
+        // Of schemes that browsers do not know, IPv4 addresses are not read as such.
+        Some(url::Host::Domain(name)) => {
+            name == "localhost" || name.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+        }
         None => false,
     }
 }
@@ -568,6 +665,15 @@ fn duration<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duratio
     humantime::parse_duration(&text).map_err(|_| {
         serde::de::Error::custom(format!("`{text}` is not a duration such as \"90s\", \"15m\" or \"12h\""))
     })
+}
+
+fn optional_url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<url::Url>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    // The text is not repeated: it may hold a secret.
+    text.parse().map(Some).map_err(|_| serde::de::Error::custom("is not an address such as https://host/path"))
 }
 
 fn optional_address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
@@ -641,14 +747,42 @@ mod tests {
     }
 
     #[test]
+    fn telling_others_asks_for_all_that_it_needs() {
+        let keys = |pairs: &[(&str, &str)]| -> Vec<String> {
+            let Err(InvalidConfig(faults)) = load(pairs) else { return vec![] };
+            faults.into_iter().map(|fault| fault.key).collect()
+        };
+        let url = |url| ("VIGIE__ALERTS__WEBHOOK_URL", url);
+        let secret = ("VIGIE__ALERTS__WEBHOOK_SECRET_FILE", "secret");
+        assert_eq!(keys(&[url("https://example.org/hook"), secret]), [""; 0]);
+        assert_eq!(keys(&[url("http://127.0.0.1:8/hook"), secret]), [""; 0]);
+        assert_eq!(keys(&[url("http://example.org/hook"), secret]), ["alerts.webhook_url"]);
+        assert_eq!(keys(&[url("hook"), secret]), ["alerts.webhook_url"]);
+        assert_eq!(keys(&[url("https://example.org/hook")]), ["alerts.webhook_secret_file"]);
+
+        let smtp = |url| ("VIGIE__MAIL__SMTP_URL", url);
+        let from = ("VIGIE__MAIL__FROM", "Vigie <vigie@example.org>");
+        let reviewers = ("VIGIE__MAIL__REVIEWERS", "a@example.org, b@example.org");
+        assert_eq!(keys(&[smtp("smtp://mail.example.org"), from, reviewers]), [""; 0]);
+        assert_eq!(keys(&[smtp("smtp://mail.example.org")]), ["mail.from"]);
+        assert_eq!(keys(&[smtp("mail.example.org"), from]), ["mail.smtp_url"]);
+        assert_eq!(keys(&[smtp("smtps://v:x@mail.example.org"), from]), ["mail.smtp_url", "mail.password_file"]);
+        assert_eq!(keys(&[smtp("smtps://v@mail.example.org"), from]), ["mail.password_file"]);
+        assert_eq!(keys(&[reviewers]), ["mail.reviewers"]);
+        assert_eq!(keys(&[smtp("smtp://m.example.org"), from, ("VIGIE__MAIL__REVIEWERS", "a")]), ["mail.reviewers"]);
+        assert_eq!(keys(&[("VIGIE__MAIL__LANGUAGE", "de")]), ["mail.language"]);
+    }
+
+    #[test]
     fn printing_masks_secrets() {
         let environment = [
             ("DATABASE_URL", "postgres://app:hunter2@db/vigie?sslmode=require"),
             ("VIGIE__KEYS__MASTER_KEY", "c2VjcmV0"),
+            ("VIGIE__ALERTS__WEBHOOK_URL", "https://hooks.example.org/T0/hunter2"),
         ];
         let pairs = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let printed = printable(None, pairs).unwrap();
         assert!(!printed.contains("hunter2") && !printed.contains("c2VjcmV0"), "{printed}");
-        assert!(printed.contains("sslmode=require"));
+        assert!(printed.contains("sslmode=require") && printed.contains("https://hooks.example.org/****"), "{printed}");
     }
 }

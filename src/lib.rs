@@ -12,6 +12,7 @@
 //! | [`token`] | what a token says and whether to believe it; pure | whether its session lives |
 //! | [`store`] | both databases: the only folder that names diesel | rules |
 //! | [`credential`] | passwords and what failures cost | sessions |
+//! | [`alert`] | what a reviewer should look at: raised, kept, acknowledged | sessions |
 //! | [`session`] | what may be done with sessions: start, refresh, end, **check**; this node's live view and its lease | HTTP |
 //! | [`user`], [`client`], [`audit`] | accounts, applications, the history as others read it | HTTP |
 //! | [`view`] | the objects of the contract, for the API, exports and the command line | |
@@ -46,6 +47,7 @@
 //! - *Nothing stored can be replayed* (P7): refresh tokens are derived under a key that is not in the database, other
 //!   secrets are kept as digests.
 
+pub mod alert;
 pub mod app;
 pub mod audit;
 pub mod background;

@@ -27,6 +27,10 @@ pub const JOBS: &[Job] = &[
     Job { name: "refusals", period: Duration::from_secs(1), step: refusals },
     Job { name: "seal", period: Duration::from_millis(500), step: seal },
     Job { name: "checkpoint", period: Duration::from_mins(1), step: checkpoint },
+    Job { name: "ended_uses", period: Duration::from_secs(1), step: ended_uses },
+    Job { name: "alerts", period: Duration::from_secs(10), step: alerts },
+    Job { name: "deliveries", period: Duration::from_secs(1), step: deliveries },
+    Job { name: "old_deliveries", period: Duration::from_hours(1), step: old_deliveries },
     Job { name: "expiry", period: Duration::from_secs(10), step: expiry },
     Job { name: "schemes", period: Duration::from_secs(10), step: schemes },
     Job { name: "changes", period: Duration::from_mins(1), step: changes },
@@ -51,6 +55,26 @@ fn seal(app: Arc<App>) -> Step {
 /// Signs what the chain is now.
 fn checkpoint(app: Arc<App>) -> Step {
     Box::pin(async move { app.chain.checkpoint().await.map(drop) })
+}
+
+/// Alerts to tokens of ended sessions that were used again.
+fn ended_uses(app: Arc<App>) -> Step {
+    Box::pin(async move { app.sessions.tell_ended_uses().await })
+}
+
+/// Tells the metrics what waits for reviewers.
+fn alerts(app: Arc<App>) -> Step {
+    Box::pin(async move { app.alerts.measure().await })
+}
+
+/// Tells others of alerts.
+fn deliveries(app: Arc<App>) -> Step {
+    Box::pin(async move { app.alerts.deliver().await })
+}
+
+/// Forgets what was told long ago.
+fn old_deliveries(app: Arc<App>) -> Step {
+    Box::pin(async move { app.alerts.forget_old_deliveries().await.map(drop) })
 }
 
 /// Records the ends that time has brought.

@@ -1,6 +1,7 @@
 //! The command line: the same operations as the API, without HTTP. One command, one file (or folder, where it has
 //! commands of its own). All work on a live database, and running nodes see at once what they did.
 
+mod alert;
 mod audit;
 mod client;
 mod config;
@@ -19,6 +20,7 @@ mod progress;
 mod serve;
 mod session;
 mod table;
+mod throttle;
 mod user;
 mod value;
 
@@ -61,6 +63,12 @@ enum Command {
     /// Sessions: the connection history, and ending what is active
     #[command(subcommand)]
     Session(session::Command),
+    /// What reviewers should look at
+    #[command(subcommand)]
+    Alert(alert::Command),
+    /// What failed log-ins cost whom now
+    #[command(subcommand)]
+    Throttle(throttle::Command),
     /// Applications registered with the server
     #[command(subcommand)]
     Client(client::Command),
@@ -108,6 +116,8 @@ impl Command {
             Self::Doctor(arguments) => doctor::run(&arguments, installation, output).await,
             Self::User(command) => command.run(installation, output).await,
             Self::Session(command) => command.run(installation, output).await,
+            Self::Alert(command) => command.run(installation, output).await,
+            Self::Throttle(command) => command.run(installation, output).await,
             Self::Client(command) => command.run(installation, output).await,
             Self::Key(command) => command.run(installation, output).await,
             Self::Audit(command) => command.run(installation, output).await,
@@ -148,6 +158,8 @@ mod tests {
             "user show alice",
             "user import - --format csv --dry-run",
             "user role alice admin",
+            "user email alice alice@example.org",
+            "user email alice",
             "user enable alice",
             "user disable alice",
             "user delete alice",
@@ -159,6 +171,11 @@ mod tests {
             "session end --ip 192.0.2.0/24 --dry-run",
             "session export --format ndjson --output x",
             "session watch --for 3",
+            "alert list --all --kind new_device --subject x --json",
+            &format!("alert show {id} --json"),
+            &format!("alert acknowledge {id} --note x"),
+            "throttle list --scope account --all --json",
+            &format!("throttle lift {id}"),
             "client add shop --name Shop --scope introspect --scope revoke",
             "client list",
             "client remove shop",

@@ -5,7 +5,7 @@ use ipnet::IpNet;
 
 use crate::model::address::{InvalidAddress, parse_filter};
 use crate::model::client::{ClientId, InvalidClientId};
-use crate::model::user::{InvalidRole, InvalidUsername, Role, Username};
+use crate::model::user::{Email, InvalidEmail, InvalidRole, InvalidUsername, Role, Username};
 
 /// The text is no time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +28,11 @@ pub(super) fn network(text: &str) -> Result<IpNet, InvalidAddress> {
 /// A name for a user.
 pub(super) fn username(text: &str) -> Result<Username, InvalidUsername> {
     Username::parse(text)
+}
+
+/// An e-mail address.
+pub(super) fn email(text: &str) -> Result<Email, InvalidEmail> {
+    Email::parse(text)
 }
 
 /// A role.

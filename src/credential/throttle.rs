@@ -1,7 +1,8 @@
-//! What failed logins cost: growing delays per account, limits per address and network (ATH-02 to ATH-05).
+//! What failed logins cost: growing delays per account, limits per address, per network and for the whole server (ATH-02
+//! to ATH-05).
 //!
-//! Tries on an account from a network its user has logged in from are counted apart from all others, and neither the
-//! account's nor the network's limit stops them: an attacker elsewhere cannot keep the user out (ATH-04).
+//! Tries on an account from a network its user has logged in from are counted apart from all others, and no limit but
+//! their own stops them: an attacker elsewhere cannot keep the user out (ATH-04).
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -11,9 +12,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::config;
 use crate::master_key::MasterKey;
 use crate::model::address::{host_network, wide_network};
+use crate::model::attempt::Attempt;
 use crate::model::id::UserId;
 use crate::model::user::User;
-use crate::store::throttles::{self, Count, ThrottleKey, ThrottleScope};
+use crate::store::throttles::{self, Count, Shown, ThrottleKey, ThrottleScope};
 use crate::store::{Db, StoreError, sessions};
 
 const DAY: TimeDelta = TimeDelta::days(1);
@@ -31,8 +33,8 @@ pub struct Throttle {
 pub struct ThrottleKeys {
     /// The account, or the account from a known network: what may refuse the try and what a success clears.
     pub account: ThrottleKey,
-    /// The address and the network; they refuse only tries from unknown networks.
-    pub sources: [ThrottleKey; 2],
+    /// The address, the network and the whole server; they refuse only tries from unknown networks.
+    pub sources: [ThrottleKey; 3],
     /// Whether the user has logged in from this network before.
     pub is_known: bool,
 }
@@ -66,6 +68,7 @@ impl ThrottleKeys {
         let sources = [
             digest(master, ThrottleScope::Address, &host_network(ip).to_string()),
             digest(master, ThrottleScope::Network, &network.to_string()),
+            digest(master, ThrottleScope::Overall, ""),
         ];
         Self { account, sources, is_known: known.is_some() }
     }
@@ -74,6 +77,32 @@ impl ThrottleKeys {
 /// The subject is a keyed digest: names that no user has are not kept, not even by their plain digest (P7).
 fn digest(master: &MasterKey, scope: ThrottleScope, subject: &str) -> ThrottleKey {
     ThrottleKey { scope, subject: master.digest(&format!("throttle {scope}"), subject.as_bytes()) }
+}
+
+/// What counting a failure came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// Whether it was the one that closed the account for good.
+    pub locked: bool,
+    /// Failures from its network in the window.
+    pub of_network: i32,
+    /// Failures of the whole server in the window.
+    pub overall: i32,
+}
+
+/// What an administrator may be shown of a key under which this attempt is counted.
+fn shown(scope: ThrottleScope, attempt: &Attempt) -> Shown {
+    let network = match scope {
+        ThrottleScope::Account | ThrottleScope::Overall => None,
+        ThrottleScope::KnownDevice | ThrottleScope::Network => Some(wide_network(attempt.ip)),
+        ThrottleScope::Address => Some(host_network(attempt.ip)),
+    };
+    let account = scope.is_account().then_some(attempt);
+    Shown {
+        user_id: account.and_then(|attempt| attempt.user_id),
+        masked_name: account.filter(|attempt| attempt.user_id.is_none()).map(|attempt| attempt.username.clone()),
+        network: network.map(|network| network.to_string()),
+    }
 }
 
 impl Throttle {
@@ -94,17 +123,30 @@ impl Throttle {
         Ok(longest)
     }
 
-    /// Counts a failure everywhere it belongs. `true` where it was the one that closed the account for good.
-    pub fn count_failure(&self, db: &mut Db, keys: &ThrottleKeys, now: DateTime<Utc>) -> Result<bool, StoreError> {
-        let mut locked = false;
+    /// Counts a failed attempt everywhere it belongs.
+    pub fn count_failure(&self, db: &mut Db, keys: &ThrottleKeys, attempt: &Attempt) -> Result<Counted, StoreError> {
+        let (now, mut counted) = (attempt.at, Counted { locked: false, of_network: 0, overall: 0 });
         for key in std::iter::once(&keys.account).chain(&keys.sources) {
-            let count = throttles::add_failure(db, *key, now, self.window(key.scope))?;
+            let count = throttles::add_failure(db, *key, &shown(key.scope, attempt), now, self.window(key.scope))?;
             if let Some(until) = self.closed_until(key.scope, &count, now) {
                 throttles::close(db, *key, until)?;
             }
-            locked |= is_account(key.scope) && i64::from(count.failures) == i64::from(self.rules.locked_after);
+            match key.scope {
+                ThrottleScope::Account | ThrottleScope::KnownDevice => {
+                    counted.locked = i64::from(count.failures) == i64::from(self.rules.locked_after);
+                }
+                ThrottleScope::Address => {}
+                ThrottleScope::Network => counted.of_network = count.window_failures,
+                ThrottleScope::Overall => counted.overall = count.window_failures,
+            }
         }
-        Ok(locked)
+        Ok(counted)
+    }
+
+    /// Failures in a row that close an account for good.
+    #[must_use]
+    pub const fn locked_after(&self) -> u32 {
+        self.rules.locked_after
     }
 
     /// Whether the account is closed until an administrator unlocks it (ATH-03).
@@ -119,7 +161,7 @@ impl Throttle {
     }
 
     fn refusal(&self, scope: ThrottleScope, count: &Count, now: DateTime<Utc>) -> Option<Duration> {
-        if is_account(scope) && self.is_locked(count) {
+        if scope.is_account() && self.is_locked(count) {
             return Some(self.rules.max_delay.max(Duration::from_mins(1)));
         }
         let left = count.closed_until? - now;
@@ -127,7 +169,7 @@ impl Throttle {
     }
 
     fn window(&self, scope: ThrottleScope) -> TimeDelta {
-        if is_account(scope) { DAY } else { delta(self.rules.window) }
+        if scope.is_account() { DAY } else { delta(self.rules.window) }
     }
 
     /// Until when this many failures close the account or network.
@@ -141,6 +183,11 @@ impl Throttle {
             ThrottleScope::Account | ThrottleScope::KnownDevice => self.delay(count.failures).map(|delay| now + delay),
             ThrottleScope::Address => reached(self.rules.address_failures).then_some(window_end),
             ThrottleScope::Network => reached(self.rules.network_failures).then_some(window_end),
+            // A short pause, again and again: somebody who is new here gets in between, which a closed door would prevent
+            // for as long as the attack goes on.
+            ThrottleScope::Overall => {
+                reached(self.rules.overall_failures).then(|| now + delta(self.rules.overall_delay))
+            }
         }
     }
 
@@ -150,10 +197,6 @@ impl Throttle {
         let factor = 1_u32.checked_shl(beyond.min(31)).unwrap_or(u32::MAX);
         Some(delta(self.rules.first_delay.saturating_mul(factor).min(self.rules.max_delay)))
     }
-}
-
-const fn is_account(scope: ThrottleScope) -> bool {
-    matches!(scope, ThrottleScope::Account | ThrottleScope::KnownDevice)
 }
 
 /// Configured durations are at most days long.
@@ -197,6 +240,15 @@ mod tests {
         let until = |failures| throttle().closed_until(ThrottleScope::Address, &count(failures, failures), now);
         assert_eq!(until(19), None);
         assert_eq!(until(20), Some(start() + TimeDelta::minutes(10)));
+    }
+
+    #[test]
+    fn ath_05_the_whole_server_pauses_for_a_moment_after_each_failure_beyond_the_limit() {
+        let now = start() + TimeDelta::minutes(3);
+        let until = |failures| throttle().closed_until(ThrottleScope::Overall, &count(failures, failures), now);
+        assert_eq!(until(999), None);
+        assert_eq!(until(1000), Some(now + TimeDelta::seconds(10)));
+        assert_eq!(until(5000), Some(now + TimeDelta::seconds(10)));
     }
 
     #[test]

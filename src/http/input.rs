@@ -27,6 +27,10 @@ pub struct Body<T>(pub T);
 #[derive(Debug)]
 pub struct OptionalBody<T>(pub Option<T>);
 
+/// The body of a form that a browser sends.
+#[derive(Debug)]
+pub struct Form<T>(pub T);
+
 /// The query string.
 #[derive(Debug)]
 pub struct Query<T>(pub T);
@@ -69,6 +73,25 @@ impl<T: DeserializeOwned + 'static> FromRequest for OptionalBody<T> {
     }
 }
 
+impl<T: DeserializeOwned + 'static> FromRequest for Form<T> {
+    type Error = ApiError;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let is_form = is_of_type(request, "application/x-www-form-urlencoded");
+        let payload = payload.take();
+        Box::pin(async move {
+            if !is_form {
+                return Err(ApiError::UnsupportedMediaType);
+            }
+            let bytes = collect(payload).await?;
+            let text =
+                std::str::from_utf8(&bytes).map_err(|_| ApiError::Malformed("The form is not UTF-8.".to_owned()))?;
+            parse_query(text).map(Self)
+        })
+    }
+}
+
 impl<T: DeserializeOwned + 'static> FromRequest for Query<T> {
     type Error = ApiError;
     type Future = std::future::Ready<Result<Self, ApiError>>;
@@ -79,8 +102,12 @@ impl<T: DeserializeOwned + 'static> FromRequest for Query<T> {
 }
 
 fn is_json(request: &HttpRequest) -> bool {
+    is_of_type(request, "application/json")
+}
+
+fn is_of_type(request: &HttpRequest, media_type: &str) -> bool {
     let header = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    header.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
+    header.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(media_type)
 }
 
 async fn collect(mut payload: Payload) -> Result<web::BytesMut, ApiError> {

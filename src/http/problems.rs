@@ -43,6 +43,11 @@ problems! {
         "403" => "The caller's role does not allow this.",
         "503" => "The store or a limit; nothing was decided.",
     }
+    /// What every page with a form may answer.
+    PageRefused {
+        "400" => "Malformed request: a form that is not UTF-8.",
+        "503" => "The store or a limit; nothing was decided.",
+    }
     /// Members of the query do not fit.
     BadQuery {
         "422" => "Members of the query do not fit.",

@@ -2,7 +2,7 @@
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::auth::{login, own, password, verify};
+use super::auth::{login, not_me, own, password, verify};
 use super::{admin, health, openapi};
 
 /// Every route of the API.
@@ -20,6 +20,8 @@ pub fn table(routes: &mut ServiceConfig<'_>) {
         .service(own::list_attempts)
         .service(password::change_password)
         .service(password::reset_password)
+        .service(not_me::ask_not_me)
+        .service(not_me::say_not_me)
         .service(verify::verify)
         .service(verify::verify_head)
         // administrators and reviewers

@@ -60,6 +60,41 @@ id!(
     RequestId
 );
 
+id!(
+    /// Names one alert.
+    AlertId
+);
+id!(
+    /// Names one message that is to be delivered.
+    DeliveryId
+);
+
+/// Names what failures are counted for. Made of what it names, so that the store need not keep it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ThrottleId(pub Uuid);
+
+impl ThrottleId {
+    /// The id (UUID version 8, RFC 9562 §5.8) made of these bytes, of which it keeps all but six bits.
+    #[must_use]
+    pub const fn made_of(bytes: [u8; 16]) -> Self {
+        Self(Uuid::new_v8(bytes))
+    }
+}
+
+impl std::fmt::Display for ThrottleId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.as_hyphenated().fmt(f)
+    }
+}
+
+impl std::str::FromStr for ThrottleId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Uuid::parse_str(text).map(Self)
+    }
+}
+
 fn version_7(now: DateTime<Utc>) -> Uuid {
     let seconds = u64::try_from(now.timestamp()).unwrap_or(0);
     Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos()))

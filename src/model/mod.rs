@@ -2,10 +2,12 @@
 //! they are made of. Pure: no input or output, and time is an argument.
 
 pub mod address;
+pub mod alert;
 pub mod attempt;
 pub mod audit;
 pub mod change;
 pub mod client;
+pub mod delivery;
 pub mod device;
 pub mod id;
 pub mod record;

@@ -90,6 +90,29 @@ impl std::fmt::Display for Role {
     }
 }
 
+/// Where a user can be written to: at most 254 characters (RFC 5321 §4.5.3.1.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Email(String);
+
+/// The text cannot be an e-mail address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an e-mail address is name@domain, at most 254 characters")]
+pub struct InvalidEmail;
+
+impl Email {
+    /// Reads an address.
+    pub fn parse(text: &str) -> Result<Self, InvalidEmail> {
+        let fits = text.len() <= 254 && !text.chars().any(char::is_control) && text.parse::<lettre::Address>().is_ok();
+        if fits { Ok(Self(text.to_owned())) } else { Err(InvalidEmail) }
+    }
+
+    /// The address.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// What a role allows beyond one's own sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Permissions {
@@ -135,6 +158,8 @@ pub struct User {
     pub created_at: DateTime<Utc>,
     /// When the password was last set by the user; `None` while it is the imported one.
     pub password_changed_at: Option<DateTime<Utc>>,
+    /// Where the user is told of a login from a new device.
+    pub email: Option<Email>,
 }
 
 /// The stored form of a password. `Debug` shows nothing of it.
@@ -162,6 +187,16 @@ mod tests {
     fn a_username_is_refused_with_control_characters_or_outer_space() {
         for text in ["", " alice", "alice ", "a\r\nFAKE", "\u{1b}[2J", &"x".repeat(129)] {
             assert_eq!(Username::parse(text), Err(InvalidUsername), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_email_address_is_one_line_with_a_domain() {
+        for text in ["alice@example.org", "a.b+c@mairie.example.fr"] {
+            assert_eq!(Email::parse(text).as_ref().map(Email::as_str), Ok(text));
+        }
+        for text in ["", "alice", "@example.org", "a@b\r\nBcc: c@d", "a b@example.org", &"x".repeat(255)] {
+            assert_eq!(Email::parse(text), Err(InvalidEmail), "{text:?}");
         }
     }
 

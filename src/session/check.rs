@@ -127,7 +127,7 @@ impl Sessions {
         self.inner.parts.metrics.looked_up(true);
         let result = self.still_verified(&token, now).and_then(|()| {
             let facts = self.facts(token, &session, &user);
-            let user = self.judge(&facts, now)?;
+            let user = self.judge_use(&facts, ip, now)?;
             self.note_use(&facts, ip, now);
             Ok(checked(&facts, user))
         });
@@ -146,7 +146,7 @@ impl Sessions {
         } else {
             self.facts_from_store(token, now).await?
         };
-        let user = self.judge(&facts, now)?;
+        let user = self.judge_use(&facts, ip, now)?;
         if self.note_use(&facts, ip, now)
             && let Err(error) = self.flush_last_seen().await
         {
@@ -299,6 +299,15 @@ impl Sessions {
             tolerance: rules.tolerance,
             now,
         }
+    }
+
+    /// Judges, and counts uses of what has ended.
+    fn judge_use(&self, facts: &Facts, ip: IpAddr, now: DateTime<Utc>) -> Result<Arc<UserStanding>, CheckError> {
+        let judged = self.judge(facts, now);
+        if let Err(CheckError::Ended(_)) = &judged {
+            self.inner.ended_uses.note(facts.token.session_id, ip, now);
+        }
+        judged
     }
 
     /// The user, if session and user are both good. A flat list; the first fault names the end.

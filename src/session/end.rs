@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::Sessions;
 use super::check::{CheckError, unknown};
+use crate::model::alert::{AlertKind, NewAlert};
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
 use crate::model::change::{Change, Changes};
 use crate::model::id::{SessionId, UserId};
@@ -223,8 +224,21 @@ impl Sessions {
         self.count_ends(EndReason::BulkEnd, ended);
         let event = AuditEvent::new(self.now(), AuditKind::SessionsEnded, cause, Subject::everybody())
             .with(json!({ "filter": described, "matched": matched, "ended": ended, "note": note }));
-        self.store().write(move |db| audit::record(db, &event)).await?;
+        let alert = self.many_ends(ended, &event);
+        let alerts = self.inner.parts.alerts.clone();
+        self.store()
+            .write(move |db| {
+                audit::record(db, &event)?;
+                alert.map_or(Ok(()), |alert| alerts.raise_in(db, &alert).map(drop))
+            })
+            .await?;
         Ok(BulkEnded { matched: matched.max(ended), ended })
+    }
+
+    /// The alert that so many sessions ended at once, where they are enough.
+    fn many_ends(&self, ended: i64, event: &AuditEvent) -> Option<NewAlert> {
+        let threshold = i64::from(self.inner.parts.alerts.rules().ends_at_once);
+        (threshold > 0 && ended >= threshold).then(|| ends_alert(event))
     }
 
     pub(super) fn count_ends(&self, reason: EndReason, count: i64) {
@@ -232,6 +246,16 @@ impl Sessions {
             self.inner.parts.metrics.session_ended(reason.as_str());
         }
     }
+}
+
+/// An alert about many ends: who did it, and what the record says of it.
+pub(super) fn ends_alert(event: &AuditEvent) -> NewAlert {
+    let (actor, mut details) = (&event.cause.actor, event.details.clone());
+    if let Value::Object(members) = &mut details {
+        members.insert("by".into(), json!({ "kind": actor.kind, "id": actor.id }));
+    }
+    let alert = NewAlert::new(event.at, AlertKind::ManyEnds, event.subject.clone());
+    NewAlert { ip: event.cause.ip, ..alert.with(details) }
 }
 
 /// Ends a batch; returns how many sessions were found and how many ended.

@@ -12,6 +12,7 @@ use super::Sessions;
 use super::high_water::HighWater;
 use super::signing::SigningError;
 use crate::clock::uptime;
+use crate::model::alert::{AlertKind, NewAlert};
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject};
 use crate::model::change::Change;
 use crate::model::id::NodeId;
@@ -254,10 +255,13 @@ impl Membership {
         let event =
             AuditEvent::new(now, AuditKind::DatabaseWentBack, &Cause::system("coherence"), Subject::everybody())
                 .because(Reason::OlderCopy);
+        let alerts = self.sessions.inner.parts.alerts.clone();
+        let alert = NewAlert::new(now, AlertKind::HistoryWentBack, Subject::everybody()).with(details.clone());
         let write = move |db: &mut Db| {
             not_befores::raise(db, &Scope::Everybody, now, now, "coherence", Some(note))?;
             changes::insert(db, &[Change::NotBefore], now)?;
-            audit::record(db, &event.with(details))
+            audit::record(db, &event.with(details))?;
+            alerts.raise_in(db, &alert).map(drop)
         };
         self.sessions.store().write(write).await?;
         self.sessions.inner.parts.metrics.went_back();

@@ -6,11 +6,13 @@
 pub mod change;
 pub mod check;
 pub mod end;
+mod ended_use;
 mod high_water;
 pub mod issue;
 pub mod lease;
 pub mod list;
 pub mod live;
+mod new_device;
 pub mod not_before;
 pub mod overdue;
 pub mod prove;
@@ -19,6 +21,7 @@ pub mod refused;
 pub mod seen;
 pub mod signing;
 pub mod start;
+pub mod throttled;
 mod turns;
 
 use std::path::PathBuf;
@@ -27,6 +30,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
+use crate::alert::Alerts;
 use crate::clock::Clock;
 use crate::config;
 use crate::credential::password::Passwords;
@@ -36,6 +40,7 @@ use crate::model::id::NodeId;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use change::Rounds;
+use ended_use::EndedUses;
 use issue::TokenRules;
 use lease::Lease;
 use live::LiveView;
@@ -63,6 +68,8 @@ pub struct Parts {
     pub master: Arc<MasterKey>,
     /// Signs and verifies access tokens.
     pub signing: Signing,
+    /// Raises alerts.
+    pub alerts: Alerts,
     /// Counts what happens.
     pub metrics: Arc<Metrics>,
 }
@@ -76,6 +83,7 @@ struct Inner {
     last_seen: LastSeen,
     turns: Turns,
     refusals: Refusals,
+    ended_uses: EndedUses,
     live: Arc<LiveView>,
     live_rules: LiveRules,
     lease: Lease,
@@ -122,6 +130,7 @@ impl Sessions {
             last_seen: LastSeen::default(),
             turns: Turns::default(),
             refusals: Refusals::default(),
+            ended_uses: EndedUses::default(),
             live: Arc::new(LiveView::new(config.nodes.live_sessions)),
             live_rules: LiveRules { lease: config.nodes.lease, data_dir: config.data.dir.clone() },
             lease: Lease::default(),

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::Sessions;
+use super::end::ends_alert;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
 use crate::model::change::Change;
 use crate::store::not_befores::Scope;
@@ -45,6 +46,7 @@ impl Sessions {
             return Err(NotBeforeError::InTheFuture);
         }
         let (asked_by, cause, subject) = (cause, cause.clone(), about.clone());
+        let alerts = self.inner.parts.alerts.clone();
         let set = self.change(move |db, changes| {
             let is_there = match &scope {
                 Scope::User(id) => users::find(db, *id)?.is_some(),
@@ -60,7 +62,12 @@ impl Sessions {
             });
             not_befores::raise(db, &scope, at, now, &cause.actor.id, note.as_deref())?;
             let event = AuditEvent::new(now, AuditKind::NotBeforeSet, &cause, subject);
-            Ok(audit::record(db, &event.with(json!({ "at": at, "note": note })))?)
+            let event = event.with(json!({ "at": at, "note": note }));
+            audit::record(db, &event)?;
+            if !matches!(scope, Scope::User(_)) && alerts.rules().ends_at_once > 0 {
+                alerts.raise_in(db, &ends_alert(&event))?;
+            }
+            Ok(())
         });
         let set = set.await;
         if matches!(set, Err(NotBeforeError::NoSuchSubject)) {

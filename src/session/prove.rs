@@ -9,10 +9,12 @@ use serde_json::json;
 
 use super::Sessions;
 use super::turns::Turn;
+use crate::alert::Alerts;
 use crate::credential::password::HashingError;
 use crate::credential::scheme::Scheme;
 use crate::credential::throttle::{KNOWN_FOR, ThrottleKeys};
 use crate::model::address::wide_network;
+use crate::model::alert::{AlertKind, NewAlert};
 use crate::model::attempt::{Attempt, AttemptOutcome, mask};
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
 use crate::model::client::ClientId;
@@ -62,6 +64,7 @@ pub struct Proof {
     keys: ThrottleKeys,
     upgrade: Option<(PasswordHash, String)>,
     at: DateTime<Utc>,
+    alerts: Alerts,
     /// Further tries on the account wait until this one is recorded.
     _turn: Turn,
 }
@@ -88,7 +91,10 @@ impl Sessions {
             return Err(ProveError::Throttled(wait));
         }
         match self.compare(&claim, user).await? {
-            Ok((user, upgrade)) => Ok(Proof { user, claim, keys, upgrade, at: now, _turn: turn }),
+            Ok((user, upgrade)) => {
+                let alerts = self.inner.parts.alerts.clone();
+                Ok(Proof { user, claim, keys, upgrade, at: now, alerts, _turn: turn })
+            }
             Err((user, outcome)) => {
                 let attempt = self.attempt(&claim, &folded, user.as_ref(), outcome, now);
                 self.refuse_attempt(failure, &attempt);
@@ -187,8 +193,9 @@ impl Sessions {
         self.store()
             .write(move |db| {
                 attempts::insert(db, &attempt)?;
-                let locked = sessions.inner.throttle.count_failure(db, &keys, attempt.at)?;
-                let Some(user_id) = attempt.user_id.filter(|_| locked) else { return Ok(()) };
+                let counted = sessions.inner.throttle.count_failure(db, &keys, &attempt)?;
+                sessions.inner.parts.alerts.look_for_patterns_in(db, &attempt, &counted)?;
+                let Some(user_id) = attempt.user_id.filter(|_| counted.locked) else { return Ok(()) };
                 let cause = Cause {
                     actor: Actor::system("throttle"),
                     ip: Some(attempt.ip),
@@ -234,6 +241,7 @@ impl Proof {
         if !accepted {
             return Ok(false);
         }
+        self.tell_failures_before_in(db, session_id)?;
         throttles::forget(db, self.keys.account)?;
         if let (Some((hash, scheme)), Some(old)) = (&self.upgrade, &self.user.password_hash)
             && users::upgrade_password(db, self.user.id, old, hash, scheme)?
@@ -243,6 +251,21 @@ impl Proof {
             audit::record(db, &event.with(json!({ "to": scheme })))?;
         }
         Ok(true)
+    }
+
+    /// Raises an alert where many failures came before this success.
+    fn tell_failures_before_in(&self, db: &mut Db, session_id: Option<SessionId>) -> Result<(), StoreError> {
+        let threshold = i64::from(self.alerts.rules().failures_before_login);
+        let failures = throttles::find(db, self.keys.account)?.map_or(0, |count| count.failures);
+        if threshold == 0 || i64::from(failures) < threshold {
+            return Ok(());
+        }
+        let subject = Subject::new(SubjectKind::User, self.user.id);
+        let alert = NewAlert::new(self.at, AlertKind::LoginAfterFailures, subject)
+            .of_user(self.user.id)
+            .from_address(self.claim.origin.ip)
+            .with(json!({ "failures": failures, "known_network": self.keys.is_known }));
+        self.alerts.raise_in(db, &NewAlert { session_id, ..alert }).map(drop)
     }
 
     fn attempt(&self, session_id: Option<SessionId>, accepted: bool) -> Attempt {

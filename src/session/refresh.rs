@@ -10,6 +10,7 @@ use super::Sessions;
 use super::end::{end_by, end_in};
 use super::issue::Issued;
 use super::signing::SigningError;
+use crate::model::alert::{AlertKind, NewAlert};
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
 use crate::model::change::{Change, Changes};
 use crate::model::session::{Actor, CurrentToken, EndReason, Origin, Presented, Session};
@@ -142,6 +143,9 @@ impl Sessions {
                     let theft = Cause { actor: Actor::system("refresh"), ..cause };
                     let just_now =
                         end_in(db, changes, session.id, &end_by(&theft, EndReason::RefreshReused, now, None), &theft)?;
+                    if just_now {
+                        self.tell_theft_in(db, &session, token.generation, &theft, now)?;
+                    }
                     return Ok(Outcome::Over(EndReason::RefreshReused, just_now));
                 }
                 Presented::Live => self.advance(db, session, next, origin, now)?,
@@ -154,6 +158,25 @@ impl Sessions {
                 return Ok(Outcome::Continues(Box::new(session), user));
             }
         }
+    }
+
+    /// Raises the alert that a spent token was used again.
+    fn tell_theft_in(
+        &self,
+        db: &mut Db,
+        session: &Session,
+        generation: u32,
+        theft: &Cause,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let subject = Subject::new(SubjectKind::Session, session.id);
+        let alert =
+            NewAlert::new(now, AlertKind::SpentTokenUsed, subject).of_user(session.user_id).in_session(session.id);
+        let details = json!({
+            "generation": generation, "live_generation": session.refresh.generation,
+            "last_ip": session.last_ip.to_string(),
+        });
+        self.inner.parts.alerts.raise_in(db, &NewAlert { ip: theft.ip, ..alert.with(details) }).map(drop)
     }
 
     /// The user, if session and user are both good; else why not.

@@ -164,6 +164,9 @@ impl Sessions {
     ) -> Result<(Option<(DateTime<Utc>, IpAddr)>, i64), StoreError> {
         let previous = sessions::latest_of_user(db, session.user_id)?;
         let replaced = self.make_room_in(db, changes, session.user_id, session.started_at, cause)?;
+        if previous.is_some() {
+            self.notice_new_device_in(db, session)?;
+        }
         sessions::insert(db, session)?;
         access_tokens::insert(db, session.id, &session.token)?;
         let event = AuditEvent::new(

@@ -1,5 +1,7 @@
 //! Queries on `attempts`.
 
+use std::net::IpAddr;
+
 use chrono::{DateTime, Utc};
 use diesel::deserialize;
 use diesel::prelude::*;
@@ -168,4 +170,31 @@ pub fn following(db: &mut Db, after: Position, limit: i64) -> Result<Vec<Attempt
         .limit(limit)
         .load(db)?;
     rows.into_iter().map(Row::into_attempt).collect()
+}
+
+/// A try that failed, as far as patterns are seen in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// The name, folded; masked where no user has it.
+    pub name: String,
+    /// From where.
+    pub ip: IpAddr,
+    /// Whether a user has the name.
+    pub is_user: bool,
+}
+
+/// Failures since `since`, the newest `limit`.
+pub fn failed_since(db: &mut Db, since: DateTime<Utc>, limit: i64) -> Result<Vec<Failed>, StoreError> {
+    let rows: Vec<(String, String, Option<Id>)> = attempts::table
+        .filter(attempts::at.gt(At(since)))
+        .filter(attempts::outcome.ne(AttemptOutcome::Success.as_str()))
+        .select((attempts::username_folded, attempts::ip, attempts::user_id))
+        .order((attempts::at.desc(), attempts::id.desc()))
+        .limit(limit)
+        .load(db)?;
+    let read = |(name, ip, user_id): (String, String, Option<Id>)| match address(&ip) {
+        Ok(ip) => Ok(Failed { name, ip, is_user: user_id.is_some() }),
+        Err(error) => Err(StoreError::Corrupt(format!("attempts: {error}"))),
+    };
+    rows.into_iter().map(read).collect()
 }

@@ -4,6 +4,7 @@
 //! "Not there" is `Option`; "could not ask" is [`StoreError`], which is answered 503 and never decides about a token.
 
 pub mod access_tokens;
+pub mod alerts;
 pub mod attempts;
 pub mod audit;
 mod backend;
@@ -11,6 +12,7 @@ pub mod chain;
 pub mod changes;
 pub mod clients;
 mod columns;
+pub mod deliveries;
 mod error;
 mod hints;
 mod keyset;

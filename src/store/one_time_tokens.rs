@@ -7,7 +7,7 @@ use super::backend::Db;
 use super::columns::{At, Id};
 use super::error::StoreError;
 use super::schema::one_time_tokens;
-use crate::model::id::UserId;
+use crate::model::id::{SessionId, UserId};
 use crate::model::secret::SecretDigest;
 
 /// What a one-time token is good for.
@@ -17,6 +17,13 @@ pub enum Purpose {
     Setup,
     /// Setting a new password of this user.
     Reset(UserId),
+    /// Saying that a login was not one's own.
+    NotMe {
+        /// Whose account it is.
+        user_id: UserId,
+        /// The session that began with the login.
+        session_id: SessionId,
+    },
 }
 
 impl Purpose {
@@ -24,9 +31,36 @@ impl Purpose {
         match self {
             Self::Setup => "setup",
             Self::Reset(_) => "reset",
+            Self::NotMe { .. } => NOT_ME,
+        }
+    }
+
+    const fn user_id(self) -> Option<UserId> {
+        match self {
+            Self::Setup => None,
+            Self::Reset(user_id) | Self::NotMe { user_id, .. } => Some(user_id),
+        }
+    }
+
+    const fn session_id(self) -> Option<SessionId> {
+        match self {
+            Self::Setup | Self::Reset(_) => None,
+            Self::NotMe { session_id, .. } => Some(session_id),
+        }
+    }
+
+    const fn read(user_id: Option<Id>, session_id: Option<Id>) -> Self {
+        match (user_id, session_id) {
+            (None, _) => Self::Setup,
+            (Some(user_id), None) => Self::Reset(UserId(user_id.0)),
+            (Some(user_id), Some(session_id)) => {
+                Self::NotMe { user_id: UserId(user_id.0), session_id: SessionId(session_id.0) }
+            }
         }
     }
 }
+
+const NOT_ME: &str = "not_me";
 
 /// A token that was just used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +69,12 @@ pub struct Taken {
     pub purpose: Purpose,
     /// Until when.
     pub expires_at: DateTime<Utc>,
+}
+
+type Columns = (Option<Id>, Option<Id>, At);
+
+const fn taken((user_id, session_id, expires_at): Columns) -> Taken {
+    Taken { purpose: Purpose::read(user_id, session_id), expires_at: expires_at.0 }
 }
 
 /// Keeps a token's digest, in place of every earlier token of the same purpose.
@@ -46,14 +86,22 @@ pub fn replace(
     expires_at: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     remove(db, purpose)?;
-    let user_id = match purpose {
-        Purpose::Setup => None,
-        Purpose::Reset(user_id) => Some(Id(user_id.0)),
-    };
+    insert(db, digest, purpose, now, expires_at)
+}
+
+/// Keeps a token's digest.
+pub fn insert(
+    db: &mut Db,
+    digest: SecretDigest,
+    purpose: Purpose,
+    now: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+) -> Result<(), StoreError> {
     let row = (
         one_time_tokens::digest.eq(digest.0.to_vec()),
         one_time_tokens::purpose.eq(purpose.word()),
-        one_time_tokens::user_id.eq(user_id),
+        one_time_tokens::user_id.eq(purpose.user_id().map(|id| Id(id.0))),
+        one_time_tokens::session_id.eq(purpose.session_id().map(|id| Id(id.0))),
         one_time_tokens::created_at.eq(At(now)),
         one_time_tokens::expires_at.eq(At(expires_at)),
     );
@@ -63,38 +111,48 @@ pub fn replace(
 
 /// Uses a token up: of two that try at once, one gets it.
 pub fn take(db: &mut Db, digest: SecretDigest) -> Result<Option<Taken>, StoreError> {
-    let taken: Option<(Option<Id>, At)> = diesel::delete(one_time_tokens::table.find(digest.0.to_vec()))
-        .returning((one_time_tokens::user_id, one_time_tokens::expires_at))
+    let row: Option<Columns> = diesel::delete(one_time_tokens::table.find(digest.0.to_vec()))
+        .returning((one_time_tokens::user_id, one_time_tokens::session_id, one_time_tokens::expires_at))
         .get_result(db)
         .optional()?;
-    Ok(taken.map(|(user_id, expires_at)| Taken {
-        purpose: user_id.map_or(Purpose::Setup, |id| Purpose::Reset(UserId(id.0))),
-        expires_at: expires_at.0,
-    }))
+    Ok(row.map(taken))
 }
 
 /// What a token is good for, without using it up.
 pub fn find(db: &mut Db, digest: SecretDigest) -> Result<Option<Taken>, StoreError> {
-    let found: Option<(Option<Id>, At)> = one_time_tokens::table
+    let row: Option<Columns> = one_time_tokens::table
         .find(digest.0.to_vec())
-        .select((one_time_tokens::user_id, one_time_tokens::expires_at))
+        .select((one_time_tokens::user_id, one_time_tokens::session_id, one_time_tokens::expires_at))
         .first(db)
         .optional()?;
-    Ok(found.map(|(user_id, expires_at)| Taken {
-        purpose: user_id.map_or(Purpose::Setup, |id| Purpose::Reset(UserId(id.0))),
-        expires_at: expires_at.0,
-    }))
+    Ok(row.map(taken))
 }
 
-/// Forgets every token of this purpose.
+/// Forgets every token of this purpose; those about sessions, of all sessions of the user.
 pub fn remove(db: &mut Db, purpose: Purpose) -> Result<(), StoreError> {
-    match purpose {
-        Purpose::Setup => {
-            diesel::delete(one_time_tokens::table.filter(one_time_tokens::purpose.eq("setup"))).execute(db)?
-        }
-        Purpose::Reset(user) => {
-            diesel::delete(one_time_tokens::table.filter(one_time_tokens::user_id.eq(Some(Id(user.0))))).execute(db)?
+    let of_purpose = one_time_tokens::table.filter(one_time_tokens::purpose.eq(purpose.word()));
+    match purpose.user_id() {
+        None => diesel::delete(of_purpose).execute(db)?,
+        Some(user_id) => {
+            diesel::delete(of_purpose.filter(one_time_tokens::user_id.eq(Some(Id(user_id.0))))).execute(db)?
         }
     };
     Ok(())
+}
+
+/// How many sessions of the user can be disowned by tokens made since `since`.
+pub fn disowning_since(db: &mut Db, user_id: UserId, since: DateTime<Utc>) -> Result<i64, StoreError> {
+    let of_user = one_time_tokens::table
+        .filter(one_time_tokens::user_id.eq(Some(Id(user_id.0))))
+        .filter(one_time_tokens::purpose.eq(NOT_ME))
+        .filter(one_time_tokens::created_at.gt(At(since)));
+    Ok(of_user.count().get_result(db)?)
+}
+
+/// Forgets tokens about sessions whose time is over at `before`.
+pub fn forget_older(db: &mut Db, before: DateTime<Utc>) -> Result<usize, StoreError> {
+    let over = one_time_tokens::table
+        .filter(one_time_tokens::purpose.eq(NOT_ME))
+        .filter(one_time_tokens::expires_at.le(At(before)));
+    Ok(diesel::delete(over).execute(db)?)
 }

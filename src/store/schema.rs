@@ -16,6 +16,7 @@ table! {
         password_scheme -> Nullable<Text>,
         created_at -> Moment,
         password_changed_at -> Nullable<Moment>,
+        email -> Nullable<Text>,
     }
 }
 
@@ -29,6 +30,7 @@ table! {
         user_id -> Nullable<Identifier>,
         created_at -> Moment,
         expires_at -> Moment,
+        session_id -> Nullable<Identifier>,
     }
 }
 
@@ -117,7 +119,7 @@ table! {
 
 table! {
     use diesel::sql_types::{Binary, Integer, Nullable, Text};
-    use crate::store::columns::Moment;
+    use crate::store::columns::{Identifier, Moment};
 
     throttles (scope, subject) {
         scope -> Text,
@@ -127,6 +129,9 @@ table! {
         window_began_at -> Moment,
         last_failure_at -> Moment,
         closed_until -> Nullable<Moment>,
+        user_id -> Nullable<Identifier>,
+        masked_name -> Nullable<Text>,
+        network -> Nullable<Text>,
     }
 }
 
@@ -271,4 +276,51 @@ table! {
     }
 }
 
+table! {
+    use diesel::sql_types::{Integer, Nullable, Text};
+    use crate::store::columns::{Identifier, JsonObject, Moment};
+
+    alerts (id) {
+        id -> Identifier,
+        kind -> Text,
+        subject_kind -> Text,
+        subject_id -> Nullable<Text>,
+        user_id -> Nullable<Identifier>,
+        session_id -> Nullable<Identifier>,
+        ip -> Nullable<Text>,
+        raised_at -> Moment,
+        last_at -> Moment,
+        occurrences -> Integer,
+        details -> JsonObject,
+        open_key -> Nullable<Text>,
+        disowned_at -> Nullable<Moment>,
+        acknowledged_at -> Nullable<Moment>,
+        acknowledged_by -> Nullable<Text>,
+        note -> Nullable<Text>,
+    }
+}
+
+table! {
+    use diesel::sql_types::{Integer, Nullable, Text};
+    use crate::store::columns::{Identifier, Moment};
+
+    deliveries (id) {
+        id -> Identifier,
+        alert_id -> Identifier,
+        occasion -> Text,
+        channel -> Text,
+        recipient -> Nullable<Text>,
+        created_at -> Moment,
+        tries -> Integer,
+        next_at -> Moment,
+        delivered_at -> Nullable<Moment>,
+        given_up_at -> Nullable<Moment>,
+        last_fault -> Nullable<Text>,
+        session_id -> Nullable<Identifier>,
+    }
+}
+
 allow_tables_to_appear_in_same_query!(users, sessions, access_tokens);
+allow_tables_to_appear_in_same_query!(users, throttles);
+allow_tables_to_appear_in_same_query!(users, alerts);
+allow_tables_to_appear_in_same_query!(sessions, alerts);

@@ -1,13 +1,15 @@
-//! Queries on `throttles`: failures counted for accounts, addresses and networks.
+//! Queries on `throttles`: failures counted for accounts, addresses, networks and the whole server.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::dsl::case_when;
 use diesel::prelude::*;
 
-use super::backend::{Both, Db};
-use super::columns::At;
+use super::backend::{Both, Db, MultiBackend};
+use super::columns::{At, Id, fixed};
 use super::error::StoreError;
-use super::schema::throttles;
+use super::keyset::{Page, row_before};
+use super::schema::{throttles, users};
+use crate::model::id::{ThrottleId, UserId};
 use crate::model::words::words;
 
 words! {
@@ -21,6 +23,16 @@ words! {
         Address = "address",
         /// A network (/24, IPv6 /56).
         Network = "network",
+        /// The whole server.
+        Overall = "overall",
+    }
+}
+
+impl ThrottleScope {
+    /// Whether it is an account, which failures in a row close for good.
+    #[must_use]
+    pub const fn is_account(self) -> bool {
+        matches!(self, Self::Account | Self::KnownDevice)
     }
 }
 
@@ -31,6 +43,27 @@ pub struct ThrottleKey {
     pub scope: ThrottleScope,
     /// The digest.
     pub subject: [u8; 32],
+}
+
+impl ThrottleKey {
+    /// The id by which administrators name it. The digest is keyed, so its beginning tells nobody anything.
+    #[must_use]
+    pub fn id(&self) -> ThrottleId {
+        let mut beginning = [0; 16];
+        beginning.copy_from_slice(&self.subject[..16]);
+        ThrottleId::made_of(beginning)
+    }
+}
+
+/// What an administrator may be shown of a key (P7): a name that no user has is masked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// The user whose account it is.
+    pub user_id: Option<UserId>,
+    /// The masked name, where no user has it.
+    pub masked_name: Option<String>,
+    /// The address or network.
+    pub network: Option<String>,
 }
 
 /// What has been counted.
@@ -62,7 +95,13 @@ pub fn find(db: &mut Db, key: ThrottleKey) -> Result<Option<Count>, StoreError> 
 }
 
 /// Counts a failure at `now`, in a window of this length. One statement, so that failures at the same time all count.
-pub fn add_failure(db: &mut Db, key: ThrottleKey, now: DateTime<Utc>, window: TimeDelta) -> Result<Count, StoreError> {
+pub fn add_failure(
+    db: &mut Db,
+    key: ThrottleKey,
+    shown: &Shown,
+    now: DateTime<Utc>,
+    window: TimeDelta,
+) -> Result<Count, StoreError> {
     let window_start = At(now - window);
     let row = (
         throttles::scope.eq(key.scope.as_str()),
@@ -71,6 +110,9 @@ pub fn add_failure(db: &mut Db, key: ThrottleKey, now: DateTime<Utc>, window: Ti
         throttles::window_failures.eq(1),
         throttles::window_began_at.eq(At(now)),
         throttles::last_failure_at.eq(At(now)),
+        throttles::user_id.eq(shown.user_id.map(|id| Id(id.0))),
+        throttles::masked_name.eq(shown.masked_name.clone()),
+        throttles::network.eq(shown.network.clone()),
     );
     let counted = diesel::insert_into(throttles::table)
         .values(row)
@@ -89,6 +131,9 @@ pub fn add_failure(db: &mut Db, key: ThrottleKey, now: DateTime<Utc>, window: Ti
             )
             .otherwise(At(now))),
             throttles::last_failure_at.eq(At(now)),
+            throttles::user_id.eq(shown.user_id.map(|id| Id(id.0))),
+            throttles::masked_name.eq(shown.masked_name.clone()),
+            throttles::network.eq(shown.network.clone()),
         ))
         .returning((
             throttles::failures,
@@ -118,9 +163,127 @@ pub fn forget(db: &mut Db, key: ThrottleKey) -> Result<bool, StoreError> {
 pub fn forget_older(db: &mut Db, before: DateTime<Utc>, locked_after: u32) -> Result<usize, StoreError> {
     let old = throttles::last_failure_at.lt(At(before));
     let open = throttles::closed_until.is_null().or(throttles::closed_until.lt(Some(At(before))));
-    let source = [ThrottleScope::Address, ThrottleScope::Network].map(|scope| throttles::scope.eq(scope.as_str()));
-    let [address, network] = source;
-    let few = throttles::failures.lt(i32::try_from(locked_after).unwrap_or(i32::MAX));
-    let unlocked = address.or(network).or(few);
+    let unlocked = diesel::dsl::not(is_locked(locked_after));
     Ok(diesel::delete(throttles::table.filter(old.and(open).and(unlocked))).execute(db)?)
+}
+
+/// An account with so many failures in a row.
+#[diesel::dsl::auto_type]
+fn is_locked(locked_after: u32) -> _ {
+    let enough: i32 = i32::try_from(locked_after).unwrap_or(i32::MAX);
+    let account: &'static str = ThrottleScope::Account.as_str();
+    let known_device: &'static str = ThrottleScope::KnownDevice.as_str();
+    throttles::scope.eq(account).or(throttles::scope.eq(known_device)).and(throttles::failures.ge(enough))
+}
+
+/// A count as administrators see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThrottleRow {
+    /// What is counted.
+    pub key: ThrottleKey,
+    /// How many.
+    pub count: Count,
+    /// When the last one was.
+    pub last_failure_at: DateTime<Utc>,
+    /// What it is about.
+    pub shown: Shown,
+    /// The user's present name.
+    pub username: Option<String>,
+}
+
+/// Which counts a list shows; all members together.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ThrottleFilter {
+    /// Those of this scope.
+    pub scope: Option<ThrottleScope>,
+    /// Those of this user's account.
+    pub user_id: Option<UserId>,
+    /// Those that refuse tries at this moment, with so many failures in a row closing an account for good.
+    pub closed_at: Option<(DateTime<Utc>, u32)>,
+}
+
+/// The place of a count in the order of lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// When its last failure was.
+    pub last_failure_at: DateTime<Utc>,
+    /// Its digest.
+    pub subject: [u8; 32],
+}
+
+type Columns =
+    (String, Vec<u8>, i32, i32, At, At, Option<At>, Option<Id>, Option<String>, Option<String>, Option<String>);
+
+fn into_row(columns: Columns) -> Result<ThrottleRow, StoreError> {
+    let (scope, subject, failures, window_failures, began, last, until, user_id, masked_name, network, username) =
+        columns;
+    let scope = scope.parse().map_err(|error| StoreError::Corrupt(format!("throttles: {error}")))?;
+    let subject = fixed(subject).map_err(|error| StoreError::Corrupt(format!("throttles: {error}")))?;
+    Ok(ThrottleRow {
+        key: ThrottleKey { scope, subject },
+        count: Count { failures, window_failures, window_began_at: began.0, closed_until: until.map(|at| at.0) },
+        last_failure_at: last.0,
+        shown: Shown { user_id: user_id.map(|id| UserId(id.0)), masked_name, network },
+        username,
+    })
+}
+
+/// Counts, those with the newest failure first, those after `after` in that order.
+pub fn list(
+    db: &mut Db,
+    filter: &ThrottleFilter,
+    after: Option<Position>,
+    limit: i64,
+) -> Result<Page<ThrottleRow>, StoreError> {
+    let joined = throttles::table.left_join(users::table.on(throttles::user_id.eq(users::id.nullable())));
+    let mut query = joined.select(columns()).into_boxed::<MultiBackend>();
+    if let Some(scope) = filter.scope {
+        query = query.filter(throttles::scope.eq(scope.as_str()));
+    }
+    if let Some(user_id) = filter.user_id {
+        query = query.filter(throttles::user_id.eq(Some(Id(user_id.0))));
+    }
+    if let Some((now, locked_after)) = filter.closed_at {
+        query = query.filter(throttles::closed_until.gt(Some(At(now))).or(is_locked(locked_after).nullable()));
+    }
+    if let Some(after) = after {
+        let place = (At(after.last_failure_at), after.subject.to_vec());
+        query = query.filter(row_before((throttles::last_failure_at, throttles::subject), place));
+    }
+    let order = (throttles::last_failure_at.desc(), throttles::subject.desc());
+    let rows: Vec<Columns> = query.order(order).limit(limit + 1).load(db)?;
+    Ok(Page::cut(rows.into_iter().map(into_row).collect::<Result<_, _>>()?, limit))
+}
+
+/// The count with this id. An id holds the first bytes of the digest, so few are looked at.
+pub fn find_by_id(db: &mut Db, id: ThrottleId) -> Result<Option<ThrottleRow>, StoreError> {
+    let prefix = &id.0.as_bytes()[..6];
+    let (mut first, mut last) = ([0; 32], [0xff; 32]);
+    first[..6].copy_from_slice(prefix);
+    last[..6].copy_from_slice(prefix);
+    let joined = throttles::table.left_join(users::table.on(throttles::user_id.eq(users::id.nullable())));
+    let rows: Vec<Columns> = joined
+        .select(columns())
+        .filter(throttles::scope.eq_any(ThrottleScope::ALL.iter().map(|scope| scope.as_str())))
+        .filter(throttles::subject.between(first.to_vec(), last.to_vec()))
+        .load(db)?;
+    let rows = rows.into_iter().map(into_row).collect::<Result<Vec<_>, _>>()?;
+    Ok(rows.into_iter().find(|row| row.key.id() == id))
+}
+
+#[diesel::dsl::auto_type]
+fn columns() -> _ {
+    (
+        throttles::scope,
+        throttles::subject,
+        throttles::failures,
+        throttles::window_failures,
+        throttles::window_began_at,
+        throttles::last_failure_at,
+        throttles::closed_until,
+        throttles::user_id,
+        throttles::masked_name,
+        throttles::network,
+        users::username.nullable(),
+    )
 }

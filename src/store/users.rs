@@ -10,7 +10,7 @@ use super::keyset::Page;
 use super::schema::users;
 use super::sessions::UserStanding;
 use crate::model::id::UserId;
-use crate::model::user::{PasswordHash, Role, User, UserState, Username};
+use crate::model::user::{Email, PasswordHash, Role, User, UserState, Username};
 use chrono::{DateTime, Utc};
 
 #[derive(Queryable, Insertable)]
@@ -25,6 +25,7 @@ struct Row {
     password_scheme: Option<String>,
     created_at: At,
     password_changed_at: Option<At>,
+    email: Option<String>,
 }
 
 impl Row {
@@ -39,6 +40,7 @@ impl Row {
             password_scheme: scheme.map(str::to_owned),
             created_at: At(user.created_at),
             password_changed_at: user.password_changed_at.map(At),
+            email: user.email.as_ref().map(|email| email.as_str().to_owned()),
         }
     }
 
@@ -52,6 +54,7 @@ impl Row {
                 password_hash: self.password_hash.map(PasswordHash),
                 created_at: self.created_at.0,
                 password_changed_at: self.password_changed_at.map(|at| at.0),
+                email: self.email.map(|email| Email::parse(&email)).transpose()?,
             })
         };
         read().map_err(|error| StoreError::Corrupt(format!("users: {error}")))
@@ -178,6 +181,18 @@ pub fn set_username(db: &mut Db, id: UserId, username: &Username) -> Result<bool
 /// Gives the user another role.
 pub fn set_role(db: &mut Db, id: UserId, role: &Role) -> Result<bool, StoreError> {
     Ok(diesel::update(users::table.find(Id(id.0))).set(users::role.eq(role.as_str())).execute(db)? == 1)
+}
+
+/// Gives the user another e-mail address, or none.
+pub fn set_email(db: &mut Db, id: UserId, email: Option<&Email>) -> Result<bool, StoreError> {
+    let set = users::email.eq(email.map(|email| email.as_str().to_owned()));
+    Ok(diesel::update(users::table.find(Id(id.0))).set(set).execute(db)? == 1)
+}
+
+/// Makes the password log in no more: one that is set by a one-time token will.
+pub fn void_password(db: &mut Db, id: UserId) -> Result<bool, StoreError> {
+    let set = (users::password_hash.eq(None::<String>), users::password_scheme.eq(None::<String>));
+    Ok(diesel::update(users::table.find(Id(id.0))).set(set).execute(db)? == 1)
 }
 
 /// Enables or disables the user.

@@ -32,6 +32,17 @@ struct ReasonLabel {
     reason: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabel {
+    kind: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DeliveryLabels {
+    channel: &'static str,
+    outcome: &'static str,
+}
+
 /// The outcome of a check that let somebody in.
 const ACCEPTED: &str = "ok";
 
@@ -56,6 +67,10 @@ pub struct Metrics {
     changes_applied: Counter,
     acknowledgements: Histogram,
     database_went_back: Counter,
+    alerts_raised: Family<KindLabel, Counter>,
+    alerts_open: Family<KindLabel, Gauge>,
+    oldest_alert: Gauge<f64, AtomicU64>,
+    deliveries: Family<DeliveryLabels, Counter>,
 }
 
 /// What is counted of requests that have their labels in common.
@@ -101,6 +116,10 @@ impl Default for Metrics {
             changes_applied: Counter::default(),
             acknowledgements: Histogram::new(DURATIONS),
             database_went_back: Counter::default(),
+            alerts_raised: Family::default(),
+            alerts_open: Family::default(),
+            oldest_alert: Gauge::default(),
+            deliveries: Family::default(),
         };
         metrics.checks_accepted = metrics.checks.get_or_create_owned(&OutcomeLabel { outcome: ACCEPTED });
         metrics.register();
@@ -135,6 +154,11 @@ impl Metrics {
         let help = "Times that the database was found to be an older copy of itself";
         registry.register("database_went_back", help, self.database_went_back.clone());
         registry.register("hashing_queue", "Passwords that wait to be hashed", self.hashing_queue.clone());
+        registry.register("alerts_raised", "Alerts raised", self.alerts_raised.clone());
+        registry.register("alerts_open", "Alerts that nobody has acknowledged", self.alerts_open.clone());
+        registry.register("deliveries", "Tries to tell others of an alert", self.deliveries.clone());
+        let help = "Age of the oldest alert that nobody has acknowledged";
+        registry.register_with_unit("oldest_alert_age", help, Unit::Seconds, self.oldest_alert.clone());
     }
 
     /// The counter and histogram of such requests, for keeping: looking them up costs more than counting.
@@ -195,6 +219,26 @@ impl Metrics {
     /// Counts that the database was found to be an older copy of itself.
     pub fn went_back(&self) {
         self.database_went_back.inc();
+    }
+
+    /// Counts an alert.
+    pub fn alert_raised(&self, kind: &'static str) {
+        self.alerts_raised.get_or_create(&KindLabel { kind }).inc();
+    }
+
+    /// Tells how many alerts of a kind are open.
+    pub fn alerts_open(&self, kind: &'static str, count: i64) {
+        self.alerts_open.get_or_create(&KindLabel { kind }).set(count);
+    }
+
+    /// Counts a try to tell others of an alert.
+    pub fn delivery(&self, channel: &'static str, outcome: &'static str) {
+        self.deliveries.get_or_create(&DeliveryLabels { channel, outcome }).inc();
+    }
+
+    /// Tells how old the oldest open alert is.
+    pub fn oldest_alert(&self, age: Duration) {
+        self.oldest_alert.set(age.as_secs_f64());
     }
 
     /// Counts a use of a refresh token.

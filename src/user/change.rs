@@ -1,4 +1,4 @@
-//! Changes a user's name, role or state, or deletes the user. Rights that shrink end sessions in the same transaction.
+//! Changes a user's name, role, state or e-mail address, or deletes the user. Rights that shrink end sessions in the same transaction.
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
 use crate::model::change::{Change, Changes};
 use crate::model::id::UserId;
 use crate::model::session::EndReason;
-use crate::model::user::{Role, User, UserState, Username};
+use crate::model::user::{Email, Role, User, UserState, Username};
 use crate::session::end::{end_by, end_of_user_in};
 use crate::store::{Db, StoreError, audit, users};
 
@@ -22,17 +22,20 @@ pub struct UserChange {
     pub role: Option<Role>,
     /// Disabling ends all sessions.
     pub state: Option<UserState>,
+    /// The new e-mail address; `Some(None)` takes it away.
+    pub email: Option<Option<Email>>,
 }
 
 impl UserChange {
     /// The event that says it was done; of several the first.
     #[must_use]
     pub const fn kind(&self) -> AuditKind {
-        match (&self.username, &self.role, self.state) {
-            (Some(_), _, _) => AuditKind::UserRenamed,
-            (None, None, Some(UserState::Active)) => AuditKind::UserEnabled,
-            (None, None, Some(UserState::Disabled)) => AuditKind::UserDisabled,
-            (None, _, _) => AuditKind::UserRoleChanged,
+        match (&self.username, &self.role, self.state, &self.email) {
+            (Some(_), ..) => AuditKind::UserRenamed,
+            (None, None, Some(UserState::Active), _) => AuditKind::UserEnabled,
+            (None, None, Some(UserState::Disabled), _) => AuditKind::UserDisabled,
+            (None, None, None, Some(_)) => AuditKind::UserEmailChanged,
+            (None, ..) => AuditKind::UserRoleChanged,
         }
     }
 }
@@ -55,6 +58,7 @@ impl Users {
                     username: change.username.unwrap_or_else(|| before.username.clone()),
                     role: change.role.unwrap_or_else(|| before.role.clone()),
                     state: change.state.unwrap_or(before.state),
+                    email: change.email.unwrap_or_else(|| before.email.clone()),
                     ..before.clone()
                 };
                 users.keep_an_administrator(db, &before, Some(&after))?;
@@ -62,6 +66,7 @@ impl Users {
                 rename(db, &before, &after, &cause, now)?;
                 users.change_role(db, changes, &before, &after, &cause, now)?;
                 change_state(db, changes, &before, &after, &cause, now)?;
+                change_email(db, &before, &after, &cause, now)?;
                 Ok(after)
             })
             .await
@@ -164,6 +169,15 @@ fn change_state(
         end_of_user_in(db, changes, before.id, None, &end_by(cause, EndReason::UserDisabled, now, None), cause)?;
     }
     Ok(())
+}
+
+/// The record tells that it changed, not from what to what: addresses of people are kept in one place only.
+fn change_email(db: &mut Db, before: &User, after: &User, cause: &Cause, now: DateTime<Utc>) -> Result<(), StoreError> {
+    if before.email == after.email {
+        return Ok(());
+    }
+    users::set_email(db, before.id, after.email.as_ref())?;
+    record(db, AuditKind::UserEmailChanged, before.id, json!({ "has_email": after.email.is_some() }), cause, now)
 }
 
 /// Records an event about a user.

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{UserError, Users, scheme_word};
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
 use crate::model::id::UserId;
-use crate::model::user::{Role, User, UserState, Username};
+use crate::model::user::{Email, Role, User, UserState, Username};
 use crate::store::{Db, StoreError, audit, users};
 
 /// A user to be created.
@@ -18,6 +18,8 @@ pub struct NewUser {
     pub role: Role,
     /// The password; without one the user sets it with a one-time token.
     pub password: Option<SecretString>,
+    /// Where the user is told of a login from a new device.
+    pub email: Option<Email>,
 }
 
 impl Users {
@@ -52,6 +54,7 @@ impl Users {
             password_changed_at: password_hash.as_ref().map(|_| now),
             password_hash,
             created_at: now,
+            email: new.email,
         })
     }
 }

@@ -13,7 +13,7 @@ use super::{UserError, Users};
 use crate::credential::scheme::Scheme;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject};
 use crate::model::id::UserId;
-use crate::model::user::{PasswordHash, Role, User, UserState, Username};
+use crate::model::user::{Email, PasswordHash, Role, User, UserState, Username};
 use crate::store::{Db, StoreError, users};
 
 /// How the file is written.
@@ -75,6 +75,8 @@ struct Line {
     password_hash: Option<String>,
     #[serde(default)]
     disabled: Option<Flag>,
+    #[serde(default)]
+    email: Option<String>,
 }
 
 /// A flag, as JSON or as text in CSV.
@@ -257,7 +259,9 @@ fn to_user(line: Line, now: DateTime<Utc>) -> Result<User, String> {
         Scheme::of(hash).map_err(|error| format!("password_hash: {error}"))?;
     }
     let state = if is_disabled(line.disabled)? { UserState::Disabled } else { UserState::Active };
-    Ok(User { id, username, role, state, password_hash, created_at: now, password_changed_at: None })
+    let email = line.email.filter(|email| !email.is_empty()).map(|email| Email::parse(&email)).transpose();
+    let email = email.map_err(|error| format!("email: {error}"))?;
+    Ok(User { id, username, role, state, password_hash, created_at: now, password_changed_at: None, email })
 }
 
 fn is_disabled(flag: Option<Flag>) -> Result<bool, String> {

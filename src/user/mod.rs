@@ -3,6 +3,7 @@
 
 pub mod change;
 pub mod create;
+pub mod disown;
 pub mod find;
 pub mod import;
 pub mod password;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::alert::Alerts;
 use crate::clock::Clock;
 use crate::credential::password::{HashingError, Passwords, Unacceptable};
 use crate::credential::scheme::Scheme;
@@ -45,6 +47,8 @@ pub struct Parts {
     pub roles: RolePolicy,
     /// Whether a change of role ends sessions.
     pub end_on_role_change: bool,
+    /// Notes what users have disowned.
+    pub alerts: Alerts,
     /// Ends sessions, proves identities.
     pub sessions: Sessions,
 }

@@ -207,6 +207,8 @@ impl Users {
                 let user = user.ok_or(OneTimeTokenError::Invalid)?;
                 set_password(db, id, &hash, now)?;
                 forget_account(db, &master, &user, now)?;
+                // The password is new and all sessions end: older links have nothing left to do.
+                one_time_tokens::remove(db, Purpose::NotMe { user_id: id, session_id: SessionId(id.0) })?;
                 let ended = end_of_user_in(
                     db,
                     changes,

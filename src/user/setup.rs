@@ -65,7 +65,7 @@ impl Users {
         }
         let role =
             self.roles().admin.first().and_then(|role| Role::parse(role).ok()).ok_or(OneTimeTokenError::Invalid)?;
-        let user = self.new_user(NewUser { username, role, password: Some(password) }).await?;
+        let user = self.new_user(NewUser { username, role, password: Some(password), email: None }).await?;
         let (created, now) = (user.clone(), self.now());
         self.store()
             .write(move |db| {

@@ -49,7 +49,7 @@ pub struct ActorObject {
 /// What something was done to.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct SubjectObject {
-    /// `user`, `session`, `client`, `key`, `everybody` or `unknown`.
+    /// `user`, `session`, `client`, `key`, `everybody`, `network`, `throttle`, `alert` or `unknown`.
     pub kind: &'static str,
     /// Its id.
     pub id: Option<String>,

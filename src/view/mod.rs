@@ -1,17 +1,21 @@
 //! How things are shown: the objects of the contract, the same in the API, in exports and on the command line.
 
+mod alert;
 mod attempt;
 mod audit;
 pub mod ocsf;
 mod session;
+mod throttle;
 mod user;
 
 use arrayvec::ArrayString;
 use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
 
+pub use alert::{AcknowledgedObject, AlertObject, AlertUser};
 pub use attempt::AttemptObject;
 pub use audit::{ActorObject, EventObject, SubjectObject};
 pub use session::{DeviceObject, SessionObject, SessionUser, TokenObject};
+pub use throttle::{ThrottleObject, ThrottledUser};
 pub use user::{ClientObject, UserObject, UserSummary};
 
 /// A time as text, in a place of its own size: "who am I" shows six of them, and is asked all the time.

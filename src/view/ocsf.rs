@@ -63,6 +63,7 @@ const fn activity(kind: AuditKind) -> Activity {
         AuditKind::SessionEnded => (Class::Authentication, 2, "Logoff"),
         AuditKind::SessionRefreshed | AuditKind::RefreshRefused => (Class::Authentication, OTHER, "Refresh"),
         AuditKind::TokenRefused | AuditKind::SessionUnknown => (Class::Authentication, OTHER, "Token Check"),
+        AuditKind::SessionDisowned | AuditKind::DisownRefused => (Class::Authentication, OTHER, "Disown"),
         AuditKind::UserCreated | AuditKind::UserImported | AuditKind::SetupCompleted => {
             (Class::AccountChange, 1, "Create")
         }
@@ -77,6 +78,8 @@ const fn activity(kind: AuditKind) -> Activity {
         AuditKind::UserRenamed => (Class::AccountChange, OTHER, "Rename"),
         AuditKind::UserRoleChanged => (Class::AccountChange, OTHER, "Role Change"),
         AuditKind::UserUnlocked => (Class::AccountChange, OTHER, "Unlock"),
+        AuditKind::UserEmailChanged => (Class::AccountChange, OTHER, "E-mail Change"),
+        AuditKind::PasswordVoided => (Class::AccountChange, OTHER, "Password Void"),
         AuditKind::PasswordUpgraded => (Class::AccountChange, OTHER, "Password Hash Upgrade"),
         AuditKind::SetupIssued
         | AuditKind::SetupRefused
@@ -87,8 +90,9 @@ const fn activity(kind: AuditKind) -> Activity {
         | AuditKind::KeyRotated
         | AuditKind::KeyRevoked
         | AuditKind::SessionsEnded
+        | AuditKind::AlertAcknowledged
         | AuditKind::DatabaseWentBack => (Class::EntityManagement, 3, "Update"),
-        AuditKind::ClientRemoved => (Class::EntityManagement, 4, "Delete"),
+        AuditKind::ClientRemoved | AuditKind::ThrottleLifted => (Class::EntityManagement, 4, "Delete"),
         AuditKind::HistoryRead | AuditKind::HistoryExported | AuditKind::TokenLookedUp => {
             (Class::ApiActivity, 2, "Read")
         }
@@ -100,7 +104,9 @@ const fn activity(kind: AuditKind) -> Activity {
 const fn severity(outcome: Outcome, kind: Option<AuditKind>, reason: Option<Reason>) -> (u32, &'static str) {
     match (outcome, kind, reason) {
         (_, Some(AuditKind::DatabaseWentBack), _) => (5, "Critical"),
-        (_, Some(AuditKind::SessionUnknown), _) | (_, _, Some(Reason::RefreshReused)) => (4, "High"),
+        (_, Some(AuditKind::SessionUnknown | AuditKind::SessionDisowned), _) | (_, _, Some(Reason::RefreshReused)) => {
+            (4, "High")
+        }
         (_, Some(AuditKind::UserLocked), _)
         | (_, _, Some(Reason::Signature | Reason::Algorithm | Reason::KeyRevoked | Reason::NotOwn)) => (3, "Medium"),
         (Outcome::Failure, _, _) => (2, "Low"),
@@ -267,6 +273,7 @@ fn entity(event: &AuditEvent) -> Value {
     let kind = match event.kind {
         AuditKind::SetupIssued | AuditKind::SetupRefused => "first administrator",
         AuditKind::SessionsEnded => "sessions",
+        AuditKind::ThrottleLifted => "throttle",
         AuditKind::NotBeforeSet => "not-before",
         AuditKind::DatabaseWentBack => "database",
         _ => event.subject.kind.as_str(),

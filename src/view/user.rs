@@ -30,6 +30,9 @@ pub struct UserObject {
     /// When the user last set the password.
     #[schema(value_type = Option<String>, format = "date-time")]
     pub password_changed_at: Option<TimeText>,
+    /// Where the user is told of a login from a new device.
+    #[schema(format = "email")]
+    pub email: Option<String>,
 }
 
 /// A user, in the answers to logins.
@@ -72,6 +75,7 @@ impl From<&User> for UserObject {
             has_password: user.password_hash.is_some(),
             created_at: time(user.created_at),
             password_changed_at: optional_time(user.password_changed_at),
+            email: user.email.as_ref().map(|email| email.as_str().to_owned()),
         }
     }
 }

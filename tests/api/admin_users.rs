@@ -233,7 +233,7 @@ async fn adm_08_of_two_administrators_who_demote_each_other_one_remains(#[values
         assert_eq!(done, 1, "round {round}: {one:?} {two:?}");
         for user in &users {
             let (role, state) = (Some(user.role.clone()), Some(UserState::Active));
-            let restored = UserChange { role, state, username: None };
+            let restored = UserChange { role, state, username: None, email: None };
             app.app.users.change(user.id, restored, &Cause::command_line()).await.expect("an administrator again");
         }
     }

@@ -8,8 +8,11 @@ use chrono::TimeDelta;
 use reqwest::Method;
 use rstest::rstest;
 use serde_json::{Value, json};
+use vigie::alert::NOT_ME_LIFE;
 use vigie::model::audit::{FOLDED, Reason, RecordedEvent};
 use vigie::model::secret::{Secret, SecretKind};
+use vigie::store::StoreError;
+use vigie::store::one_time_tokens::{self, Purpose};
 
 use super::authorisation::routes;
 use super::snapshot;
@@ -112,6 +115,8 @@ async fn log_01_each_operation_leaves_its_events(#[values(Sqlite, Postgres)] bac
     own_affairs(&app, &alice, &mut scenario).await;
     passwords(&app, &mut scenario).await;
     administration(&app, &root, &mut scenario).await;
+    attacks(&app, &root, &mut scenario).await;
+    disowning(&app, &mut scenario).await;
     history(&app, &root, &mut scenario).await;
     refused_callers(&app, &root, &mut scenario).await;
     for (method, path) in routes() {
@@ -270,6 +275,7 @@ async fn administration<'a>(app: &'a TestApp, root: &TestClient<'a>, scenario: &
     let route = "PATCH /admin/users/{id}";
     scenario.step(route, "rename", patch(&alice, json!({ "username": "alicia" })).await).await;
     scenario.step(route, "a taken name", patch(&alice, json!({ "username": "bob" })).await).await;
+    scenario.step(route, "an e-mail address", patch(&alice, json!({ "email": "alice@example.org" })).await).await;
     scenario.step(route, "another role", patch(&alice, json!({ "role": "chef" })).await).await;
     scenario.step(route, "the last administrator", patch(&me, json!({ "role": "chef" })).await).await;
     scenario.step(route, "of nobody", patch(NIL, json!({ "state": "disabled" })).await).await;
@@ -296,6 +302,46 @@ async fn administration<'a>(app: &'a TestApp, root: &TestClient<'a>, scenario: &
         let rotated = root.post_empty(&format!("/admin/clients/{id}/rotate-secret")).await;
         scenario.step("POST /admin/clients/{id}/rotate-secret", case, rotated).await;
         scenario.step("DELETE /admin/clients/{id}", case, root.delete(&format!("/admin/clients/{id}")).await).await;
+    }
+}
+
+async fn attacks<'a>(app: &'a TestApp, root: &TestClient<'a>, scenario: &mut Scenario<'a>) {
+    app.nobody().post("/auth/login", login("alicia", NEW_PASSWORD)).await.problem(401, "invalid_credentials");
+    scenario.recorded().await;
+    let throttles = root.get("/admin/throttles?state=all&scope=account").await;
+    scenario.step("GET /admin/throttles", "", throttles.clone()).await;
+    let throttle = throttles.expect(200)["items"][0]["id"].as_str().expect("an id").to_owned();
+    for (case, id) in [("", throttle.as_str()), ("of nobody", NIL)] {
+        let lifted = root.delete(&format!("/admin/throttles/{id}")).await;
+        scenario.step("DELETE /admin/throttles/{id}", case, lifted).await;
+    }
+    let alerts = root.get("/admin/alerts").await;
+    scenario.step("GET /admin/alerts", "", alerts.clone()).await;
+    let alert = alerts.expect(200)["items"][0]["id"].as_str().expect("an id").to_owned();
+    for (case, id) in [("", alert.as_str()), ("of nobody", NIL)] {
+        scenario.step("GET /admin/alerts/{id}", case, root.get(&format!("/admin/alerts/{id}")).await).await;
+        let acknowledged = root.post_empty(&format!("/admin/alerts/{id}/acknowledge")).await;
+        scenario.step("POST /admin/alerts/{id}/acknowledge", case, acknowledged).await;
+    }
+}
+
+async fn disowning<'a>(app: &'a TestApp, scenario: &mut Scenario<'a>) {
+    let user_id = app.user("dora", "agent").await.id;
+    let (session, token, now) = (app.log_in("dora").await, Secret::random(), app.now());
+    scenario.recorded().await;
+    let session_id = session.session_id.parse().expect("an id");
+    let (digest, purpose) = (token.digest(), Purpose::NotMe { user_id, session_id });
+    let insert = move |db: &mut _| one_time_tokens::insert(db, digest, purpose, now, now + NOT_ME_LIFE);
+    app.app.store.write::<_, StoreError>(insert).await.expect("the store answers");
+    let token = token.reveal(SecretKind::OneTimeToken);
+    let page = app.nobody().get(&format!("/auth/not-me?token={token}")).await;
+    scenario.step("GET /auth/not-me", "", page).await;
+    for (case, token) in
+        [("not a token", "vgt_x"), ("another token", &one_time_token()), ("", &token), ("again", &token)]
+    {
+        let request = app.nobody().request(Method::POST, "/auth/not-me");
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        scenario.step("POST /auth/not-me", case, send(request.body(format!("token={token}"))).await).await;
     }
 }
 

@@ -3,19 +3,24 @@
 mod admin_exports;
 mod admin_sessions;
 mod admin_users;
+mod alerts;
 mod authorisation;
 mod credentials;
 mod errors;
 mod events;
+mod inbox;
 mod input;
 mod logged_out;
 mod login;
+mod not_me;
 mod ocsf;
 mod openapi;
 mod passwords;
 mod refresh;
 mod sessions;
 mod storm;
+mod telling;
+mod throttles;
 mod throttling;
 mod verify;
 

@@ -10,12 +10,14 @@ use crate::support::app::{Answer, TestApp};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 
 /// Operations that nobody needs a credential for.
-const PUBLIC: [&str; 8] = [
+const PUBLIC: [&str; 10] = [
     "GET /audit/checkpoint",
     "POST /auth/login",
     "POST /auth/refresh",
     "POST /auth/setup",
     "POST /auth/reset",
+    "GET /auth/not-me",
+    "POST /auth/not-me",
     "GET /health/live",
     "GET /health/ready",
     "GET /openapi.json",

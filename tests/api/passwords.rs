@@ -41,6 +41,7 @@ async fn create(app: &TestApp, name: &str, password: Option<&str>) -> User {
         username: Username::parse(name).expect("a username"),
         role: Role::parse("agent").expect("a role"),
         password: password.map(SecretString::from),
+        email: None,
     };
     app.app.users.create(new, &Cause::command_line()).await.expect("the user is created")
 }

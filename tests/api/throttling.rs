@@ -15,16 +15,16 @@ use crate::support::app::{Answer, PASSWORD, TestApp, TestClient, send};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 
 /// The test is a proxy: it says where a request came from.
-const PROXIED: (&str, &str) = ("VIGIE__SERVER__TRUSTED_PROXIES", "127.0.0.1/32");
-const HOME: &str = "192.0.2.10";
-const ELSEWHERE: &str = "203.0.113.66";
+pub(super) const PROXIED: (&str, &str) = ("VIGIE__SERVER__TRUSTED_PROXIES", "127.0.0.1/32");
+pub(super) const HOME: &str = "192.0.2.10";
+pub(super) const ELSEWHERE: &str = "203.0.113.66";
 
-async fn try_from(app: &TestApp, address: &str, name: &str, password: &str) -> Answer {
+pub(super) async fn try_from(app: &TestApp, address: &str, name: &str, password: &str) -> Answer {
     let request = app.nobody().request(Method::POST, "/auth/login").header("x-forwarded-for", address);
     send(request.json(&json!({ "username": name, "password": password }))).await
 }
 
-async fn try_login(app: &TestApp, name: &str, password: &str) -> Answer {
+pub(super) async fn try_login(app: &TestApp, name: &str, password: &str) -> Answer {
     app.nobody().post("/auth/login", json!({ "username": name, "password": password })).await
 }
 
@@ -36,7 +36,7 @@ async fn fail(app: &TestApp, times: usize) {
 
 /// Expects a refusal that says how many seconds to wait.
 #[track_caller]
-fn expect_wait(answer: Answer, seconds: i64) {
+pub(super) fn expect_wait(answer: Answer, seconds: i64) {
     assert_eq!(answer.header("retry-after"), Some(seconds.to_string().as_str()), "{}", answer.body);
     answer.problem(429, "too_many_attempts");
 }
@@ -45,22 +45,23 @@ async fn outcomes(app: &TestApp) -> Vec<AttemptOutcome> {
     app.attempts().await.iter().map(|attempt| attempt.outcome).collect()
 }
 
-async fn without_password(app: &TestApp, name: &str) -> User {
+pub(super) async fn without_password(app: &TestApp, name: &str) -> User {
     let new = NewUser {
         username: Username::parse(name).expect("a username"),
         role: Role::parse("agent").expect("a role"),
         password: None,
+        email: None,
     };
     app.app.users.create(new, &Cause::command_line()).await.expect("the user is created")
 }
 
-async fn disable(app: &TestApp, user: &User) {
+pub(super) async fn disable(app: &TestApp, user: &User) {
     let change = UserChange { state: Some(UserState::Disabled), ..UserChange::default() };
     app.app.users.change(user.id, change, &Cause::command_line()).await.expect("disabled");
 }
 
 /// What somebody who tries can see: all but the id of the request and the time of the answer.
-fn visible(answer: &Answer) -> (u16, String, Vec<(String, String)>) {
+pub(super) fn visible(answer: &Answer) -> (u16, String, Vec<(String, String)>) {
     let id = answer.header("x-request-id").expect("a request id");
     let headers = answer.headers.iter().filter(|(name, _)| !matches!(name.as_str(), "x-request-id" | "date"));
     let mut headers: Vec<_> =

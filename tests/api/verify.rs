@@ -41,10 +41,11 @@ async fn adm_03_name_and_role_are_those_of_now_not_those_of_the_token(#[values(S
     let user = app.user("alice", "admin").await;
     app.user("root", "admin").await;
     let alice = app.log_in("alice").await;
-    let change =
-        UserChange {
-            username: Username::parse("Zoé 50%").ok(), role: Role::parse("stagiaire été").ok(), state: None
-        };
+    let change = UserChange {
+        username: Username::parse("Zoé 50%").ok(),
+        role: Role::parse("stagiaire été").ok(),
+        ..UserChange::default()
+    };
     app.app.users.change(user.id, change, &Cause::command_line()).await.expect("changed");
     let answer = alice.get("/auth/verify").await;
     assert_eq!(told(&answer)[1..3], [Some("Zo%C3%A9%2050%25"), Some("stagiaire%20%C3%A9t%C3%A9")]);

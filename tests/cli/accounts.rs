@@ -86,6 +86,44 @@ async fn a_throttled_user_is_unlocked(#[values(Sqlite, Postgres)] backend: Backe
     server.token("alice").await;
 }
 
+/// D5-36: a lock-out is seen and lifted, on a running server.
+#[rstest]
+#[actix_web::test]
+async fn what_is_throttled_is_listed_and_lifted(#[values(Sqlite, Postgres)] backend: Backend) {
+    let program = Program::new(backend);
+    program.add_user("alice", "agent");
+    let server = program.serve();
+    for _ in 0..6 {
+        server.post("/auth/login", "", json!({ "username": "alice", "password": "wrong wrong wrong" })).await;
+    }
+    let list = program.run(&["throttle", "list", "--json"]).json();
+    assert_eq!((list.as_array().map(Vec::len), &list[0]["user"]["username"]), (Some(1), &json!("alice")));
+    assert!(program.run(&["throttle", "list", "--all"]).expect(0).contains("127.0.0.1/32"));
+    let id = list[0]["id"].as_str().expect("an id");
+    program.run(&["throttle", "lift", id]).expect(0);
+    server.token("alice").await;
+    program.run(&["throttle", "lift", id]).fails(1, "there is no throttle");
+    assert!(program.run(&["audit", "export", "--format", "ndjson"]).expect(0).contains("throttle.lifted"));
+}
+
+#[rstest]
+fn a_user_has_an_email_address_or_none(#[values(Sqlite, Postgres)] backend: Backend) {
+    let program = Program::new(backend);
+    let added = ["user", "add", "alice", "--role", "agent", "--email", "alice@example.org", "--no-password", "--json"];
+    assert_eq!(program.run(&added).json()["user"]["email"], "alice@example.org");
+    program.run(&["user", "email", "alice", "nowhere"]).fails(2, "name@domain");
+    program.run(&["user", "email", "alice", "a@example.org"]).expect(0);
+    assert_eq!(program.run(&["user", "show", "alice", "--json"]).json()["email"], "a@example.org");
+    program.run(&["user", "email", "alice"]).expect(0);
+    assert_eq!(program.run(&["user", "show", "alice", "--json"]).json()["email"], Value::Null);
+    let users = "username,role,email\nbob,agent,bob@example.org\ncarol,agent,\n";
+    program.run_with(&["user", "import", "-", "--format", "csv"], users).expect(0);
+    assert_eq!(program.run(&["user", "show", "bob", "--json"]).json()["email"], "bob@example.org");
+    assert_eq!(program.run(&["user", "show", "carol", "--json"]).json()["email"], Value::Null);
+    let wrong = "username,role,email\ndave,agent,dave\n";
+    program.run_with(&["user", "import", "-", "--format", "csv"], wrong).fails(1, "email");
+}
+
 /// ADM-08.
 #[rstest]
 fn the_last_administrator_stays(#[values(Sqlite, Postgres)] backend: Backend) {

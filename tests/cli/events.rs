@@ -50,6 +50,8 @@ async fn log_01_each_command_leaves_its_events(#[values(Sqlite, Postgres)] backe
         (vec!["user", "disable", "alice"], 0, "user.disabled"),
         (vec!["user", "disable", "nobody"], 1, "operation.refused (not_found)"),
         (vec!["user", "enable", "alice"], 0, "user.enabled"),
+        (vec!["user", "email", "alice", "alice@example.org"], 0, "user.email_changed"),
+        (vec!["user", "email", "nobody", "nobody@example.org"], 1, "operation.refused (not_found)"),
         (vec!["user", "unlock", "alice"], 0, "user.unlocked"),
         (vec!["user", "reset-password", "alice"], 0, "password.reset_issued"),
         (vec!["user", "import", &users, "--dry-run"], 0, ""),
@@ -70,6 +72,11 @@ async fn log_01_each_command_leaves_its_events(#[values(Sqlite, Postgres)] backe
         (vec!["session", "end", "--everything", "--dry-run"], 0, "history.read"),
         (vec!["session", "end", "--everything"], 0, "sessions.ended"),
         (vec!["session", "watch", "--for", "0"], 0, "history.read"),
+        (vec!["throttle", "list"], 0, ""),
+        (vec!["throttle", "lift", NIL], 1, "operation.refused (not_found)"),
+        (vec!["alert", "list"], 0, "history.read"),
+        (vec!["alert", "show", NIL], 1, ""),
+        (vec!["alert", "acknowledge", NIL], 1, "operation.refused (not_found)"),
     ];
     for format in ["csv", "ndjson", "ocsf"] {
         for list in ["session", "audit"] {

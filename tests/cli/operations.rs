@@ -177,3 +177,25 @@ fn wrong_use_is_told_from_failure() {
     }
     assert!(!program.path("data").exists(), "nothing was opened");
 }
+
+/// LOG-11: the inbox by hand.
+#[rstest]
+#[actix_web::test]
+async fn alerts_are_listed_shown_and_acknowledged(#[values(Sqlite, Postgres)] backend: Backend) {
+    let program = Program::new(backend).with("VIGIE__ALERTS__FAILURES_BEFORE_LOGIN", "1");
+    program.add_user("alice", "agent");
+    let server = program.serve();
+    server.post("/auth/login", "", json!({ "username": "alice", "password": "wrong" })).await.expect(401);
+    server.token("alice").await;
+    let list = program.run(&["alert", "list", "--kind", "login_after_failures", "--json"]).json();
+    assert_eq!((list.as_array().map(Vec::len), &list[0]["user"]["username"]), (Some(1), &json!("alice")));
+    let id = list[0]["id"].as_str().expect("an id");
+    let shown = program.run(&["alert", "show", id]).expect(0);
+    assert!(shown.contains("login_after_failures") && shown.contains("failures"), "{shown}");
+    program.run(&["alert", "acknowledge", id, "--note", "hers"]).expect(0);
+    assert_eq!(program.run(&["alert", "list", "--json"]).json(), json!([]));
+    assert_eq!(program.run(&["alert", "list", "--all", "--json"]).json()[0]["acknowledged"]["note"], "hers");
+    for command in ["show", "acknowledge"] {
+        program.run(&["alert", command, "00000000-0000-0000-0000-000000000000"]).fails(1, "there is no alert");
+    }
+}

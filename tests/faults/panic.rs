@@ -26,6 +26,7 @@ fn user(app: &TestApp, name: &str) -> User {
         password_hash: None,
         created_at: app.now(),
         password_changed_at: None,
+        email: None,
     }
 }
 

@@ -39,6 +39,7 @@ fn user(name: &str) -> User {
         password_hash: None,
         created_at: now(),
         password_changed_at: None,
+        email: None,
     }
 }
 

@@ -185,6 +185,7 @@ impl TestApp {
             username: Username::parse(name).expect("a username"),
             role: Role::parse(role).expect("a role"),
             password: Some(SecretString::from(PASSWORD)),
+            email: None,
         };
         self.app.users.create(new, &Cause::command_line()).await.expect("the user is created")
     }

@@ -9,6 +9,8 @@ pub mod postgres;
 pub mod program;
 pub mod proxy;
 pub mod rows;
+pub mod smtp;
 pub mod token;
+pub mod webhook;
 
 mod self_check;

@@ -1,10 +1,12 @@
 //! What the store holds, seen past the API: rows, events, and every byte of it.
 
+use vigie::model::alert::{Alert, AlertKind};
 use vigie::model::attempt::Attempt;
 use vigie::model::audit::{AuditKind, RecordedEvent};
 use vigie::model::id::{SessionId, UserId};
 use vigie::model::session::{EndReason, Session};
 use vigie::model::user::User;
+use vigie::store::alerts::{self, AlertFilter};
 use vigie::store::attempts::{self, AttemptFilter};
 use vigie::store::{StoreError, audit, sessions, users};
 
@@ -47,6 +49,17 @@ impl TestApp {
             event.event.kind == kind && event.event.session_id.is_some_and(|id| id.to_string() == session_id)
         };
         self.events().await.into_iter().filter(is_one).collect()
+    }
+
+    /// Every alert, newest first.
+    pub async fn alerts(&self) -> Vec<Alert> {
+        let list = |db: &mut _| alerts::list(db, &AlertFilter::default(), None, 1000);
+        self.app.store.read(list).await.expect("the store answers").items
+    }
+
+    /// The alerts of one kind, newest first.
+    pub async fn alerts_of(&self, kind: AlertKind) -> Vec<Alert> {
+        self.alerts().await.into_iter().filter(|alert| alert.raised.kind == kind).collect()
     }
 
     /// How many session rows there are.

@@ -83,6 +83,7 @@ fn user(name: &str, role: &Role, state: UserState, hash: &PasswordHash, created_
         password_hash: Some(hash.clone()),
         created_at,
         password_changed_at: Some(created_at),
+        email: None,
     }
 }
 

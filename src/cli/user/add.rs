@@ -8,7 +8,7 @@ use crate::cli::outcome::Outcome;
 use crate::cli::output::Output;
 use crate::cli::{password, value};
 use crate::model::audit::Cause;
-use crate::model::user::{Role, Username};
+use crate::model::user::{Email, Role, Username};
 use crate::user::create::NewUser;
 
 /// A user to be created.
@@ -20,6 +20,9 @@ pub(in crate::cli) struct Arguments {
     /// The role, such as `agent` or `admin`
     #[arg(long, value_parser = value::role)]
     role: Role,
+    /// The e-mail address, for telling of a log-in from a new device
+    #[arg(long, value_parser = value::email, value_name = "ADDRESS")]
+    email: Option<Email>,
     /// Read the password from the standard input: its first line
     #[arg(long)]
     password_stdin: bool,
@@ -35,7 +38,7 @@ pub(in crate::cli) struct Arguments {
 pub(super) async fn run(arguments: Arguments, app: &App, output: &mut Output) -> Outcome {
     let password = password(&arguments)?;
     let has_password = password.is_some();
-    let new = NewUser { username: arguments.name, role: arguments.role, password };
+    let new = NewUser { username: arguments.name, role: arguments.role, password, email: arguments.email };
     let user = app.users.create(new, &Cause::command_line()).await?;
     if has_password {
         return show(&user, arguments.json, output);

@@ -14,7 +14,7 @@ use crate::user::import::{Format, ImportError, Imported, Lines, read};
 /// What to import.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Arguments {
-    /// File with `username`, `role`, `password_hash` and, where wanted, `id` and `disabled`; `-` is the standard input
+    /// File with `username`, `role`, `password_hash` and, where wanted, `id`, `disabled` and `email`; `-` is the standard input
     file: PathBuf,
     /// How it is written; without it the ending of its name tells (.csv, .ndjson, .jsonl)
     #[arg(long)]

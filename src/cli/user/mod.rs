@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::model::audit::{AuditKind, Cause, Reason, Subject};
 use crate::model::id::UserId;
 use crate::model::secret::SecretKind;
-use crate::model::user::{Role, User, UserState};
+use crate::model::user::{Email, Role, User, UserState};
 use crate::user::change::UserChange;
 use crate::user::password::IssuedToken;
 use crate::view::UserObject;
@@ -44,6 +44,14 @@ pub(super) enum Command {
         /// The new role
         #[arg(value_parser = value::role)]
         role: Role,
+    },
+    /// Give a user another e-mail address, or none
+    Email {
+        /// Name or id
+        user: String,
+        /// The new address; without one the user has none
+        #[arg(value_parser = value::email)]
+        address: Option<Email>,
     },
     /// Let a user log in again
     Enable {
@@ -87,6 +95,9 @@ impl Command {
                 Self::Role { user, role } => {
                     change(app, &user, UserChange { role: Some(role), ..UserChange::default() }, output).await
                 }
+                Self::Email { user, address } => {
+                    change(app, &user, UserChange { email: Some(address), ..UserChange::default() }, output).await
+                }
                 Self::Enable { user } => set_state(app, &user, UserState::Active, output).await,
                 Self::Disable { user } => set_state(app, &user, UserState::Disabled, output).await,
                 Self::Delete { user } => delete(app, &user, output).await,
@@ -129,6 +140,7 @@ fn show(user: &User, as_json: bool, output: &mut Output) -> Outcome {
             ("password", if user.has_password { "set" } else { "none: log-in is impossible until one is set" }),
             ("created at", &user.created_at),
             ("password changed at", user.password_changed_at.as_deref().unwrap_or_default()),
+            ("e-mail", user.email.as_deref().unwrap_or_default()),
         ],
     )
 }

@@ -11,6 +11,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::audit::export::ExportFormat;
 use crate::model::address;
+use crate::model::alert::AlertKind;
 use crate::model::attempt::AttemptOutcome;
 use crate::model::audit::{AuditKind, Outcome};
 use crate::model::client::Scope;
@@ -19,6 +20,7 @@ use crate::model::session::{EndReason, SessionState};
 use crate::model::user::UserState;
 use crate::model::words::words;
 use crate::store::sessions::Sort;
+use crate::store::throttles::ThrottleScope;
 
 /// Longest text that is looked for, in characters: that of the longest user agent kept.
 const LONGEST_TEXT: usize = 512;
@@ -81,6 +83,40 @@ words! {
         Hour = "hour",
         /// A day, in UTC.
         Day = "day",
+    }
+}
+
+words! {
+    /// A state of alerts, or all of them.
+    pub enum AlertStateFilter {
+        /// Those that nobody has looked at.
+        Open = "open",
+        /// Those that somebody has.
+        Acknowledged = "acknowledged",
+        /// Both.
+        All = "all",
+    }
+}
+
+impl AlertStateFilter {
+    /// What to filter by.
+    #[must_use]
+    pub const fn acknowledged(self) -> Option<bool> {
+        match self {
+            Self::Open => Some(false),
+            Self::Acknowledged => Some(true),
+            Self::All => None,
+        }
+    }
+}
+
+words! {
+    /// Which throttles.
+    pub enum ThrottleState {
+        /// Those that refuse tries now.
+        Closed = "closed",
+        /// Also those that only count failures.
+        All = "all",
     }
 }
 
@@ -244,7 +280,11 @@ documented!(
     Outcome,
     UserState,
     Scope,
-    ExportFormat
+    ExportFormat,
+    ThrottleState,
+    ThrottleScope,
+    AlertStateFilter,
+    AlertKind
 );
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! For administrators and reviewers: everybody's sessions, attempts and events, accounts and applications.
 
+pub mod alerts;
 pub mod attempts;
 pub mod audit;
 pub mod clients;
@@ -10,6 +11,7 @@ pub mod proof;
 pub mod query;
 pub mod sessions;
 pub mod stats;
+pub mod throttles;
 pub mod users;
 
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -39,6 +41,11 @@ pub fn routes(routes: &mut ServiceConfig<'_>) {
         .service(users::end_sessions_of_user)
         .service(users::unlock_user)
         .service(users::issue_reset)
+        .service(alerts::find_alerts)
+        .service(alerts::show_alert)
+        .service(alerts::acknowledge_alert)
+        .service(throttles::list_throttles)
+        .service(throttles::lift_throttle)
         .service(clients::list_clients)
         .service(clients::register_client)
         .service(clients::remove_client)
@@ -67,7 +74,7 @@ mod tests {
     #[test]
     fn every_route_asks_for_a_token_and_says_what_it_does() {
         let operations = operations();
-        assert_eq!(operations.len(), 26);
+        assert_eq!(operations.len(), 31);
         for (name, operation) in operations {
             assert_eq!(operation["security"][0]["bearer"], serde_json::json!([]), "{name}");
             assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{name}");

@@ -106,7 +106,7 @@ pub struct EndSessionsAnswer {
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NoteBody {
-    /// Kept with the session.
+    /// Kept with what is done.
     pub note: Option<Note>,
 }
 

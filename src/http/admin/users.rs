@@ -21,7 +21,7 @@ use crate::model::audit::AuditKind;
 use crate::model::id::UserId;
 use crate::model::secret::SecretKind;
 use crate::model::session::EndReason;
-use crate::model::user::{Role, User, UserState, Username, fold};
+use crate::model::user::{Email, Role, User, UserState, Username, fold};
 use crate::store::users::UserFilter;
 use crate::user::change::UserChange;
 use crate::user::create::NewUser;
@@ -67,6 +67,9 @@ pub struct NewUserBody {
     /// The password; without one the user sets it with a token from `reset-password`.
     #[schema(value_type = Option<String>, format = "password")]
     password: Option<SecretString>,
+    /// Where the user is told of a login from a new device.
+    #[schema(format = "email", max_length = 254)]
+    email: Option<String>,
 }
 
 /// What to change; what is left out stays.
@@ -89,6 +92,24 @@ pub struct UserChangeBody {
     role: Option<String>,
     /// Disabling ends all sessions.
     state: Option<UserState>,
+    /// The new e-mail address; null takes it away.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = "email", max_length = 254)]
+    email: Member,
+}
+
+/// A member that may be null, which is not the same as left out.
+#[derive(Debug, Default)]
+enum Member {
+    #[default]
+    LeftOut,
+    Given(Option<String>),
+}
+
+impl<'de> Deserialize<'de> for Member {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Option::deserialize(deserializer).map(Self::Given)
+    }
 }
 
 /// How many of a user's sessions ended.
@@ -121,7 +142,8 @@ impl UserMembers {
 impl NewUserBody {
     fn user(self) -> Result<NewUser, ApiError> {
         let (username, role) = (username(&self.username)?, role(&self.role)?);
-        Ok(NewUser { username, role, password: self.password })
+        let email = self.email.as_deref().map(email).transpose()?;
+        Ok(NewUser { username, role, password: self.password, email })
     }
 }
 
@@ -131,8 +153,16 @@ impl UserChangeBody {
             username: self.username.as_deref().map(username).transpose()?,
             role: self.role.as_deref().map(role).transpose()?,
             state: self.state,
+            email: match &self.email {
+                Member::LeftOut => None,
+                Member::Given(text) => Some(text.as_deref().map(email).transpose()?),
+            },
         })
     }
+}
+
+fn email(text: &str) -> Result<Email, ApiError> {
+    Email::parse(text).map_err(|error| ApiError::invalid("/email", error))
 }
 
 fn username(text: &str) -> Result<Username, ApiError> {
@@ -202,7 +232,7 @@ pub async fn show_user(
     Ok(HttpResponse::Ok().json(UserObject::from(&user)))
 }
 
-/// Change a user's name, role or state.
+/// Change a user's name, role, state or e-mail address.
 #[utoipa::path(
     tag = "administrators", security(("bearer" = [])), params(("id" = Uuid, Path, description = "The user")),
     request_body = UserChangeBody,

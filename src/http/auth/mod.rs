@@ -2,6 +2,7 @@
 //! change a password, and the forward-auth check.
 
 pub mod login;
+pub mod not_me;
 pub mod own;
 pub mod password;
 pub mod verify;

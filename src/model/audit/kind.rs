@@ -100,7 +100,7 @@ kinds! {
         "route": "what was asked for"
     }
     /// An operation was refused that the caller may ask for.
-    OperationRefused = "operation.refused": Failure about [User, Session, Client, Key, Everybody, Unknown]
+    OperationRefused = "operation.refused": Failure about [User, Session, Client, Key, Throttle, Alert, Everybody, Unknown]
         for [NotFound, NotOwn, NameTaken, IdTaken, LastAdministrator, UnacceptablePassword, InTheFuture, RefusedLines] {
         "operation": "the kind of the event that did not happen", "lines": "how many lines were refused"
     }
@@ -176,8 +176,8 @@ kinds! {
         "remembered": "the number that changes had reached", "found": "the number that was found"
     }
     /// Somebody read other people's history.
-    HistoryRead = "history.read": Success about [Session, Everybody] for [] {
-        "what": "`sessions`, `attempts`, `audit`, or `session` for one in detail",
+    HistoryRead = "history.read": Success about [Session, Alert, Everybody] for [] {
+        "what": "`sessions`, `attempts`, `audit`, `alerts`, or `session` or `alert` for one in detail",
         "filter": "the filter as it was asked for",
         "count": "how many rows were shown, or counted by a dry run",
         "dry_run": "`true` where an end by a filter only counted"
@@ -191,6 +191,31 @@ kinds! {
     }
     /// Somebody looked up a session by a token.
     TokenLookedUp = "token.looked_up": Success about [Session] for [] {}
+    /// An administrator lifted a throttle.
+    ThrottleLifted = "throttle.lifted": Success about [User, Throttle] for [] {
+        "throttle": "its id",
+        "scope": "what failures were counted for",
+        "name": "the name that was tried, masked, where nobody has it",
+        "network": "the address or network that was counted",
+        "failures": "how many there were"
+    }
+    /// A reviewer acknowledged an alert.
+    AlertAcknowledged = "alert.acknowledged": Success about [Alert] for [] {
+        "kind": "the kind of the alert",
+        "note": "what the reviewer noted"
+    }
+    /// A user said that a login was not theirs.
+    SessionDisowned = "session.disowned": Success about [User] for [] {
+        "other_sessions_ended": "how many other sessions ended"
+    }
+    /// The token of the link for that was refused.
+    DisownRefused = "session.disown_refused": Failure about [User, Unknown] for [Malformed, TokenUnknown, Expired] {}
+    /// A password no longer logs in; a one-time token sets another.
+    PasswordVoided = "password.voided": Success about [User] for [] {}
+    /// A user got another e-mail address, or none.
+    UserEmailChanged = "user.email_changed": Success about [User] for [] {
+        "has_email": "whether there is one now"
+    }
 }
 
 impl AuditKind {

@@ -38,6 +38,12 @@ words! {
         Key = "key",
         /// Everybody, or the history as a whole.
         Everybody = "everybody",
+        /// An address or network.
+        Network = "network",
+        /// What failures are counted for.
+        Throttle = "throttle",
+        /// An alert.
+        Alert = "alert",
         /// Nothing that is known: a name that nobody has, a token that nobody issued, or many things at once.
         Unknown = "unknown",
     }

@@ -17,7 +17,7 @@ use super::chain;
 use super::columns::{At, Id, address, fixed, parsed};
 use super::error::StoreError;
 use super::not_befores::{NotBefore, Scope};
-use super::schema::{sessions, users};
+use super::schema::{alerts, sessions, users};
 use crate::model::address::{from_key, key, key_range};
 use crate::model::client::ClientId;
 use crate::model::id::{SessionId, TokenId, UserId};
@@ -295,6 +295,39 @@ pub fn latest_of_user(db: &mut Db, user_id: UserId) -> Result<Option<(DateTime<U
         .map_err(|error: Box<dyn std::error::Error + Send + Sync>| StoreError::Corrupt(error.to_string()))
 }
 
+/// Sessions of this user that began since `since`, without those that the user has disowned: what a stranger did makes
+/// nothing known.
+#[diesel::dsl::auto_type]
+fn own_since(user_id: Id, since: At) -> _ {
+    let disowned =
+        alerts::table.filter(alerts::session_id.eq(sessions::id.nullable())).filter(alerts::disowned_at.is_not_null());
+    sessions::table
+        .filter(sessions::user_id.eq(user_id))
+        .filter(sessions::started_at.ge(since))
+        .filter(diesel::dsl::not(diesel::dsl::exists(disowned)))
+}
+
+/// Whether the user has logged in with this browser on this system since `since`.
+pub fn is_known_device(
+    db: &mut Db,
+    user_id: UserId,
+    device: &Device,
+    since: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let mut query =
+        own_since(Id(user_id.0), At(since)).select(sessions::id).into_boxed::<super::backend::MultiBackend>();
+    query = match &device.browser {
+        Some(browser) => query.filter(sessions::browser.eq(Some(browser.clone()))),
+        None => query.filter(sessions::browser.is_null()),
+    };
+    query = match &device.os {
+        Some(os) => query.filter(sessions::os.eq(Some(os.clone()))),
+        None => query.filter(sessions::os.is_null()),
+    };
+    let found: Option<Id> = query.limit(1).first(db).optional()?;
+    Ok(found.is_some())
+}
+
 /// Whether the user has logged in from this network since `since`.
 pub fn is_known_network(
     db: &mut Db,
@@ -303,9 +336,7 @@ pub fn is_known_network(
     since: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     let (first, last) = key_range(network);
-    let found: Option<Id> = sessions::table
-        .filter(sessions::user_id.eq(Id(user_id.0)))
-        .filter(sessions::started_at.ge(At(since)))
+    let found: Option<Id> = own_since(Id(user_id.0), At(since))
         .filter(sessions::ip_key.between(first.to_vec(), last.to_vec()))
         .select(sessions::id)
         .limit(1)

@@ -1,0 +1,168 @@
+//! The outbox: what is to be told is written with the alert and sent afterwards, so nothing waits for it, and a restart
+//! loses none. Each try is claimed by one node; a node that dies in the middle of it is only late.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
+
+use super::Alerts;
+use crate::model::alert::Alert;
+use crate::model::delivery::{Channel, Delivery, Occasion};
+use crate::model::id::{AlertId, DeliveryId};
+use crate::model::session::Session;
+use crate::model::user::User;
+use crate::store::{Db, StoreError, alerts, deliveries, one_time_tokens, sessions, users};
+use crate::view::AlertObject;
+
+/// Sent in one step.
+const AT_ONCE: i64 = 10;
+/// The pause after the first failure; then twice as long each time. Longer than a try may take.
+const FIRST_PAUSE: TimeDelta = TimeDelta::seconds(30);
+const LONGEST_PAUSE: TimeDelta = TimeDelta::hours(1);
+/// How long it is tried.
+const TRIED_FOR: TimeDelta = TimeDelta::days(3);
+/// How long what was told is kept.
+const KEPT_FOR: TimeDelta = TimeDelta::days(7);
+
+/// A delivery with what it is about.
+struct Claimed {
+    delivery: Delivery,
+    alert: Alert,
+    /// Of a mail to the user.
+    user: Option<(User, Session)>,
+}
+
+/// Why a try failed.
+enum Fault {
+    /// It may work later.
+    Passing(String),
+    /// It never will.
+    Final(&'static str),
+}
+
+impl Alerts {
+    /// Notes in the transaction of an alert what is to be told of it to reviewers.
+    pub(super) fn tell_reviewers_in(
+        &self,
+        db: &mut Db,
+        alert_id: AlertId,
+        occasion: Occasion,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let delivery = |channel, recipient| Delivery {
+            id: DeliveryId::new(now),
+            alert_id,
+            occasion,
+            channel,
+            recipient,
+            session_id: None,
+            tries: 0,
+            created_at: now,
+        };
+        if self.inner.webhook.is_some() {
+            deliveries::insert(db, &delivery(Channel::Webhook, None))?;
+        }
+        let reviewers = self.inner.mail.as_ref().map_or(&[][..], |mail| mail.reviewers());
+        reviewers
+            .iter()
+            .try_for_each(|reviewer| deliveries::insert(db, &delivery(Channel::ReviewerMail, Some(reviewer.clone()))))
+    }
+
+    /// Tells what is due. Failures of one delivery concern no other.
+    pub async fn deliver(&self) -> Result<(), StoreError> {
+        let now = self.now();
+        if self.store().read(move |db| deliveries::due(db, now, 1)).await?.is_empty() {
+            return Ok(());
+        }
+        let claimed = self.store().write(move |db| claim(db, now)).await?;
+        let told = join_all(claimed.into_iter().map(|claimed| self.tell(claimed, now))).await;
+        told.into_iter().collect()
+    }
+
+    /// Forgets what was told long ago, and links whose time is over.
+    pub async fn forget_old_deliveries(&self) -> Result<usize, StoreError> {
+        let now = self.now();
+        let forget = move |db: &mut Db| {
+            one_time_tokens::forget_older(db, now)?;
+            deliveries::forget_older(db, now - KEPT_FOR)
+        };
+        self.store().write(forget).await
+    }
+
+    async fn tell(&self, claimed: Claimed, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let (id, channel) = (claimed.delivery.id, claimed.delivery.channel.as_str());
+        let metrics = &self.inner.parts.metrics;
+        let fault = match self.send(&claimed, now).await {
+            Ok(()) => {
+                metrics.delivery(channel, "delivered");
+                return self.store().write(move |db| deliveries::delivered(db, id, now)).await;
+            }
+            Err(fault) => fault,
+        };
+        let is_over = now - claimed.delivery.created_at >= TRIED_FOR;
+        let (fault, given_up) = match fault {
+            Fault::Passing(fault) => (fault, is_over),
+            Fault::Final(fault) => (fault.to_owned(), true),
+        };
+        if given_up {
+            metrics.delivery(channel, "given_up");
+            tracing::error!(delivery.id = %id, channel, cause = %fault, "an alert could not be told; nobody tries any more");
+        } else {
+            metrics.delivery(channel, "failed");
+            tracing::warn!(delivery.id = %id, channel, cause = %fault, "an alert could not be told; it is tried again");
+        }
+        self.store().write(move |db| deliveries::failed(db, id, &fault, given_up.then_some(now))).await
+    }
+
+    async fn send(&self, claimed: &Claimed, now: DateTime<Utc>) -> Result<(), Fault> {
+        let Claimed { delivery, alert, user } = claimed;
+        let object = AlertObject::new(alert, self.overdue_after(), now);
+        if delivery.channel == Channel::Webhook {
+            let webhook = self.inner.webhook.as_ref().ok_or(Fault::Final("no webhook is configured any more"))?;
+            return webhook.post(delivery, &object, now).await.map_err(Fault::Passing);
+        }
+        let mail = self.inner.mail.as_ref().ok_or(Fault::Final("no mail is configured any more"))?;
+        let sent = match (&delivery.recipient, user) {
+            (Some(reviewer), _) => mail.to_reviewer(delivery, reviewer, &object, now).await,
+            (None, Some((user, session))) => {
+                let Some(email) = &user.email else { return Err(Fault::Final("the user has no address any more")) };
+                mail.to_user(delivery, email, (user, session), &self.not_me_token(session.id), now).await
+            }
+            (None, None) => return Err(Fault::Final("the user was deleted")),
+        };
+        sent.map_err(Fault::Passing)
+    }
+}
+
+fn claim(db: &mut Db, now: DateTime<Utc>) -> Result<Vec<Claimed>, StoreError> {
+    let mut claimed = Vec::new();
+    for delivery in deliveries::due(db, now, AT_ONCE)? {
+        if !deliveries::claim(db, &delivery, now + pause(delivery.tries))? {
+            continue;
+        }
+        let Some(alert) = alerts::find(db, delivery.alert_id)? else { continue };
+        let session = delivery.session_id.map_or(Ok(None), |id| sessions::find(db, id))?;
+        let user = match session {
+            Some(session) => users::find(db, session.user_id)?.map(|user| (user, session)),
+            None => None,
+        };
+        claimed.push(Claimed { delivery, alert, user });
+    }
+    Ok(claimed)
+}
+
+/// The pause after this many tries before.
+fn pause(tries: i32) -> TimeDelta {
+    let doublings = u32::try_from(tries).unwrap_or(0).min(16);
+    (FIRST_PAUSE * 2_i32.pow(doublings)).min(LONGEST_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pause_doubles_up_to_an_hour() {
+        let pauses: Vec<_> = [0, 1, 2, 6, 7, 50].map(|tries| pause(tries).num_seconds()).into();
+        assert_eq!(pauses, [30, 60, 120, 1920, 3600, 3600]);
+    }
+}

@@ -1,0 +1,80 @@
+//! The reviewers' inbox: list, show, acknowledge; and what the metrics tell of it.
+//!
+//! An alert tells who logged in from where, so reading is recorded as that of the history is (ADM-06).
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+
+use super::Alerts;
+use crate::model::alert::{Acknowledged, Alert, AlertKind};
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::model::id::AlertId;
+use crate::store::alerts::{self, AlertFilter, Position};
+use crate::store::{Page, StoreError, audit};
+
+impl Alerts {
+    /// Alerts that match, newest first. `described` is the filter as it was asked for.
+    pub async fn list(
+        &self,
+        filter: AlertFilter,
+        after: Option<Position>,
+        limit: i64,
+        described: Value,
+        cause: &Cause,
+    ) -> Result<Page<Alert>, StoreError> {
+        let event = AuditEvent::new(self.now(), AuditKind::HistoryRead, cause, Subject::everybody());
+        self.store()
+            .write(move |db| {
+                let page = alerts::list(db, &filter, after, limit)?;
+                let details = json!({ "what": "alerts", "filter": described, "count": page.items.len() });
+                audit::record(db, &event.with(details))?;
+                Ok(page)
+            })
+            .await
+    }
+
+    /// The alert with this id.
+    pub async fn find(&self, id: AlertId, cause: &Cause) -> Result<Option<Alert>, StoreError> {
+        let event = AuditEvent::new(self.now(), AuditKind::HistoryRead, cause, Subject::new(SubjectKind::Alert, id));
+        self.store()
+            .write(move |db| {
+                let Some(alert) = alerts::find(db, id)? else { return Ok(None) };
+                audit::record(db, &event.with(json!({ "what": "alert", "count": 1 })))?;
+                Ok(Some(alert))
+            })
+            .await
+    }
+
+    /// Notes that somebody has looked at an alert. The first who does is kept; a second changes nothing and succeeds.
+    /// `false` where there is no such alert.
+    pub async fn acknowledge(&self, id: AlertId, note: Option<String>, cause: &Cause) -> Result<bool, StoreError> {
+        let (now, cause) = (self.now(), cause.clone());
+        self.store()
+            .write(move |db| {
+                let Some(alert) = alerts::find(db, id)? else { return Ok(false) };
+                let acknowledged = Acknowledged { at: now, by: cause.actor.id.clone(), note };
+                if alerts::acknowledge(db, id, &acknowledged)? {
+                    let subject = Subject::new(SubjectKind::Alert, id);
+                    let event = AuditEvent::new(now, AuditKind::AlertAcknowledged, &cause, subject);
+                    let details = json!({ "kind": alert.raised.kind, "note": acknowledged.note });
+                    audit::record(db, &event.with(details))?;
+                }
+                Ok(true)
+            })
+            .await
+    }
+
+    /// Tells the metrics how many alerts are open, and how old the oldest is.
+    pub async fn measure(&self) -> Result<(), StoreError> {
+        let read = |db: &mut _| Ok::<_, StoreError>((alerts::open_by_kind(db)?, alerts::oldest_open(db)?));
+        let (open, oldest) = self.store().read(read).await?;
+        let metrics = &self.inner.parts.metrics;
+        for kind in AlertKind::ALL {
+            let count = open.iter().find(|(of, _)| of == kind).map_or(0, |(_, count)| *count);
+            metrics.alerts_open(kind.as_str(), count);
+        }
+        let age = oldest.map_or(TimeDelta::zero(), |at| self.now() - at);
+        metrics.oldest_alert(age.to_std().unwrap_or_default());
+        Ok(())
+    }
+}

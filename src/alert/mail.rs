@@ -1,0 +1,167 @@
+//! Mails alerts to reviewers, and to users what concerns them. Links lead to `[server] public_url` only, whatever host a
+//! request was sent to (D5-40).
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::{Mailbox, MessageBuilder};
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+use url::Url;
+
+use super::NOT_ME_LIFE;
+use super::message::{self, Text};
+use super::outlet::{InvalidOutlet, read_secret};
+use crate::config::{Config, Language, is_loopback};
+use crate::model::delivery::Delivery;
+use crate::model::secret::{Secret, SecretKind};
+use crate::model::session::Session;
+use crate::model::user::{Email, User};
+use crate::view::AlertObject;
+
+/// How long a try may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The configured mail server.
+pub(super) struct Mail {
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+    from: Mailbox,
+    reviewers: Vec<String>,
+    language: Language,
+    public_url: Url,
+}
+
+impl Mail {
+    /// The configured one.
+    pub fn open(config: &Config) -> Result<Option<Self>, InvalidOutlet> {
+        let rules = &config.mail;
+        let Some(url) = &rules.smtp_url else { return Ok(None) };
+        let failed = |key: &'static str| move |error: String| InvalidOutlet::new(key, &error);
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let (tls, port) = security(url, &host).map_err(failed("mail.smtp_url"))?;
+        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host)
+            .port(url.port().unwrap_or(port))
+            .tls(tls)
+            .timeout(Some(PATIENCE));
+        if !url.username().is_empty() {
+            let password = read_secret("mail.password_file", &rules.password_file)?;
+            builder = builder.credentials(Credentials::new(decoded(url.username()), password.to_string()));
+        }
+        let from = rules.from.parse::<Mailbox>().map_err(|error| failed("mail.from")(error.to_string()))?;
+        Ok(Some(Self {
+            transport: builder.build(),
+            from,
+            reviewers: rules.reviewers.clone(),
+            language: rules.language,
+            public_url: config.server.public_url.clone(),
+        }))
+    }
+
+    /// The reviewers' addresses.
+    pub fn reviewers(&self) -> &[String] {
+        &self.reviewers
+    }
+
+    /// Mails an alert to a reviewer; the text says why that failed.
+    pub async fn to_reviewer(
+        &self,
+        delivery: &Delivery,
+        reviewer: &str,
+        alert: &AlertObject,
+        now: DateTime<Utc>,
+    ) -> Result<(), String> {
+        self.send(delivery, reviewer, message::to_reviewer(self.language, alert, &self.public_url), now).await
+    }
+
+    /// Mails to a user that a session began on a new device, with the means to disown it.
+    pub async fn to_user(
+        &self,
+        delivery: &Delivery,
+        email: &Email,
+        (user, session): (&User, &Session),
+        token: &Secret,
+        now: DateTime<Utc>,
+    ) -> Result<(), String> {
+        let base = self.public_url.as_str().trim_end_matches('/');
+        let link = format!("{base}/auth/not-me?token={}", token.reveal(SecretKind::OneTimeToken));
+        let until = delivery.created_at + NOT_ME_LIFE;
+        self.send(delivery, email.as_str(), message::to_user(self.language, user, session, &link, until), now).await
+    }
+
+    async fn send(&self, delivery: &Delivery, to: &str, text: Text, now: DateTime<Utc>) -> Result<(), String> {
+        let to = to.parse::<Mailbox>().map_err(|error| error.to_string())?;
+        let id = format!("<{}@{}>", delivery.id, self.public_url.host_str().unwrap_or("vigie"));
+        let message = automatic(Message::builder())
+            .from(self.from.clone())
+            .to(to)
+            .subject(text.subject)
+            .date(now.into())
+            .message_id(Some(id))
+            .header(ContentType::TEXT_PLAIN)
+            .body(text.body)
+            .map_err(|error| error.to_string())?;
+        self.transport.send(message).await.map(drop).map_err(|error| error.to_string())
+    }
+}
+
+impl std::fmt::Debug for Mail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Mail")
+    }
+}
+
+/// Nobody's holiday message answers it (RFC 3834 §5).
+fn automatic(builder: MessageBuilder) -> MessageBuilder {
+    let name = HeaderName::new_from_ascii_str("Auto-Submitted");
+    builder.raw_header(HeaderValue::new(name, "auto-generated".to_owned()))
+}
+
+/// TLS from the first byte with `smtps`, by STARTTLS with `smtp`; without only to this very machine.
+fn security(url: &Url, host: &str) -> Result<(Tls, u16), String> {
+    let parameters = || TlsParameters::new(host.to_owned()).map_err(|error| error.to_string());
+    Ok(match url.scheme() {
+        "smtps" => (Tls::Wrapper(parameters()?), 465),
+        _ if is_loopback(url) => (Tls::None, 25),
+        _ => (Tls::Required(parameters()?), 587),
+    })
+}
+
+/// A part of an address without its percent signs.
+fn decoded(part: &str) -> String {
+    let pair = format!("x={}", part.replace('+', "%2B"));
+    url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> (&'static str, u16) {
+        let url: Url = text.parse().unwrap();
+        let (tls, port) = security(&url, url.host_str().unwrap()).unwrap();
+        let word = match tls {
+            Tls::None => "none",
+            Tls::Opportunistic(_) => "perhaps",
+            Tls::Required(_) => "starttls",
+            Tls::Wrapper(_) => "tls",
+        };
+        (word, port)
+    }
+
+    #[test]
+    fn mail_leaves_the_machine_only_by_tls() {
+        assert_eq!(words("smtps://mail.example.org"), ("tls", 465));
+        assert_eq!(words("smtp://mail.example.org"), ("starttls", 587));
+        assert_eq!(words("smtp://192.0.2.1:25"), ("starttls", 587));
+        assert_eq!(words("smtp://127.0.0.1:2525"), ("none", 25));
+        assert_eq!(words("smtps://127.0.0.1"), ("tls", 465));
+    }
+
+    #[test]
+    fn a_user_name_may_hold_an_at_sign() {
+        assert_eq!(decoded("vigie%40example.org"), "vigie@example.org");
+        assert_eq!(decoded("a+b"), "a+b");
+    }
+}

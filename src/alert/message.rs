@@ -1,0 +1,123 @@
+//! What mails say, in French and in English. The first line of a template is the subject.
+
+use chrono::{DateTime, Utc};
+use url::Url;
+
+use crate::config::Language;
+use crate::model::session::Session;
+use crate::model::user::User;
+use crate::view::AlertObject;
+
+const TITLES_EN: &str = include_str!("templates/titles.en.txt");
+const TITLES_FR: &str = include_str!("templates/titles.fr.txt");
+
+/// A mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Text {
+    pub subject: String,
+    pub body: String,
+}
+
+impl Text {
+    fn read(text: &str) -> Self {
+        let (subject, body) = text.split_once("\n\n").unwrap_or((text, ""));
+        Self { subject: subject.to_owned(), body: body.to_owned() }
+    }
+}
+
+/// What a kind of alert is called.
+fn title(language: Language, kind: &str) -> &'static str {
+    let titles = match language {
+        Language::En => TITLES_EN,
+        Language::Fr => TITLES_FR,
+    };
+    let of_kind = |line: &'static str| line.split_once(": ").filter(|(word, _)| *word == kind).map(|(_, title)| title);
+    titles.lines().find_map(of_kind).unwrap_or_default()
+}
+
+/// To a reviewer.
+pub(super) fn to_reviewer(language: Language, alert: &AlertObject, public_url: &Url) -> Text {
+    let nothing = || "-".to_owned();
+    let user = alert.user.as_ref().map(|user| match &user.username {
+        Some(name) => format!("{name} ({})", user.id),
+        None => user.id.clone(),
+    });
+    let (user, details) = (user.unwrap_or_else(nothing), alert.details.to_string());
+    let (session, ip) = (alert.session_id.clone().unwrap_or_else(nothing), alert.ip.clone().unwrap_or_else(nothing));
+    let title = title(language, alert.kind);
+    let url = public_url.as_str().trim_end_matches('/');
+    let disowned = match (&alert.disowned_at, language) {
+        (None, _) => "",
+        (Some(_), Language::En) => "The user says that this login was not theirs.\n",
+        (Some(_), Language::Fr) => "L'utilisateur dit que cette connexion n'était pas la sienne.\n",
+    };
+    macro_rules! fill {
+        ($template:literal) => {
+            format!(
+                include_str!($template),
+                title = title,
+                kind = alert.kind,
+                user = user,
+                session = session,
+                ip = ip,
+                raised = alert.raised_at,
+                last = alert.last_at,
+                count = alert.count,
+                details = details,
+                disowned = disowned,
+                id = alert.id,
+                url = url,
+            )
+        };
+    }
+    Text::read(&match language {
+        Language::En => fill!("templates/reviewer.en.txt"),
+        Language::Fr => fill!("templates/reviewer.fr.txt"),
+    })
+}
+
+/// To a user about a session from a new device, with the address at which it is disowned until `until`.
+pub(super) fn to_user(language: Language, user: &User, session: &Session, link: &str, until: DateTime<Utc>) -> Text {
+    let device: Vec<&str> =
+        [&session.device.browser, &session.device.os].into_iter().flatten().map(String::as_str).collect();
+    let device = if device.is_empty() { "-".to_owned() } else { device.join(", ") };
+    let moment = |at: DateTime<Utc>| at.format("%Y-%m-%d %H:%M UTC").to_string();
+    macro_rules! fill {
+        ($template:literal) => {
+            format!(
+                include_str!($template),
+                username = user.username,
+                at = moment(session.started_at),
+                device = device,
+                ip = session.origin.ip,
+                link = link,
+                until = moment(until),
+            )
+        };
+    }
+    Text::read(&match language {
+        Language::En => fill!("templates/new_device.en.txt"),
+        Language::Fr => fill!("templates/new_device.fr.txt"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::alert::AlertKind;
+
+    #[test]
+    fn every_kind_has_a_title_in_both_languages() {
+        for kind in AlertKind::ALL {
+            for language in Language::ALL {
+                assert!(title(*language, kind.as_str()).len() > 10, "{kind} {language}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_line_of_a_template_is_the_subject() {
+        let text = Text::read("One\n\nTwo\n\nThree\n");
+        assert_eq!((text.subject.as_str(), text.body.as_str()), ("One", "Two\n\nThree\n"));
+    }
+}

@@ -1,0 +1,104 @@
+//! Alerts: raised in the transaction of what they are about, kept until a reviewer has looked at them (LOG-11). One
+//! operation, one file, each a method of [`Alerts`].
+//!
+//! Of one kind and subject there is one open alert in a window, with a count; of one kind there is a bounded number in a
+//! window, and what goes beyond is counted with one about everybody. So a flood fills neither the disk nor the inbox.
+//!
+//! What is told to others (a webhook, mails) waits in an outbox and is sent by a job: nothing waits for it.
+
+mod deliver;
+mod disown;
+pub mod inbox;
+mod mail;
+mod message;
+mod outlet;
+mod patterns;
+mod raise;
+mod webhook;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::clock::Clock;
+use crate::config;
+use crate::master_key::MasterKey;
+use crate::store::Store;
+use crate::store::alerts::Bounds;
+use crate::telemetry::Metrics;
+pub use disown::NOT_ME_LIFE;
+use mail::Mail;
+pub use outlet::InvalidOutlet;
+use webhook::Webhook;
+
+/// The operations on alerts. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Alerts {
+    inner: Arc<Inner>,
+}
+
+/// What the operations stand on.
+#[derive(Debug)]
+pub struct Parts {
+    /// The store.
+    pub store: Store,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Derives the tokens by which users disown sessions.
+    pub master: Arc<MasterKey>,
+    /// Counts what is raised.
+    pub metrics: Arc<Metrics>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    parts: Parts,
+    rules: config::Alerts,
+    /// In which time failures are looked at together.
+    failures_window: TimeDelta,
+    webhook: Option<Webhook>,
+    mail: Option<Mail>,
+}
+
+impl Alerts {
+    /// The operations, by these rules.
+    pub fn new(parts: Parts, config: &config::Config) -> Result<Self, InvalidOutlet> {
+        let inner = Inner {
+            parts,
+            rules: config.alerts.clone(),
+            failures_window: delta(config.throttle.window),
+            webhook: Webhook::open(&config.alerts)?,
+            mail: Mail::open(config)?,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    fn store(&self) -> &Store {
+        &self.inner.parts.store
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.inner.parts.clock.now()
+    }
+
+    /// The thresholds.
+    #[must_use]
+    pub fn rules(&self) -> &config::Alerts {
+        &self.inner.rules
+    }
+
+    /// How long an alert may be open.
+    #[must_use]
+    pub fn overdue_after(&self) -> TimeDelta {
+        delta(self.inner.rules.overdue_after)
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds { window: delta(self.inner.rules.window), of_kind: i64::from(self.inner.rules.most_of_a_kind) }
+    }
+}
+
+/// Configured durations are at most days long.
+fn delta(duration: std::time::Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
+}

@@ -1,0 +1,122 @@
+//! The reviewers' inbox: list, show, acknowledge.
+
+use actix_web::{HttpResponse, get, post, web};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::member::{AlertStateFilter, Text};
+use super::query::{Filtered, PageOptions, described};
+use super::sessions::NoteBody;
+use crate::app::App;
+use crate::http::authenticate::Reviewer;
+use crate::http::error::ApiError;
+use crate::http::input::Given;
+use crate::http::input::OptionalBody;
+use crate::http::paging::list;
+use crate::http::paging::{self, List};
+use crate::http::problems::{BadBody, BadQuery, NotFound, Refused};
+use crate::model::alert::{Alert, AlertKind};
+use crate::model::audit::{AuditKind, Reason, Subject, SubjectKind};
+use crate::model::id::AlertId;
+use crate::store::alerts::{AlertFilter, Position};
+use crate::view::AlertObject;
+
+/// The list that cursors belong to.
+const LIST: &str = "alerts";
+
+/// Which alerts. All members together; one that is left out leaves nothing out, but `state` means `open`.
+#[derive(Debug, Deserialize, Serialize, IntoParams, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AlertMembers {
+    /// In this state; `open` unless said otherwise.
+    #[param(inline)]
+    state: Option<AlertStateFilter>,
+    /// Of this kind.
+    #[param(inline)]
+    kind: Option<AlertKind>,
+    /// About the user, session or network with this id.
+    #[param(inline)]
+    subject: Option<Text>,
+}
+
+impl AlertMembers {
+    fn filter(&self) -> AlertFilter {
+        AlertFilter {
+            acknowledged: self.state.unwrap_or(AlertStateFilter::Open).acknowledged(),
+            kind: self.kind,
+            subject: self.subject.as_ref().map(|subject| subject.0.clone()),
+        }
+    }
+}
+
+fn position(cursor: Option<&str>) -> Result<Option<Position>, ApiError> {
+    let Some([at, id]) = paging::keys(LIST, cursor)? else { return Ok(None) };
+    Ok(Some(Position { raised_at: paging::time_from(&at)?, id: paging::key_from(&id)? }))
+}
+
+fn alert_id(path: &web::Path<String>) -> Result<AlertId, ApiError> {
+    path.parse().map_err(|_| ApiError::NotFound)
+}
+
+fn shown(app: &App, alert: &Alert) -> AlertObject {
+    AlertObject::new(alert, app.alerts.overdue_after(), app.clock.now())
+}
+
+/// Find alerts, newest first.
+#[utoipa::path(
+    tag = "administrators", security(("bearer" = [])), params(AlertMembers, PageOptions),
+    responses((status = 200, description = "A page of alerts", body = List<AlertObject>), Refused, BadQuery)
+)]
+#[get("/admin/alerts")]
+pub async fn find_alerts(
+    reviewer: Reviewer,
+    app: web::Data<App>,
+    query: Given<Filtered<AlertMembers, PageOptions>>,
+) -> Result<HttpResponse, ApiError> {
+    let Filtered { filter, options } = query?;
+    let limit = paging::limit(options.limit)?;
+    let after = position(options.cursor.as_deref())?;
+    let page = app.alerts.list(filter.filter(), after, limit, described(&filter), &reviewer.cause()).await?;
+    let cursor = |last: &Alert| paging::cursor(LIST, &[&paging::time_key(last.raised.at), &last.id.to_string()]);
+    Ok(HttpResponse::Ok().json(list(&page, |alert| shown(&app, alert), cursor)))
+}
+
+/// Show an alert.
+#[utoipa::path(
+    tag = "administrators", security(("bearer" = [])), params(("id" = Uuid, Path, description = "The alert")),
+    responses((status = 200, description = "The alert", body = AlertObject), Refused, NotFound)
+)]
+#[get("/admin/alerts/{id}")]
+pub async fn show_alert(
+    reviewer: Reviewer,
+    app: web::Data<App>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let alert = app.alerts.find(alert_id(&id)?, &reviewer.cause()).await?.ok_or(ApiError::NotFound)?;
+    Ok(HttpResponse::Ok().json(shown(&app, &alert)))
+}
+
+/// Acknowledge an alert: somebody has looked at it. Reviewers may, since the inbox is theirs; the first who does is kept.
+#[utoipa::path(
+    tag = "administrators", security(("bearer" = [])), params(("id" = Uuid, Path, description = "The alert")),
+    request_body = Option<NoteBody>,
+    responses((status = 204, description = "The alert is acknowledged"), Refused, BadBody, NotFound)
+)]
+#[post("/admin/alerts/{id}/acknowledge")]
+pub async fn acknowledge_alert(
+    reviewer: Reviewer,
+    app: web::Data<App>,
+    id: web::Path<String>,
+    body: Given<OptionalBody<NoteBody>>,
+) -> Result<HttpResponse, ApiError> {
+    let id = alert_id(&id)?;
+    let note = body?.0.and_then(|body| body.note).map(|note| note.0);
+    let cause = reviewer.cause();
+    if app.alerts.acknowledge(id, note, &cause).await? {
+        return Ok(HttpResponse::NoContent().finish());
+    }
+    let subject = Subject::new(SubjectKind::Alert, id);
+    app.sessions.refuse_operation(AuditKind::AlertAcknowledged, Reason::NotFound, subject, &cause);
+    Err(ApiError::NotFound)
+}

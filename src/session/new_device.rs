@@ -1,0 +1,40 @@
+//! A login from a device or network that is new for its user (ATH-08). The very first login is not told: everything is new
+//! then.
+
+use chrono::DateTime;
+use serde_json::json;
+
+use super::Sessions;
+use crate::credential::throttle::KNOWN_FOR;
+use crate::model::address::wide_network;
+use crate::model::alert::{AlertKind, NewAlert};
+use crate::model::audit::{Subject, SubjectKind};
+use crate::model::session::Session;
+use crate::store::{Db, StoreError, sessions};
+
+impl Sessions {
+    /// Raises an alert where this session, not yet in the store, began on a new device. The device is known by browser and
+    /// system: addresses change too often, versions too.
+    pub(super) fn notice_new_device_in(&self, db: &mut Db, session: &Session) -> Result<(), StoreError> {
+        let since = session.started_at.checked_sub_signed(KNOWN_FOR).unwrap_or(DateTime::UNIX_EPOCH);
+        let network = wide_network(session.origin.ip);
+        let new_network = !sessions::is_known_network(db, session.user_id, network, since)?;
+        let new_device = !sessions::is_known_device(db, session.user_id, &session.device, since)?;
+        if !new_network && !new_device {
+            return Ok(());
+        }
+        // Each is told: one by a stranger must not be counted with one by the user.
+        let subject = Subject::new(SubjectKind::Session, session.id);
+        let alert = NewAlert::new(session.started_at, AlertKind::NewDevice, subject)
+            .of_user(session.user_id)
+            .in_session(session.id)
+            .from_address(session.origin.ip);
+        let details = json!({
+            "browser": session.device.browser, "os": session.device.os, "network": network.to_string(),
+            "new_network": new_network, "new_device": new_device,
+        });
+        let alerts = &self.inner.parts.alerts;
+        let id = alerts.raise_in(db, &alert.with(details))?;
+        alerts.tell_user_in(db, id, session)
+    }
+}

@@ -1,0 +1,252 @@
+//! Queries on `alerts`.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::deserialize;
+use diesel::prelude::*;
+
+use super::backend::{Both, Db, MultiBackend};
+use super::columns::{At, Id, Json, parsed};
+use super::error::StoreError;
+use super::keyset::{Page, row_before};
+use super::schema::{alerts, users};
+use crate::model::alert::{Acknowledged, Alert, AlertKind, NewAlert};
+use crate::model::audit::Subject;
+use crate::model::id::{AlertId, SessionId, UserId};
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = alerts, check_for_backend(MultiBackend))]
+struct Row {
+    id: Id,
+    kind: String,
+    subject_kind: String,
+    subject_id: Option<String>,
+    user_id: Option<Id>,
+    session_id: Option<Id>,
+    ip: Option<String>,
+    raised_at: At,
+    last_at: At,
+    occurrences: i32,
+    details: Json,
+    disowned_at: Option<At>,
+    acknowledged_at: Option<At>,
+    acknowledged_by: Option<String>,
+    note: Option<String>,
+}
+
+impl Row {
+    fn into_alert(self, username: Option<String>) -> Result<Alert, StoreError> {
+        let id = self.id.0;
+        self.read(username).map_err(|error| StoreError::Corrupt(format!("alerts {id}: {error}")))
+    }
+
+    fn read(self, username: Option<String>) -> deserialize::Result<Alert> {
+        let acknowledged = self.acknowledged_at.zip(self.acknowledged_by);
+        Ok(Alert {
+            id: AlertId(self.id.0),
+            raised: NewAlert {
+                at: self.raised_at.0,
+                kind: parsed(&self.kind)?,
+                subject: Subject { kind: parsed(&self.subject_kind)?, id: self.subject_id },
+                user_id: self.user_id.map(|id| UserId(id.0)),
+                session_id: self.session_id.map(|id| SessionId(id.0)),
+                ip: self.ip.map(|ip| parsed(&ip)).transpose()?,
+                details: self.details.0,
+            },
+            username,
+            last_at: self.last_at.0,
+            count: self.occurrences,
+            disowned_at: self.disowned_at.map(|at| at.0),
+            acknowledged: acknowledged.map(|(at, by)| Acknowledged { at: at.0, by, note: self.note }),
+        })
+    }
+}
+
+/// How many alerts there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// How long further occurrences are counted with the first.
+    pub window: TimeDelta,
+    /// Alerts of one kind in such a time; what goes beyond is counted with one about everybody.
+    pub of_kind: i64,
+}
+
+/// An alert that was raised, or counted with another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Raised {
+    /// Which.
+    pub id: AlertId,
+    /// Whether it is a new one.
+    pub is_new: bool,
+}
+
+/// Raises an alert, or counts it with the one of its kind and subject that is open.
+pub fn raise(db: &mut Db, new: &NewAlert, bounds: Bounds) -> Result<Raised, StoreError> {
+    let since = At(new.at - bounds.window);
+    let mut subject = &new.subject;
+    let everybody = Subject::everybody();
+    close_window(db, &open_key(new.kind, subject), since)?;
+    if !is_open(db, &open_key(new.kind, subject))? && raised_since(db, new.kind, since)? >= bounds.of_kind {
+        subject = &everybody;
+        close_window(db, &open_key(new.kind, subject), since)?;
+    }
+    let row = (
+        alerts::id.eq(Id(AlertId::new(new.at).0)),
+        alerts::kind.eq(new.kind.as_str()),
+        alerts::subject_kind.eq(subject.kind.as_str()),
+        alerts::subject_id.eq(subject.id.clone()),
+        alerts::user_id.eq(new.user_id.map(|id| Id(id.0))),
+        alerts::session_id.eq(new.session_id.map(|id| Id(id.0))),
+        alerts::ip.eq(new.ip.map(|ip| ip.to_string())),
+        alerts::raised_at.eq(At(new.at)),
+        alerts::last_at.eq(At(new.at)),
+        alerts::occurrences.eq(1),
+        alerts::details.eq(Json(new.details.clone())),
+        alerts::open_key.eq(Some(open_key(new.kind, subject))),
+    );
+    let raised = diesel::insert_into(alerts::table)
+        .values(row)
+        .on_conflict(alerts::open_key)
+        .do_update()
+        .set((alerts::occurrences.eq(alerts::occurrences + 1), alerts::last_at.eq(At(new.at))))
+        .returning((alerts::id, alerts::occurrences));
+    let (id, occurrences): (Id, i32) = Both(raised).get_result(db)?;
+    Ok(Raised { id: AlertId(id.0), is_new: occurrences == 1 })
+}
+
+fn open_key(kind: AlertKind, subject: &Subject) -> String {
+    format!("{kind} {} {}", subject.kind, subject.id.as_deref().unwrap_or_default())
+}
+
+/// Lets a new alert be raised beside one whose window has passed.
+fn close_window(db: &mut Db, open_key: &str, since: At) -> Result<(), StoreError> {
+    diesel::update(
+        alerts::table.filter(alerts::open_key.eq(Some(open_key.to_owned()))).filter(alerts::raised_at.le(since)),
+    )
+    .set(alerts::open_key.eq(None::<String>))
+    .execute(db)?;
+    Ok(())
+}
+
+fn is_open(db: &mut Db, open_key: &str) -> Result<bool, StoreError> {
+    let open: Option<Id> =
+        alerts::table.filter(alerts::open_key.eq(Some(open_key.to_owned()))).select(alerts::id).first(db).optional()?;
+    Ok(open.is_some())
+}
+
+fn raised_since(db: &mut Db, kind: AlertKind, since: At) -> Result<i64, StoreError> {
+    let of_kind = alerts::table.filter(alerts::kind.eq(kind.as_str())).filter(alerts::raised_at.gt(since));
+    Ok(of_kind.count().get_result(db)?)
+}
+
+/// Which alerts a list shows; all members together.
+#[derive(Debug, Clone, Default)]
+pub struct AlertFilter {
+    /// Those that are acknowledged, or those that are not.
+    pub acknowledged: Option<bool>,
+    /// Those of this kind.
+    pub kind: Option<AlertKind>,
+    /// Those about the user, session or network with this id.
+    pub subject: Option<String>,
+}
+
+/// The place of an alert in the order of lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// When it was raised.
+    pub raised_at: DateTime<Utc>,
+    /// Its id.
+    pub id: AlertId,
+}
+
+/// Alerts, newest first, those after `after` in that order.
+pub fn list(db: &mut Db, filter: &AlertFilter, after: Option<Position>, limit: i64) -> Result<Page<Alert>, StoreError> {
+    let joined = alerts::table.left_join(users::table.on(alerts::user_id.eq(users::id.nullable())));
+    let mut query = joined.select((Row::as_select(), users::username.nullable())).into_boxed::<MultiBackend>();
+    query = match filter.acknowledged {
+        Some(true) => query.filter(alerts::acknowledged_at.is_not_null()),
+        Some(false) => query.filter(alerts::acknowledged_at.is_null()),
+        None => query,
+    };
+    if let Some(kind) = filter.kind {
+        query = query.filter(alerts::kind.eq(kind.as_str()));
+    }
+    if let Some(subject) = &filter.subject {
+        let by_id = alerts::subject_id.eq(Some(subject.clone()));
+        query = match subject.parse().map(Id) {
+            Ok(id) => query.filter(by_id.or(alerts::user_id.eq(Some(id))).or(alerts::session_id.eq(Some(id)))),
+            Err(_) => query.filter(by_id),
+        };
+    }
+    if let Some(after) = after {
+        let place = (At(after.raised_at), Id(after.id.0));
+        query = query.filter(row_before((alerts::raised_at, alerts::id), place));
+    }
+    let order = (alerts::raised_at.desc(), alerts::id.desc());
+    let rows: Vec<(Row, Option<String>)> = query.order(order).limit(limit + 1).load(db)?;
+    let alerts = rows.into_iter().map(|(row, username)| row.into_alert(username)).collect::<Result<_, _>>()?;
+    Ok(Page::cut(alerts, limit))
+}
+
+/// The alert with this id.
+pub fn find(db: &mut Db, id: AlertId) -> Result<Option<Alert>, StoreError> {
+    let found: Option<(Row, Option<String>)> = alerts::table
+        .left_join(users::table.on(alerts::user_id.eq(users::id.nullable())))
+        .filter(alerts::id.eq(Id(id.0)))
+        .select((Row::as_select(), users::username.nullable()))
+        .first(db)
+        .optional()?;
+    found.map(|(row, username)| row.into_alert(username)).transpose()
+}
+
+/// Acknowledges an alert. `false` where that was done before: the first stays.
+pub fn acknowledge(db: &mut Db, id: AlertId, acknowledged: &Acknowledged) -> Result<bool, StoreError> {
+    let open = alerts::table.find(Id(id.0)).filter(alerts::acknowledged_at.is_null());
+    let set = (
+        alerts::acknowledged_at.eq(Some(At(acknowledged.at))),
+        alerts::acknowledged_by.eq(Some(acknowledged.by.clone())),
+        alerts::note.eq(acknowledged.note.clone()),
+        alerts::open_key.eq(None::<String>),
+    );
+    Ok(diesel::update(open).set(set).execute(db)? == 1)
+}
+
+/// Notes that the user has disowned a session, and opens its alert again: what was looked at is worth another look. `None`
+/// where no alert is about this session.
+pub fn disown(db: &mut Db, session_id: SessionId, at: DateTime<Utc>) -> Result<Option<AlertId>, StoreError> {
+    let of_session = alerts::table
+        .filter(alerts::session_id.eq(Some(Id(session_id.0))))
+        .filter(alerts::kind.eq(AlertKind::NewDevice.as_str()));
+    let set = (
+        alerts::disowned_at.eq(Some(At(at))),
+        alerts::acknowledged_at.eq(None::<At>),
+        alerts::acknowledged_by.eq(None::<String>),
+        alerts::note.eq(None::<String>),
+    );
+    let disowned: Option<Id> = diesel::update(of_session).set(set).returning(alerts::id).get_result(db).optional()?;
+    Ok(disowned.map(|id| AlertId(id.0)))
+}
+
+/// How many alerts of each kind are open; kinds without any are left out.
+pub fn open_by_kind(db: &mut Db) -> Result<Vec<(AlertKind, i64)>, StoreError> {
+    let rows: Vec<(String, i64)> = alerts::table
+        .filter(alerts::acknowledged_at.is_null())
+        .group_by(alerts::kind)
+        .select((alerts::kind, diesel::dsl::count_star()))
+        .load(db)?;
+    let read = |(kind, count): (String, i64)| match kind.parse() {
+        Ok(kind) => Ok((kind, count)),
+        Err(error) => Err(StoreError::Corrupt(format!("alerts: {error}"))),
+    };
+    rows.into_iter().map(read).collect()
+}
+
+/// When the oldest open alert was raised.
+pub fn oldest_open(db: &mut Db) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let oldest: Option<At> = alerts::table
+        .filter(alerts::acknowledged_at.is_null())
+        .select(alerts::raised_at)
+        .order((alerts::raised_at.asc(), alerts::id.asc()))
+        .first(db)
+        .optional()?;
+    Ok(oldest.map(|at| at.0))
+}

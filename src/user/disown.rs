@@ -1,0 +1,70 @@
+//! A user says that a login was not theirs, by the one-time link in the mail about it.
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use super::Users;
+use super::change::record;
+use super::password::OneTimeTokenError;
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::model::change::Changes;
+use crate::model::id::{SessionId, UserId};
+use crate::model::secret::{Secret, SecretKind};
+use crate::model::session::{Actor, EndReason};
+use crate::session::end::{end_by, end_in, end_of_user_in};
+use crate::store::one_time_tokens::{self, Purpose};
+use crate::store::{Db, StoreError, audit, sessions, users};
+
+impl Users {
+    /// Ends the session that the token is about. Whoever began it knows the password, so that logs in no more until another
+    /// is set by a token of an administrator, and every other session ends as well: some may be of the same stranger.
+    pub async fn disown(&self, token: &str, cause: Cause) -> Result<(), OneTimeTokenError> {
+        let disowned = self.try_disown(token, cause.clone()).await;
+        if let Some(reason) = disowned.as_ref().err().and_then(OneTimeTokenError::reason) {
+            let event = AuditEvent::new(self.now(), AuditKind::DisownRefused, &cause, Subject::unknown());
+            self.inner.sessions.refuse(event.because(reason));
+        }
+        disowned
+    }
+
+    async fn try_disown(&self, token: &str, cause: Cause) -> Result<(), OneTimeTokenError> {
+        let digest = Secret::parse(SecretKind::OneTimeToken, token).map_err(|_| OneTimeTokenError::Malformed)?.digest();
+        let (users, now, sessions) = (self.clone(), self.now(), self.inner.sessions.clone());
+        sessions
+            .change(move |db, changes| {
+                let presented = one_time_tokens::take(db, digest)?.ok_or(OneTimeTokenError::Invalid)?;
+                let Purpose::NotMe { user_id, session_id } = presented.purpose else {
+                    return Err(OneTimeTokenError::Invalid);
+                };
+                if now >= presented.expires_at {
+                    return Err(OneTimeTokenError::Expired);
+                }
+                users::lock(db, user_id)?.ok_or(OneTimeTokenError::Invalid)?;
+                let cause = Cause { actor: Actor::user(user_id), ..cause };
+                Ok(users.disown_in(db, changes, user_id, session_id, &cause, now)?)
+            })
+            .await
+    }
+
+    fn disown_in(
+        &self,
+        db: &mut Db,
+        changes: &mut Changes,
+        user_id: UserId,
+        session_id: SessionId,
+        cause: &Cause,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        end_in(db, changes, session_id, &end_by(cause, EndReason::EndedByOwner, now, None), cause)?;
+        let end = end_by(cause, EndReason::PasswordChanged, now, None);
+        let others = end_of_user_in(db, changes, user_id, None, &end, cause)?;
+        let event = AuditEvent::new(now, AuditKind::SessionDisowned, cause, Subject::new(SubjectKind::User, user_id));
+        audit::record(db, &event.in_session(session_id).with(json!({ "other_sessions_ended": others })))?;
+        users::void_password(db, user_id)?;
+        record(db, AuditKind::PasswordVoided, user_id, json!({}), cause, now)?;
+        match sessions::find(db, session_id)? {
+            Some(session) => self.inner.alerts.disown_in(db, &session, now),
+            None => Ok(()),
+        }
+    }
+}

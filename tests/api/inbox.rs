@@ -1,0 +1,122 @@
+//! The reviewers' inbox (LOG-11).
+
+use chrono::TimeDelta;
+use rstest::rstest;
+use serde_json::{Value, json};
+use vigie::model::alert::{AlertKind, NewAlert};
+use vigie::model::audit::{AuditKind, Subject, SubjectKind};
+use vigie::model::user::User;
+
+use crate::support::app::{TestApp, TestClient};
+use crate::support::backend::Backend::{self, Postgres, Sqlite};
+use crate::support::history::every_page;
+
+async fn raise(app: &TestApp, kind: AlertKind, user: &User) {
+    let subject = Subject::new(SubjectKind::User, user.id);
+    let alert = NewAlert::new(app.now(), kind, subject).of_user(user.id).with(json!({ "failures": 7 }));
+    app.app.alerts.raise(alert).await.expect("raised");
+}
+
+async fn kinds(reader: &TestClient<'_>, query: &str) -> Vec<String> {
+    let rows = every_page(reader, &format!("/admin/alerts{query}"), 2).await;
+    rows.iter().map(|row| row["kind"].as_str().expect("a kind").to_owned()).collect()
+}
+
+#[rstest]
+#[actix_web::test]
+async fn log_11_the_inbox_shows_what_is_open_and_its_age(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let (alice, bob) = (app.user("alice", "agent").await, app.user("bob", "agent").await);
+    app.user("reviewer", "auditor").await;
+    for (kind, user) in [
+        (AlertKind::SpentTokenUsed, &alice),
+        (AlertKind::NewDevice, &alice),
+        (AlertKind::NewDevice, &bob),
+        (AlertKind::ManyEnds, &bob),
+        (AlertKind::RecordDamaged, &bob),
+    ] {
+        raise(&app, kind, user).await;
+        app.advance(TimeDelta::hours(6));
+    }
+    let reviewer = app.log_in("reviewer").await;
+    let newest_first = ["record_damaged", "many_ends", "new_device", "new_device", "spent_token_used"];
+    assert_eq!(kinds(&reviewer, "").await, newest_first);
+    assert_eq!(kinds(&reviewer, "?kind=new_device").await.len(), 2);
+    assert_eq!(kinds(&reviewer, &format!("?subject={}", alice.id)).await, ["new_device", "spent_token_used"]);
+    assert_eq!(kinds(&reviewer, "?subject=nothing").await, [""; 0]);
+    assert_eq!(kinds(&reviewer, "?state=acknowledged").await, [""; 0]);
+
+    let list = reviewer.get("/admin/alerts?limit=500").await.expect(200);
+    let rows = list["items"].as_array().expect("rows");
+    let ages: Vec<_> = rows.iter().map(|row| (row["age_seconds"].clone(), row["is_overdue"].clone())).collect();
+    let hours = |hours: i64| json!(hours * 3600);
+    assert_eq!(ages[0], (hours(6), json!(false)));
+    assert_eq!(ages[3], (hours(24), json!(false)));
+    assert_eq!(ages[4], (hours(30), json!(true)));
+    let last = &rows[4];
+    assert_eq!((&last["subject"]["kind"], &last["user"]["username"]), (&json!("user"), &json!("alice")));
+    assert_eq!((&last["state"], &last["count"], &last["details"]["failures"]), (&json!("open"), &json!(1), &json!(7)));
+    let one = reviewer.get(&format!("/admin/alerts/{}", last["id"].as_str().expect("an id"))).await.expect(200);
+    assert_eq!(&one, last);
+    reviewer.get("/admin/alerts/no-id").await.problem(404, "not_found");
+    reviewer.get("/admin/alerts?state=closed").await.problem(422, "invalid_input");
+    // ADM-06: reading is recorded.
+    let read: Vec<Value> = app
+        .events()
+        .await
+        .into_iter()
+        .filter(|event| event.event.kind == AuditKind::HistoryRead)
+        .map(|event| event.event.details["what"].clone())
+        .collect();
+    assert!(read.contains(&json!("alerts")) && read.contains(&json!("alert")), "{read:?}");
+}
+
+#[rstest]
+#[actix_web::test]
+async fn log_11_a_reviewer_acknowledges_once_with_a_note(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let alice = app.user("alice", "agent").await;
+    raise(&app, AlertKind::NewDevice, &alice).await;
+    let reviewer = app.auditor().await;
+    app.user("root", "admin").await;
+    let id = app.alerts().await[0].id;
+    let path = format!("/admin/alerts/{id}/acknowledge");
+    app.log_in("alice").await.post(&path, json!({})).await.problem(403, "not_allowed");
+    app.advance(TimeDelta::minutes(3));
+    reviewer.post(&path, json!({ "note": "asked her: a new telephone" })).await.expect(204);
+    app.advance(TimeDelta::hours(30));
+    let root = app.log_in("root").await;
+    root.post(&path, json!({ "note": "another" })).await.expect(204);
+    let shown = root.get(&format!("/admin/alerts/{id}")).await.expect(200);
+    assert_eq!(
+        (&shown["state"], &shown["age_seconds"], &shown["is_overdue"]),
+        (&json!("acknowledged"), &json!(180), &json!(false))
+    );
+    assert_eq!(shown["acknowledged"]["note"], "asked her: a new telephone");
+    assert_eq!(kinds(&root, "").await, [""; 0]);
+    assert_eq!(kinds(&root, "?state=acknowledged").await, ["new_device"]);
+    let events = app.events().await;
+    let recorded: Vec<_> = events.iter().filter(|event| event.event.kind == AuditKind::AlertAcknowledged).collect();
+    assert_eq!((recorded.len(), &recorded[0].event.subject.id), (1, &Some(id.to_string())));
+    root.post_empty("/admin/alerts/00000000-0000-0000-0000-000000000000/acknowledge").await.problem(404, "not_found");
+}
+
+#[rstest]
+#[actix_web::test]
+async fn log_11_the_metrics_tell_what_is_open_and_how_old_it_is(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let alice = app.user("alice", "agent").await;
+    raise(&app, AlertKind::NewDevice, &alice).await;
+    raise(&app, AlertKind::NewDevice, &alice).await;
+    app.advance(TimeDelta::minutes(10));
+    app.app.alerts.measure().await.expect("measured");
+    let text = app.app.metrics.encode();
+    for line in [
+        r#"vigie_alerts_raised_total{kind="new_device"} 1"#,
+        r#"vigie_alerts_open{kind="new_device"} 1"#,
+        r#"vigie_alerts_open{kind="many_ends"} 0"#,
+        "vigie_oldest_alert_age_seconds 600.0",
+    ] {
+        assert!(text.lines().any(|shown| shown == line), "{line}\nis not in\n{text}");
+    }
+}
