@@ -140,7 +140,7 @@ impl ApiError {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
                 "Unsupported media type",
-                "Send the body as application/json.",
+                "Send the body in the media type that this resource reads.",
             ),
             Self::Invalid(_) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "invalid_input", "Invalid input", "Some members do not fit.")

@@ -55,7 +55,7 @@ problems! {
     /// The body does not fit.
     BadBody {
         "413" => "The body is larger than 64 KiB.",
-        "415" => "The body is not JSON by its own word.",
+        "415" => "The body is of another media type by its own word.",
         "422" => "Members of the body do not fit.",
     }
     /// What the path names is not there.

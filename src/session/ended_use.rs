@@ -68,26 +68,31 @@ impl Sessions {
         if due.is_empty() {
             return Ok(());
         }
-        let sessions = self.clone();
-        self.store()
-            .write(move |db| due.iter().try_for_each(|(id, uses)| sessions.tell_ended_use_in(db, *id, *uses, now)))
-            .await
-    }
-
-    fn tell_ended_use_in(&self, db: &mut Db, id: SessionId, uses: Uses, now: DateTime<Utc>) -> Result<(), StoreError> {
-        let Some(session) = sessions::find(db, id)?.filter(|session| !was_used_from(session, uses.ip)) else {
+        let find = move |db: &mut Db| due.into_iter().map(|(id, uses)| told(db, id, uses, now)).collect();
+        let told: Vec<Option<NewAlert>> = self.store().read::<_, StoreError>(find).await?;
+        let told: Vec<NewAlert> = told.into_iter().flatten().collect();
+        if told.is_empty() {
             return Ok(());
-        };
-        let alert = NewAlert::new(now, AlertKind::EndedTokenUsed, Subject::new(SubjectKind::Session, id))
-            .of_user(session.user_id)
-            .in_session(id)
-            .from_address(uses.ip);
-        let details = json!({
-            "uses": uses.count, "end_reason": session.end.as_ref().map(|end| end.reason),
-            "session_network": wide_network(session.last_ip).to_string(),
-        });
-        self.inner.parts.alerts.raise_in(db, &alert.with(details)).map(drop)
+        }
+        let alerts = self.inner.parts.alerts.clone();
+        let raise = move |db: &mut Db| told.iter().try_for_each(|alert| alerts.raise_in(db, alert).map(drop));
+        self.store().write(raise).await
     }
+}
+
+/// The alert about uses of a session, unless they came from where it was used before.
+fn told(db: &mut Db, id: SessionId, uses: Uses, now: DateTime<Utc>) -> Result<Option<NewAlert>, StoreError> {
+    let Some(session) = sessions::find(db, id)?.filter(|session| !was_used_from(session, uses.ip)) else {
+        return Ok(None);
+    };
+    let alert = NewAlert::new(now, AlertKind::EndedTokenUsed, Subject::new(SubjectKind::Session, id))
+        .of_user(session.user_id)
+        .in_session(id)
+        .from_address(uses.ip);
+    Ok(Some(alert.with(json!({
+        "uses": uses.count, "end_reason": session.end.as_ref().map(|end| end.reason),
+        "session_network": wide_network(session.last_ip).to_string(),
+    }))))
 }
 
 /// Whether the session was begun or last used from the network of this address.

@@ -16,6 +16,7 @@ mod not_me;
 mod ocsf;
 mod openapi;
 mod passwords;
+mod pitfalls;
 mod refresh;
 mod sessions;
 mod storm;

@@ -54,7 +54,7 @@ fn is_signed(received: &Received) -> bool {
 #[rstest]
 #[actix_web::test]
 async fn log_11_an_alert_is_posted_once_and_signed(#[values(Sqlite, Postgres)] backend: Backend) {
-    let receiver = Receiver::start().await;
+    let receiver = Receiver::start();
     let (app, _file) = with_webhook(backend, &receiver).await;
     raise(&app, AlertKind::ManyEnds).await;
     raise(&app, AlertKind::ManyEnds).await;
@@ -75,7 +75,7 @@ async fn log_11_an_alert_is_posted_once_and_signed(#[values(Sqlite, Postgres)] b
 #[rstest]
 #[actix_web::test]
 async fn what_could_not_be_posted_is_tried_again_after_growing_pauses(#[values(Sqlite, Postgres)] backend: Backend) {
-    let receiver = Receiver::start().await;
+    let receiver = Receiver::start();
     let (app, _file) = with_webhook(backend, &receiver).await;
     // A redirect is not followed: it is no success either.
     for (round, status) in [500, 302].into_iter().enumerate() {
@@ -109,7 +109,7 @@ async fn what_could_not_be_posted_is_tried_again_after_growing_pauses(#[values(S
 #[rstest]
 #[actix_web::test]
 async fn an_address_that_never_answers_is_given_up_after_days(#[values(Sqlite, Postgres)] backend: Backend) {
-    let receiver = Receiver::start().await;
+    let receiver = Receiver::start();
     let (app, _file) = with_webhook(backend, &receiver).await;
     receiver.answer(500);
     raise(&app, AlertKind::ManyEnds).await;
@@ -129,7 +129,7 @@ async fn an_address_that_never_answers_is_given_up_after_days(#[values(Sqlite, P
 #[rstest]
 #[actix_web::test]
 async fn of_several_nodes_one_posts(#[values(Sqlite, Postgres)] backend: Backend) {
-    let receiver = Receiver::start().await;
+    let receiver = Receiver::start();
     let (app, _file) = with_webhook(backend, &receiver).await;
     let nodes = [app.another_node().await, app.another_node().await];
     for kind in AlertKind::ALL {

@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use rstest::rstest;
 use serde_json::json;
 use vigie::app::App;
+use vigie::model::alert::AlertKind;
 use vigie::model::audit::{AuditKind, Cause};
 use vigie::model::change::Change;
 use vigie::model::id::NodeId;
@@ -361,6 +362,8 @@ async fn when_the_database_went_back_in_time_every_session_is_refused_and_it_is_
     app.nobody().with_token(&ended).get("/auth/verify").await.problem(401, "session_ended");
     let events = app.events().await;
     assert!(events.iter().any(|recorded| recorded.event.kind == AuditKind::DatabaseWentBack), "{events:?}");
+    // LOG-11: and reviewers are told.
+    assert_eq!(app.alerts_of(AlertKind::HistoryWentBack).await.len(), 1);
     app.log_in("bob").await.get("/auth/verify").await.expect(200);
 }
 

@@ -24,7 +24,7 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    pub async fn start() -> Self {
+    pub fn start() -> Self {
         let received: Arc<Mutex<Vec<Received>>> = Arc::default();
         let status = Arc::new(AtomicU16::new(204));
         let (kept, answered) = (Arc::clone(&received), Arc::clone(&status));
