@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod backend;
+pub mod certificates;
 pub mod child;
 pub mod dump;
 pub mod history;

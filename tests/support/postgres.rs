@@ -1,9 +1,7 @@
 //! Throw-away PostgreSQL: one cluster shared by all tests, a schema for each; and private clusters, for tests that
 //! stop, restart or secure one. `postgres.sh` starts and stops them, also when a test process is killed.
 
-use std::fs::OpenOptions;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,8 +9,9 @@ use std::sync::OnceLock;
 
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection, QueryResult};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use uuid::Uuid;
+
+use super::certificates::Certificates;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/postgres.sh");
 
@@ -90,20 +89,11 @@ pub struct PrivateCluster {
     certificates: Option<Certificates>,
 }
 
-/// Files for `sslrootcert`.
-#[derive(Debug, Clone)]
-pub struct Certificates {
-    /// The authority that signed the cluster's certificate.
-    pub root: PathBuf,
-    /// Another authority: a client that trusts it alone must refuse the cluster.
-    pub stranger: PathBuf,
-}
-
 impl PrivateCluster {
     /// Makes a cluster and starts it.
     pub fn launch(options: Options) -> Self {
         let directory = new_directory();
-        let certificates = options.tls.then(|| write_certificates(&directory));
+        let certificates = options.tls.then(|| Certificates::write(&directory));
         let keeper = Keeper::start(&directory, options.settings);
         Self { directory, keeper, certificates }
     }
@@ -200,36 +190,4 @@ fn run_script(command: &str, directory: &Path) {
 fn new_directory() -> PathBuf {
     let directory = tempfile::Builder::new().prefix("vigie-postgres-").tempdir();
     directory.expect("a temporary directory can be made").keep()
-}
-
-/// Writes the server's certificate where `postgres.sh` looks for it.
-fn write_certificates(directory: &Path) -> Certificates {
-    let (root_pem, issuer) = authority("Root of a test");
-    let (stranger_pem, _) = authority("Somebody else");
-    let key = KeyPair::generate().expect("random bytes can be had");
-    let mut params = CertificateParams::new(["localhost".into(), "127.0.0.1".into()]).expect("the names are valid");
-    params.distinguished_name.push(DnType::CommonName, "PostgreSQL of a test");
-    let server = params.signed_by(&key, &issuer).expect("the authority may sign");
-    write_private(&directory.join("server.key"), &key.serialize_pem());
-    write_private(&directory.join("server.crt"), &server.pem());
-
-    let certificates = Certificates { root: directory.join("root.crt"), stranger: directory.join("stranger.crt") };
-    write_private(&certificates.root, &root_pem);
-    write_private(&certificates.stranger, &stranger_pem);
-    certificates
-}
-
-fn authority(name: &str) -> (String, Issuer<'static, KeyPair>) {
-    let key = KeyPair::generate().expect("random bytes can be had");
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    params.distinguished_name.push(DnType::CommonName, name);
-    let certificate = params.self_signed(&key).expect("an authority may sign itself");
-    (certificate.pem(), Issuer::new(params, key))
-}
-
-fn write_private(path: &Path, content: &str) {
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    file.and_then(|mut file| file.write_all(content.as_bytes())).expect("the cluster's directory is writable");
 }
