@@ -222,6 +222,22 @@ pub fn checkpoints(db: &mut Db) -> Result<Vec<StoredCheckpoint>, StoreError> {
     Ok(rows.into_iter().map(stored_checkpoint).collect())
 }
 
+/// Checkpoints of more than `after` records and at most `until`, the smallest first, at most `limit`.
+pub fn checkpoints_between(
+    db: &mut Db,
+    after: i64,
+    until: i64,
+    limit: i64,
+) -> Result<Vec<StoredCheckpoint>, StoreError> {
+    let rows: Vec<(i64, At, String)> = checkpoints::table
+        .filter(checkpoints::size.gt(after))
+        .filter(checkpoints::size.le(until))
+        .order(checkpoints::size.asc())
+        .limit(limit)
+        .load(db)?;
+    Ok(rows.into_iter().map(stored_checkpoint).collect())
+}
+
 fn stored_checkpoint((size, at, note): (i64, At, String)) -> StoredCheckpoint {
     StoredCheckpoint { size, at: at.0, note }
 }

@@ -23,6 +23,7 @@ pub mod one_time_tokens;
 mod pool;
 mod schema;
 pub mod sessions;
+pub mod shipping;
 pub mod signing_keys;
 pub mod statistics;
 pub mod throttles;

@@ -320,6 +320,19 @@ table! {
     }
 }
 
+table! {
+    use diesel::sql_types::{BigInt, Nullable, Text};
+    use crate::store::columns::{Identifier, Moment};
+
+    shipping_cursors (sink) {
+        sink -> Text,
+        position -> BigInt,
+        checkpoint_size -> BigInt,
+        claimed_by -> Nullable<Identifier>,
+        claimed_until -> Nullable<Moment>,
+    }
+}
+
 allow_tables_to_appear_in_same_query!(users, sessions, access_tokens);
 allow_tables_to_appear_in_same_query!(users, throttles);
 allow_tables_to_appear_in_same_query!(users, alerts);
