@@ -1,15 +1,14 @@
 //! All that a request, a job or a command may reach; built once.
 
-use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use secrecy::ExposeSecret as _;
-use zeroize::Zeroizing;
 
 use crate::alert::{self, Alerts, InvalidOutlet};
 use crate::audit::History;
 use crate::audit::chain::{Chain, CheckpointKey};
+use crate::audit::shipping::{InvalidSink, Shipping};
 use crate::client::Clients;
 use crate::clock::Clock;
 use crate::config::{Algorithm, Config};
@@ -47,6 +46,8 @@ pub struct App {
     pub chain: Chain,
     /// What reviewers should look at.
     pub alerts: Alerts,
+    /// What is sent to other systems.
+    pub shipping: Shipping,
     /// What is counted.
     pub metrics: Arc<Metrics>,
 }
@@ -83,6 +84,9 @@ pub enum StartError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Events cannot be sent as it is configured.
+    #[error(transparent)]
+    Sink(#[from] InvalidSink),
     /// The database cannot be asked.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -134,7 +138,9 @@ impl App {
         users.refresh_schemes().await?;
         let clients = Clients::new(store.clone(), Arc::clone(&clock), sessions.clone());
         let history = History::new(store.clone(), Arc::clone(&clock), sessions.clone());
-        Ok(Self { config, clock, store, sessions, users, clients, history, chain, alerts, metrics })
+        let history_name = chain.key().origin();
+        let shipping = Shipping::new(store.clone(), Arc::clone(&clock), Arc::clone(&metrics), history_name, &config)?;
+        Ok(Self { config, clock, store, sessions, users, clients, history, chain, alerts, shipping, metrics })
     }
 
     /// Writes what is still in memory, then closes the store.
@@ -199,15 +205,8 @@ pub(crate) fn shared_secret(config: &Config) -> Result<Option<SigningKey>, Start
         return Ok(None);
     }
     let failed = |reason: String| StartError::SharedSecret { path: path.clone(), reason };
-    let mut file = std::fs::File::open(path).map_err(|error| failed(error.to_string()))?;
-    if crate::master_key::is_open_to_others(&file).map_err(|error| failed(error.to_string()))? {
-        return Err(failed("open to others: run `chmod 600` on it".to_owned()));
-    }
-    let mut bytes = Zeroizing::new(Vec::new());
-    file.read_to_end(&mut bytes).map_err(|error| failed(error.to_string()))?;
-    let secret = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-    let secret = secret.strip_suffix(b"\r").unwrap_or(secret);
-    let key =
-        SigningKey::from_secret_bytes(Algorithm::Hs256, secret).map_err(|error: KeyError| failed(error.to_string()))?;
+    let secret = crate::master_key::read_secret(path).map_err(failed)?;
+    let key = SigningKey::from_secret_bytes(Algorithm::Hs256, &secret)
+        .map_err(|error: KeyError| failed(error.to_string()))?;
     Ok(Some(key))
 }

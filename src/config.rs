@@ -46,6 +46,8 @@ pub struct Config {
     pub roles: Roles,
     /// How nodes check tokens from memory.
     pub nodes: Nodes,
+    /// Where events are sent.
+    pub shipping: Shipping,
 }
 
 /// `[server]`
@@ -261,6 +263,73 @@ pub struct Nodes {
     pub live_sessions: usize,
 }
 
+/// `[shipping]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml says what each key means")]
+pub struct Shipping {
+    pub syslog: SyslogSink,
+    pub file: FileSink,
+    pub webhook: WebhookSink,
+}
+
+/// How events are written for other systems.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ShippingFormat {
+    /// As in the API.
+    Vigie,
+    /// As events of the Open Cybersecurity Schema Framework.
+    Ocsf,
+}
+
+/// `[shipping.syslog]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml says what each key means")]
+pub struct SyslogSink {
+    pub address: String,
+    pub tls: bool,
+    pub ca_file: PathBuf,
+    pub format: ShippingFormat,
+}
+
+impl SyslogSink {
+    /// The address without its port.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.address.rsplit_once(':').map_or("", |(host, _)| host)
+    }
+
+    fn is_valid(&self) -> bool {
+        let port = self.address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+        self.address.is_empty() || url::Host::parse(self.host()).is_ok() && port.is_some_and(|port| port > 0)
+    }
+}
+
+/// `[shipping.file]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml says what each key means")]
+pub struct FileSink {
+    pub path: PathBuf,
+    pub max_mib: u32,
+    pub keep: u32,
+    pub format: ShippingFormat,
+}
+
+/// `[shipping.webhook]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml says what each key means")]
+pub struct WebhookSink {
+    #[serde(deserialize_with = "optional_url")]
+    pub url: Option<url::Url>,
+    pub secret_file: PathBuf,
+    pub ca_file: PathBuf,
+    pub format: ShippingFormat,
+}
+
 /// One thing wrong with the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -358,6 +427,16 @@ impl Config {
         if self.server.public_url.scheme() == "http" && !is_loopback(&self.server.public_url) {
             weak.push(Fault::new("server.public_url", "http: tokens travel in the clear; put TLS in front"));
         }
+        let Shipping { syslog, webhook, .. } = &self.shipping;
+        if !syslog.address.is_empty()
+            && !syslog.tls
+            && !url::Host::parse(syslog.host()).is_ok_and(|host| is_local(&host))
+        {
+            weak.push(Fault::new("shipping.syslog.tls", "off: events travel in the clear, and anybody may take them"));
+        }
+        if webhook.url.as_ref().is_some_and(|url| url.scheme() == "http" && !is_loopback(url)) {
+            weak.push(Fault::new("shipping.webhook.url", "http: events travel in the clear"));
+        }
         weak
     }
 
@@ -450,6 +529,19 @@ impl Config {
         let leases = Duration::from_millis(200)..=LONGEST_LEASE;
         require(leases.contains(&self.nodes.lease), "nodes.lease", "must be 200ms to 1m");
         require(self.nodes.live_sessions >= 1, "nodes.live_sessions", "must be at least 1");
+
+        let Shipping { syslog, file, webhook } = &self.shipping;
+        require(syslog.is_valid(), "shipping.syslog.address", "must be host:port");
+        require((1..=1_048_576).contains(&file.max_mib), "shipping.file.max_mib", "must be 1 to 1048576");
+        require(file.keep <= 10_000, "shipping.file.keep", "must be at most 10000");
+        if let Some(url) = &webhook.url {
+            let is_web = matches!(url.scheme(), "http" | "https");
+            require(is_web, "shipping.webhook.url", "must be an http or https address");
+            let names_nobody = url.username().is_empty() && url.password().is_none();
+            require(names_nobody, "shipping.webhook.url", "must hold no name and no password");
+            let has_secret = !webhook.secret_file.as_os_str().is_empty();
+            require(has_secret, "shipping.webhook.secret_file", "must name a file: shipments are signed");
+        }
     }
 
     fn check_alerts(&self, require: &mut impl FnMut(bool, &str, &str)) {
@@ -524,20 +616,24 @@ fn read_file(path: &Path) -> Result<Table, Fault> {
 
 fn merge_file(merged: &mut Table, file: Table, faults: &mut Vec<Fault>) {
     for (section, value) in file {
-        let Some(Value::Table(known)) = merged.get_mut(&section) else {
-            faults.push(Fault::new(section, "no such section"));
-            continue;
-        };
-        let Value::Table(given) = value else {
-            faults.push(Fault::new(section, "is a section: write its keys below [section]"));
-            continue;
-        };
-        for (key, value) in given {
-            if known.contains_key(&key) {
-                known.insert(key, value);
-            } else {
-                faults.push(Fault::new(format!("{section}.{key}"), "no such key"));
-            }
+        match merged.get_mut(&section) {
+            Some(Value::Table(known)) => merge_section(known, &section, value, faults),
+            _ => faults.push(Fault::new(section, "no such section")),
+        }
+    }
+}
+
+/// A section may hold others.
+fn merge_section(known: &mut Table, path: &str, given: Value, faults: &mut Vec<Fault>) {
+    let Value::Table(given) = given else {
+        return faults.push(Fault::new(path, format!("is a section: write its keys below [{path}]")));
+    };
+    for (key, value) in given {
+        let path = format!("{path}.{key}");
+        match known.get_mut(&key) {
+            Some(Value::Table(inner)) => merge_section(inner, &path, value, faults),
+            Some(known) => *known = value,
+            None => faults.push(Fault::new(path, "no such key")),
         }
     }
 }
@@ -554,23 +650,29 @@ fn merge_environment(
             continue;
         }
         let Some(path) = name.strip_prefix(ENVIRONMENT_PREFIX) else { continue };
-        let Some((section, key)) = path.split_once("__") else {
+        let keys: Vec<String> = path.split("__").map(str::to_lowercase).collect();
+        if keys.len() < 2 {
             faults.push(Fault::new(name, "is not VIGIE__SECTION__KEY"));
             continue;
-        };
-        let (section, key) = (section.to_lowercase(), key.to_lowercase());
-        let known = merged.get_mut(&section).and_then(Value::as_table_mut).and_then(|keys| keys.get_mut(&key));
-        match known {
-            None => faults.push(Fault::new(format!("{section}.{key}"), format!("no such key (from {name})"))),
+        }
+        let path = keys.join(".");
+        match find(merged, &keys) {
+            None | Some(Value::Table(_)) => faults.push(Fault::new(path, format!("no such key (from {name})"))),
             Some(value) => match text_as(value, &text) {
                 Ok(parsed) => *value = parsed,
-                Err(message) => faults.push(Fault::new(format!("{section}.{key}"), format!("{message} (from {name})"))),
+                Err(message) => faults.push(Fault::new(path, format!("{message} (from {name})"))),
             },
         }
     }
     if let (Some(url), Some(Value::Table(database))) = (database_url, merged.get_mut("database")) {
         database.insert("url".into(), Value::String(url));
     }
+}
+
+/// What stands in a table under a key within sections.
+fn find<'a>(table: &'a mut Table, keys: &[impl AsRef<str>]) -> Option<&'a mut Value> {
+    let (first, rest) = keys.split_first()?;
+    rest.iter().try_fold(table.get_mut(first.as_ref())?, |value, key| value.as_table_mut()?.get_mut(key.as_ref()))
 }
 
 /// Reads text from the environment as a value of the type that the default has.
@@ -597,15 +699,11 @@ fn deserialize_reporting_all(mut table: Table, defaults: &Table, faults: &mut Ve
             Err(error) => error,
         };
         let path = error.path().to_string();
-        let mut names = path.split(['.', '[']);
-        let (section, key) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
-        faults.push(Fault::new(format!("{section}.{key}"), error.into_inner().message().to_owned()));
-        let default = defaults
-            .get(section)
-            .and_then(|section| section.get(key))
-            .expect("the defaults are valid: a test loads them");
-        let keys = table.get_mut(section).and_then(Value::as_table_mut).expect("every section is in the defaults");
-        keys.insert(key.to_owned(), default.clone());
+        // What follows a bracket is the place in a list.
+        let keys: Vec<&str> = path.split('[').next().unwrap_or_default().split('.').collect();
+        faults.push(Fault::new(keys.join("."), error.into_inner().message().to_owned()));
+        let default = find(&mut defaults.clone(), &keys).cloned().expect("the defaults are valid: a test loads them");
+        *find(&mut table, &keys).expect("every key is in the defaults") = default;
     }
 }
 
@@ -644,14 +742,18 @@ pub fn mask_password(address: &str) -> String {
 }
 
 pub(crate) fn is_loopback(url: &url::Url) -> bool {
-    match url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+    url.host().is_some_and(|host| is_local(&host))
+}
+
+fn is_local(host: &url::Host<impl AsRef<str>>) -> bool {
+    match host {
+        url::Host::Ipv4(address) => address.is_loopback(),
+        url::Host::Ipv6(address) => address.is_loopback(),
         // Of schemes that browsers do not know, IPv4 addresses are not read as such.
-        Some(url::Host::Domain(name)) => {
+        url::Host::Domain(name) => {
+            let name = name.as_ref();
             name == "localhost" || name.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback())
         }
-        None => false,
     }
 }
 
@@ -771,6 +873,63 @@ mod tests {
         assert_eq!(keys(&[reviewers]), ["mail.reviewers"]);
         assert_eq!(keys(&[smtp("smtp://m.example.org"), from, ("VIGIE__MAIL__REVIEWERS", "a")]), ["mail.reviewers"]);
         assert_eq!(keys(&[("VIGIE__MAIL__LANGUAGE", "de")]), ["mail.language"]);
+    }
+
+    #[test]
+    fn sections_within_sections_are_read_and_their_faults_named() {
+        let config = load(&[
+            ("VIGIE__SHIPPING__SYSLOG__ADDRESS", "collector.example:6514"),
+            ("VIGIE__SHIPPING__SYSLOG__FORMAT", "ocsf"),
+            ("VIGIE__SHIPPING__FILE__KEEP", "3"),
+        ])
+        .unwrap();
+        assert_eq!(config.shipping.syslog.host(), "collector.example");
+        assert_eq!(config.shipping.syslog.format, ShippingFormat::Ocsf);
+        assert_eq!(config.shipping.file.keep, 3);
+
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(
+            file.path(),
+            "[shipping]\nfile = \"x\"\n[shipping.syslog]\ntsl = true\n[shipping.webhook]\nurl = \"https://a@b/\"",
+        )
+        .unwrap();
+        let environment = [
+            ("VIGIE__SHIPPING__SYSLOG__ADDRESS", "collector.example"),
+            ("VIGIE__SHIPPING__FILE__FORMAT", "xml"),
+            ("VIGIE__SHIPPING__SYSLOG", "x"),
+            ("VIGIE__SHIPPING", "x"),
+        ];
+        let pairs = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let InvalidConfig(faults) = Config::load(Some(file.path()), pairs).unwrap_err();
+        let mut keys: Vec<_> = faults.iter().map(|fault| fault.key.as_str()).collect();
+        keys.sort_unstable();
+        assert_eq!(
+            keys,
+            [
+                "VIGIE__SHIPPING",
+                "shipping.file",
+                "shipping.file.format",
+                "shipping.syslog",
+                "shipping.syslog.address",
+                "shipping.syslog.tsl",
+                "shipping.webhook.secret_file",
+                "shipping.webhook.url",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_leaves_the_house_in_the_clear_is_a_weakness() {
+        let open = load(&[
+            ("VIGIE__SHIPPING__SYSLOG__ADDRESS", "collector.example:514"),
+            ("VIGIE__SHIPPING__SYSLOG__TLS", "false"),
+            ("VIGIE__SHIPPING__WEBHOOK__URL", "http://collector.example/"),
+            ("VIGIE__SHIPPING__WEBHOOK__SECRET_FILE", "secret"),
+        ]);
+        let keys: Vec<String> = open.unwrap().weaknesses().into_iter().map(|weak| weak.key).collect();
+        assert_eq!(keys, ["shipping.syslog.tls", "shipping.webhook.url"]);
+        let local = [("VIGIE__SHIPPING__SYSLOG__ADDRESS", "[::1]:514"), ("VIGIE__SHIPPING__SYSLOG__TLS", "false")];
+        assert_eq!(load(&local).unwrap().weaknesses(), vec![]);
     }
 
     #[test]

@@ -14,7 +14,7 @@
 //! | [`credential`] | passwords and what failures cost | sessions |
 //! | [`alert`] | what a reviewer should look at: raised, kept, acknowledged | sessions |
 //! | [`session`] | what may be done with sessions: start, refresh, end, **check**; this node's live view and its lease | HTTP |
-//! | [`user`], [`client`], [`audit`] | accounts, applications, the history as others read it | HTTP |
+//! | [`user`], [`client`], [`audit`] | accounts, applications, the history as others read it and as it is sent to them | HTTP |
 //! | [`view`] | the objects of the contract, for the API, exports and the command line | |
 //! | [`app`] | all of these, built once | |
 //! | [`http`] | HTTP in, HTTP out: the only folder that names actix | SQL |

@@ -223,6 +223,21 @@ pub(crate) fn is_open_to_others(file: &File) -> io::Result<bool> {
     Ok(file.metadata()?.permissions().mode() & 0o077 != 0)
 }
 
+/// A secret that an operator has put into a file, without the end of its line. A file that others can read is refused.
+pub(crate) fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    let told = |error: io::Error| error.to_string();
+    let mut file = File::open(path).map_err(told)?;
+    if is_open_to_others(&file).map_err(told)? {
+        return Err("open to others: run `chmod 600` on it".to_owned());
+    }
+    let mut secret = Zeroizing::new(Vec::new());
+    file.read_to_end(&mut secret).map_err(told)?;
+    let text = secret.strip_suffix(b"\n").unwrap_or(&secret);
+    let length = text.strip_suffix(b"\r").unwrap_or(text).len();
+    secret.truncate(length);
+    Ok(secret)
+}
+
 /// Writes a file that is not there yet, for its owner alone; the disk has it when this returns.
 fn write_new(path: &Path, text: &str) -> io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -80,7 +80,8 @@ Written from the code by a test (`tests/documents.rs`): what stands here is what
 - **Where, how long**: in the table `audit_events`, and each try to log in also in `attempts`. The server changes and removes
   nothing there.
 - **Who reads**: administrators and auditors, by `GET /admin/audit` and its exports (CSV, NDJSON, OCSF 1.3), and the operator,
-  by `vigie audit export`. Each such reading is itself an event, with its filter.
+  by `vigie audit export`. Each such reading is itself an event, with its filter. Also every system that events are sent to
+  (`[shipping]`, `docs/shipping.md`).
 - **When it is written**: in the transaction of what it describes. Refusals change nothing, so they are gathered in memory and
   written within a second, and at the stop; a crash may lose those of the last second.
 - **How much**: refusals of one kind and reason from one network (IPv4 /24, IPv6 /48) are counted together for a minute: one

@@ -11,5 +11,6 @@ mod conformance;
 mod documents;
 mod faults;
 mod properties;
+mod shipping;
 mod store;
 mod support;

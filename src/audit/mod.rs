@@ -6,6 +6,7 @@ pub mod export;
 pub mod history;
 pub mod lookup;
 mod shape;
+pub mod shipping;
 
 use std::sync::Arc;
 

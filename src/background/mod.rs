@@ -1,9 +1,10 @@
 //! Work that no request waits for. A job is a plain step (`jobs.rs`); the loop around it is here: it runs each step at its
-//! pace, survives its panics, reports its failures, and stops when told. What keeps this node's live view true has a loop
-//! of its own (`coherence.rs`).
+//! pace, survives its panics, reports its failures, and stops when told. What keeps this node's live view true
+//! (`coherence.rs`) and what ships events (`shipping.rs`) have loops of their own.
 
 pub mod coherence;
 mod jobs;
+pub mod shipping;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ pub struct Jobs {
     stop: CancellationToken,
     loops: Vec<(&'static str, JoinHandle<()>)>,
     coherence: Option<coherence::Coherence>,
+    shipping: shipping::Shipping,
 }
 
 /// Starts every job of a node that serves at `address`.
@@ -28,7 +30,7 @@ pub fn start(app: &Arc<App>, address: SocketAddr) -> Jobs {
     let stop = CancellationToken::new();
     let start = |job: &Job| (job.name, tokio::spawn(repeat(*job, Arc::clone(app), stop.clone())));
     let coherence = coherence::start(app, address);
-    Jobs { loops: JOBS.iter().map(start).collect(), stop, coherence }
+    Jobs { loops: JOBS.iter().map(start).collect(), stop, coherence, shipping: shipping::start(app) }
 }
 
 impl Jobs {
@@ -38,6 +40,7 @@ impl Jobs {
         if let Some(coherence) = self.coherence {
             coherence.stop().await;
         }
+        self.shipping.stop().await;
         for (name, job) in self.loops {
             if job.await.is_err() {
                 tracing::error!(job = name, "a job ended by a panic");

@@ -43,6 +43,11 @@ struct DeliveryLabels {
     outcome: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SinkLabel {
+    sink: &'static str,
+}
+
 /// The outcome of a check that let somebody in.
 const ACCEPTED: &str = "ok";
 
@@ -71,6 +76,9 @@ pub struct Metrics {
     alerts_open: Family<KindLabel, Gauge>,
     oldest_alert: Gauge<f64, AtomicU64>,
     deliveries: Family<DeliveryLabels, Counter>,
+    shipping_lag_records: Family<SinkLabel, Gauge>,
+    shipping_lag: Family<SinkLabel, Gauge<f64, AtomicU64>>,
+    shipping_failures: Family<SinkLabel, Counter>,
 }
 
 /// What is counted of requests that have their labels in common.
@@ -120,6 +128,9 @@ impl Default for Metrics {
             alerts_open: Family::default(),
             oldest_alert: Gauge::default(),
             deliveries: Family::default(),
+            shipping_lag_records: Family::default(),
+            shipping_lag: Family::default(),
+            shipping_failures: Family::default(),
         };
         metrics.checks_accepted = metrics.checks.get_or_create_owned(&OutcomeLabel { outcome: ACCEPTED });
         metrics.register();
@@ -153,6 +164,12 @@ impl Metrics {
         registry.register_with_unit("acknowledgement", help, Unit::Seconds, self.acknowledgements.clone());
         let help = "Times that the database was found to be an older copy of itself";
         registry.register("database_went_back", help, self.database_went_back.clone());
+        let help = "Sealed records that a sink has not taken yet";
+        registry.register("shipping_lag_records", help, self.shipping_lag_records.clone());
+        let help = "How long ago the oldest of these happened";
+        registry.register_with_unit("shipping_lag", help, Unit::Seconds, self.shipping_lag.clone());
+        let help = "Shipments that a sink did not take";
+        registry.register("shipping_failures", help, self.shipping_failures.clone());
         registry.register("hashing_queue", "Passwords that wait to be hashed", self.hashing_queue.clone());
         registry.register("alerts_raised", "Alerts raised", self.alerts_raised.clone());
         registry.register("alerts_open", "Alerts that nobody has acknowledged", self.alerts_open.clone());
@@ -241,6 +258,17 @@ impl Metrics {
         self.oldest_alert.set(age.as_secs_f64());
     }
 
+    /// Tells how many records a sink has not taken yet, and how old the oldest is.
+    pub fn shipping_lag(&self, sink: &'static str, records: i64, age: Duration) {
+        self.shipping_lag_records.get_or_create(&SinkLabel { sink }).set(records);
+        self.shipping_lag.get_or_create(&SinkLabel { sink }).set(age.as_secs_f64());
+    }
+
+    /// Counts a shipment that a sink did not take.
+    pub fn shipping_failed(&self, sink: &'static str) {
+        self.shipping_failures.get_or_create(&SinkLabel { sink }).inc();
+    }
+
     /// Counts a use of a refresh token.
     pub fn refresh(&self, outcome: &'static str) {
         self.refreshes.get_or_create(&OutcomeLabel { outcome }).inc();
@@ -296,6 +324,8 @@ mod tests {
         metrics.session_started();
         metrics.session_ended("logout");
         metrics.hashing_queue(7);
+        metrics.shipping_lag("syslog", 3, Duration::from_millis(1500));
+        metrics.shipping_failed("syslog");
 
         let text = metrics.encode();
         for line in [
@@ -308,6 +338,9 @@ mod tests {
             "vigie_sessions_started_total 1",
             r#"vigie_sessions_ended_total{reason="logout"} 1"#,
             "vigie_hashing_queue 7",
+            r#"vigie_shipping_lag_records{sink="syslog"} 3"#,
+            r#"vigie_shipping_lag_seconds{sink="syslog"} 1.5"#,
+            r#"vigie_shipping_failures_total{sink="syslog"} 1"#,
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line}\nis not in\n{text}");
         }

@@ -19,6 +19,7 @@ const OTHER: u32 = 99;
 /// The classes that the history falls into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
+    Base,
     AccountChange,
     Authentication,
     EntityManagement,
@@ -28,6 +29,7 @@ enum Class {
 impl Class {
     const fn uid(self) -> u32 {
         match self {
+            Self::Base => 0,
             Self::AccountChange => 3001,
             Self::Authentication => 3002,
             Self::EntityManagement => 3004,
@@ -37,6 +39,7 @@ impl Class {
 
     const fn name(self) -> &'static str {
         match self {
+            Self::Base => "Base Event",
             Self::AccountChange => "Account Change",
             Self::Authentication => "Authentication",
             Self::EntityManagement => "Entity Management",
@@ -48,6 +51,7 @@ impl Class {
         match self {
             Self::AccountChange | Self::Authentication | Self::EntityManagement => "Identity & Access Management",
             Self::ApiActivity => "Application Activity",
+            Self::Base => "Uncategorized",
         }
     }
 }
@@ -100,17 +104,30 @@ const fn activity(kind: AuditKind) -> Activity {
     }
 }
 
-/// How grave it is: the number and the name.
-const fn severity(outcome: Outcome, kind: Option<AuditKind>, reason: Option<Reason>) -> (u32, &'static str) {
+/// How grave something is: the number and the name.
+pub type Severity = (u32, &'static str);
+
+/// Nothing to do.
+pub const INFORMATIONAL: Severity = (1, "Informational");
+/// Somebody should look at it now.
+pub const CRITICAL: Severity = (5, "Critical");
+
+/// How grave an event is.
+#[must_use]
+pub const fn severity_of(event: &AuditEvent) -> Severity {
+    severity(event.outcome, Some(event.kind), event.reason)
+}
+
+const fn severity(outcome: Outcome, kind: Option<AuditKind>, reason: Option<Reason>) -> Severity {
     match (outcome, kind, reason) {
-        (_, Some(AuditKind::DatabaseWentBack), _) => (5, "Critical"),
+        (_, Some(AuditKind::DatabaseWentBack), _) => CRITICAL,
         (_, Some(AuditKind::SessionUnknown | AuditKind::SessionDisowned), _) | (_, _, Some(Reason::RefreshReused)) => {
             (4, "High")
         }
         (_, Some(AuditKind::UserLocked), _)
         | (_, _, Some(Reason::Signature | Reason::Algorithm | Reason::KeyRevoked | Reason::NotOwn)) => (3, "Medium"),
         (Outcome::Failure, _, _) => (2, "Low"),
-        (Outcome::Success, _, _) => (1, "Informational"),
+        (Outcome::Success, _, _) => INFORMATIONAL,
     }
 }
 
@@ -176,8 +193,7 @@ pub fn event(recorded: &RecordedEvent) -> Value {
     let activity = activity(told.kind);
     let mut metadata = metadata("audit", &seq.to_string(), object.kind);
     metadata["sequence"] = json!(seq);
-    let mut event =
-        base(activity, told.at, told.outcome, severity(told.outcome, Some(told.kind), told.reason), &metadata);
+    let mut event = base(activity, told.at, told.outcome, severity_of(told), &metadata);
     event.insert("message".into(), json!(told.kind.facts().meaning));
     event.insert("status_detail".into(), json!(object.reason));
     event.insert("actor".into(), actor(told));
@@ -196,6 +212,7 @@ pub fn event(recorded: &RecordedEvent) -> Value {
             event.insert("is_remote".into(), json!(told.cause.ip.is_some()));
         }
         Class::EntityManagement => drop(event.insert("entity".into(), entity(told))),
+        Class::Base => {}
         Class::ApiActivity => {
             let operation = told.details["route"].as_str().or_else(|| told.details["operation"].as_str());
             event.insert("api".into(), json!({ "operation": operation.unwrap_or(object.kind) }));
@@ -204,12 +221,22 @@ pub fn event(recorded: &RecordedEvent) -> Value {
     without_nulls(Value::Object(event))
 }
 
+/// What is told of the history and is no event in it; `unmapped` is all of it.
+#[must_use]
+pub fn other(kind: &str, message: &str, severity: Severity, at: DateTime<Utc>, unmapped: &Value) -> Value {
+    let metadata = metadata("audit", kind, kind);
+    let mut event = base((Class::Base, OTHER, "Statement"), at, Outcome::Success, severity, &metadata);
+    event.insert("message".into(), json!(message));
+    event.insert("unmapped".into(), unmapped.clone());
+    without_nulls(Value::Object(event))
+}
+
 /// The members that every class has.
 fn base(
     (class, number, name): Activity,
     at: DateTime<Utc>,
     outcome: Outcome,
-    severity: (u32, &'static str),
+    severity: Severity,
     metadata: &Value,
 ) -> Map<String, Value> {
     let (status_id, status) = match outcome {

@@ -13,7 +13,7 @@ mod input;
 mod logged_out;
 mod login;
 mod not_me;
-mod ocsf;
+pub mod ocsf;
 mod openapi;
 mod passwords;
 mod pitfalls;

@@ -28,6 +28,7 @@ const SEVERITIES: &[(i64, &str)] =
 const STATUSES: &[(i64, &str)] = &[(0, "Unknown"), (1, "Success"), (2, "Failure")];
 
 const CLASSES: &[Class] = &[
+    Class { uid: 0, required: &["message"], one_of: &["metadata"], activities: &[] },
     Class {
         uid: 3001,
         required: &["user"],
@@ -75,7 +76,7 @@ const OBJECTS: &[(&str, &[&str])] = &[
 ];
 
 #[track_caller]
-fn assert_valid(event: &Value) {
+pub fn assert_valid(event: &Value) {
     let number = |name: &str| event[name].as_i64().unwrap_or_else(|| panic!("{name} of {event}"));
     let class = CLASSES.iter().find(|class| class.uid == number("class_uid")).unwrap_or_else(|| panic!("{event}"));
     for name in REQUIRED.iter().chain(class.required) {
@@ -142,7 +143,8 @@ fn log_09_every_kind_of_event_is_a_valid_ocsf_event() {
             }
         }
     }
-    assert_eq!(classes.len(), CLASSES.len());
+    // Each class but that of statements about the history, which are no events in it.
+    assert_eq!(classes.len(), CLASSES.len() - 1);
 }
 
 #[rstest]

@@ -1,0 +1,88 @@
+//! Where shipments go: made from the configuration, each known by the name of its section.
+
+use chrono::{DateTime, Utc};
+
+use super::file::EventFile;
+use super::shipment::Shipment;
+use super::syslog::Syslog;
+use super::webhook::Webhook;
+use crate::config::{Config, ShippingFormat};
+
+/// A configured sink.
+#[derive(Debug)]
+pub struct Sink {
+    format: ShippingFormat,
+    way: Way,
+}
+
+#[derive(Debug)]
+enum Way {
+    Syslog(Syslog),
+    File(EventFile),
+    Webhook(Box<Webhook>),
+}
+
+/// A sink cannot be used as it is configured.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {reason}")]
+pub struct InvalidSink {
+    /// The key, as `shipping.sink.key`.
+    pub key: &'static str,
+    /// What is wrong.
+    pub reason: String,
+}
+
+impl InvalidSink {
+    pub(super) fn new(key: &'static str, reason: impl Into<String>) -> Self {
+        Self { key, reason: reason.into() }
+    }
+}
+
+/// A sink did not take a shipment, or did not say so.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SinkError(pub(super) String);
+
+impl Sink {
+    /// The sinks that are configured.
+    pub fn configured(config: &Config) -> Result<Vec<Self>, InvalidSink> {
+        let shipping = &config.shipping;
+        let mut sinks = Vec::new();
+        if !shipping.syslog.address.is_empty() {
+            let host = config.server.public_url.host_str().unwrap_or("-");
+            let way = Way::Syslog(Syslog::new(&shipping.syslog, host)?);
+            sinks.push(Self { format: shipping.syslog.format, way });
+        }
+        if !shipping.file.path.as_os_str().is_empty() {
+            sinks.push(Self { format: shipping.file.format, way: Way::File(EventFile::new(&shipping.file)) });
+        }
+        if let Some(url) = &shipping.webhook.url {
+            let way = Way::Webhook(Box::new(Webhook::new(&shipping.webhook, url.clone())?));
+            sinks.push(Self { format: shipping.webhook.format, way });
+        }
+        Ok(sinks)
+    }
+
+    /// Its name in the database, the log and the metrics.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self.way {
+            Way::Syslog(_) => "syslog",
+            Way::File(_) => "file",
+            Way::Webhook(_) => "webhook",
+        }
+    }
+
+    pub(super) const fn format(&self) -> ShippingFormat {
+        self.format
+    }
+
+    /// Hands a shipment over. `Ok` once the sink has it, and not before.
+    pub(super) async fn take(&self, shipment: &Shipment, now: DateTime<Utc>) -> Result<(), SinkError> {
+        match &self.way {
+            Way::Syslog(syslog) => syslog.take(&shipment.items).await,
+            Way::File(file) => file.take(&shipment.items).await,
+            Way::Webhook(webhook) => webhook.take(shipment, now).await,
+        }
+    }
+}

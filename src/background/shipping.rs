@@ -1,0 +1,142 @@
+//! Ships events: a loop for each sink, so that one that is away holds none of the others back.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::audit::shipping::Progress;
+
+/// How often it is looked whether there is anything to send.
+const PERIOD: Duration = Duration::from_millis(500);
+/// The pause after a failure; each further one waits twice as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+
+/// The loops that are running.
+#[derive(Debug)]
+pub struct Shipping {
+    app: Arc<App>,
+    stop: CancellationToken,
+    loops: Vec<JoinHandle<()>>,
+}
+
+/// Starts a loop for each configured sink.
+#[must_use]
+pub fn start(app: &Arc<App>) -> Shipping {
+    let stop = CancellationToken::new();
+    let start = |number| tokio::spawn(keep_shipping(Arc::clone(app), number, stop.clone()));
+    Shipping { loops: (0..app.shipping.sinks().len()).map(start).collect(), stop, app: Arc::clone(app) }
+}
+
+impl Shipping {
+    /// Ends the loops, and lets other nodes ship at once. What a sink is just taking is sent again after the next start.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        let has_sinks = !self.loops.is_empty();
+        for ended in self.loops {
+            if ended.await.is_err() {
+                tracing::error!("a loop that ships events ended by a panic");
+            }
+        }
+        if has_sinks && let Err(error) = self.app.shipping.release().await {
+            tracing::debug!(cause = %error, "other nodes ship when the claims of this one have run out");
+        }
+    }
+}
+
+async fn keep_shipping(app: Arc<App>, number: usize, stop: CancellationToken) {
+    let sink = &app.shipping.sinks()[number];
+    let mut health = Health::default();
+    loop {
+        let shipping = AssertUnwindSafe(app.shipping.step(sink)).catch_unwind();
+        let pause = tokio::select! {
+            () = stop.cancelled() => return,
+            stepped = shipping => match stepped {
+                Ok(stepped) => health.note(sink.name(), stepped.map_err(|error| error.to_string())),
+                Err(_) => health.note(sink.name(), Err("a panic".to_owned())),
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// Whether a sink takes what it is sent, told once each time it changes.
+#[derive(Default)]
+struct Health {
+    failures: u32,
+}
+
+impl Health {
+    /// Notes a step; the pause before the next.
+    fn note(&mut self, sink: &str, stepped: Result<Progress, String>) -> Duration {
+        match stepped {
+            Ok(Progress::Idle) => PERIOD,
+            Ok(progress) => {
+                if progress == Progress::LostClaim {
+                    tracing::warn!(sink, "a shipment took too long: another node may have sent it too");
+                }
+                if self.failures > 0 {
+                    tracing::info!(sink, failures = self.failures, "events are shipped again");
+                    self.failures = 0;
+                }
+                // There may be more.
+                Duration::ZERO
+            }
+            Err(cause) => {
+                if self.failures == 0 {
+                    tracing::warn!(sink, %cause, "events cannot be shipped; they are kept and tried again");
+                } else {
+                    tracing::debug!(sink, %cause, "events still cannot be shipped");
+                }
+                self.failures = self.failures.saturating_add(1);
+                pause_after(self.failures)
+            }
+        }
+    }
+}
+
+fn pause_after(failures: u32) -> Duration {
+    FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(LONGEST_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::LogFormat;
+    use crate::telemetry::Kept;
+
+    #[test]
+    fn a_sink_that_fails_and_one_that_recovers_is_told_once() {
+        let (log, mut health) = (Kept::default(), Health::default());
+        tracing::dispatcher::with_default(&log.dispatch(LogFormat::Text), || {
+            let mut pauses = Vec::new();
+            for stepped in
+                [Ok(Progress::Shipped), Err("gone".to_owned()), Err("gone".to_owned()), Ok(Progress::Shipped)]
+            {
+                pauses.push(health.note("syslog", stepped).as_secs());
+            }
+            assert_eq!(pauses, [0, 1, 2, 0]);
+            assert_eq!(health.note("syslog", Ok(Progress::Idle)), PERIOD);
+        });
+        let text = log.text();
+        let told: Vec<&str> = text.lines().collect();
+        assert_eq!(told.len(), 2, "{text}");
+        assert!(told[0].contains("cannot be shipped") && told[0].contains("cause=gone"), "{text}");
+        assert!(told[1].contains("shipped again") && told[1].contains("failures=2"), "{text}");
+    }
+
+    #[test]
+    fn pauses_grow_up_to_a_minute() {
+        let pauses: Vec<u64> = (1..=8).map(|failures| pause_after(failures).as_secs()).collect();
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(pause_after(u32::MAX), LONGEST_PAUSE);
+    }
+}
