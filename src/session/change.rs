@@ -11,7 +11,6 @@ use super::Sessions;
 use super::lease::{MARGIN, Watch};
 use super::signing::SigningError;
 use crate::clock::uptime;
-use crate::config::LONGEST_LEASE;
 use crate::model::change::{Change, Changes};
 use crate::store::nodes::{self, Node};
 use crate::store::{Db, StoreError, changes, not_befores};
@@ -111,7 +110,7 @@ impl Sessions {
     /// Returns when what was committed before the call holds on every node.
     ///
     /// Without the store nobody can be asked, so it is tried again until time has done it: a lease that is renewed later is
-    /// renewed after reading the change, and any other has run out.
+    /// renewed after reading the change, and any other has run out: the longest that was seen when nodes were looked at last.
     pub(super) async fn acknowledged(&self) {
         let began = uptime();
         let rounds = &self.inner.rounds;
@@ -119,7 +118,8 @@ impl Sessions {
         let _under_way = rounds.under_way.lock().await;
         if rounds.served.load(Ordering::SeqCst) < number {
             let upto = rounds.asked.load(Ordering::SeqCst);
-            let over = uptime() + LONGEST_LEASE + MARGIN;
+            let longest = Duration::from_millis(self.inner.longest_lease.load(Ordering::Relaxed));
+            let over = uptime() + longest + MARGIN;
             while let Err(error) = self.round().await {
                 tracing::warn!(cause = %error, "other nodes cannot be asked whether they have applied a change");
                 if uptime() >= over {

@@ -25,6 +25,7 @@ pub mod throttled;
 mod turns;
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -87,6 +88,8 @@ struct Inner {
     live: Arc<LiveView>,
     live_rules: LiveRules,
     lease: Lease,
+    /// Of this node and of those it saw last, in milliseconds; as long as any may be, before it has looked.
+    longest_lease: AtomicU64,
     /// The row by which other nodes know this one, while it has one.
     node: Mutex<Option<NodeId>>,
     rounds: Rounds,
@@ -134,6 +137,7 @@ impl Sessions {
             live: Arc::new(LiveView::new(config.nodes.live_sessions)),
             live_rules: LiveRules { lease: config.nodes.lease, data_dir: config.data.dir.clone() },
             lease: Lease::default(),
+            longest_lease: AtomicU64::new(milliseconds(config::LONGEST_LEASE)),
             node: Mutex::default(),
             rounds: Rounds::default(),
             reading: tokio::sync::Mutex::default(),
@@ -154,4 +158,8 @@ impl Sessions {
     pub fn signing(&self) -> &Signing {
         &self.inner.parts.signing
     }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
