@@ -9,6 +9,7 @@ use crate::alert::{self, Alerts, InvalidOutlet};
 use crate::audit::History;
 use crate::audit::chain::{Chain, CheckpointKey};
 use crate::audit::shipping::{InvalidSink, Shipping};
+use crate::audit::watch::{self, Watch};
 use crate::client::Clients;
 use crate::clock::Clock;
 use crate::config::{Algorithm, Config};
@@ -44,6 +45,8 @@ pub struct App {
     pub history: History,
     /// What makes the history provably unaltered.
     pub chain: Chain,
+    /// Verifies it now and then.
+    pub watch: Watch,
     /// What reviewers should look at.
     pub alerts: Alerts,
     /// What is sent to other systems.
@@ -138,9 +141,17 @@ impl App {
         users.refresh_schemes().await?;
         let clients = Clients::new(store.clone(), Arc::clone(&clock), sessions.clone());
         let history = History::new(store.clone(), Arc::clone(&clock), sessions.clone());
+        let watched = watch::Parts {
+            store: store.clone(),
+            clock: Arc::clone(&clock),
+            chain: chain.clone(),
+            alerts: alerts.clone(),
+            metrics: Arc::clone(&metrics),
+        };
+        let watch = Watch::new(watched, config.audit.verify_every);
         let history_name = chain.key().origin();
         let shipping = Shipping::new(store.clone(), Arc::clone(&clock), Arc::clone(&metrics), history_name, &config)?;
-        Ok(Self { config, clock, store, sessions, users, clients, history, chain, alerts, shipping, metrics })
+        Ok(Self { config, clock, store, sessions, users, clients, history, chain, watch, alerts, shipping, metrics })
     }
 
     /// Writes what is still in memory, then closes the store.

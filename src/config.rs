@@ -42,6 +42,8 @@ pub struct Config {
     pub alerts: Alerts,
     /// How mail leaves.
     pub mail: Mail,
+    /// How the record is watched.
+    pub audit: Audit,
     /// Which roles may do what.
     pub roles: Roles,
     /// How nodes check tokens from memory.
@@ -215,6 +217,15 @@ pub struct Alerts {
     #[serde(deserialize_with = "optional_url")]
     pub webhook_url: Option<url::Url>,
     pub webhook_secret_file: PathBuf,
+}
+
+/// `[audit]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml says what each key means")]
+pub struct Audit {
+    #[serde(deserialize_with = "duration")]
+    pub verify_every: Duration,
 }
 
 /// `[mail]`

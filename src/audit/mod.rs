@@ -7,6 +7,7 @@ pub mod history;
 pub mod lookup;
 mod shape;
 pub mod shipping;
+pub mod watch;
 
 use std::sync::Arc;
 

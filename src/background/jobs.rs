@@ -27,6 +27,7 @@ pub const JOBS: &[Job] = &[
     Job { name: "refusals", period: Duration::from_secs(1), step: refusals },
     Job { name: "seal", period: Duration::from_millis(500), step: seal },
     Job { name: "checkpoint", period: Duration::from_mins(1), step: checkpoint },
+    Job { name: "watch", period: Duration::from_mins(10), step: watch },
     Job { name: "ended_uses", period: Duration::from_secs(1), step: ended_uses },
     Job { name: "alerts", period: Duration::from_secs(10), step: alerts },
     Job { name: "deliveries", period: Duration::from_secs(1), step: deliveries },
@@ -55,6 +56,11 @@ fn seal(app: Arc<App>) -> Step {
 /// Signs what the chain is now.
 fn checkpoint(app: Arc<App>) -> Step {
     Box::pin(async move { app.chain.checkpoint().await.map(drop) })
+}
+
+/// Verifies the history, where that is due.
+fn watch(app: Arc<App>) -> Step {
+    Box::pin(async move { app.watch.verify_when_due().await.map(drop) })
 }
 
 /// Alerts to tokens of ended sessions that were used again.

@@ -166,6 +166,18 @@ pub fn by_numbers(db: &mut Db, numbers: Vec<i64>) -> Result<Vec<RecordedEvent>, 
     rows.into_iter().map(Row::into_event).collect()
 }
 
+/// When the server verified the history last, and whether it was intact.
+pub fn last_verified(db: &mut Db) -> Result<Option<(DateTime<Utc>, bool)>, StoreError> {
+    let kinds = [AuditKind::RecordVerified, AuditKind::RecordDamaged].map(AuditKind::as_str);
+    let newest: Option<(At, String)> = audit_events::table
+        .filter(audit_events::kind.eq_any(kinds))
+        .order(audit_events::seq.desc())
+        .select((audit_events::at, audit_events::kind))
+        .first(db)
+        .optional()?;
+    Ok(newest.map(|(at, kind)| (at.0, kind == AuditKind::RecordVerified.as_str())))
+}
+
 /// The highest number given so far, 0 when there is none.
 pub fn last_number(db: &mut Db) -> Result<i64, StoreError> {
     let last: Option<i64> = audit_events::table.select(diesel::dsl::max(audit_events::seq)).first(db)?;

@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -72,6 +73,8 @@ pub struct Metrics {
     changes_applied: Counter,
     acknowledgements: Histogram,
     database_went_back: Counter,
+    record_verified: Gauge<f64, AtomicU64>,
+    record_intact: Gauge,
     alerts_raised: Family<KindLabel, Counter>,
     alerts_open: Family<KindLabel, Gauge>,
     oldest_alert: Gauge<f64, AtomicU64>,
@@ -124,6 +127,8 @@ impl Default for Metrics {
             changes_applied: Counter::default(),
             acknowledgements: Histogram::new(DURATIONS),
             database_went_back: Counter::default(),
+            record_verified: Gauge::default(),
+            record_intact: Gauge::default(),
             alerts_raised: Family::default(),
             alerts_open: Family::default(),
             oldest_alert: Gauge::default(),
@@ -164,6 +169,10 @@ impl Metrics {
         registry.register_with_unit("acknowledgement", help, Unit::Seconds, self.acknowledgements.clone());
         let help = "Times that the database was found to be an older copy of itself";
         registry.register("database_went_back", help, self.database_went_back.clone());
+        let help = "When the server verified the history last, in seconds since 1970";
+        registry.register_with_unit("record_verified", help, Unit::Seconds, self.record_verified.clone());
+        let help = "1 where the history was intact then";
+        registry.register("record_intact", help, self.record_intact.clone());
         let help = "Sealed records that a sink has not taken yet";
         registry.register("shipping_lag_records", help, self.shipping_lag_records.clone());
         let help = "How long ago the oldest of these happened";
@@ -236,6 +245,13 @@ impl Metrics {
     /// Counts that the database was found to be an older copy of itself.
     pub fn went_back(&self) {
         self.database_went_back.inc();
+    }
+
+    /// Tells when the history was verified last, and whether it was intact.
+    pub fn record_verified(&self, at: DateTime<Utc>, intact: bool) {
+        let since_1970 = Duration::from_micros(u64::try_from(at.timestamp_micros()).unwrap_or(0));
+        self.record_verified.set(since_1970.as_secs_f64());
+        self.record_intact.set(i64::from(intact));
     }
 
     /// Counts an alert.

@@ -95,9 +95,10 @@ const fn activity(kind: AuditKind) -> Activity {
         | AuditKind::KeyRevoked
         | AuditKind::SessionsEnded
         | AuditKind::AlertAcknowledged
-        | AuditKind::DatabaseWentBack => (Class::EntityManagement, 3, "Update"),
+        | AuditKind::DatabaseWentBack
+        | AuditKind::RecordDamaged => (Class::EntityManagement, 3, "Update"),
         AuditKind::ClientRemoved | AuditKind::ThrottleLifted => (Class::EntityManagement, 4, "Delete"),
-        AuditKind::HistoryRead | AuditKind::HistoryExported | AuditKind::TokenLookedUp => {
+        AuditKind::HistoryRead | AuditKind::HistoryExported | AuditKind::TokenLookedUp | AuditKind::RecordVerified => {
             (Class::ApiActivity, 2, "Read")
         }
         AuditKind::AccessRefused | AuditKind::OperationRefused => (Class::ApiActivity, OTHER, "Refused"),
@@ -120,7 +121,7 @@ pub const fn severity_of(event: &AuditEvent) -> Severity {
 
 const fn severity(outcome: Outcome, kind: Option<AuditKind>, reason: Option<Reason>) -> Severity {
     match (outcome, kind, reason) {
-        (_, Some(AuditKind::DatabaseWentBack), _) => CRITICAL,
+        (_, Some(AuditKind::DatabaseWentBack | AuditKind::RecordDamaged), _) => CRITICAL,
         (_, Some(AuditKind::SessionUnknown | AuditKind::SessionDisowned), _) | (_, _, Some(Reason::RefreshReused)) => {
             (4, "High")
         }
@@ -303,6 +304,7 @@ fn entity(event: &AuditEvent) -> Value {
         AuditKind::ThrottleLifted => "throttle",
         AuditKind::NotBeforeSet => "not-before",
         AuditKind::DatabaseWentBack => "database",
+        AuditKind::RecordVerified | AuditKind::RecordDamaged => "record",
         _ => event.subject.kind.as_str(),
     };
     json!({ "type": kind, "name": kind, "uid": event.subject.id })

@@ -3,6 +3,7 @@
 mod chain;
 mod crash;
 mod tamper;
+mod watch;
 
 use vigie::audit::chain::{Fault, Verified};
 

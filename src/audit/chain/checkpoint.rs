@@ -1,6 +1,8 @@
 //! Checkpoints: signed statements "the chain had this many records and this root" (C2SP tlog-checkpoint, in a C2SP
 //! signed-note). Who keeps one somewhere else can show later that nothing before it was changed or cut off.
 
+use std::path::{Path, PathBuf};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::SigningKey;
@@ -40,6 +42,16 @@ pub enum BadCheckpoint {
         /// The name of this history.
         expected: String,
     },
+}
+
+/// A file that should hold a checkpoint and does not.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {reason}", path.display())]
+pub struct UnusableFile {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub reason: String,
 }
 
 /// Signs the checkpoints of one history. The key is derived from the master key, which is not in the database.
@@ -106,6 +118,13 @@ impl CheckpointKey {
         let verifier = StandardVerifier::new(&self.public).map_err(|_| not_ours())?;
         note.verify(&VerifierList::new(vec![Box::new(verifier)])).map_err(|_| not_ours())?;
         Ok(Checkpoint { size: checkpoint.size(), root: *checkpoint.hash() })
+    }
+
+    /// What the signed note in a file says, if it is ours.
+    pub fn open_file(&self, path: &Path) -> Result<Checkpoint, UnusableFile> {
+        let unusable = |reason: String| UnusableFile { path: path.to_owned(), reason };
+        let note = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+        self.open(&note).map_err(|error| unusable(error.to_string()))
     }
 }
 

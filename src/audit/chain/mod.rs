@@ -14,7 +14,7 @@ mod verify;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use checkpoint::{BadCheckpoint, Checkpoint, CheckpointKey};
+pub use checkpoint::{BadCheckpoint, Checkpoint, CheckpointKey, UnusableFile};
 pub use proof::{ConsistencyProof, InclusionProof};
 pub use verify::{Fault, Verified};
 
@@ -55,6 +55,13 @@ impl Chain {
     #[must_use]
     pub fn file(&self) -> PathBuf {
         self.directory.join(FILE)
+    }
+
+    /// The checkpoint in the data directory, which whoever changes the database alone has not changed. `None` before the
+    /// first.
+    pub fn own_checkpoint(&self) -> Result<Option<Checkpoint>, UnusableFile> {
+        let file = self.file();
+        if file.exists() { self.key.open_file(&file).map(Some) } else { Ok(None) }
     }
 
     /// Seals all that waits; returns how many records.

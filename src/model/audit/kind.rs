@@ -175,6 +175,14 @@ kinds! {
     DatabaseWentBack = "database.went_back": Failure about [Everybody] for [OlderCopy] {
         "remembered": "the number that changes had reached", "found": "the number that was found"
     }
+    /// The server verified the whole history, and it is what it was.
+    RecordVerified = "record.verified": Success about [Everybody] for [] {
+        "records": "how many sealed records there are", "checkpoints": "how many checkpoints they agree with"
+    }
+    /// The server verified the whole history, and it is not what it was.
+    RecordDamaged = "record.damaged": Failure about [Everybody] for [Altered] {
+        "damage": "the first bad record, and what is wrong with it"
+    }
     /// Somebody read other people's history.
     HistoryRead = "history.read": Success about [Session, Alert, Everybody] for [] {
         "what": "`sessions`, `attempts`, `audit`, `alerts`, or `session` or `alert` for one in detail",
@@ -222,7 +230,8 @@ impl AuditKind {
     /// Whether such events are counted by cause and site, so that a flood of them is a few events (`session::refused`).
     #[must_use]
     pub const fn is_gathered(self) -> bool {
-        matches!(self.facts().outcome, Outcome::Failure) && !matches!(self, Self::DatabaseWentBack)
+        matches!(self.facts().outcome, Outcome::Failure)
+            && !matches!(self, Self::DatabaseWentBack | Self::RecordDamaged)
     }
 }
 

@@ -1,0 +1,99 @@
+//! Verifies the whole history now and then, without being asked: damage is recorded, and reviewers are alerted (P6,
+//! LOG-11). Of several nodes, one does it.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+
+use super::chain::{Chain, Verified};
+use crate::alert::Alerts;
+use crate::clock::Clock;
+use crate::model::alert::{AlertKind, NewAlert};
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject};
+use crate::store::{Db, Store, StoreError, audit};
+use crate::telemetry::Metrics;
+
+/// What the watch stands on.
+#[derive(Debug)]
+pub struct Parts {
+    /// The store.
+    pub store: Store,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What is verified.
+    pub chain: Chain,
+    /// Whom to tell.
+    pub alerts: Alerts,
+    /// Shows what was found.
+    pub metrics: Arc<Metrics>,
+}
+
+/// The watch over the record.
+#[derive(Debug)]
+pub struct Watch {
+    parts: Parts,
+    period: TimeDelta,
+}
+
+/// What a verification found, in the words of the record; `Err` says what is damaged.
+type Found = Result<Verified, String>;
+
+impl Watch {
+    /// A watch that verifies once in `period`; zero switches it off.
+    #[must_use]
+    pub fn new(parts: Parts, period: std::time::Duration) -> Self {
+        Self { parts, period: TimeDelta::from_std(period).unwrap_or(TimeDelta::MAX) }
+    }
+
+    /// Verifies, unless some node did within the period. `None` where it is not due.
+    pub async fn verify_when_due(&self) -> Result<Option<Found>, StoreError> {
+        if self.period.is_zero() {
+            return Ok(None);
+        }
+        let last = self.parts.store.read(audit::last_verified).await?;
+        if let Some((at, intact)) = last {
+            self.parts.metrics.record_verified(at, intact);
+        }
+        if last.is_some_and(|(at, _)| self.parts.clock.now() < at + self.period) {
+            return Ok(None);
+        }
+        let found = self.verify().await?;
+        let at = self.parts.clock.now();
+        self.parts.metrics.record_verified(at, found.is_ok());
+        self.record(at, &found).await?;
+        Ok(Some(found))
+    }
+
+    async fn verify(&self) -> Result<Found, StoreError> {
+        let kept = match self.parts.chain.own_checkpoint() {
+            Ok(kept) => kept,
+            Err(damage) => return Ok(Err(damage.to_string())),
+        };
+        let verified = self.parts.chain.verify(kept.as_slice(), |_, _| {}).await?;
+        Ok(verified.map_err(|fault| fault.to_string()))
+    }
+
+    async fn record(&self, at: DateTime<Utc>, found: &Found) -> Result<(), StoreError> {
+        let cause = Cause::system("watch");
+        let (event, alert) = match found {
+            Ok(Verified { records, checkpoints, .. }) => {
+                let event = AuditEvent::new(at, AuditKind::RecordVerified, &cause, Subject::everybody());
+                (event.with(json!({ "records": records, "checkpoints": checkpoints })), None)
+            }
+            Err(damage) => {
+                tracing::error!(%damage, "the record was altered behind the server's back");
+                let details = json!({ "damage": damage });
+                let event = AuditEvent::new(at, AuditKind::RecordDamaged, &cause, Subject::everybody());
+                let alert = NewAlert::new(at, AlertKind::RecordDamaged, Subject::everybody());
+                (event.because(Reason::Altered).with(details.clone()), Some(alert.with(details)))
+            }
+        };
+        let alerts = self.parts.alerts.clone();
+        let write = move |db: &mut Db| {
+            audit::record(db, &event)?;
+            alert.map_or(Ok(()), |alert| alerts.raise_in(db, &alert).map(drop))
+        };
+        self.parts.store.write(write).await
+    }
+}

@@ -1,0 +1,79 @@
+//! The server verifies its history by itself (LOG-11).
+
+use chrono::TimeDelta;
+use rstest::rstest;
+
+use crate::support::app::TestApp;
+use crate::support::backend::Backend::{self, Postgres, Sqlite};
+use crate::support::dump::Beside;
+
+/// What the watch found: `None` where it was not due, else whether the history is intact.
+async fn watch(app: &TestApp) -> Option<bool> {
+    app.app.watch.verify_when_due().await.unwrap().map(|found| found.is_ok())
+}
+
+/// An attempt is edited, an hour after the server found the history intact.
+async fn edited_history(backend: Backend) -> TestApp {
+    let app = TestApp::start(backend).await;
+    app.signed_in("alice").await.post_empty("/auth/logout").await.expect(204);
+    app.app.chain.seal().await.unwrap();
+    app.app.chain.checkpoint().await.unwrap();
+    assert_eq!(watch(&app).await, Some(true));
+    app.advance(TimeDelta::hours(1));
+    let mut beside = Beside::connect(&app.database.url);
+    beside.drop_triggers();
+    assert!(beside.execute("UPDATE attempts SET outcome = 'throttled'").unwrap() > 0);
+    app
+}
+
+#[rstest]
+#[actix_web::test]
+async fn log_11_reviewers_are_alerted_to_a_record_that_was_altered(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = edited_history(backend).await;
+    assert_eq!(watch(&app).await, None, "not due before a day has passed");
+    app.advance(TimeDelta::hours(23));
+    assert_eq!(watch(&app).await, Some(false));
+
+    let reviewer = app.auditor().await;
+    let list = reviewer.get("/admin/alerts?kind=record_damaged").await.expect(200);
+    let [alert] = &list["items"].as_array().unwrap()[..] else { panic!("{list}") };
+    let damage = alert["details"]["damage"].as_str().unwrap();
+    assert!(damage.starts_with("record ") && damage.ends_with(" was changed"), "{damage}");
+    let events = reviewer.get("/admin/audit?kind=record.damaged").await.expect(200);
+    let [event] = &events["items"].as_array().unwrap()[..] else { panic!("{events}") };
+    assert_eq!((event["reason"].as_str(), event["details"]["damage"].as_str()), (Some("altered"), Some(damage)));
+    assert!(app.app.metrics.encode().contains("\nvigie_record_intact 0\n"));
+}
+
+/// Of several nodes one verifies; the others learn from the record what it found.
+#[rstest]
+#[actix_web::test]
+async fn one_of_several_nodes_verifies(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let other = app.another_node().await;
+    assert_eq!(watch(&app).await, Some(true));
+    assert_eq!(watch(&other).await, None);
+    assert!(other.app.metrics.encode().contains("\nvigie_record_intact 1\n"));
+    app.advance(TimeDelta::hours(24));
+    assert_eq!(watch(&other).await, Some(true));
+    let verified = app.auditor().await.get("/admin/audit?kind=record.verified").await.expect(200);
+    assert_eq!(verified["items"].as_array().unwrap().len(), 2);
+}
+
+/// Whoever rewrites the checkpoint beside the database is found out as well.
+#[rstest]
+#[actix_web::test]
+async fn a_checkpoint_that_was_replaced_is_damage(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    app.app.chain.checkpoint().await.unwrap();
+    std::fs::write(app.app.chain.file(), "nothing").unwrap();
+    let found = app.app.watch.verify_when_due().await.unwrap().unwrap();
+    assert!(found.unwrap_err().ends_with("this is no checkpoint"));
+}
+
+#[rstest]
+#[actix_web::test]
+async fn a_watch_that_is_switched_off_verifies_nothing(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start_with(backend, &[("VIGIE__AUDIT__VERIFY_EVERY", "0s")]).await;
+    assert_eq!(watch(&app).await, None);
+}
