@@ -42,7 +42,7 @@
 //! # What holds everywhere
 //!
 //! - *Absence is `Option`; "could not ask" is an error and answers 503.* These never meet (P4).
-//! - *A session row is committed before its token leaves* (P1), and every end passes `session::end::end_in`.
+//! - *A session row is committed before its token leaves* (P1), and every end passes `session::end::end_all_in`.
 //! - *The time is an argument*: only [`clock`] asks the system.
 //! - *Nothing stored can be replayed* (P7): refresh tokens are derived under a key that is not in the database, other
 //!   secrets are kept as digests.

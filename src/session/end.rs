@@ -1,11 +1,12 @@
-//! Ending sessions. Every end, whatever door it came through, passes `end_in`; the first end wins, and a second changes
-//! nothing and succeeds.
+//! Ending sessions. Every end, whatever door it came through, passes `end_all_in`; the first end wins, and a second
+//! changes nothing and succeeds.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::Sessions;
 use super::check::{CheckError, unknown};
+use super::gathered::{Asked, Authority};
 use crate::model::alert::{AlertKind, NewAlert};
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
 use crate::model::change::{Change, Changes};
@@ -27,9 +28,43 @@ pub struct BulkEnded {
     pub ended: i64,
 }
 
-/// Ends one session inside a transaction and records it. `false` where it had ended before.
+/// The end of one session, and what is behind it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ending<'a> {
+    pub id: SessionId,
+    pub end: &'a End,
+    pub cause: &'a Cause,
+}
+
+impl Ending<'_> {
+    fn event(&self) -> AuditEvent {
+        let mut details = json!({ "reason": self.end.reason });
+        if let (Value::Object(members), Some(note)) = (&mut details, &self.end.note) {
+            members.insert("note".into(), json!(note));
+        }
+        let subject = Subject::new(SubjectKind::Session, self.id);
+        AuditEvent::new(self.end.at, AuditKind::SessionEnded, self.cause, subject).in_session(self.id).with(details)
+    }
+}
+
+/// Ends sessions inside a transaction and records each end; says of each whether it ended now, and not before.
 ///
 /// A change is noted in either case: the end before may not have been acknowledged, and this one must not be sooner.
+pub(crate) fn end_all_in(db: &mut Db, changes: &mut Changes, endings: &[Ending<'_>]) -> Result<Vec<bool>, StoreError> {
+    for ending in endings {
+        changes.note(Change::Session(ending.id));
+    }
+    let ends: Vec<(SessionId, &End)> = endings.iter().map(|ending| (ending.id, ending.end)).collect();
+    let mut ended = sessions::end_all(db, &ends)?;
+    // Of two ends of one session the first in the list counts.
+    let is_first: Vec<bool> = endings.iter().map(|ending| ended.remove(&ending.id)).collect();
+    let recorded = endings.iter().zip(&is_first).filter(|(_, is_first)| **is_first);
+    let events: Vec<AuditEvent> = recorded.map(|(ending, _)| ending.event()).collect();
+    audit::record_all(db, &events)?;
+    Ok(is_first)
+}
+
+/// Ends one session inside a transaction and records it. `false` where it had ended before.
 pub(crate) fn end_in(
     db: &mut Db,
     changes: &mut Changes,
@@ -37,17 +72,20 @@ pub(crate) fn end_in(
     end: &End,
     cause: &Cause,
 ) -> Result<bool, StoreError> {
-    changes.note(Change::Session(id));
-    if !sessions::end(db, id, end)? {
-        return Ok(false);
-    }
-    let mut details = json!({ "reason": end.reason });
-    if let (Value::Object(members), Some(note)) = (&mut details, &end.note) {
-        members.insert("note".into(), json!(note));
-    }
-    let event = AuditEvent::new(end.at, AuditKind::SessionEnded, cause, Subject::new(SubjectKind::Session, id));
-    audit::record(db, &event.in_session(id).with(details))?;
-    Ok(true)
+    end_same_in(db, changes, &[id], end, cause).map(|ended| ended == 1)
+}
+
+/// Ends these sessions in the same way inside a transaction; returns how many ended now.
+pub(crate) fn end_same_in(
+    db: &mut Db,
+    changes: &mut Changes,
+    ids: &[SessionId],
+    end: &End,
+    cause: &Cause,
+) -> Result<i64, StoreError> {
+    let endings: Vec<Ending<'_>> = ids.iter().map(|&id| Ending { id, end, cause }).collect();
+    let ended = end_all_in(db, changes, &endings)?.into_iter().filter(|ended| *ended).count();
+    Ok(i64::try_from(ended).unwrap_or(i64::MAX))
 }
 
 /// Ends the user's sessions inside a transaction, all but `except`; returns how many.
@@ -59,15 +97,11 @@ pub(crate) fn end_of_user_in(
     end: &End,
     cause: &Cause,
 ) -> Result<i64, StoreError> {
-    // As in `end_in`: some may have been ended a moment ago.
+    // As in `end_all_in`: some may have been ended a moment ago.
     changes.note(Change::User(user_id));
-    let mut ended = 0;
-    for open in sessions::open_of_user(db, user_id)? {
-        if Some(open.id) != except && end_in(db, changes, open.id, end, cause)? {
-            ended += 1;
-        }
-    }
-    Ok(ended)
+    let open = sessions::open_of_user(db, user_id)?.into_iter().map(|open| open.id);
+    let ids: Vec<SessionId> = open.filter(|id| Some(*id) != except).collect();
+    end_same_in(db, changes, &ids, end, cause)
 }
 
 /// An end at `now` for a reason, by the party that acts.
@@ -84,33 +118,31 @@ impl Sessions {
         note: Option<String>,
         cause: &Cause,
     ) -> Result<Option<bool>, StoreError> {
-        let end = end_by(cause, reason, self.now(), note);
-        let (asked_by, cause) = (cause, cause.clone());
-        let ended = self
-            .change(move |db, changes| match sessions::find(db, id)? {
-                None => Ok::<_, StoreError>(None),
-                Some(_) => end_in(db, changes, id, &end, &cause).map(Some),
-            })
-            .await?;
-        if ended == Some(true) {
-            self.count_ends(reason, 1);
-        }
-        if ended.is_none() {
-            let subject = Subject::new(SubjectKind::Session, id);
-            self.refuse_operation(AuditKind::SessionEnded, Reason::NotFound, subject, asked_by);
-        }
-        Ok(ended)
+        self.end_by_authority(id, reason, note, cause, Authority::Any).await
     }
 
     /// Ends one of the user's own sessions. `None` where the user has none of this id: another person's is not found.
     pub async fn end_own(&self, user_id: UserId, id: SessionId, cause: &Cause) -> Result<Option<bool>, StoreError> {
-        let owner = self.store().read(move |db| sessions::find(db, id)).await?.map(|session| session.user_id);
-        if owner != Some(user_id) {
-            let reason = if owner.is_some() { Reason::NotOwn } else { Reason::NotFound };
-            self.refuse_operation(AuditKind::SessionEnded, reason, Subject::new(SubjectKind::Session, id), cause);
-            return Ok(None);
+        self.end_by_authority(id, EndReason::EndedByOwner, None, cause, Authority::Owner(user_id)).await
+    }
+
+    async fn end_by_authority(
+        &self,
+        id: SessionId,
+        reason: EndReason,
+        note: Option<String>,
+        cause: &Cause,
+        by: Authority,
+    ) -> Result<Option<bool>, StoreError> {
+        let end = end_by(cause, reason, self.now(), note);
+        match self.end_with_others(Asked { id, end, cause: cause.clone(), by }).await? {
+            Ok(ended) => Ok(Some(ended)),
+            Err(refused) => {
+                let reason = if refused == Reason::SessionUnknown { Reason::NotFound } else { refused };
+                self.refuse_operation(AuditKind::SessionEnded, reason, Subject::new(SubjectKind::Session, id), cause);
+                Ok(None)
+            }
         }
-        self.end(id, EndReason::EndedByOwner, None, cause).await
     }
 
     /// Logs out by an access token that is ours, within its time, and of the session's user. Succeeds also where the session
@@ -118,27 +150,14 @@ impl Sessions {
     pub async fn logout(&self, token: &str, cause: impl FnOnce(Actor) -> Cause) -> Result<(), CheckError> {
         let now = self.now();
         let (claims, key_id) = self.verified(token, now).await?;
-        let (sessions, id, subject) = (self.clone(), claims.session_id, claims.subject);
-        let cause = cause(Actor::user(subject));
+        let (id, user_id) = (claims.session_id, claims.subject);
+        let cause = cause(Actor::user(user_id));
         let end = end_by(&cause, EndReason::Logout, now, None);
-        let ended = self
-            .change(move |db, changes| {
-                if !sessions.signing().accepts(db, &key_id, now)? {
-                    return Ok::<_, StoreError>(Err(Reason::KeyRevoked));
-                }
-                match sessions::find(db, id)? {
-                    None => Ok(Err(Reason::SessionUnknown)),
-                    Some(session) if session.user_id != subject => Ok(Err(Reason::Subject)),
-                    Some(_) => end_in(db, changes, id, &end, &cause).map(Ok),
-                }
-            })
-            .await?;
-        match ended {
-            Ok(ended) => self.count_ends(EndReason::Logout, i64::from(ended)),
-            Err(Reason::SessionUnknown) => return Err(unknown(id)),
-            Err(reason) => return Err(CheckError::Invalid(reason)),
+        match self.end_with_others(Asked { id, end, cause, by: Authority::Token { user_id, key_id } }).await? {
+            Ok(_) => Ok(()),
+            Err(Reason::SessionUnknown) => Err(unknown(id)),
+            Err(reason) => Err(CheckError::Invalid(reason)),
         }
-        Ok(())
     }
 
     /// Logs out by a refresh token of the session, live or spent: whoever holds one may end it.
@@ -267,13 +286,7 @@ fn end_batch(
     note: Option<String>,
     cause: &Cause,
 ) -> Result<(i64, i64), StoreError> {
-    let mut ids = sessions::ids_matching(db, filter, now, BATCH)?;
-    // Nodes that end the same sessions at the same time then wait for each other, and never in a circle.
-    ids.sort_unstable();
-    let end = end_by(cause, EndReason::BulkEnd, now, note);
-    let mut ended = 0;
-    for id in &ids {
-        ended += i64::from(end_in(db, changes, *id, &end, cause)?);
-    }
+    let ids = sessions::ids_matching(db, filter, now, BATCH)?;
+    let ended = end_same_in(db, changes, &ids, &end_by(cause, EndReason::BulkEnd, now, note), cause)?;
     Ok((i64::try_from(ids.len()).unwrap_or(i64::MAX), ended))
 }

@@ -7,6 +7,7 @@ pub mod change;
 pub mod check;
 pub mod end;
 mod ended_use;
+mod gathered;
 mod high_water;
 pub mod issue;
 pub mod lease;
@@ -30,6 +31,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use tokio::runtime::Handle;
 
 use crate::alert::Alerts;
 use crate::clock::Clock;
@@ -42,6 +44,7 @@ use crate::store::Store;
 use crate::telemetry::Metrics;
 use change::Rounds;
 use ended_use::EndedUses;
+use gathered::Gathering;
 use issue::TokenRules;
 use lease::Lease;
 use live::LiveView;
@@ -85,6 +88,7 @@ struct Inner {
     turns: Turns,
     refusals: Refusals,
     ended_uses: EndedUses,
+    gathering: Gathering,
     live: Arc<LiveView>,
     live_rules: LiveRules,
     lease: Lease,
@@ -114,7 +118,7 @@ struct Limits {
 }
 
 impl Sessions {
-    /// The operations, by these rules.
+    /// The operations, by these rules. Ends are committed on the runtime in which this is called: it outlives every request.
     #[must_use]
     pub fn new(parts: Parts, config: &config::Config) -> Self {
         let rules = &config.sessions;
@@ -134,6 +138,7 @@ impl Sessions {
             turns: Turns::default(),
             refusals: Refusals::default(),
             ended_uses: EndedUses::default(),
+            gathering: Gathering::new(Handle::current()),
             live: Arc::new(LiveView::new(config.nodes.live_sessions)),
             live_rules: LiveRules { lease: config.nodes.lease, data_dir: config.data.dir.clone() },
             lease: Lease::default(),

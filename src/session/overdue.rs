@@ -2,8 +2,9 @@
 //! it down, before lists are read and regularly in the background.
 
 use super::Sessions;
-use super::end::end_in;
+use super::end::{Ending, end_all_in, end_same_in};
 use crate::model::audit::Cause;
+use crate::model::id::SessionId;
 use crate::model::session::{Actor, ActorKind, End, EndReason, overdue};
 use crate::store::sessions::{self, Limits};
 use crate::store::{StoreError, not_befores};
@@ -28,14 +29,14 @@ impl Sessions {
             }
             let reasons = self
                 .commit(move |db, changes| {
-                    let mut reasons = Vec::new();
-                    for limits in due {
-                        let Some(end) = overdue(limits.expires_at, limits.idle_expires_at, now) else { continue };
-                        if end_in(db, changes, limits.id, &end, &Cause::system("expiry"))? {
-                            reasons.push(end.reason);
-                        }
-                    }
-                    Ok::<_, StoreError>(reasons)
+                    let cause = Cause::system("expiry");
+                    let end = |due: &Limits| Some((due.id, overdue(due.expires_at, due.idle_expires_at, now)?));
+                    let ends: Vec<(SessionId, End)> = due.iter().filter_map(end).collect();
+                    let endings: Vec<_> = ends.iter().map(|(id, end)| Ending { id: *id, end, cause: &cause }).collect();
+                    let ended = end_all_in(db, changes, &endings)?.into_iter().zip(endings);
+                    Ok::<_, StoreError>(
+                        ended.filter(|(ended, _)| *ended).map(|(_, of)| of.end.reason).collect::<Vec<_>>(),
+                    )
                 })
                 .await?
                 .0;
@@ -67,14 +68,7 @@ impl Sessions {
                 if ids.is_empty() {
                     break;
                 }
-                let ended = self.commit(move |db, changes| {
-                    let mut ended = 0;
-                    for id in ids {
-                        ended += i64::from(end_in(db, changes, id, &end, &cause)?);
-                    }
-                    Ok::<_, StoreError>(ended)
-                });
-                let (ended, _) = ended.await?;
+                let (ended, _) = self.commit(move |db, changes| end_same_in(db, changes, &ids, &end, &cause)).await?;
                 self.count_ends(EndReason::NotBefore, ended);
                 recorded += ended;
             }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::Sessions;
-use super::end::{end_by, end_in};
+use super::end::{end_by, end_in, end_same_in};
 use super::issue::Issued;
 use super::prove::{Claim, Proof, ProveError};
 use super::signing::SigningError;
@@ -203,10 +203,7 @@ impl Sessions {
         }
         let surplus = (active.len() + 1).saturating_sub(self.inner.limits.per_user);
         let by = Cause { actor: Actor::system("session_limit"), ..cause.clone() };
-        let mut ended = 0;
-        for id in active.iter().take(surplus) {
-            ended += i64::from(end_in(db, changes, *id, &end_by(&by, EndReason::SessionLimit, now, None), &by)?);
-        }
-        Ok(ended)
+        active.truncate(surplus);
+        end_same_in(db, changes, &active, &end_by(&by, EndReason::SessionLimit, now, None), &by)
     }
 }

@@ -9,6 +9,7 @@ use super::chain;
 use super::columns::{At, Id, Json, parsed};
 use super::error::StoreError;
 use super::keyset::Page;
+use super::rows::Insert;
 use super::schema::audit_events;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Outcome, Reason, RecordedEvent, Subject};
 use crate::model::id::SessionId;
@@ -77,23 +78,29 @@ pub struct AuditFilter {
 
 /// Records an event, in the transaction of what it describes.
 pub fn record(db: &mut Db, event: &AuditEvent) -> Result<(), StoreError> {
-    let row = (
-        audit_events::at.eq(At(event.at)),
-        audit_events::kind.eq(event.kind.as_str()),
-        audit_events::actor_kind.eq(event.cause.actor.kind.as_str()),
-        audit_events::actor_id.eq(event.cause.actor.id.clone()),
-        audit_events::subject_kind.eq(event.subject.kind.as_str()),
-        audit_events::subject_id.eq(event.subject.id.clone()),
-        audit_events::session_id.eq(event.session_id.map(|id| Id(id.0))),
-        audit_events::ip.eq(event.cause.ip.map(|ip| ip.to_string())),
-        audit_events::request_id.eq(event.cause.request_id.clone()),
-        audit_events::details.eq(Json(event.details.clone())),
-        audit_events::outcome.eq(event.outcome.as_str()),
-        audit_events::reason.eq(event.reason.map(Reason::as_str)),
-    );
-    let seq = diesel::insert_into(audit_events::table).values(row).returning(audit_events::seq).get_result(db)?;
+    record_all(db, std::slice::from_ref(event))
+}
+
+/// Records events in their order, in the transaction of what they describe.
+pub fn record_all(db: &mut Db, events: &[AuditEvent]) -> Result<(), StoreError> {
+    let numbers = Insert::into("audit_events", events)
+        .column(audit_events::at, |event| At(event.at))
+        .column(audit_events::kind, |event| event.kind.as_str())
+        .column(audit_events::actor_kind, |event| event.cause.actor.kind.as_str())
+        .column(audit_events::actor_id, |event| event.cause.actor.id.as_str())
+        .column(audit_events::subject_kind, |event| event.subject.kind.as_str())
+        .column(audit_events::subject_id, |event| event.subject.id.as_deref())
+        .column(audit_events::session_id, |event| event.session_id.map(|id| Id(id.0)))
+        .column(audit_events::ip, |event| event.cause.ip.map(|ip| ip.to_string()))
+        .column(audit_events::request_id, |event| event.cause.request_id.as_deref())
+        .column(audit_events::details, |event| Json(event.details.clone()))
+        .column(audit_events::outcome, |event| event.outcome.as_str())
+        .column(audit_events::reason, |event| event.reason.map(Reason::as_str))
+        .numbered(db, audit_events::seq)?;
     // Times are kept to the microsecond, as both databases do, so that the event is read as it was digested.
-    chain::enqueue(db, &Record::of_event(&RecordedEvent { seq, event: event.clone() }))
+    let recorded = |(event, seq): (&AuditEvent, i64)| Record::of_event(&RecordedEvent { seq, event: event.clone() });
+    let records: Vec<Record> = events.iter().zip(numbers).map(recorded).collect();
+    chain::enqueue_all(db, &records)
 }
 
 /// Events, newest first, those before number `before`.

@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use super::backend::{Db, MultiBackend, on_backend};
 use super::columns::{At, fixed, parsed};
 use super::error::StoreError;
+use super::rows::Insert;
 use super::schema::{
     attempts, audit_events, chain_head, checkpoints, sealed_records, sessions, tree_hashes, unsealed_records,
 };
@@ -74,14 +75,17 @@ pub struct StoredCheckpoint {
 
 /// Notes that something is to be sealed, in the transaction that writes it.
 pub(super) fn enqueue(db: &mut Db, record: &Record) -> Result<(), StoreError> {
-    let row = (
-        unsealed_records::kind.eq(record.kind.as_str()),
-        unsealed_records::subject.eq(record.subject.clone()),
-        unsealed_records::at.eq(At(record.at)),
-        unsealed_records::digest.eq(Some(record.digest.to_vec())),
-    );
-    diesel::insert_into(unsealed_records::table).values(row).execute(db)?;
-    Ok(())
+    enqueue_all(db, std::slice::from_ref(record))
+}
+
+/// The same for many.
+pub(super) fn enqueue_all(db: &mut Db, records: &[Record]) -> Result<(), StoreError> {
+    Insert::into("unsealed_records", records)
+        .column(unsealed_records::kind, |record| record.kind.as_str())
+        .column(unsealed_records::subject, |record| record.subject.as_str())
+        .column(unsealed_records::at, |record| At(record.at))
+        .column(unsealed_records::digest, |record| Some(record.digest.as_slice()))
+        .execute(db)
 }
 
 /// What waits to be sealed, oldest first, at most `limit`.

@@ -10,11 +10,9 @@ use diesel::prelude::*;
 use super::backend::{Db, on_backend};
 use super::columns::{At, parsed};
 use super::error::StoreError;
+use super::rows::Insert;
 use super::schema::{change_head, changes, nodes};
 use crate::model::change::Change;
-
-/// Rows written by one statement: below SQLite's limit of bound values.
-const BATCH: usize = 500;
 
 /// Where the feed stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,14 +39,11 @@ pub enum Following {
 
 /// Adds changes, in the transaction that makes them.
 pub fn insert(db: &mut Db, noted: &[Change], at: DateTime<Utc>) -> Result<(), StoreError> {
-    for batch in noted.chunks(BATCH) {
-        let row = |change: &Change| {
-            (changes::at.eq(At(at)), changes::kind.eq(change.kind().as_str()), changes::subject.eq(change.subject()))
-        };
-        let rows: Vec<_> = batch.iter().map(row).collect();
-        on_backend!(db, |connection| diesel::insert_into(changes::table).values(&rows).execute(connection))?;
-    }
-    Ok(())
+    Insert::into("changes", noted)
+        .column(changes::at, |_| At(at))
+        .column(changes::kind, |change| change.kind().as_str())
+        .column(changes::subject, Change::subject)
+        .execute(db)
 }
 
 /// Whether committed changes wait for their numbers.

@@ -72,8 +72,8 @@ async fn ses_02_a_row_ended_behind_the_servers_back_is_over_at_once(#[values(Sql
     alice.get("/auth/me").await.expect(200);
     let id = alice.session_id.parse().expect("an id");
     let end = End { at: app.now(), reason: EndReason::EndedByAdmin, by: Actor::system("test"), note: None };
-    let ended = app.app.store.write(move |db| sessions::end(db, id, &end)).await.expect("written");
-    assert!(ended);
+    let ended = app.app.store.write(move |db| sessions::end_all(db, &[(id, &end)])).await.expect("written");
+    assert!(ended.contains(&id));
     alice.get("/auth/me").await.problem(401, "session_ended");
     alice.get("/auth/verify").await.problem(401, "session_ended");
 }

@@ -6,6 +6,7 @@ mod admin_users;
 mod alerts;
 mod authorisation;
 mod credentials;
+mod ends;
 mod errors;
 mod events;
 mod inbox;

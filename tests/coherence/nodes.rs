@@ -176,7 +176,7 @@ async fn what_a_dead_process_ended_is_over_when_the_next_end_is_acknowledged(
         let (id, now) = (left.session_id.parse().expect("an id"), a.now());
         let end = End { at: now, reason: EndReason::EndedByAdmin, by: Actor::command_line(), note: None };
         let write = move |db: &mut _| {
-            sessions::end(db, id, &end)?;
+            sessions::end_all(db, &[(id, &end)])?;
             changes::insert(db, &[Change::Session(id)], now)
         };
         // Each node renews its lease twice a second; the call comes at another moment between, each time.

@@ -2,6 +2,7 @@
 
 mod clock;
 mod crash;
+mod ends;
 mod panic;
 mod secrets;
 mod store_busy;

@@ -334,7 +334,7 @@ async fn of_eight_that_decide_at_once_one_wins(#[values(Sqlite, Postgres)] backe
 
         let finish = |number: usize| {
             let end = end(EndReason::Logout, &format!("number {number}"));
-            store_of(number).write(move |db| sessions::end(db, id, &end))
+            store_of(number).write(move |db| Ok::<_, StoreError>(sessions::end_all(db, &[(id, &end)])?.contains(&id)))
         };
         let won: Vec<_> = join_all((0..8).map(finish)).await.into_iter().map(Result::unwrap).collect();
         assert_eq!(won.iter().filter(|won| **won).count(), 1, "ends");

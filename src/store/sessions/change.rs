@@ -1,20 +1,22 @@
 //! Changes of a session. Each is one conditional statement: of two that try at once, one succeeds.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{self, Array, Text, Timestamptz};
+use diesel::sql_types::{Nullable, Text};
 
 use super::super::backend::Db;
 use super::super::chain;
-use super::super::columns::{At, Id};
+use super::super::columns::{At, Id, Identifier, Moment};
 use super::super::error::StoreError;
+use super::super::rows::Listing;
 use super::super::schema::sessions;
 use super::Row;
 use crate::model::id::SessionId;
 use crate::model::record::Record;
-use crate::model::session::{CurrentToken, End, RefreshTokens};
+use crate::model::session::{CurrentToken, End, RefreshTokens, Session};
 
 /// When and from where a session was used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,23 +29,62 @@ pub struct Seen {
     pub idle_expires_at: DateTime<Utc>,
 }
 
-/// Ends the session. `false` where it has ended before: the first end wins.
-pub fn end(db: &mut Db, id: SessionId, end: &End) -> Result<bool, StoreError> {
-    let open = sessions::table.find(Id(id.0)).filter(sessions::ended_at.is_null());
-    let set = (
-        sessions::ended_at.eq(Some(At(end.at))),
-        sessions::end_reason.eq(Some(end.reason.as_str())),
-        sessions::ended_by_kind.eq(Some(end.by.kind.as_str())),
-        sessions::ended_by_id.eq(Some(end.by.id.clone())),
-        sessions::end_note.eq(end.note.clone()),
-    );
-    let ended: Option<Row> =
-        diesel::update(open).set(set).returning(sessions::all_columns).get_result(db).optional()?;
-    let Some(ended) = ended else { return Ok(false) };
-    if let Some(record) = Record::of_end(&ended.into_session()?) {
-        chain::enqueue(db, &record)?;
+/// Ends the sessions that have not ended before, the first end of each; returns which.
+pub fn end_all(db: &mut Db, ends: &[(SessionId, &End)]) -> Result<HashSet<SessionId>, StoreError> {
+    let mut first = HashSet::with_capacity(ends.len());
+    let ends: Vec<_> = ends.iter().copied().filter(|(id, _)| first.insert(*id)).collect();
+    let rows = match db {
+        Db::Sqlite(connection) => end_in_place(connection, &ends)?,
+        Db::Postgres(connection) => end_together(connection, &ends)?,
+    };
+    let ended: Vec<Session> = rows.into_iter().map(Row::into_session).collect::<Result<_, _>>()?;
+    let records: Vec<Record> = ended.iter().filter_map(Record::of_end).collect();
+    chain::enqueue_all(db, &records)?;
+    Ok(ended.into_iter().map(|session| session.id).collect())
+}
+
+fn end_in_place(connection: &mut SqliteConnection, ends: &[(SessionId, &End)]) -> QueryResult<Vec<Row>> {
+    let mut ended = Vec::with_capacity(ends.len());
+    for (id, end) in ends {
+        let open = sessions::table.find(Id(id.0)).filter(sessions::ended_at.is_null());
+        let set = (
+            sessions::ended_at.eq(Some(At(end.at))),
+            sessions::end_reason.eq(Some(end.reason.as_str())),
+            sessions::ended_by_kind.eq(Some(end.by.kind.as_str())),
+            sessions::ended_by_id.eq(Some(&end.by.id)),
+            sessions::end_note.eq(&end.note),
+        );
+        ended.extend(
+            diesel::update(open).set(set).returning(sessions::all_columns).get_result::<Row>(connection).optional()?,
+        );
     }
-    Ok(true)
+    Ok(ended)
+}
+
+/// The rows are locked in the order of their ids: those who end the same sessions wait for each other, never in a circle.
+fn end_together(connection: &mut PgConnection, ends: &[(SessionId, &End)]) -> QueryResult<Vec<Row>> {
+    if ends.is_empty() {
+        return Ok(Vec::new());
+    }
+    Listing::new(
+        "WITH asked AS (SELECT * FROM unnest(",
+        ") AS asked (id, at, reason, by_kind, by_id, note)),
+         locked AS (
+           SELECT id FROM sessions WHERE id IN (SELECT id FROM asked) AND ended_at IS NULL ORDER BY id FOR NO KEY UPDATE
+         )
+         UPDATE sessions SET ended_at = asked.at, end_reason = asked.reason, ended_by_kind = asked.by_kind,
+           ended_by_id = asked.by_id, end_note = asked.note
+         FROM locked, asked
+         WHERE sessions.id = locked.id AND asked.id = locked.id
+         RETURNING sessions.*",
+    )
+    .array::<Identifier, _>(ends.iter().map(|(id, _)| Id(id.0)).collect())
+    .array::<Moment, _>(ends.iter().map(|(_, end)| At(end.at)).collect())
+    .array::<Text, _>(ends.iter().map(|(_, end)| end.reason.as_str()).collect())
+    .array::<Text, _>(ends.iter().map(|(_, end)| end.by.kind.as_str()).collect())
+    .array::<Text, _>(ends.iter().map(|(_, end)| end.by.id.as_str()).collect())
+    .array::<Nullable<Text>, _>(ends.iter().map(|(_, end)| end.note.as_deref()).collect())
+    .load(connection)
 }
 
 /// Puts the next generation of tokens in place of `generation`. `false` where the session has ended, or another refresh
@@ -91,29 +132,29 @@ pub fn reissue(db: &mut Db, id: SessionId, generation: u32, token: &CurrentToken
 pub fn touch_all(db: &mut Db, seen: &[(SessionId, Seen)]) -> Result<(), StoreError> {
     match db {
         Db::Sqlite(_) => seen.iter().try_for_each(|(id, seen)| touch(db, *id, seen)),
-        Db::Postgres(connection) => {
-            // One statement, a tenth of the time. The rows are locked in the order of their ids: nodes that write the same
-            // sessions wait for each other, never in a circle.
-            let ids: Vec<uuid::Uuid> = seen.iter().map(|(id, _)| id.0).collect();
-            let times: Vec<DateTime<Utc>> = seen.iter().map(|(_, seen)| seen.at).collect();
-            let addresses: Vec<String> = seen.iter().map(|(_, seen)| seen.ip.to_string()).collect();
-            let idle_ends: Vec<DateTime<Utc>> = seen.iter().map(|(_, seen)| seen.idle_expires_at).collect();
-            diesel::sql_query(
-                "WITH locked AS (
-                   SELECT id FROM sessions WHERE id = ANY($1) AND ended_at IS NULL ORDER BY id FOR NO KEY UPDATE
-                 )
-                 UPDATE sessions SET last_seen_at = seen.at, last_ip = seen.ip, idle_expires_at = seen.idle_end
-                 FROM locked, unnest($1, $2, $3, $4) AS seen (id, at, ip, idle_end)
-                 WHERE sessions.id = locked.id AND seen.id = locked.id AND sessions.last_seen_at < seen.at",
-            )
-            .bind::<Array<sql_types::Uuid>, _>(ids)
-            .bind::<Array<Timestamptz>, _>(times)
-            .bind::<Array<Text>, _>(addresses)
-            .bind::<Array<Timestamptz>, _>(idle_ends)
-            .execute(connection)?;
-            Ok(())
-        }
+        // One statement, a tenth of the time.
+        Db::Postgres(connection) => touch_together(connection, seen),
     }
+}
+
+/// The rows are locked in the order of their ids, as in [`end_together`].
+fn touch_together(connection: &mut PgConnection, seen: &[(SessionId, Seen)]) -> Result<(), StoreError> {
+    Listing::new(
+        "WITH seen AS (SELECT * FROM unnest(",
+        ") AS seen (id, at, ip, idle_end)),
+         locked AS (
+           SELECT id FROM sessions WHERE id IN (SELECT id FROM seen) AND ended_at IS NULL ORDER BY id FOR NO KEY UPDATE
+         )
+         UPDATE sessions SET last_seen_at = seen.at, last_ip = seen.ip, idle_expires_at = seen.idle_end
+         FROM locked, seen
+         WHERE sessions.id = locked.id AND seen.id = locked.id AND sessions.last_seen_at < seen.at",
+    )
+    .array::<Identifier, _>(seen.iter().map(|(id, _)| Id(id.0)).collect())
+    .array::<Moment, _>(seen.iter().map(|(_, seen)| At(seen.at)).collect())
+    .array::<Text, _>(seen.iter().map(|(_, seen)| seen.ip.to_string()).collect())
+    .array::<Moment, _>(seen.iter().map(|(_, seen)| At(seen.idle_expires_at)).collect())
+    .execute(connection)?;
+    Ok(())
 }
 
 fn touch(db: &mut Db, id: SessionId, seen: &Seen) -> Result<(), StoreError> {

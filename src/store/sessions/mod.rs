@@ -3,16 +3,17 @@
 mod change;
 mod list;
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
 use diesel::deserialize;
 use diesel::prelude::*;
 
-pub use change::{Seen, end, reissue, spend, touch_all};
+pub use change::{Seen, end_all, reissue, spend, touch_all};
 pub use list::{Position, SessionFilter, Sort, UserSelector, count, ids_matching, list};
 
-use super::backend::Db;
+use super::backend::{Db, on_backend};
 use super::chain;
 use super::columns::{At, Id, address, fixed, parsed};
 use super::error::StoreError;
@@ -25,7 +26,7 @@ use crate::model::record::Record;
 use crate::model::session::{Actor, CurrentToken, Device, End, Origin, RefreshTokens, Session};
 use crate::model::user::{Role, UserState, Username};
 
-#[derive(Queryable, Insertable)]
+#[derive(Queryable, QueryableByName, Insertable)]
 #[diesel(table_name = sessions)]
 struct Row {
     id: Id,
@@ -162,6 +163,14 @@ pub fn by_ids(db: &mut Db, ids: &[SessionId]) -> Result<Vec<Session>, StoreError
     let ids: Vec<Id> = ids.iter().map(|id| Id(id.0)).collect();
     let rows: Vec<Row> = sessions::table.filter(sessions::id.eq_any(ids)).load(db)?;
     rows.into_iter().map(Row::into_session).collect()
+}
+
+/// Whose sessions these are.
+pub fn owners(db: &mut Db, ids: impl Iterator<Item = SessionId>) -> Result<HashMap<SessionId, UserId>, StoreError> {
+    let ids: Vec<Id> = ids.map(|id| Id(id.0)).collect();
+    let owned = sessions::table.filter(sessions::id.eq_any(ids)).select((sessions::id, sessions::user_id));
+    let rows: Vec<(Id, Id)> = on_backend!(db, |connection| owned.load(connection))?;
+    Ok(rows.into_iter().map(|(id, user_id)| (SessionId(id.0), UserId(user_id.0))).collect())
 }
 
 /// What the check needs of a session and its user.

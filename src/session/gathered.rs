@@ -1,0 +1,206 @@
+//! Single ends that are asked for at the same time: they share a transaction, its statements, and the wait for other nodes.
+//!
+//! While one transaction is under way further ends gather, and go together into the next. Nobody waits for others to come,
+//! so that a lone end is not delayed. Whoever asks gets the outcome of their own end; whoever goes away takes nothing along.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use super::Sessions;
+use super::end::{Ending, end_all_in};
+use crate::model::audit::{Cause, Reason};
+use crate::model::change::Changes;
+use crate::model::id::{SessionId, UserId};
+use crate::model::session::End;
+use crate::store::{Db, StoreError, sessions};
+
+/// Ends that share one transaction at most.
+const BATCH: usize = 256;
+
+/// The end of one session that somebody asks for.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub id: SessionId,
+    pub end: End,
+    pub cause: Cause,
+    pub by: Authority,
+}
+
+/// What allows somebody to end a session.
+#[derive(Debug)]
+pub(super) enum Authority {
+    /// They may end any, or have shown a secret of this one.
+    Any,
+    /// It must be theirs.
+    Owner(UserId),
+    /// They hold an access token of this user, signed with this key.
+    Token { user_id: UserId, key_id: String },
+}
+
+/// Whether the session ended now, or why it may not be ended.
+type Verdict = Result<bool, Reason>;
+type Outcome = Result<Verdict, StoreError>;
+type Waiting = (Asked, oneshot::Sender<Outcome>);
+
+/// The ends that wait for the transaction under way.
+#[derive(Debug)]
+pub(super) struct Gathering {
+    line: Mutex<Line>,
+    /// Where transactions are run: the runtime that outlives every request.
+    runtime: Handle,
+}
+
+#[derive(Debug, Default)]
+struct Line {
+    waiting: VecDeque<Waiting>,
+    is_served: bool,
+}
+
+/// Held by the one who serves the line.
+struct Turn<'a> {
+    gathering: &'a Gathering,
+    is_over: bool,
+}
+
+impl Gathering {
+    pub fn new(runtime: Handle) -> Self {
+        Self { line: Mutex::default(), runtime }
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Turn<'_> {
+    /// Those who wait; where nobody does, the turn is over.
+    fn next(&mut self) -> Option<(Vec<Asked>, Vec<oneshot::Sender<Outcome>>)> {
+        let mut line = self.gathering.line();
+        if line.waiting.is_empty() {
+            line.is_served = false;
+            self.is_over = true;
+            return None;
+        }
+        let count = line.waiting.len().min(BATCH);
+        Some(line.waiting.drain(..count).unzip())
+    }
+}
+
+impl Drop for Turn<'_> {
+    /// A turn that breaks off leaves nobody waiting for ever.
+    fn drop(&mut self) {
+        if !self.is_over {
+            *self.gathering.line() = Line::default();
+        }
+    }
+}
+
+impl Sessions {
+    /// Ends the session, in one transaction with others that are asked for at the same time; returns when that holds on
+    /// every node.
+    pub(super) async fn end_with_others(&self, asked: Asked) -> Outcome {
+        let gathering = &self.inner.gathering;
+        let (tell, told) = oneshot::channel();
+        let was_served = {
+            let mut line = gathering.line();
+            line.waiting.push_back((asked, tell));
+            std::mem::replace(&mut line.is_served, true)
+        };
+        if !was_served {
+            gathering.runtime.spawn(self.clone().serve_line());
+        }
+        told.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the end was broken off".into())))
+    }
+
+    async fn serve_line(self) {
+        let mut turn = Turn { gathering: &self.inner.gathering, is_over: false };
+        while let Some((asked, tell)) = turn.next() {
+            let outcomes = self.end_asked(asked).await;
+            // The next transaction need not wait for other nodes.
+            tokio::spawn(self.clone().tell(outcomes, tell));
+        }
+    }
+
+    async fn end_asked(&self, asked: Vec<Asked>) -> Vec<Outcome> {
+        let asked: Vec<Arc<Asked>> = asked.into_iter().map(Arc::new).collect();
+        match self.commit_asked(asked.clone()).await {
+            Ok(verdicts) => verdicts.into_iter().map(Ok).collect(),
+            // A row that cannot be read spoils the end of no other session.
+            Err(error) if !error.is_passing() && asked.len() > 1 => {
+                let mut outcomes = Vec::with_capacity(asked.len());
+                for one in asked {
+                    outcomes.push(self.commit_asked(vec![one]).await.map(|verdicts| verdicts[0]));
+                }
+                outcomes
+            }
+            Err(error) => asked.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
+    async fn commit_asked(&self, asked: Vec<Arc<Asked>>) -> Result<Vec<Verdict>, StoreError> {
+        let (sessions, batch) = (self.clone(), asked.clone());
+        let (verdicts, _) = self.commit(move |db, changes| sessions.end_asked_in(db, changes, &batch)).await?;
+        for (asked, verdict) in asked.iter().zip(&verdicts) {
+            self.count_ends(asked.end.reason, i64::from(*verdict == Ok(true)));
+        }
+        Ok(verdicts)
+    }
+
+    fn end_asked_in(
+        &self,
+        db: &mut Db,
+        changes: &mut Changes,
+        asked: &[Arc<Asked>],
+    ) -> Result<Vec<Verdict>, StoreError> {
+        let refusals = self.refusals(db, asked)?;
+        let allowed = asked.iter().zip(&refusals).filter(|(_, refusal)| refusal.is_none());
+        let endings: Vec<Ending<'_>> =
+            allowed.map(|(asked, _)| Ending { id: asked.id, end: &asked.end, cause: &asked.cause }).collect();
+        let mut ended = end_all_in(db, changes, &endings)?.into_iter();
+        Ok(refusals.into_iter().map(|refusal| refusal.map_or_else(|| Ok(ended.next().unwrap_or(false)), Err)).collect())
+    }
+
+    /// Why each may not be ended, where it may not.
+    fn refusals(&self, db: &mut Db, asked: &[Arc<Asked>]) -> Result<Vec<Option<Reason>>, StoreError> {
+        let mut keys: HashMap<&str, bool> = HashMap::new();
+        for asked in asked {
+            if let Authority::Token { key_id, .. } = &asked.by
+                && !keys.contains_key(key_id.as_str())
+            {
+                keys.insert(key_id, self.signing().accepts(db, key_id, asked.end.at)?);
+            }
+        }
+        let owners = sessions::owners(db, asked.iter().map(|asked| asked.id))?;
+        let refusal = |asked: &Arc<Asked>| {
+            let owner = owners.get(&asked.id);
+            match &asked.by {
+                Authority::Token { key_id, .. } if !keys[key_id.as_str()] => Some(Reason::KeyRevoked),
+                _ if owner.is_none() => Some(Reason::SessionUnknown),
+                Authority::Owner(user_id) if owner != Some(user_id) => Some(Reason::NotOwn),
+                Authority::Token { user_id, .. } if owner != Some(user_id) => Some(Reason::Subject),
+                _ => None,
+            }
+        };
+        Ok(asked.iter().map(refusal).collect())
+    }
+
+    /// Tells everybody how it went: who may not end a session at once, the others when every node knows.
+    async fn tell(self, outcomes: Vec<Outcome>, tell: Vec<oneshot::Sender<Outcome>>) {
+        let is_done = |(outcome, _): &(Outcome, _)| matches!(outcome, Ok(Ok(_)));
+        let (done, refused): (Vec<_>, Vec<_>) = outcomes.into_iter().zip(tell).partition(is_done);
+        // Who went away does not want to know.
+        let tell_all = |told: Vec<(Outcome, oneshot::Sender<Outcome>)>| {
+            for (outcome, tell) in told {
+                drop(tell.send(outcome));
+            }
+        };
+        tell_all(refused);
+        if !done.is_empty() {
+            self.acknowledged().await;
+            tell_all(done);
+        }
+    }
+}
