@@ -3,7 +3,10 @@
 //! A digest covers every member of what it stands for. The members are written one after the other, each with its length,
 //! so that no two different things are written alike.
 
-use aws_lc_rs::digest::{Context, SHA256};
+use std::fmt::Display;
+use std::io::Write as _;
+
+use aws_lc_rs::digest::{SHA256, digest};
 use chrono::{DateTime, Utc};
 
 use super::attempt::Attempt;
@@ -55,11 +58,11 @@ impl Record {
         members.text(&event.cause.actor.id);
         members.text(event.subject.kind.as_str());
         members.optional(event.subject.id.as_deref());
-        members.optional(event.session_id.map(|id| id.to_string()).as_deref());
-        members.optional(event.cause.ip.map(|ip| ip.to_string()).as_deref());
+        members.optional(event.session_id);
+        members.optional(event.cause.ip);
         members.optional(event.cause.request_id.as_deref());
         // Objects are sorted by their members' names, in both databases.
-        members.text(&event.details.to_string());
+        members.shown(&event.details);
         members.record(seq.to_string(), event.at)
     }
 
@@ -67,15 +70,15 @@ impl Record {
     #[must_use]
     pub fn of_attempt(attempt: &Attempt) -> Self {
         let mut members = Members::of(RecordKind::Attempt);
-        members.text(&attempt.id.to_string());
+        members.shown(attempt.id);
         members.time(attempt.at);
         members.text(&attempt.username);
-        members.optional(attempt.user_id.map(|id| id.to_string()).as_deref());
+        members.optional(attempt.user_id);
         members.text(attempt.outcome.as_str());
-        members.text(&attempt.ip.to_string());
+        members.shown(attempt.ip);
         members.optional(attempt.user_agent.as_deref());
         members.optional(attempt.client_id.as_ref().map(super::client::ClientId::as_str));
-        members.optional(attempt.session_id.map(|id| id.to_string()).as_deref());
+        members.optional(attempt.session_id);
         members.text(&attempt.request_id);
         members.record(attempt.id.to_string(), attempt.at)
     }
@@ -95,9 +98,9 @@ impl Record {
         let mut members = Members::of(RecordKind::SessionEnded);
         members.start(session);
         members.time(session.last_seen_at);
-        members.text(&session.last_ip.to_string());
+        members.shown(session.last_ip);
         members.time(session.idle_expires_at);
-        members.text(&session.token.id.to_string());
+        members.shown(session.token.id);
         members.time(session.token.issued_at);
         members.time(session.token.expires_at);
         members.number(i64::from(session.refresh.generation));
@@ -125,31 +128,37 @@ impl Record {
     }
 }
 
-fn length(part: &[u8]) -> [u8; 8] {
+/// Bytes that a length takes.
+const LENGTH: usize = 8;
+
+fn length(part: &[u8]) -> [u8; LENGTH] {
     u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes()
 }
 
-/// Members that are being digested.
+/// Room for the members of nearly everything.
+const USUAL: usize = 1_024;
+
+/// Members that are to be digested, one after the other.
 struct Members {
     kind: RecordKind,
-    digest: Context,
+    bytes: Vec<u8>,
 }
 
 impl Members {
     fn of(kind: RecordKind) -> Self {
-        let mut members = Self { kind, digest: Context::new(&SHA256) };
+        let mut members = Self { kind, bytes: Vec::with_capacity(USUAL) };
         members.text(kind.as_str());
         members
     }
 
     fn start(&mut self, session: &Session) {
-        self.text(&session.id.to_string());
-        self.text(&session.user_id.to_string());
+        self.shown(session.id);
+        self.shown(session.user_id);
         self.text(session.username.as_str());
         self.text(session.role.as_str());
         self.optional(session.client_id.as_ref().map(super::client::ClientId::as_str));
         self.optional(session.device_name.as_deref());
-        self.text(&session.origin.ip.to_string());
+        self.shown(session.origin.ip);
         self.optional(session.origin.user_agent.as_deref());
         self.optional(session.device.browser.as_deref());
         self.optional(session.device.os.as_deref());
@@ -160,17 +169,29 @@ impl Members {
     }
 
     fn bytes(&mut self, bytes: &[u8]) {
-        self.digest.update(&length(bytes));
-        self.digest.update(bytes);
+        self.bytes.extend(length(bytes));
+        self.bytes.extend(bytes);
     }
 
     fn text(&mut self, text: &str) {
         self.bytes(text.as_bytes());
     }
 
-    fn optional(&mut self, text: Option<&str>) {
-        self.digest.update(&[u8::from(text.is_some())]);
-        self.text(text.unwrap_or_default());
+    /// What is shown as a text, without making that text first.
+    fn shown(&mut self, value: impl Display) {
+        let begin = self.bytes.len();
+        self.bytes.extend(length(&[]));
+        write!(self.bytes, "{value}").expect("memory takes it");
+        let (before, shown) = self.bytes.split_at_mut(begin + LENGTH);
+        before[begin..].copy_from_slice(&length(shown));
+    }
+
+    fn optional(&mut self, value: Option<impl Display>) {
+        self.bytes.push(u8::from(value.is_some()));
+        match value {
+            Some(value) => self.shown(value),
+            None => self.text(""),
+        }
     }
 
     fn number(&mut self, number: i64) {
@@ -182,13 +203,13 @@ impl Members {
     }
 
     fn optional_time(&mut self, at: Option<DateTime<Utc>>) {
-        self.digest.update(&[u8::from(at.is_some())]);
+        self.bytes.push(u8::from(at.is_some()));
         self.number(at.map_or(0, |at| at.timestamp_micros()));
     }
 
     fn record(self, subject: String, at: DateTime<Utc>) -> Record {
-        let mut digest = [0; 32];
-        digest.copy_from_slice(self.digest.finish().as_ref());
-        Record { kind: self.kind, subject, at, digest }
+        let mut covering = [0; 32];
+        covering.copy_from_slice(digest(&SHA256, &self.bytes).as_ref());
+        Record { kind: self.kind, subject, at, digest: covering }
     }
 }

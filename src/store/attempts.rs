@@ -162,6 +162,17 @@ pub fn by_ids(db: &mut Db, ids: &[AttemptId]) -> Result<Vec<Attempt>, StoreError
     rows.into_iter().map(Row::into_attempt).collect()
 }
 
+/// Attempts whose ids lie from `from` to `to`, at most `limit`.
+pub fn between(db: &mut Db, from: AttemptId, to: AttemptId, limit: i64) -> Result<Vec<Attempt>, StoreError> {
+    let rows: Vec<Row> = attempts::table
+        .filter(attempts::id.ge(Id(from.0)))
+        .filter(attempts::id.le(Id(to.0)))
+        .order(attempts::id.asc())
+        .limit(limit)
+        .load(db)?;
+    rows.into_iter().map(Row::into_attempt).collect()
+}
+
 /// Attempts after `after`, oldest first: for following them live.
 pub fn following(db: &mut Db, after: Position, limit: i64) -> Result<Vec<Attempt>, StoreError> {
     let rows: Vec<Row> = attempts::table

@@ -185,6 +185,17 @@ pub fn last_verified(db: &mut Db) -> Result<Option<(DateTime<Utc>, bool)>, Store
     Ok(newest.map(|(at, kind)| (at.0, kind == AuditKind::RecordVerified.as_str())))
 }
 
+/// Events numbered `from` to `to`, at most `limit`.
+pub fn between(db: &mut Db, from: i64, to: i64, limit: i64) -> Result<Vec<RecordedEvent>, StoreError> {
+    let rows: Vec<Row> = audit_events::table
+        .filter(audit_events::seq.ge(from))
+        .filter(audit_events::seq.le(to))
+        .order(audit_events::seq.asc())
+        .limit(limit)
+        .load(db)?;
+    rows.into_iter().map(Row::into_event).collect()
+}
+
 /// The highest number given so far, 0 when there is none.
 pub fn last_number(db: &mut Db) -> Result<i64, StoreError> {
     let last: Option<i64> = audit_events::table.select(diesel::dsl::max(audit_events::seq)).first(db)?;

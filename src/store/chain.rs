@@ -4,13 +4,11 @@ use chrono::{DateTime, Utc};
 use diesel::deserialize;
 use diesel::prelude::*;
 
-use super::backend::{Db, MultiBackend, on_backend};
+use super::backend::{Db, on_backend};
 use super::columns::{At, fixed, parsed};
 use super::error::StoreError;
 use super::rows::Insert;
-use super::schema::{
-    attempts, audit_events, chain_head, checkpoints, sealed_records, sessions, tree_hashes, unsealed_records,
-};
+use super::schema::{chain_head, checkpoints, sealed_records, tree_hashes, unsealed_records};
 use crate::model::record::{Digest, Record, RecordKind};
 
 /// Rows of one statement: below SQLite's limit of bound values.
@@ -88,10 +86,17 @@ pub(super) fn enqueue_all(db: &mut Db, records: &[Record]) -> Result<(), StoreEr
         .execute(db)
 }
 
-/// What waits to be sealed, oldest first, at most `limit`.
-pub fn waiting(db: &mut Db, limit: i64) -> Result<Vec<Unsealed>, StoreError> {
+/// Before all that waits: no id is so low.
+pub const BEFORE_ALL: i64 = i64::MIN;
+
+/// What waits to be sealed after `after`, oldest first, at most `limit`.
+pub fn waiting(db: &mut Db, after: i64, limit: i64) -> Result<Vec<Unsealed>, StoreError> {
     type Columns = (i64, String, String, At, Option<Vec<u8>>);
-    let rows: Vec<Columns> = unsealed_records::table.order(unsealed_records::id.asc()).limit(limit).load(db)?;
+    let rows: Vec<Columns> = unsealed_records::table
+        .filter(unsealed_records::id.gt(after))
+        .order(unsealed_records::id.asc())
+        .limit(limit)
+        .load(db)?;
     let read = |(id, kind, subject, at, digest): Columns| -> deserialize::Result<Unsealed> {
         Ok(Unsealed { id, kind: parsed(&kind)?, subject, at: at.0, digest: digest.map(fixed).transpose()? })
     };
@@ -220,12 +225,6 @@ pub fn newest_checkpoint(db: &mut Db) -> Result<Option<StoredCheckpoint>, StoreE
     Ok(row.map(stored_checkpoint))
 }
 
-/// Every checkpoint, the smallest first.
-pub fn checkpoints(db: &mut Db) -> Result<Vec<StoredCheckpoint>, StoreError> {
-    let rows: Vec<(i64, At, String)> = checkpoints::table.order(checkpoints::size.asc()).load(db)?;
-    Ok(rows.into_iter().map(stored_checkpoint).collect())
-}
-
 /// Checkpoints of more than `after` records and at most `until`, the smallest first, at most `limit`.
 pub fn checkpoints_between(
     db: &mut Db,
@@ -278,17 +277,28 @@ struct Subject {
     subject: String,
 }
 
-/// How many things of a kind the history holds, and how many records of that kind there are, sealed or waiting.
-pub fn counts(db: &mut Db, kind: RecordKind) -> Result<(i64, i64), StoreError> {
-    let things: i64 = match kind {
-        RecordKind::Event => audit_events::table.count().get_result(db)?,
-        RecordKind::Attempt => attempts::table.count().get_result(db)?,
-        RecordKind::SessionStarted => sessions::table.count().get_result(db)?,
-        RecordKind::SessionEnded => sessions::table.filter(sessions::ended_at.is_not_null()).count().get_result(db)?,
+/// How many things of a kind the history holds, and how many records of that kind wait or were sealed from a position on:
+/// both as of one moment.
+pub fn counts(db: &mut Db, kind: RecordKind, from: i64) -> Result<(i64, i64), StoreError> {
+    let things = match kind {
+        RecordKind::Event => "audit_events",
+        RecordKind::Attempt => "attempts",
+        RecordKind::SessionStarted => "sessions",
+        RecordKind::SessionEnded => "sessions WHERE ended_at IS NOT NULL",
     };
-    let sealed = sealed_records::table.filter(sealed_records::kind.eq(kind.as_str())).into_boxed::<MultiBackend>();
-    let sealed: i64 = sealed.count().get_result(db)?;
-    let waiting: i64 =
-        unsealed_records::table.filter(unsealed_records::kind.eq(kind.as_str())).count().get_result(db)?;
-    Ok((things, sealed + waiting))
+    let query = diesel::sql_query(format!(
+        "SELECT (SELECT count(*) FROM {things}) AS things,
+                (SELECT count(*) FROM sealed_records WHERE position >= {from} AND kind = '{kind}')
+                + (SELECT count(*) FROM unsealed_records WHERE kind = '{kind}') AS records"
+    ));
+    let Counts { things, records } = on_backend!(db, |connection| query.get_result(connection))?;
+    Ok((things, records))
+}
+
+#[derive(QueryableByName)]
+struct Counts {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    things: i64,
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    records: i64,
 }

@@ -7,6 +7,7 @@
 //! whose root is what checkpoints sign, and whose proofs show one record without the others.
 
 mod checkpoint;
+mod present;
 mod proof;
 mod tree;
 mod verify;
@@ -16,13 +17,14 @@ use std::sync::Arc;
 
 pub use checkpoint::{BadCheckpoint, Checkpoint, CheckpointKey, UnusableFile};
 pub use proof::{ConsistencyProof, InclusionProof};
+pub use tree::{Growth, leaf};
 pub use verify::{Fault, Verified};
 
 use crate::clock::Clock;
-use crate::model::record::{Record, RecordKind};
+use crate::model::record::Record;
 use crate::store::chain::{self, StoredCheckpoint, Unsealed};
-use crate::store::{Db, Store, StoreError, attempts, audit, sessions};
-use tree::Growth;
+use crate::store::{Db, Store, StoreError};
+use present::{Found, Present};
 
 /// Records sealed in one transaction.
 const BATCH: i64 = 2_000;
@@ -112,50 +114,28 @@ impl Chain {
 
 fn seal_batch(db: &mut Db) -> Result<usize, StoreError> {
     let mut growth = Growth::of(chain::lock(db)?);
-    let waiting = chain::waiting(db, BATCH)?;
+    let waiting = chain::waiting(db, chain::BEFORE_ALL, BATCH)?;
     let ids: Vec<i64> = waiting.iter().map(|unsealed| unsealed.id).collect();
-    for unsealed in waiting {
-        if let Some(record) = record(db, unsealed)? {
-            growth.append(record);
-        }
+    for record in records(db, waiting)? {
+        growth.append(record);
     }
     let Growth { head, sealed, hashes } = growth;
     chain::append(db, &sealed, &hashes, &head, &ids)?;
     Ok(sealed.len())
 }
 
-/// The record that waits. What was there before the chain is sealed as it is found; nothing, where it is gone.
-fn record(db: &mut Db, unsealed: Unsealed) -> Result<Option<Record>, StoreError> {
-    let Unsealed { kind, subject, at, digest, .. } = unsealed;
-    match digest {
-        Some(digest) => Ok(Some(Record { kind, subject, at, digest })),
-        None => Ok(as_found(db, kind, &[subject])?.pop()),
-    }
-}
-
-/// The records that these things would have now. What is not there has none.
-fn as_found(db: &mut Db, kind: RecordKind, subjects: &[String]) -> Result<Vec<Record>, StoreError> {
-    let impossible = |subject: &String| StoreError::Corrupt(format!("a {kind} cannot be named {subject}"));
-    Ok(match kind {
-        RecordKind::Event => {
-            let numbers = subjects.iter().map(|subject| subject.parse().map_err(|_| impossible(subject)));
-            let events = audit::by_numbers(db, numbers.collect::<Result<_, _>>()?)?;
-            events.iter().map(Record::of_event).collect()
-        }
-        RecordKind::Attempt => {
-            let ids = subjects.iter().map(|subject| subject.parse().map_err(|_| impossible(subject)));
-            let attempts = attempts::by_ids(db, &ids.collect::<Result<Vec<_>, _>>()?)?;
-            attempts.iter().map(Record::of_attempt).collect()
-        }
-        RecordKind::SessionStarted | RecordKind::SessionEnded => {
-            let ids = subjects.iter().map(|subject| subject.parse().map_err(|_| impossible(subject)));
-            let sessions = sessions::by_ids(db, &ids.collect::<Result<Vec<_>, _>>()?)?;
-            match kind {
-                RecordKind::SessionEnded => sessions.iter().filter_map(Record::of_end).collect(),
-                _ => sessions.iter().map(Record::of_start).collect(),
-            }
-        }
-    })
+/// The records that wait. What was there before the chain is sealed as it is found; nothing, where it is gone.
+fn records(db: &mut Db, waiting: Vec<Unsealed>) -> Result<Vec<Record>, StoreError> {
+    let before_the_chain = waiting.iter().filter(|unsealed| unsealed.digest.is_none());
+    let present = Present::of(db, before_the_chain.map(|unsealed| (unsealed.kind, &*unsealed.subject, unsealed.at)))?;
+    let record = |Unsealed { kind, subject, at, digest, .. }| match digest
+        .map(Found::As)
+        .or_else(|| present.find(kind, &subject))?
+    {
+        Found::As(digest) => Some(Ok(Record { kind, subject, at, digest })),
+        Found::Unreadable => Some(Err(StoreError::Corrupt(format!("{kind} {subject} cannot be read")))),
+    };
+    waiting.into_iter().filter_map(record).collect()
 }
 
 /// A number of records, as the tree counts them. Never negative: the database sees to that.

@@ -15,6 +15,12 @@ use crate::store::{Db, StoreError};
 /// Hashes of subtrees this high and higher are kept; lower ones are made from at most 256 records again.
 const KEPT_FROM: u8 = 8;
 
+/// The leaf of a record.
+#[must_use]
+pub fn leaf(record: &Record) -> Hash {
+    record_hash(&record.to_bytes())
+}
+
 /// The link of a record with this leaf hash that follows one with the link `before`.
 fn link(before: &Digest, leaf: Hash) -> Digest {
     let mut context = Context::new(&SHA256);
@@ -27,7 +33,7 @@ fn link(before: &Digest, leaf: Hash) -> Digest {
 
 /// A chain that grows, and what is to be written of that.
 #[derive(Debug)]
-pub(super) struct Growth {
+pub struct Growth {
     /// How the chain stands now.
     pub head: Head,
     /// What was appended.
@@ -38,24 +44,25 @@ pub(super) struct Growth {
 
 impl Growth {
     /// From here on.
+    #[must_use]
     pub const fn of(head: Head) -> Self {
         Self { head, sealed: Vec::new(), hashes: Vec::new() }
     }
 
     /// From the beginning.
+    #[must_use]
     pub const fn new() -> Self {
         Self::of(Head { size: 0, link: [0; 32], peaks: Vec::new() })
     }
 
     /// Appends a record.
     pub fn append(&mut self, record: Record) {
-        self.grow(&record);
+        self.grow(leaf(&record));
         self.sealed.push(Sealed { position: self.head.size - 1, record, link: self.head.link });
     }
 
-    /// The same without keeping the record.
-    pub fn grow(&mut self, record: &Record) {
-        let leaf = record_hash(&record.to_bytes());
+    /// The same without keeping the record, which has this leaf.
+    pub fn grow(&mut self, leaf: Hash) {
         self.head.link = link(&self.head.link, leaf);
         // As in a binary counter: two whole subtrees of one height become one of the next.
         let (mut hash, mut number, mut level) = (leaf, size(self.head.size), 0);
@@ -113,7 +120,7 @@ impl<'db> Stored<'db> {
         let (from, before) = (bound(number), bound(number + 1));
         let mut growth = Growth::new();
         for sealed in chain::page(&mut db, from, before, before - from)? {
-            growth.grow(&sealed.record);
+            growth.grow(leaf(&sealed.record));
         }
         if growth.head.size == before - from { Ok(root(&growth.head.peaks)) } else { Err(missing()) }
     }

@@ -1,16 +1,26 @@
 //! Verifying the whole history: every link, every row that a record stands for, every row that should have a record, and
 //! every checkpoint. The first bad record is named.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::iter::{self, Peekable};
+use std::slice;
+use std::sync::Arc;
 
-use super::tree::{self, Growth};
-use super::{BadCheckpoint, Chain, Checkpoint, as_found, size};
-use crate::model::record::{Digest, Record, RecordKind};
-use crate::store::chain::{self, Head, Sealed, Unsealed};
+use futures_util::stream::{self, StreamExt as _};
+use tlog_tiles::Hash;
+
+use super::present::{Found, Present};
+use super::tree::{self, Growth, leaf};
+use super::{BadCheckpoint, Chain, Checkpoint, CheckpointKey, size};
+use crate::model::record::{Record, RecordKind};
+use crate::store::chain::{self, Head, Sealed, StoredCheckpoint, Unsealed};
 use crate::store::{Db, StoreError};
 
 /// Records read at once.
-const PAGE: i64 = 5_000;
+const PAGE: i64 = 4_096;
+/// Pages read at the same time at most: the store has other things to do.
+const MOST_AT_ONCE: usize = 4;
 
 /// What was verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,122 +127,161 @@ impl Fault {
     }
 }
 
-/// What things are now, by their names; `None` where a row says something impossible.
-type Present = HashMap<(RecordKind, String), Option<Digest>>;
+/// Records from a position on, and all that they are judged by.
+struct Page {
+    sealed: Vec<Sealed>,
+    leaves: Vec<Hash>,
+    present: Present,
+    /// Checkpoints of the chain as it was after one of these records, or why one is none.
+    checkpoints: Vec<Result<Checkpoint, Fault>>,
+    /// Up to where it should reach.
+    before: i64,
+}
+
+/// How far the chain was followed, and what was met on the way.
+struct Followed {
+    growth: Growth,
+    /// The roots that checkpoints kept elsewhere saw, by their sizes: those that were not met yet.
+    kept: BTreeMap<u64, Vec<Hash>>,
+    /// Checkpoints that were met.
+    checkpoints: usize,
+    /// How many things of each kind are there that a record stands for.
+    things: BTreeMap<RecordKind, i64>,
+}
 
 impl Chain {
     /// Verifies everything, also against checkpoints that somebody kept. `progress` is told how many records of how many
     /// are done. Records sealed meanwhile are not looked at.
+    ///
+    /// Some pages are read and digested at the same time, and followed in their order: it takes the same memory however
+    /// long the chain is.
     pub async fn verify(
         &self,
         kept: &[Checkpoint],
         mut progress: impl FnMut(u64, u64) + Send,
     ) -> Result<Result<Verified, Fault>, StoreError> {
-        let (head, stored) =
-            self.store.read(|db| Ok::<_, StoreError>((chain::head(db)?, chain::checkpoints(db)?))).await?;
-        let mut roots: BTreeMap<u64, Vec<tlog_tiles::Hash>> = BTreeMap::new();
-        for checkpoint in kept {
-            roots.entry(checkpoint.size).or_default().push(checkpoint.root);
-        }
-        for checkpoint in &stored {
-            match self.key.open(&checkpoint.note) {
-                Ok(opened) if opened.size == size(checkpoint.size) => {
-                    roots.entry(opened.size).or_default().push(opened.root);
-                }
-                Ok(_) => {
-                    let reason = BadCheckpoint::Malformed;
-                    return Ok(Err(Fault::Checkpoint { size: checkpoint.size, reason }));
-                }
-                Err(reason) => return Ok(Err(Fault::Checkpoint { size: checkpoint.size, reason })),
-            }
-        }
-        let checkpoints = roots.values().map(Vec::len).sum();
-        let seen = roots.last_key_value().map_or(0, |(seen, _)| *seen);
-        let mut growth = Growth::new();
-        loop {
-            let at = size(growth.head.size);
-            progress(at, size(head.size));
-            if roots.get(&at).is_some_and(|roots| roots.iter().any(|root| *root != tree::root(&growth.head.peaks))) {
-                return Ok(Err(Fault::Rewritten { size: at }));
-            }
-            if growth.head.size >= head.size {
-                break;
-            }
-            let next =
-                roots.range(at + 1..).next().map_or(i64::MAX, |(next, _)| i64::try_from(*next).unwrap_or(i64::MAX));
-            let (from, before) = (growth.head.size, head.size.min(growth.head.size + PAGE).min(next));
-            let read = move |db: &mut Db| {
-                let page = chain::page(db, from, before, before - from)?;
-                let present = present(db, page.iter().map(|sealed| &sealed.record))?;
-                Ok::<_, StoreError>((page, present))
-            };
-            let (page, present) = self.store.read_at_length(read).await?;
-            if let Err(fault) = follow(&mut growth, &page, &present, before) {
+        // The checkpoint first: the chain has grown since, if anything.
+        let read = |db: &mut Db| Ok::<_, StoreError>((chain::newest_checkpoint(db)?, chain::head(db)?));
+        let (newest, head) = self.store.read(read).await?;
+        let mut followed = Followed::new(kept);
+        let begins = iter::successors(Some(0), |from| Some(from + PAGE).filter(|from| *from < head.size));
+        let pages = begins.map(|from| self.page(from, head.size.min(from + PAGE)));
+        let mut pages = std::pin::pin!(stream::iter(pages).buffered(at_once()));
+        while let Some(page) = pages.next().await {
+            progress(size(followed.growth.head.size), size(head.size));
+            if let Err(fault) = followed.follow(&page?) {
                 return Ok(Err(fault));
             }
         }
-        if seen > size(head.size) {
-            return Ok(Err(Fault::CutOff { size: size(head.size), seen }));
+        progress(size(head.size), size(head.size));
+        if let Err(fault) = followed.end(&head, newest.as_ref(), &self.key) {
+            return Ok(Err(fault));
         }
-        let Head { size: records, link, peaks } = growth.head;
-        if (link, peaks) != (head.link, head.peaks) {
-            return Ok(Err(Fault::Head { size: records }));
-        }
-        let waiting = self.store.read_at_length(verify_waiting).await?;
-        Ok(waiting.map(|waiting| Verified { records: size(records), checkpoints, waiting }))
+        let Followed { checkpoints, things, .. } = followed;
+        let rest = self.store.read_at_length(move |db| verify_rest(db, head.size, &things)).await?;
+        Ok(rest.map(|waiting| Verified { records: size(head.size), checkpoints, waiting }))
+    }
+
+    /// The records from `from` on and before `before`, with what they stand for digested.
+    fn page(&self, from: i64, before: i64) -> impl Future<Output = Result<Page, StoreError>> + Send + use<> {
+        let (store, key) = (self.store.clone(), Arc::clone(&self.key));
+        let read = move |db: &mut Db| {
+            let sealed = chain::page(db, from, before, before - from)?;
+            let things = sealed.iter().map(|Sealed { record, .. }| (record.kind, &*record.subject, record.at));
+            let present = Present::of(db, things)?;
+            // The first page has that of no record at all as well.
+            let after = if from == 0 { -1 } else { from };
+            let checkpoints = chain::checkpoints_between(db, after, before, i64::MAX)?;
+            Ok::<_, StoreError>(Page {
+                leaves: sealed.iter().map(|sealed| leaf(&sealed.record)).collect(),
+                sealed,
+                present,
+                checkpoints: checkpoints.iter().map(|checkpoint| opened(checkpoint, &key)).collect(),
+                before,
+            })
+        };
+        async move { store.read_at_length(read).await }
     }
 }
 
-/// What the things that these records stand for would be sealed as now.
-fn present<'a>(db: &mut Db, records: impl Iterator<Item = &'a Record>) -> Result<Present, StoreError> {
-    let mut subjects: BTreeMap<RecordKind, Vec<String>> = BTreeMap::new();
-    for record in records {
-        subjects.entry(record.kind).or_default().push(record.subject.clone());
+/// How many pages are read at the same time.
+fn at_once() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(MOST_AT_ONCE)
+}
+
+/// What a checkpoint in the database says, if it is genuine.
+fn opened(stored: &StoredCheckpoint, key: &CheckpointKey) -> Result<Checkpoint, Fault> {
+    let opened = key
+        .open(&stored.note)
+        .and_then(|opened| if opened.size == size(stored.size) { Ok(opened) } else { Err(BadCheckpoint::Malformed) });
+    opened.map_err(|reason| Fault::Checkpoint { size: stored.size, reason })
+}
+
+impl Followed {
+    fn new(kept: &[Checkpoint]) -> Self {
+        let mut roots: BTreeMap<u64, Vec<Hash>> = BTreeMap::new();
+        for checkpoint in kept {
+            roots.entry(checkpoint.size).or_default().push(checkpoint.root);
+        }
+        Self { growth: Growth::new(), kept: roots, checkpoints: 0, things: BTreeMap::new() }
     }
-    let mut present = Present::new();
-    for (kind, subjects) in subjects {
-        for subjects in subjects.chunks(500) {
-            match as_found(db, kind, subjects) {
-                Ok(found) => present.extend(found.into_iter().map(|found| ((kind, found.subject), Some(found.digest)))),
-                // One of them cannot be read: each alone tells which.
-                Err(StoreError::Corrupt(_)) => {
-                    for subject in subjects {
-                        match as_found(db, kind, std::slice::from_ref(subject)) {
-                            Ok(found) => {
-                                present
-                                    .extend(found.into_iter().map(|found| ((kind, found.subject), Some(found.digest))));
-                            }
-                            Err(StoreError::Corrupt(_)) => drop(present.insert((kind, subject.clone()), None)),
-                            Err(error) => return Err(error),
-                        }
-                    }
-                }
-                Err(error) => return Err(error),
+
+    /// Follows the chain through a page.
+    fn follow(&mut self, page: &Page) -> Result<(), Fault> {
+        let mut checkpoints = page.checkpoints.iter().peekable();
+        self.meet(&mut checkpoints)?;
+        for (sealed, leaf) in page.sealed.iter().zip(&page.leaves) {
+            if sealed.position != self.growth.head.size {
+                return Err(Fault::Missing { position: self.growth.head.size });
             }
+            self.growth.grow(*leaf);
+            if sealed.link != self.growth.head.link {
+                return Err(Fault::broken(sealed));
+            }
+            compare(sealed, &page.present)?;
+            *self.things.entry(sealed.record.kind).or_default() += 1;
+            self.meet(&mut checkpoints)?;
+        }
+        self.growth.hashes.clear();
+        if self.growth.head.size < page.before {
+            Err(Fault::Missing { position: self.growth.head.size })
+        } else {
+            Ok(())
         }
     }
-    Ok(present)
-}
 
-/// Follows the chain through a page that should reach up to `before`.
-fn follow(growth: &mut Growth, page: &[Sealed], present: &Present, before: i64) -> Result<(), Fault> {
-    for sealed in page {
-        if sealed.position != growth.head.size {
-            return Err(Fault::Missing { position: growth.head.size });
+    /// Compares the chain up to here with the checkpoints of its size.
+    fn meet(&mut self, stored: &mut Peekable<slice::Iter<'_, Result<Checkpoint, Fault>>>) -> Result<(), Fault> {
+        let here = size(self.growth.head.size);
+        let mut roots = self.kept.remove(&here).unwrap_or_default();
+        while let Some(next) = stored.next_if(|next| next.as_ref().map_or(true, |next| next.size <= here)) {
+            roots.push(next.clone()?.root);
         }
-        growth.grow(&sealed.record);
-        if sealed.link != growth.head.link {
-            return Err(Fault::broken(sealed));
+        if roots.iter().any(|root| *root != tree::root(&self.growth.head.peaks)) {
+            return Err(Fault::Rewritten { size: here });
         }
-        compare(sealed, present)?;
+        self.checkpoints += roots.len();
+        Ok(())
     }
-    if growth.head.size < before { Err(Fault::Missing { position: growth.head.size }) } else { Ok(()) }
+
+    /// Compares the end of the chain with its head, and with the checkpoints that were not met.
+    fn end(&self, head: &Head, newest: Option<&StoredCheckpoint>, key: &CheckpointKey) -> Result<(), Fault> {
+        let here = size(head.size);
+        let newest = newest.filter(|newest| newest.size > head.size).map(|newest| opened(newest, key)).transpose()?;
+        let seen = newest.map(|newest| newest.size).max(self.kept.last_key_value().map(|(size, _)| *size));
+        match seen {
+            Some(seen) => Err(Fault::CutOff { size: here, seen }),
+            None if self.growth.head != *head => Err(Fault::Head { size: head.size }),
+            None => Ok(()),
+        }
+    }
 }
 
+/// Judges a record by what it stands for.
 fn compare(sealed: &Sealed, present: &Present) -> Result<(), Fault> {
     let Record { kind, subject, digest, .. } = &sealed.record;
-    match present.get(&(*kind, subject.clone())) {
-        Some(Some(found)) if found == digest => Ok(()),
+    match present.find(*kind, subject) {
+        Some(Found::As(found)) if found == *digest => Ok(()),
         // A session that is there without its end: the end was taken back.
         None if *kind != RecordKind::SessionEnded => Err(Fault::deleted(sealed)),
         _ => Err(Fault::changed(sealed)),
@@ -240,21 +289,30 @@ fn compare(sealed: &Sealed, present: &Present) -> Result<(), Fault> {
 }
 
 /// What waits to be sealed is what it was when it was written, and nothing is there that neither waits nor is sealed.
-fn verify_waiting(db: &mut Db) -> Result<Result<usize, Fault>, StoreError> {
-    let waiting = chain::waiting(db, i64::MAX)?;
-    let (count, position) = (waiting.len(), chain::head(db)?.size);
-    let written = waiting.into_iter().filter_map(|unsealed| {
-        let Unsealed { kind, subject, at, digest, .. } = unsealed;
-        Some(Sealed { position, record: Record { kind, subject, at, digest: digest? }, link: [0; 32] })
-    });
-    let written: Vec<Sealed> = written.collect();
-    let present = present(db, written.iter().map(|sealed| &sealed.record))?;
-    if let Some(fault) = written.iter().find_map(|sealed| compare(sealed, &present).err()) {
-        return Ok(Err(fault));
+/// `sealed` records were followed; so many `things` of each kind they stand for.
+fn verify_rest(
+    db: &mut Db,
+    sealed: i64,
+    things: &BTreeMap<RecordKind, i64>,
+) -> Result<Result<usize, Fault>, StoreError> {
+    let (mut count, mut after) = (0, chain::BEFORE_ALL);
+    loop {
+        let waiting = chain::waiting(db, after, PAGE)?;
+        let Some(last) = waiting.last() else { break };
+        (count, after) = (count + waiting.len(), last.id);
+        let written = waiting.into_iter().filter_map(|Unsealed { kind, subject, at, digest, .. }| {
+            Some(Sealed { position: sealed, record: Record { kind, subject, at, digest: digest? }, link: [0; 32] })
+        });
+        let written: Vec<Sealed> = written.collect();
+        let present = written.iter().map(|Sealed { record, .. }| (record.kind, &*record.subject, record.at));
+        let present = Present::of(db, present)?;
+        if let Some(fault) = written.iter().find_map(|sealed| compare(sealed, &present).err()) {
+            return Ok(Err(fault));
+        }
     }
     for kind in RecordKind::ALL {
-        let (things, records) = chain::counts(db, *kind)?;
-        if things != records
+        let (all, since) = chain::counts(db, *kind, sealed)?;
+        if all != things.get(kind).copied().unwrap_or(0) + since
             && let Some((kind, subject)) = chain::without_record(db)?
         {
             return Ok(Err(Fault::Added { kind, subject }));

@@ -173,6 +173,33 @@ pub fn owners(db: &mut Db, ids: impl Iterator<Item = SessionId>) -> Result<HashM
     Ok(rows.into_iter().map(|(id, user_id)| (SessionId(id.0), UserId(user_id.0))).collect())
 }
 
+/// Sessions whose ids lie from `from` to `to`, at most `limit`.
+pub fn between(db: &mut Db, from: SessionId, to: SessionId, limit: i64) -> Result<Vec<Session>, StoreError> {
+    let rows: Vec<Row> = sessions::table
+        .filter(sessions::id.ge(Id(from.0)))
+        .filter(sessions::id.le(Id(to.0)))
+        .order(sessions::id.asc())
+        .limit(limit)
+        .load(db)?;
+    rows.into_iter().map(Row::into_session).collect()
+}
+
+/// Sessions that ended at `from`, at `to` or between them, at most `limit`.
+pub fn ended_between(
+    db: &mut Db,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<Session>, StoreError> {
+    let rows: Vec<Row> = sessions::table
+        .filter(sessions::ended_at.ge(Some(At(from))))
+        .filter(sessions::ended_at.le(Some(At(to))))
+        .order(sessions::ended_at.asc())
+        .limit(limit)
+        .load(db)?;
+    rows.into_iter().map(Row::into_session).collect()
+}
+
 /// What the check needs of a session and its user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
