@@ -1,6 +1,6 @@
-//! The history page at 10 thousand and 1 million sessions, on both databases: first page and page 100, unfiltered and
-//! filtered by user, by address and by period. `cargo bench --bench history` (some minutes: it fills the tables first;
-//! `VIGIE_BENCH_SESSIONS` sets the larger number).
+//! The lists of the history at 10 thousand and 1 million rows each, on both databases: first page and page 100 of sessions,
+//! attempts and events, unfiltered and with each usual filter. `cargo bench --bench history` (some minutes: it fills the
+//! tables first; `VIGIE_BENCH_SESSIONS` sets the larger number)
 
 mod support;
 
@@ -8,17 +8,19 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use support::rows::{self, Rows, USERS, fill};
 use support::{Cluster, median, microseconds, say};
 use uuid::Uuid;
-use vigie::model::id::{SessionId, TokenId, UserId};
-use vigie::model::session::{Actor, CurrentToken, Device, End, EndReason, Origin, RefreshTokens, Session};
-use vigie::model::user::{Role, Username};
-use vigie::store::sessions::{self, Position, SessionFilter, Sort, UserSelector};
-use vigie::store::{Address, Settings, Store, StoreError};
+use vigie::model::attempt::AttemptOutcome;
+use vigie::model::audit::AuditKind;
+use vigie::model::id::{SessionId, UserId};
+use vigie::store::attempts::{self, AttemptFilter};
+use vigie::store::audit::{self, AuditFilter};
+use vigie::store::sessions::{self, SessionFilter, Sort, UserSelector};
+use vigie::store::{Address, Db, Page, Settings, Store, StoreError};
 
 const PAGE: i64 = 50;
 const REPEATS: usize = 15;
-const USERS: u64 = 20;
 
 fn main() {
     let large = std::env::var("VIGIE_BENCH_SESSIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000_000);
@@ -50,106 +52,156 @@ async fn compare(database: &str, small: &str, large: &str, rows: u64) {
     let small = filled(small, 10_000).await;
     let started = Instant::now();
     let large = filled(large, rows).await;
-    say(&format!("{database}: filled {rows} sessions in {:.0} s", started.elapsed().as_secs_f64()));
-    for (name, filter) in filters(rows) {
-        let (first_small, _) = pages(&small, &filter).await;
-        let (first, hundredth) = pages(&large, &filter).await;
-        say(&format!(
-            "{database}, {name}: first page {first:.0} us, page 100 {hundredth:.0} us (ratio {:.2}); first page at 10 000 {first_small:.0} us (ratio {:.2})",
-            hundredth / first,
-            first / first_small
-        ));
+    say(&format!("{database}: filled {rows} rows of each table in {:.0} s", started.elapsed().as_secs_f64()));
+    let both = Both { database, small: &small, large: &large };
+    for (name, filter) in session_filters() {
+        let now = begin() + TimeDelta::days(365);
+        let list = move |db: &mut Db, after| {
+            let page = sessions::list(db, &filter, now, Sort::NewestStart, after, PAGE)?;
+            last(&page, |session| sessions::Position::of(session, Sort::NewestStart))
+        };
+        both.measure(&format!("sessions {name}"), list).await;
+    }
+    for (name, filter) in attempt_filters() {
+        let list = move |db: &mut Db, after| {
+            let page = attempts::list(db, &filter, after, PAGE)?;
+            last(&page, |attempt| attempts::Position { at: attempt.at, id: attempt.id })
+        };
+        both.measure(&format!("attempts {name}"), list).await;
+    }
+    for (name, filter) in event_filters() {
+        let list = move |db: &mut Db, before| last(&audit::list(db, &filter, before, PAGE)?, |event| event.seq);
+        both.measure(&format!("events {name}"), list).await;
     }
     small.close();
     large.close();
 }
 
-fn start() -> DateTime<Utc> {
-    DateTime::from_timestamp(1_800_000_000, 0).expect("a time")
+fn last<Row, Place>(page: &Page<Row>, place: impl Fn(&Row) -> Place) -> Result<Option<Place>, StoreError> {
+    Ok(page.items.last().map(place))
+}
+
+fn begin() -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(i64::try_from(rows::BEGIN).expect("a number")).expect("a time")
+}
+
+/// Between the beginning and the end of what the tables are filled with.
+fn half() -> DateTime<Utc> {
+    begin() + TimeDelta::days(29)
+}
+
+fn user() -> UserId {
+    UserId(Uuid::from_u128(4))
+}
+
+fn network() -> ipnet::IpNet {
+    ipnet::IpNet::from(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 3)))
 }
 
 /// Each filter matches more than a hundred pages of the large table.
-fn filters(rows: u64) -> Vec<(&'static str, SessionFilter)> {
-    let user = SessionFilter { user: Some(UserSelector::Id(user(3).0)), ..SessionFilter::default() };
-    let network = SessionFilter { network: Some(ipnet::IpNet::from(address(3))), ..SessionFilter::default() };
-    let half = start() + TimeDelta::seconds(i64::try_from(rows / 2).expect("a number"));
-    let period = SessionFilter { started: (None, Some(half)), ..SessionFilter::default() };
-    vec![("all", SessionFilter::default()), ("by user", user), ("by address", network), ("by period", period)]
+fn session_filters() -> Vec<(&'static str, SessionFilter)> {
+    assert!(USERS > 4, "the user and address of the filters have rows");
+    let filter = SessionFilter::default;
+    vec![
+        ("all", filter()),
+        ("by user", SessionFilter { user: Some(UserSelector::Id(user())), ..filter() }),
+        ("by name", SessionFilter { user: Some(UserSelector::Name("user3".to_owned())), ..filter() }),
+        ("by address", SessionFilter { network: Some(network()), ..filter() }),
+        ("by period", SessionFilter { started: (None, Some(half())), ..filter() }),
+    ]
 }
 
-fn user(number: u64) -> (UserId, Username) {
-    let id = UserId(Uuid::from_u128(u128::from(number % USERS) + 1));
-    (id, Username::parse(&format!("user{}", number % USERS)).expect("a name"))
+fn attempt_filters() -> Vec<(&'static str, AttemptFilter)> {
+    let filter = AttemptFilter::default;
+    vec![
+        ("all", filter()),
+        ("by user", AttemptFilter { user_id: Some(user()), ..filter() }),
+        ("by name", AttemptFilter { usernames: Some(vec!["user3".to_owned()]), ..filter() }),
+        ("by address", AttemptFilter { network: Some(network()), ..filter() }),
+        ("by outcome", AttemptFilter { outcome: Some(AttemptOutcome::WrongPassword), ..filter() }),
+        ("by period", AttemptFilter { to: Some(half()), ..filter() }),
+    ]
 }
 
-fn address(number: u64) -> IpAddr {
-    IpAddr::V4(Ipv4Addr::new(192, 0, 2, u8::try_from(number % USERS).expect("small")))
+/// But for that by session, which is one page.
+fn event_filters() -> Vec<(&'static str, AuditFilter)> {
+    let filter = AuditFilter::default;
+    let session = SessionId(Uuid::parse_str("00000003-0000-7000-8000-000000000003").expect("an id"));
+    vec![
+        ("all", filter()),
+        ("by kind", AuditFilter { kind: Some(AuditKind::SessionEnded), ..filter() }),
+        ("by actor", AuditFilter { actor: Some(user().to_string()), ..filter() }),
+        ("by subject", AuditFilter { subject: Some(session.to_string()), ..filter() }),
+        ("by session", AuditFilter { session_id: Some(session), ..filter() }),
+        ("by period", AuditFilter { to: Some(half()), ..filter() }),
+    ]
 }
 
-/// A database with this many ended sessions, one a second.
+/// A database with this many ended sessions, as many attempts, as many events.
 async fn filled(url: &str, rows: u64) -> Store {
     let address = Address::parse(url).expect("an address");
     let store = Store::open(Settings { address, pool_size: 2, wait: Duration::from_secs(10) }).expect("a store");
     store.migrate().await.expect("migrated");
-    for batch in (0..rows).collect::<Vec<_>>().chunks(5_000) {
-        let numbers = batch.to_vec();
-        store
-            .write(move |db| numbers.into_iter().try_for_each(|number| sessions::insert(db, &session(number))))
-            .await
-            .unwrap_or_else(|error: StoreError| panic!("{error}"));
-    }
+    let url = url.to_owned();
+    let filling = move || fill(&url, Rows { sessions: rows, attempts: rows, events: rows }, false);
+    tokio::task::spawn_blocking(filling).await.expect("it is filled");
     store
 }
 
-fn session(number: u64) -> Session {
-    let started_at = start() + TimeDelta::seconds(i64::try_from(number).expect("a number"));
-    let expires_at = started_at + TimeDelta::hours(12);
-    let (user_id, username) = user(number);
-    let agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
-    let ip = address(number);
-    Session {
-        id: SessionId::new(started_at),
-        user_id,
-        username,
-        role: Role::parse("agent").expect("a role"),
-        client_id: None,
-        device_name: None,
-        origin: Origin { ip, user_agent: Some(agent.to_owned()) },
-        device: Device { browser: Some("Firefox".into()), os: Some("Linux".into()), kind: Some("pc".into()) },
-        methods: vec!["pwd".to_owned()],
-        started_at,
-        last_seen_at: started_at,
-        last_ip: ip,
-        expires_at,
-        idle_expires_at: started_at + TimeDelta::minutes(30),
-        token: CurrentToken { id: TokenId::new(started_at), issued_at: started_at, expires_at },
-        refresh: RefreshTokens::first([7; 32]),
-        end: Some(End { at: started_at, reason: EndReason::Logout, by: Actor::user(user_id), note: None }),
+/// The same rows, few and many.
+struct Both<'a> {
+    database: &'a str,
+    small: &'a Store,
+    large: &'a Store,
+}
+
+impl Both<'_> {
+    /// `list` reads the page after a place, and says where it ends.
+    async fn measure<Place: Copy + Send + 'static>(
+        &self,
+        name: &str,
+        list: impl Fn(&mut Db, Option<Place>) -> Result<Option<Place>, StoreError> + Clone + Send + 'static,
+    ) {
+        let (first_small, _) = pages(self.small, &list).await;
+        let (first, hundredth) = pages(self.large, &list).await;
+        say(&format!(
+            "{}, {name}: first page {first:.0} us, page 100 {hundredth:.0} us (ratio {:.2}); first page at 10 000 {first_small:.0} us (ratio {:.2})",
+            self.database,
+            hundredth / first,
+            first / first_small
+        ));
     }
 }
 
 /// Median time of the first page and of the hundredth, in microseconds.
-async fn pages(store: &Store, filter: &SessionFilter) -> (f64, f64) {
+async fn pages<Place: Copy + Send + 'static>(
+    store: &Store,
+    list: &(impl Fn(&mut Db, Option<Place>) -> Result<Option<Place>, StoreError> + Clone + Send + 'static),
+) -> (f64, f64) {
     let mut place = None;
     for _ in 0..99 {
-        let (items, _) = page(store, filter, place).await;
-        let Some(last) = items.last() else { break };
-        place = Some(Position::of(last, Sort::NewestStart));
+        match page(store, list, place).await.0 {
+            None => break,
+            next => place = next,
+        }
     }
     let mut first = Vec::new();
     let mut hundredth = Vec::new();
     for _ in 0..REPEATS {
-        first.push(page(store, filter, None).await.1);
-        hundredth.push(page(store, filter, place).await.1);
+        first.push(page(store, list, None).await.1);
+        hundredth.push(page(store, list, place).await.1);
     }
     (median(first), median(hundredth))
 }
 
-async fn page(store: &Store, filter: &SessionFilter, after: Option<Position>) -> (Vec<Session>, f64) {
-    let filter = filter.clone();
-    let now = start() + TimeDelta::days(365);
+async fn page<Place: Copy + Send + 'static>(
+    store: &Store,
+    list: &(impl Fn(&mut Db, Option<Place>) -> Result<Option<Place>, StoreError> + Clone + Send + 'static),
+    after: Option<Place>,
+) -> (Option<Place>, f64) {
+    let list = list.clone();
     let begun = Instant::now();
-    let page = store.read(move |db| sessions::list(db, &filter, now, Sort::NewestStart, after, PAGE)).await;
-    let page = page.unwrap_or_else(|error: StoreError| panic!("{error}"));
-    (page.items, microseconds(begun.elapsed()))
+    let place = store.read(move |db| list(db, after)).await;
+    let place = place.unwrap_or_else(|error: StoreError| panic!("{error}"));
+    (place, microseconds(begun.elapsed()))
 }

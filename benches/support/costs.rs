@@ -99,6 +99,23 @@ pub fn resident() -> f64 {
     line.trim().trim_end_matches("kB").trim().parse::<f64>().expect("a number") * 1024.0
 }
 
+/// Forgets how much memory a process has occupied at most; returns how much it occupies now, in MiB.
+pub fn forget_peak(process: u32) -> f64 {
+    std::fs::write(format!("/proc/{process}/clear_refs"), "5").expect("Linux forgets");
+    memory(process, "VmRSS:")
+}
+
+/// The most that it has occupied since, in MiB.
+pub fn peak(process: u32) -> f64 {
+    memory(process, "VmHWM:")
+}
+
+fn memory(process: u32, name: &str) -> f64 {
+    let text = std::fs::read_to_string(format!("/proc/{process}/status")).expect("Linux tells");
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("a line");
+    line.trim().trim_end_matches("kB").trim().parse::<f64>().expect("a number") / 1024.0
+}
+
 /// Lets `step` run again and again for a while; returns how often it did.
 pub async fn repeatedly(duration: Duration, mut step: impl AsyncFnMut() -> bool) -> u64 {
     let began = Instant::now();

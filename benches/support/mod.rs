@@ -8,6 +8,7 @@ pub mod costs;
 pub mod http;
 pub mod node;
 pub mod people;
+pub mod rows;
 
 use std::net::SocketAddr;
 use std::process::Command;

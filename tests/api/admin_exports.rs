@@ -1,10 +1,13 @@
 //! The history as files and as numbers, and the lists of attempts and events.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rstest::rstest;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpSocket;
 use vigie::model::attempt::{Attempt, AttemptOutcome};
 use vigie::model::audit::{AuditEvent, AuditKind, Cause, Subject};
 use vigie::model::session::{Actor, EndReason, Origin, Session};
@@ -12,7 +15,9 @@ use vigie::store::{StoreError, audit};
 
 use crate::support::app::{Answer, PASSWORD, TestApp, TestClient};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
+use crate::support::dump::Beside;
 use crate::support::history::{ELSEWHERE, attempt, ended, every_page};
+use crate::support::thousands::{Rows, fill};
 
 /// Rows that need more than two pages of the export.
 const MANY: usize = 1_234;
@@ -107,6 +112,37 @@ async fn every_event_is_exported(#[values(Sqlite, Postgres)] backend: Backend) {
         assert_eq!(details["number"], MANY - 1 - place);
         assert_eq!(row["seq"], object["seq"].to_string());
     }
+}
+
+/// An export is as fast as its reader: what is not asked for yet is not read, so no export grows with its rows.
+#[rstest]
+#[actix_web::test]
+async fn a_slow_reader_holds_an_export_back(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let auditor = app.auditor().await;
+    let filled = app.database.url.clone();
+    let rows = Rows { sessions: 1, attempts: 50_000, events: 1 };
+    actix_web::rt::task::spawn_blocking(move || fill(&filled, rows, false)).await.expect("it is filled");
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4_096).expect("a small buffer");
+    let mut stream = socket.connect(app.address).await.expect("a connection");
+    let head = "GET /admin/attempts/export?format=ndjson HTTP/1.1\r\nHost: vigie\r\nConnection: close\r\n";
+    let request = format!("{head}Authorization: Bearer {}\r\n\r\n", auditor.token());
+    stream.write_all(request.as_bytes()).await.expect("it is sent");
+    let mut answer = vec![0; 4_096];
+    stream.read_exact(&mut answer).await.expect("it begins");
+    // Time to read everything, for whoever would.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let mut beside = Beside::connect(&app.database.url);
+    beside.drop_triggers();
+    // The list begins with the newest.
+    let oldest = "UPDATE attempts SET request_id = 'changed-since' WHERE id < '000003e8-0000-7000-8000-0000000003e8'";
+    assert_eq!(beside.execute(oldest).expect("they are there"), 1_000);
+    stream.read_to_end(&mut answer).await.expect("it goes on");
+    let answer = String::from_utf8(answer).expect("text");
+    assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("\r\n0\r\n\r\n"), "it is whole");
+    assert_eq!(answer.matches("\"request_id\":").count(), 50_001, "all, and that of the auditor's login");
+    assert_eq!(answer.matches("\"changed-since\"").count(), 1_000);
 }
 
 /// ADM-11: a spreadsheet takes no cell for a formula.

@@ -2,11 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use chrono::TimeDelta;
 use futures_util::future::join_all;
 use rstest::rstest;
 use serde_json::{Value, json};
 use tlog_tiles::{Hash, check_record, check_tree, record_hash};
-use vigie::audit::chain::{Checkpoint, CheckpointKey};
+use vigie::audit::chain::{Checkpoint, CheckpointKey, Fault};
 use vigie::model::audit::{AuditEvent, AuditKind, Cause, Subject};
 use vigie::store::{StoreError, audit};
 
@@ -15,6 +16,7 @@ use crate::support::app::{PASSWORD, TestApp};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::dump::Beside;
 use crate::support::program::Program;
+use crate::support::thousands::{Rows, fill};
 
 async fn record(app: &TestApp, count: usize) {
     let now = app.now();
@@ -75,6 +77,45 @@ async fn many_who_write_and_seal_at_once_make_one_chain(#[values(Sqlite, Postgre
     let events = Beside::connect(&a.database.url).lines("SELECT CAST(count(*) AS TEXT) AS line FROM audit_events");
     let verified = verify(&b).await.unwrap();
     assert_eq!(verified.records.to_string(), events[0]);
+}
+
+/// Pages are read beside each other and followed in their order; what lies far from its neighbours is found as well.
+#[rstest]
+#[actix_web::test]
+async fn a_long_history_is_verified_page_by_page(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let alice = app.user("alice", "agent").await;
+    let seal = async || {
+        app.app.chain.seal().await.unwrap();
+        app.app.chain.checkpoint().await.unwrap();
+    };
+    record(&app, 2_000).await;
+    let old = |days| app.session(&alice, "laptop", TimeDelta::days(days));
+    app.add_sessions((0..30).map(|number| old(100 - 7 * number % 100)).collect()).await;
+    seal().await;
+    let filled = app.database.url.clone();
+    let rows = Rows { sessions: 500, attempts: 700, events: 2_000 };
+    actix_web::rt::task::spawn_blocking(move || fill(&filled, rows, true)).await.unwrap();
+    seal().await;
+    record(&app, 10).await;
+    seal().await;
+
+    let mut told = Vec::new();
+    let verified = app.app.chain.verify(&[], |done, of| told.push((done, of))).await.unwrap().unwrap();
+    assert_eq!(verified.checkpoints, 3);
+    assert!(verified.records > 5_000, "{verified:?}");
+    assert!(told.len() > 2 && told.is_sorted(), "{told:?}");
+    assert_eq!(told.last(), Some(&(verified.records, verified.records)));
+
+    let mut beside = Beside::connect(&app.database.url);
+    beside.drop_triggers();
+    beside.execute("DELETE FROM audit_events WHERE seq = (SELECT max(seq) FROM audit_events)").unwrap();
+    let fault = verify(&app).await.unwrap_err();
+    let position = i64::try_from(verified.records - 1).unwrap();
+    assert!(matches!(fault, Fault::Deleted { position: found, .. } if found == position), "{fault}");
+    beside.execute("UPDATE sessions SET device_name = 'another' WHERE device_name = 'laptop'").unwrap();
+    let fault = verify(&app).await.unwrap_err();
+    assert!(matches!(fault, Fault::Changed { position, .. } if position < 2_100), "the first is named: {fault}");
 }
 
 /// What was there before the chain is sealed as it is found.

@@ -2,6 +2,7 @@
 
 mod migrations;
 mod parity;
+mod plans;
 
 use std::time::Duration;
 

@@ -11,6 +11,9 @@ pub mod program;
 pub mod proxy;
 pub mod rows;
 pub mod smtp;
+/// Thousands of rows at once; benchmarks fill their tables by the same statements.
+#[path = "../../benches/support/rows.rs"]
+pub mod thousands;
 pub mod token;
 pub mod webhook;
 

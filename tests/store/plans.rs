@@ -1,0 +1,57 @@
+//! Which index answers what is asked at every login.
+
+use diesel::sql_types::Text;
+use diesel::{QueryableByName, RunQueryDsl as _};
+use rstest::rstest;
+
+use super::migrated;
+use crate::support::backend::Backend::{self, Postgres, Sqlite};
+use crate::support::dump::Beside;
+use crate::support::thousands::{Rows, fill};
+
+#[derive(QueryableByName)]
+struct Step {
+    #[diesel(sql_type = Text)]
+    detail: String,
+}
+
+/// How the database would answer a query.
+fn plan(beside: &mut Beside, query: &str) -> String {
+    if let Beside::Sqlite(connection) = beside {
+        let steps = diesel::sql_query(format!("EXPLAIN QUERY PLAN {query}")).load::<Step>(connection).unwrap();
+        return steps.into_iter().map(|step| step.detail + "\n").collect();
+    }
+    beside
+        .execute(&format!(
+            "CREATE FUNCTION plan() RETURNS SETOF text LANGUAGE plpgsql AS
+             $$ BEGIN RETURN QUERY EXECUTE $query$ EXPLAIN {query} $query$; END $$"
+        ))
+        .unwrap();
+    beside.lines("SELECT plan() AS line").join("\n")
+}
+
+/// Is this network known of this user? Neither all recent logins of the user are looked at, nor all from the network.
+#[rstest]
+#[actix_web::test]
+async fn a_known_network_is_found_by_user_and_address(#[values(Sqlite, Postgres)] backend: Backend) {
+    let (_store, database) = migrated(backend).await;
+    let url = database.url.clone();
+    let filling = move || fill(&url, Rows { sessions: 3_000, attempts: 1, events: 1 }, false);
+    actix_web::rt::task::spawn_blocking(filling).await.unwrap();
+    let mut beside = Beside::connect(&database.url);
+    let [since, first, last] = match beside {
+        Beside::Sqlite(_) => ["0", "x'00000000000000000000ffffc0000200'", "x'00000000000000000000ffffc0000204'"],
+        Beside::Postgres(_) => {
+            ["'epoch'", "'\\x00000000000000000000ffffc0000200'", "'\\x00000000000000000000ffffc0000204'"]
+        }
+    };
+    // As `is_known_network` asks.
+    let query = format!(
+        "SELECT sessions.id FROM sessions WHERE sessions.user_id = '00000000-0000-0000-0000-000000000009'
+         AND sessions.started_at >= {since} AND NOT EXISTS (SELECT 1 FROM alerts
+           WHERE alerts.session_id = sessions.id AND alerts.disowned_at IS NOT NULL)
+         AND sessions.ip_key BETWEEN {first} AND {last} LIMIT 1"
+    );
+    let plan = plan(&mut beside, &query);
+    assert!(plan.contains("sessions_user_address"), "{plan}");
+}
