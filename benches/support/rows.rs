@@ -49,7 +49,7 @@ impl Database {
             None => Self::Postgres(PgConnection::establish(url).expect("the cluster answers")),
         };
         database.run(match &database {
-            Self::Sqlite(_) => "PRAGMA synchronous = off; PRAGMA cache_size = -500000",
+            Self::Sqlite(_) => "PRAGMA busy_timeout = 10000; PRAGMA synchronous = off; PRAGMA cache_size = -500000",
             Self::Postgres(_) => "SET TIME ZONE 'UTC'; SET synchronous_commit = off",
         });
         database
@@ -136,8 +136,8 @@ impl Words {
                os, device_kind, methods, started_at, last_seen_at, last_ip, expires_at, idle_expires_at, token_id,
                token_issued_at, token_expires_at, refresh_generation, refresh_seed, refresh_spent_at, ended_at, end_reason,
                ended_by_kind, ended_by_id)
-             SELECT {own}, {user_id}, 'user' || n % {USERS}, 'user' || n % {USERS}, 'agent', '192.0.2.' || n % {USERS}, {key},
-               {AGENT}, 'Firefox', 'Linux', 'pc', 'pwd', {begin}, {seen}, '192.0.2.' || n % {USERS}, {expires}, {idle}, {own},
+             SELECT {own}, {user_id}, 'user' || (n % {USERS}), 'user' || (n % {USERS}), 'agent', '192.0.2.' || (n % {USERS}), {key},
+               {AGENT}, 'Firefox', 'Linux', 'pc', 'pwd', {begin}, {seen}, '192.0.2.' || (n % {USERS}), {expires}, {idle}, {own},
                {seen}, {token}, 3, {seed}, {seen}, {end}, 'logout', 'user', {user}
              FROM numbers"
         )
@@ -154,8 +154,8 @@ impl Words {
         format!(
             "{numbers} INSERT INTO attempts (id, at, username, username_folded, user_id, outcome, ip, ip_key, user_agent,
                session_id, request_id)
-             SELECT {own}, {at}, 'user' || ({session}) % {USERS}, 'user' || ({session}) % {USERS}, {user},
-               CASE WHEN n % 6 = 5 THEN 'wrong_password' ELSE 'success' END, '192.0.2.' || ({session}) % {USERS}, {key},
+             SELECT {own}, {at}, 'user' || (({session}) % {USERS}), 'user' || (({session}) % {USERS}), {user},
+               CASE WHEN n % 6 = 5 THEN 'wrong_password' ELSE 'success' END, '192.0.2.' || (({session}) % {USERS}), {key},
                {AGENT}, CASE WHEN n % 6 = 5 THEN NULL ELSE {session_id} END, {request}
              FROM numbers"
         )
@@ -172,29 +172,30 @@ impl Words {
             "CASE n % 5
                WHEN 0 THEN '{{\"client_id\":null,\"methods\":[\"pwd\"],\"token\":\"' || {sid} || '\"}}'
                WHEN 4 THEN '{{\"note\":null,\"reason\":\"logout\"}}'
-               ELSE '{{\"again\":false,\"generation\":' || n % 5 || ',\"token\":\"' || {sid} || '\"}}' END"
+               ELSE '{{\"again\":false,\"generation\":' || (n % 5) || ',\"token\":\"' || {sid} || '\"}}' END"
         ));
         format!(
             "{numbers} INSERT INTO audit_events (at, kind, actor_kind, actor_id, subject_kind, subject_id, session_id, ip,
                request_id, details, outcome)
              SELECT {at}, CASE n % 5 WHEN 0 THEN 'session.started' WHEN 4 THEN 'session.ended' ELSE 'session.refreshed' END,
-               'user', {user}, 'session', {sid}, {session_id}, '192.0.2.' || ({session}) % {USERS}, {request}, {details},
+               'user', {user}, 'session', {sid}, {session_id}, '192.0.2.' || (({session}) % {USERS}), {request}, {details},
                'success'
              FROM numbers"
         )
     }
 
-    /// As the migration that begins the chain leaves what was there before.
+    /// As the migration that begins the chain leaves what was there before; without what waits already or is sealed.
     fn waiting(&self) -> String {
         "INSERT INTO unsealed_records (kind, subject, at)
          SELECT kind, subject, at FROM (
            SELECT 'event' AS kind, CAST(seq AS TEXT) AS subject, at FROM audit_events
-           WHERE seq NOT IN (SELECT CAST(subject AS BIGINT) FROM unsealed_records WHERE kind = 'event')
-             AND seq NOT IN (SELECT CAST(subject AS BIGINT) FROM sealed_records WHERE kind = 'event')
            UNION ALL SELECT 'attempt', CAST(id AS TEXT), at FROM attempts
            UNION ALL SELECT 'session_started', CAST(id AS TEXT), started_at FROM sessions
-           UNION ALL SELECT 'session_ended', CAST(id AS TEXT), ended_at FROM sessions
-         ) AS history ORDER BY at, kind"
+           UNION ALL SELECT 'session_ended', CAST(id AS TEXT), ended_at FROM sessions WHERE ended_at IS NOT NULL
+         ) AS history
+         WHERE (kind, subject) NOT IN (SELECT kind, subject FROM unsealed_records)
+           AND NOT EXISTS (SELECT 1 FROM sealed_records s WHERE s.subject = history.subject AND s.kind = history.kind)
+         ORDER BY at, kind"
             .to_owned()
     }
 }

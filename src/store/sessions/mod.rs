@@ -184,7 +184,7 @@ pub fn between(db: &mut Db, from: SessionId, to: SessionId, limit: i64) -> Resul
     rows.into_iter().map(Row::into_session).collect()
 }
 
-/// Sessions that ended at `from`, at `to` or between them, at most `limit`.
+/// Sessions that ended at `from`, at `to` or between them, at most `limit`, in any order.
 pub fn ended_between(
     db: &mut Db,
     from: DateTime<Utc>,
@@ -194,7 +194,6 @@ pub fn ended_between(
     let rows: Vec<Row> = sessions::table
         .filter(sessions::ended_at.ge(Some(At(from))))
         .filter(sessions::ended_at.le(Some(At(to))))
-        .order(sessions::ended_at.asc())
         .limit(limit)
         .load(db)?;
     rows.into_iter().map(Row::into_session).collect()
