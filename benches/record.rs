@@ -127,7 +127,7 @@ async fn pure_part(name: &str, app: &App) {
     };
     let (sealed, events): (Vec<Sealed>, Vec<RecordedEvent>) = app.store.read_at_length(read).await.expect("read");
     let began = Instant::now();
-    let mut growth = Growth::new();
+    let mut growth = Growth::begun();
     for sealed in &sealed {
         growth.grow(leaf(&sealed.record));
     }

@@ -29,7 +29,7 @@ pub fn fill(url: &str, rows: Rows, waiting: bool) {
     database.run(&words.attempts(rows));
     database.run(&words.events(rows));
     if waiting {
-        database.run(&words.waiting());
+        database.run(&Words::waiting());
     }
     // As its own housekeeping would have done; SQLite has none.
     if let Database::Postgres(_) = database {
@@ -127,7 +127,7 @@ impl Words {
         let (numbers, moment) = (numbers(rows.sessions), Self::moment(rows.sessions));
         let at = |after: u64| time(&format!("{moment} + {after}"));
         let (own, user, key) = (self.row_id("n"), self.user_id("n"), self.address_key("n"));
-        let (own, user_id, seed) = (id(&own), id(&user), bytes(&format!("'{}'", "07".repeat(32))));
+        let (own, user_id, refresh_seed) = (id(&own), id(&user), bytes(&format!("'{}'", "07".repeat(32))));
         let hour = 3_600_000_000;
         let (begin, seen, end) = (at(0), at(LENGTH - 60_000_000), at(LENGTH));
         let (expires, idle, token) = (at(12 * hour), at(LENGTH + hour / 2), at(LENGTH + hour / 6));
@@ -138,7 +138,7 @@ impl Words {
                ended_by_kind, ended_by_id)
              SELECT {own}, {user_id}, 'user' || (n % {USERS}), 'user' || (n % {USERS}), 'agent', '192.0.2.' || (n % {USERS}), {key},
                {AGENT}, 'Firefox', 'Linux', 'pc', 'pwd', {begin}, {seen}, '192.0.2.' || (n % {USERS}), {expires}, {idle}, {own},
-               {seen}, {token}, 3, {seed}, {seen}, {end}, 'logout', 'user', {user}
+               {seen}, {token}, 3, {refresh_seed}, {seen}, {end}, 'logout', 'user', {user}
              FROM numbers"
         )
     }
@@ -185,7 +185,7 @@ impl Words {
     }
 
     /// As the migration that begins the chain leaves what was there before; without what waits already or is sealed.
-    fn waiting(&self) -> String {
+    fn waiting() -> String {
         "INSERT INTO unsealed_records (kind, subject, at)
          SELECT kind, subject, at FROM (
            SELECT 'event' AS kind, CAST(seq AS TEXT) AS subject, at FROM audit_events

@@ -51,7 +51,7 @@ impl Growth {
 
     /// From the beginning.
     #[must_use]
-    pub const fn new() -> Self {
+    pub const fn begun() -> Self {
         Self::of(Head { size: 0, link: [0; 32], peaks: Vec::new() })
     }
 
@@ -118,7 +118,7 @@ impl<'db> Stored<'db> {
         }
         let bound = |number: u64| i64::try_from(number << level).unwrap_or(i64::MAX);
         let (from, before) = (bound(number), bound(number + 1));
-        let mut growth = Growth::new();
+        let mut growth = Growth::begun();
         for sealed in chain::page(&mut db, from, before, before - from)? {
             growth.grow(leaf(&sealed.record));
         }
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn the_tree_is_that_of_the_library() {
         let plain = Plain(RefCell::default());
-        let mut growth = Growth::new();
+        let mut growth = Growth::begun();
         assert_eq!(root(&growth.head.peaks), EMPTY_HASH);
         for number in 0..1200 {
             let made = stored_hashes(number, &record(i64::try_from(number).unwrap()).to_bytes(), &plain).unwrap();
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn each_link_covers_every_record_before_it() {
-        let (mut one, mut other) = (Growth::new(), Growth::new());
+        let (mut one, mut other) = (Growth::begun(), Growth::begun());
         one.append(record(1));
         other.append(record(2));
         assert_ne!(one.head.link, other.head.link);

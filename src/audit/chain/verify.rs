@@ -223,7 +223,7 @@ impl Followed {
         for checkpoint in kept {
             roots.entry(checkpoint.size).or_default().push(checkpoint.root);
         }
-        Self { growth: Growth::new(), kept: roots, checkpoints: 0, things: BTreeMap::new() }
+        Self { growth: Growth::begun(), kept: roots, checkpoints: 0, things: BTreeMap::new() }
     }
 
     /// Follows the chain through a page.
