@@ -82,6 +82,18 @@ pub fn counted_network(address: IpAddr) -> IpNet {
     network_around(address, 24, 48)
 }
 
+/// What is left of an address when it is cut (PRV-02): the first of its /24, of IPv6 its /48.
+#[must_use]
+pub fn cut(address: IpAddr) -> IpAddr {
+    kept_network(address).addr()
+}
+
+/// The network that stays known of an address when it is cut. Records cover it: it is never another one.
+#[must_use]
+pub fn kept_network(address: IpAddr) -> IpNet {
+    network_around(address, 24, 48)
+}
+
 fn network_around(address: IpAddr, v4_bits: u8, v6_bits: u8) -> IpNet {
     let address = canonical(address);
     let bits = if address.is_ipv4() { v4_bits } else { v6_bits };

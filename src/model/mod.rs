@@ -11,6 +11,8 @@ pub mod delivery;
 pub mod device;
 pub mod id;
 pub mod record;
+pub mod redaction;
+pub mod retention;
 pub mod secret;
 pub mod session;
 pub mod user;

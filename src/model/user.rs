@@ -34,6 +34,12 @@ impl Username {
         if fits { Ok(Self(name)) } else { Err(InvalidUsername) }
     }
 
+    /// What stands for the name of somebody who was erased.
+    #[must_use]
+    pub fn erased() -> Self {
+        Self(super::redaction::ERASED.to_owned())
+    }
+
     /// The name as it is shown.
     #[must_use]
     pub fn as_str(&self) -> &str {

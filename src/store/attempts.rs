@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::backend::{Db, MultiBackend};
 use super::chain;
-use super::columns::{At, Id, address, parsed};
+use super::columns::{At, Id, address, parsed, proofs};
 use super::error::StoreError;
 use super::keyset::{Page, row_after, row_before};
 use super::schema::attempts;
@@ -17,7 +17,7 @@ use crate::model::address::{key, key_range};
 use crate::model::attempt::{Attempt, AttemptOutcome};
 use crate::model::client::ClientId;
 use crate::model::id::{AttemptId, SessionId, UserId};
-use crate::model::record::Record;
+use crate::model::redaction::Kept;
 use crate::model::user::fold;
 
 #[derive(Queryable, Insertable)]
@@ -35,10 +35,12 @@ struct Row {
     client_id: Option<String>,
     session_id: Option<Id>,
     request_id: String,
+    address_proof: Option<Vec<u8>>,
+    person_proof: Option<Vec<u8>>,
 }
 
 impl Row {
-    fn new(attempt: &Attempt) -> Self {
+    fn new(Kept { row: attempt, proofs }: &Kept<Attempt>) -> Self {
         Self {
             id: Id(attempt.id.0),
             at: At(attempt.at),
@@ -52,7 +54,15 @@ impl Row {
             client_id: attempt.client_id.as_ref().map(|id| id.as_str().to_owned()),
             session_id: attempt.session_id.map(|id| Id(id.0)),
             request_id: attempt.request_id.clone(),
+            address_proof: proofs.addresses.to_bytes(),
+            person_proof: proofs.person.to_bytes(),
         }
+    }
+
+    fn into_kept(self) -> Result<Kept<Attempt>, StoreError> {
+        let proofs = proofs(self.address_proof.as_deref(), self.person_proof.as_deref());
+        let proofs = proofs.map_err(|error| StoreError::Corrupt(format!("attempts: {error}")))?;
+        Ok(Kept { row: self.into_attempt()?, proofs })
     }
 
     fn into_attempt(self) -> Result<Attempt, StoreError> {
@@ -102,8 +112,9 @@ pub struct Position {
 
 /// Adds an attempt.
 pub fn insert(db: &mut Db, attempt: &Attempt) -> Result<(), StoreError> {
-    diesel::insert_into(attempts::table).values(Row::new(attempt)).execute(db)?;
-    chain::enqueue(db, &Record::of_attempt(attempt))
+    let kept = Kept::new(attempt.clone());
+    diesel::insert_into(attempts::table).values(Row::new(&kept)).execute(db)?;
+    chain::enqueue(db, &kept.record())
 }
 
 /// Attempts, newest first, those after `after` in that order.
@@ -155,22 +166,22 @@ fn matching(filter: &AttemptFilter) -> attempts::BoxedQuery<'static, MultiBacken
     query
 }
 
-/// The attempts with these ids.
-pub fn by_ids(db: &mut Db, ids: &[AttemptId]) -> Result<Vec<Attempt>, StoreError> {
+/// The attempts with these ids, as they are kept.
+pub fn kept_by_ids(db: &mut Db, ids: &[AttemptId]) -> Result<Vec<Kept<Attempt>>, StoreError> {
     let ids: Vec<Id> = ids.iter().map(|id| Id(id.0)).collect();
     let rows: Vec<Row> = attempts::table.filter(attempts::id.eq_any(ids)).load(db)?;
-    rows.into_iter().map(Row::into_attempt).collect()
+    rows.into_iter().map(Row::into_kept).collect()
 }
 
 /// Attempts whose ids lie from `from` to `to`, at most `limit`.
-pub fn between(db: &mut Db, from: AttemptId, to: AttemptId, limit: i64) -> Result<Vec<Attempt>, StoreError> {
+pub fn between(db: &mut Db, from: AttemptId, to: AttemptId, limit: i64) -> Result<Vec<Kept<Attempt>>, StoreError> {
     let rows: Vec<Row> = attempts::table
         .filter(attempts::id.ge(Id(from.0)))
         .filter(attempts::id.le(Id(to.0)))
         .order(attempts::id.asc())
         .limit(limit)
         .load(db)?;
-    rows.into_iter().map(Row::into_attempt).collect()
+    rows.into_iter().map(Row::into_kept).collect()
 }
 
 /// Attempts after `after`, oldest first: for following them live.

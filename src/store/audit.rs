@@ -6,7 +6,7 @@ use diesel::prelude::*;
 
 use super::backend::{Db, MultiBackend};
 use super::chain;
-use super::columns::{At, Id, Json, parsed};
+use super::columns::{At, Id, Json, parsed, proofs};
 use super::error::StoreError;
 use super::keyset::Page;
 use super::rows::Insert;
@@ -14,6 +14,7 @@ use super::schema::audit_events;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Outcome, Reason, RecordedEvent, Subject};
 use crate::model::id::SessionId;
 use crate::model::record::Record;
+use crate::model::redaction::{Kept, Proofs};
 use crate::model::session::Actor;
 
 #[derive(Queryable)]
@@ -31,6 +32,8 @@ struct Row {
     details: Json,
     outcome: String,
     reason: Option<String>,
+    address_proof: Option<Vec<u8>>,
+    person_proof: Option<Vec<u8>>,
 }
 
 impl Row {
@@ -54,6 +57,12 @@ impl Row {
         };
         let event = read().map_err(|error| StoreError::Corrupt(format!("audit_events {seq}: {error}")))?;
         Ok(RecordedEvent { seq, event })
+    }
+
+    fn into_kept(self) -> Result<Kept<RecordedEvent>, StoreError> {
+        let proofs = proofs(self.address_proof.as_deref(), self.person_proof.as_deref());
+        let proofs = proofs.map_err(|error| StoreError::Corrupt(format!("audit_events {}: {error}", self.seq)))?;
+        Ok(Kept { row: self.into_event()?, proofs })
     }
 }
 
@@ -83,23 +92,28 @@ pub fn record(db: &mut Db, event: &AuditEvent) -> Result<(), StoreError> {
 
 /// Records events in their order, in the transaction of what they describe.
 pub fn record_all(db: &mut Db, events: &[AuditEvent]) -> Result<(), StoreError> {
-    let numbers = Insert::into("audit_events", events)
-        .column(audit_events::at, |event| At(event.at))
-        .column(audit_events::kind, |event| event.kind.as_str())
-        .column(audit_events::actor_kind, |event| event.cause.actor.kind.as_str())
-        .column(audit_events::actor_id, |event| event.cause.actor.id.as_str())
-        .column(audit_events::subject_kind, |event| event.subject.kind.as_str())
-        .column(audit_events::subject_id, |event| event.subject.id.as_deref())
-        .column(audit_events::session_id, |event| event.session_id.map(|id| Id(id.0)))
-        .column(audit_events::ip, |event| event.cause.ip.map(|ip| ip.to_string()))
-        .column(audit_events::request_id, |event| event.cause.request_id.as_deref())
-        .column(audit_events::details, |event| Json(event.details.clone()))
-        .column(audit_events::outcome, |event| event.outcome.as_str())
-        .column(audit_events::reason, |event| event.reason.map(Reason::as_str))
+    let rows: Vec<(&AuditEvent, Proofs)> = events.iter().map(|event| (event, Proofs::new())).collect();
+    let numbers = Insert::into("audit_events", &rows)
+        .column(audit_events::at, |(event, _)| At(event.at))
+        .column(audit_events::kind, |(event, _)| event.kind.as_str())
+        .column(audit_events::actor_kind, |(event, _)| event.cause.actor.kind.as_str())
+        .column(audit_events::actor_id, |(event, _)| event.cause.actor.id.as_str())
+        .column(audit_events::subject_kind, |(event, _)| event.subject.kind.as_str())
+        .column(audit_events::subject_id, |(event, _)| event.subject.id.as_deref())
+        .column(audit_events::session_id, |(event, _)| event.session_id.map(|id| Id(id.0)))
+        .column(audit_events::ip, |(event, _)| event.cause.ip.map(|ip| ip.to_string()))
+        .column(audit_events::request_id, |(event, _)| event.cause.request_id.as_deref())
+        .column(audit_events::details, |(event, _)| Json(event.details.clone()))
+        .column(audit_events::outcome, |(event, _)| event.outcome.as_str())
+        .column(audit_events::reason, |(event, _)| event.reason.map(Reason::as_str))
+        .column(audit_events::address_proof, |(_, proofs)| proofs.addresses.to_bytes())
+        .column(audit_events::person_proof, |(_, proofs)| proofs.person.to_bytes())
         .numbered(db, audit_events::seq)?;
     // Times are kept to the microsecond, as both databases do, so that the event is read as it was digested.
-    let recorded = |(event, seq): (&AuditEvent, i64)| Record::of_event(&RecordedEvent { seq, event: event.clone() });
-    let records: Vec<Record> = events.iter().zip(numbers).map(recorded).collect();
+    let recorded = |((event, proofs), seq): (&(&AuditEvent, Proofs), i64)| {
+        Record::of_event(&RecordedEvent { seq, event: (*event).clone() }, proofs)
+    };
+    let records: Vec<Record> = rows.iter().zip(numbers).map(recorded).collect();
     chain::enqueue_all(db, &records)
 }
 
@@ -186,11 +200,27 @@ pub fn last_verified(db: &mut Db) -> Result<Option<(DateTime<Utc>, bool)>, Store
 }
 
 /// Events numbered `from` to `to`, at most `limit`.
-pub fn between(db: &mut Db, from: i64, to: i64, limit: i64) -> Result<Vec<RecordedEvent>, StoreError> {
+pub fn between(db: &mut Db, from: i64, to: i64, limit: i64) -> Result<Vec<Kept<RecordedEvent>>, StoreError> {
     let rows: Vec<Row> = audit_events::table
         .filter(audit_events::seq.ge(from))
         .filter(audit_events::seq.le(to))
         .order(audit_events::seq.asc())
+        .limit(limit)
+        .load(db)?;
+    rows.into_iter().map(Row::into_kept).collect()
+}
+
+/// The events with these numbers, as they are kept.
+pub fn kept_by_numbers(db: &mut Db, numbers: Vec<i64>) -> Result<Vec<Kept<RecordedEvent>>, StoreError> {
+    let rows: Vec<Row> = audit_events::table.filter(audit_events::seq.eq_any(numbers)).load(db)?;
+    rows.into_iter().map(Row::into_kept).collect()
+}
+
+/// The newest events of a kind, the newest first, at most `limit`.
+pub fn newest_of(db: &mut Db, kind: AuditKind, limit: i64) -> Result<Vec<RecordedEvent>, StoreError> {
+    let rows: Vec<Row> = audit_events::table
+        .filter(audit_events::kind.eq(kind.as_str()))
+        .order(audit_events::seq.desc())
         .limit(limit)
         .load(db)?;
     rows.into_iter().map(Row::into_event).collect()

@@ -1,5 +1,7 @@
 //! Queries on the record chain: what waits to be sealed, what is sealed, the tree above it, and checkpoints.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use diesel::deserialize;
 use diesel::prelude::*;
@@ -186,6 +188,24 @@ pub fn latest(db: &mut Db, kind: RecordKind, subject: &str) -> Result<Option<Sea
         .first(db)
         .optional()?;
     row.map(read_sealed).transpose().map_err(corrupt("sealed_records"))
+}
+
+/// When these things of a kind were, as their records say.
+pub fn times_of(
+    db: &mut Db,
+    kind: RecordKind,
+    subjects: &[String],
+) -> Result<HashMap<String, DateTime<Utc>>, StoreError> {
+    let mut times = HashMap::new();
+    for batch in subjects.chunks(BATCH) {
+        let rows: Vec<(String, At)> = sealed_records::table
+            .filter(sealed_records::subject.eq_any(batch.to_vec()))
+            .filter(sealed_records::kind.eq(kind.as_str()))
+            .select((sealed_records::subject, sealed_records::at))
+            .load(db)?;
+        times.extend(rows.into_iter().map(|(subject, at)| (subject, at.0)));
+    }
+    Ok(times)
 }
 
 type Columns = (i64, String, String, At, Vec<u8>, Vec<u8>);

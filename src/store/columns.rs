@@ -16,6 +16,7 @@ use diesel::sqlite::Sqlite;
 use uuid::Uuid;
 
 use super::backend::MultiBackend;
+use crate::model::redaction::{Proof, Proofs};
 
 /// PostgreSQL `timestamptz`; SQLite INTEGER, microseconds since 1970.
 #[derive(Debug, Clone, Copy, Default, QueryId, SqlType)]
@@ -166,6 +167,11 @@ where
 /// Reads a value of a fixed length, such as a digest.
 pub(super) fn fixed<const N: usize>(bytes: Vec<u8>) -> deserialize::Result<[u8; N]> {
     bytes.try_into().map_err(|bytes: Vec<u8>| format!("{} bytes instead of {N}", bytes.len()).into())
+}
+
+/// Reads the proofs of a row.
+pub(super) fn proofs(addresses: Option<&[u8]>, person: Option<&[u8]>) -> deserialize::Result<Proofs> {
+    Ok(Proofs { addresses: Proof::from_bytes(addresses)?, person: Proof::from_bytes(person)? })
 }
 
 /// Reads an address.

@@ -69,6 +69,8 @@ table! {
         ended_by_kind -> Nullable<Text>,
         ended_by_id -> Nullable<Text>,
         end_note -> Nullable<Text>,
+        address_proof -> Nullable<Binary>,
+        person_proof -> Nullable<Binary>,
     }
 }
 
@@ -114,6 +116,8 @@ table! {
         client_id -> Nullable<Text>,
         session_id -> Nullable<Identifier>,
         request_id -> Text,
+        address_proof -> Nullable<Binary>,
+        person_proof -> Nullable<Binary>,
     }
 }
 
@@ -136,7 +140,7 @@ table! {
 }
 
 table! {
-    use diesel::sql_types::{BigInt, Nullable, Text};
+    use diesel::sql_types::{BigInt, Binary, Nullable, Text};
     use crate::store::columns::{Identifier, JsonObject, Moment};
 
     audit_events (seq) {
@@ -153,6 +157,8 @@ table! {
         details -> JsonObject,
         outcome -> Text,
         reason -> Nullable<Text>,
+        address_proof -> Nullable<Binary>,
+        person_proof -> Nullable<Binary>,
     }
 }
 
@@ -262,6 +268,29 @@ table! {
         size -> BigInt,
         link -> Binary,
         peaks -> Binary,
+    }
+}
+
+table! {
+    chain_base (id) {
+        id -> Integer,
+        size -> BigInt,
+        link -> Binary,
+        peaks -> Binary,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Integer, Nullable, Text};
+    use crate::store::columns::{Identifier, Moment};
+
+    retention (id) {
+        id -> Integer,
+        claimed_by -> Nullable<Identifier>,
+        claimed_until -> Nullable<Moment>,
+        permit -> Nullable<Text>,
+        before -> Nullable<Moment>,
+        records_before -> Nullable<BigInt>,
     }
 }
 

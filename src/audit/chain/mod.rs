@@ -7,6 +7,7 @@
 //! whose root is what checkpoints sign, and whose proofs show one record without the others.
 
 mod checkpoint;
+mod permits;
 mod present;
 mod proof;
 mod tree;
@@ -128,12 +129,18 @@ fn seal_batch(db: &mut Db) -> Result<usize, StoreError> {
 fn records(db: &mut Db, waiting: Vec<Unsealed>) -> Result<Vec<Record>, StoreError> {
     let before_the_chain = waiting.iter().filter(|unsealed| unsealed.digest.is_none());
     let present = Present::of(db, before_the_chain.map(|unsealed| (unsealed.kind, &*unsealed.subject, unsealed.at)))?;
-    let record = |Unsealed { kind, subject, at, digest, .. }| match digest
-        .map(Found::As)
-        .or_else(|| present.find(kind, &subject))?
-    {
-        Found::As(digest) => Some(Ok(Record { kind, subject, at, digest })),
-        Found::Unreadable => Some(Err(StoreError::Corrupt(format!("{kind} {subject} cannot be read")))),
+    let record = |Unsealed { kind, subject, at, digest, .. }| {
+        let digest = match digest {
+            Some(digest) => digest,
+            None => match present.find(kind, &subject)? {
+                Found::As(digest, _) => *digest,
+                Found::Unended => return None,
+                Found::Unreadable => {
+                    return Some(Err(StoreError::Corrupt(format!("{kind} {subject} cannot be read"))));
+                }
+            },
+        };
+        Some(Ok(Record { kind, subject, at, digest }))
     };
     waiting.into_iter().filter_map(record).collect()
 }

@@ -6,10 +6,12 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::permits::Redacted;
 use crate::model::attempt::Attempt;
 use crate::model::audit::RecordedEvent;
 use crate::model::id::{AttemptId, SessionId};
-use crate::model::record::{Digest, Record, RecordKind};
+use crate::model::record::{Digest, RecordKind};
+use crate::model::redaction::Kept;
 use crate::model::session::Session;
 use crate::store::{Db, StoreError, attempts, audit, sessions};
 
@@ -17,10 +19,12 @@ use crate::store::{Db, StoreError, attempts, audit, sessions};
 const BATCH: usize = 500;
 
 /// What a thing is now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Found {
-    /// It would be sealed so.
-    As(Digest),
+    /// It would be sealed so, and this was removed from it.
+    As(Digest, Option<Box<Redacted>>),
+    /// The end of a session that is there and has not ended.
+    Unended,
     /// Its row says something impossible.
     Unreadable,
 }
@@ -54,11 +58,11 @@ impl Present {
     }
 
     /// What the thing of this kind and name is now; `None` where it is not there.
-    pub fn find(&self, kind: RecordKind, subject: &str) -> Option<Found> {
+    pub fn find(&self, kind: RecordKind, subject: &str) -> Option<&Found> {
         match name(kind, subject) {
-            Some(name) => self.0.get(&name).copied(),
+            Some(name) => self.0.get(&name),
             // Nothing is named so.
-            None => Some(Found::Unreadable),
+            None => Some(&Found::Unreadable),
         }
     }
 
@@ -81,10 +85,10 @@ impl Present {
     }
 
     /// Takes what was read; false where a row says something impossible.
-    fn take(&mut self, read: Result<Vec<(Name, Digest)>, StoreError>) -> Result<bool, StoreError> {
+    fn take(&mut self, read: Result<Vec<(Name, Found)>, StoreError>) -> Result<bool, StoreError> {
         match read {
             Ok(read) => {
-                self.0.extend(read.into_iter().map(|(name, digest)| (name, Found::As(digest))));
+                self.0.extend(read);
                 Ok(true)
             }
             Err(StoreError::Corrupt(_)) => Ok(false),
@@ -103,7 +107,7 @@ fn name(kind: RecordKind, subject: &str) -> Option<Name> {
 }
 
 /// The things from the first to the last of these: as a rule these, and few others.
-fn stretch(db: &mut Db, kind: RecordKind, wanted: &[(u128, DateTime<Utc>)]) -> Result<Vec<(Name, Digest)>, StoreError> {
+fn stretch(db: &mut Db, kind: RecordKind, wanted: &[(u128, DateTime<Utc>)]) -> Result<Vec<(Name, Found)>, StoreError> {
     let (numbers, times) = (wanted.iter().map(|(number, _)| *number), wanted.iter().map(|(_, at)| *at));
     let (Some(first), Some(last)) = (numbers.clone().min(), numbers.max()) else { return Ok(Vec::new()) };
     let (Some(earliest), Some(latest)) = (times.clone().min(), times.max()) else { return Ok(Vec::new()) };
@@ -117,12 +121,12 @@ fn stretch(db: &mut Db, kind: RecordKind, wanted: &[(u128, DateTime<Utc>)]) -> R
     })
 }
 
-fn named(db: &mut Db, kind: RecordKind, numbers: &[u128]) -> Result<Vec<(Name, Digest)>, StoreError> {
-    let sessions = |db: &mut Db| sessions::by_ids(db, &numbers.iter().copied().map(session).collect::<Vec<_>>());
+fn named(db: &mut Db, kind: RecordKind, numbers: &[u128]) -> Result<Vec<(Name, Found)>, StoreError> {
+    let sessions = |db: &mut Db| sessions::kept_by_ids(db, &numbers.iter().copied().map(session).collect::<Vec<_>>());
     Ok(match kind {
-        RecordKind::Event => of_events(&audit::by_numbers(db, numbers.iter().copied().map(seq).collect())?),
+        RecordKind::Event => of_events(&audit::kept_by_numbers(db, numbers.iter().copied().map(seq).collect())?),
         RecordKind::Attempt => {
-            of_attempts(&attempts::by_ids(db, &numbers.iter().copied().map(attempt).collect::<Vec<_>>())?)
+            of_attempts(&attempts::kept_by_ids(db, &numbers.iter().copied().map(attempt).collect::<Vec<_>>())?)
         }
         RecordKind::SessionStarted => of_starts(&sessions(db)?),
         RecordKind::SessionEnded => of_ends(&sessions(db)?),
@@ -141,27 +145,36 @@ const fn session(number: u128) -> SessionId {
     SessionId(Uuid::from_u128(number))
 }
 
-fn of_events(events: &[RecordedEvent]) -> Vec<(Name, Digest)> {
-    let found = |event: &RecordedEvent| {
-        let number = u128::try_from(event.seq).ok()?;
-        Some(((RecordKind::Event, number), Record::of_event(event).digest))
+fn of_events(events: &[Kept<RecordedEvent>]) -> Vec<(Name, Found)> {
+    let found = |event: &Kept<RecordedEvent>| {
+        let number = u128::try_from(event.row.seq).ok()?;
+        Some(((RecordKind::Event, number), Found::As(event.record().digest, Redacted::of_event(event))))
     };
     events.iter().filter_map(found).collect()
 }
 
-fn of_attempts(attempts: &[Attempt]) -> Vec<(Name, Digest)> {
-    let found = |attempt: &Attempt| ((RecordKind::Attempt, attempt.id.0.as_u128()), Record::of_attempt(attempt).digest);
+fn of_attempts(attempts: &[Kept<Attempt>]) -> Vec<(Name, Found)> {
+    let found = |attempt: &Kept<Attempt>| {
+        let name = (RecordKind::Attempt, attempt.row.id.0.as_u128());
+        (name, Found::As(attempt.record().digest, Redacted::of_attempt(attempt)))
+    };
     attempts.iter().map(found).collect()
 }
 
-fn of_starts(sessions: &[Session]) -> Vec<(Name, Digest)> {
-    let found =
-        |session: &Session| ((RecordKind::SessionStarted, session.id.0.as_u128()), Record::of_start(session).digest);
+fn of_starts(sessions: &[Kept<Session>]) -> Vec<(Name, Found)> {
+    let found = |session: &Kept<Session>| {
+        let name = (RecordKind::SessionStarted, session.row.id.0.as_u128());
+        (name, Found::As(session.start().digest, Redacted::of_session(session)))
+    };
     sessions.iter().map(found).collect()
 }
 
-fn of_ends(sessions: &[Session]) -> Vec<(Name, Digest)> {
-    let found =
-        |session: &Session| Some(((RecordKind::SessionEnded, session.id.0.as_u128()), Record::of_end(session)?.digest));
-    sessions.iter().filter_map(found).collect()
+/// A session that is there without its end: the end was taken back.
+fn of_ends(sessions: &[Kept<Session>]) -> Vec<(Name, Found)> {
+    let found = |session: &Kept<Session>| {
+        let name = (RecordKind::SessionEnded, session.row.id.0.as_u128());
+        let end = session.end().map(|end| Found::As(end.digest, Redacted::of_session(session)));
+        (name, end.unwrap_or(Found::Unended))
+    };
+    sessions.iter().map(found).collect()
 }

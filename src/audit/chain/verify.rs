@@ -132,6 +132,10 @@ struct Page {
     sealed: Vec<Sealed>,
     leaves: Vec<Hash>,
     present: Present,
+    /// What may be missing or redacted.
+    permits: Permits,
+    /// When the sessions ended that began in this page and are not there any more.
+    ends: Ends,
     /// Checkpoints of the chain as it was after one of these records, or why one is none.
     checkpoints: Vec<Result<Checkpoint, Fault>>,
     /// Up to where it should reach.
@@ -189,6 +193,8 @@ impl Chain {
             let sealed = chain::page(db, from, before, before - from)?;
             let things = sealed.iter().map(|Sealed { record, .. }| (record.kind, &*record.subject, record.at));
             let present = Present::of(db, things)?;
+            let permits = Permits::read(db)?;
+            let ends = ends_of_missing(db, &sealed, &present)?;
             // The first page has that of no record at all as well.
             let after = if from == 0 { -1 } else { from };
             let checkpoints = chain::checkpoints_between(db, after, before, i64::MAX)?;
@@ -196,6 +202,8 @@ impl Chain {
                 leaves: sealed.iter().map(|sealed| leaf(&sealed.record)).collect(),
                 sealed,
                 present,
+                permits,
+                ends,
                 checkpoints: checkpoints.iter().map(|checkpoint| opened(checkpoint, &key)).collect(),
                 before,
             })
@@ -238,8 +246,8 @@ impl Followed {
             if sealed.link != self.growth.head.link {
                 return Err(Fault::broken(sealed));
             }
-            compare(sealed, &page.present)?;
-            *self.things.entry(sealed.record.kind).or_default() += 1;
+            let is_there = compare(sealed, &page.present, &page.permits, &page.ends)?;
+            *self.things.entry(sealed.record.kind).or_default() += i64::from(is_there);
             self.meet(&mut checkpoints)?;
         }
         self.growth.hashes.clear();
@@ -277,15 +285,30 @@ impl Followed {
     }
 }
 
-/// Judges a record by what it stands for.
-fn compare(sealed: &Sealed, present: &Present) -> Result<(), Fault> {
+/// Judges a record by what it stands for; whether that is still there.
+fn compare(sealed: &Sealed, present: &Present, permits: &Permits, ends: &Ends) -> Result<bool, Fault> {
     let Record { kind, subject, digest, .. } = &sealed.record;
     match present.find(*kind, subject) {
-        Some(Found::As(found)) if found == *digest => Ok(()),
-        // A session that is there without its end: the end was taken back.
-        None if *kind != RecordKind::SessionEnded => Err(Fault::deleted(sealed)),
-        _ => Err(Fault::changed(sealed)),
+        Some(Found::As(found, redacted))
+            if found == digest && redacted.as_ref().is_none_or(|redacted| permits.may_be_redacted(redacted)) =>
+        {
+            Ok(true)
+        }
+        None if permits.may_be_missing(&sealed.record, ends.get(subject).copied()) => Ok(false),
+        None => Err(Fault::deleted(sealed)),
+        Some(_) => Err(Fault::changed(sealed)),
     }
+}
+
+/// When sessions ended, by their ids.
+type Ends = HashMap<String, DateTime<Utc>>;
+
+/// When those sessions ended that began here and are not there any more.
+fn ends_of_missing(db: &mut Db, sealed: &[Sealed], present: &Present) -> Result<Ends, StoreError> {
+    let started = sealed.iter().filter(|sealed| sealed.record.kind == RecordKind::SessionStarted);
+    let subjects = started.map(|sealed| &sealed.record.subject);
+    let missing = subjects.filter(|subject| present.find(RecordKind::SessionStarted, subject).is_none()).cloned();
+    chain::times_of(db, RecordKind::SessionEnded, &missing.collect::<Vec<_>>())
 }
 
 /// What waits to be sealed is what it was when it was written, and nothing is there that neither waits nor is sealed.
@@ -306,7 +329,8 @@ fn verify_rest(
         let written: Vec<Sealed> = written.collect();
         let present = written.iter().map(|Sealed { record, .. }| (record.kind, &*record.subject, record.at));
         let present = Present::of(db, present)?;
-        if let Some(fault) = written.iter().find_map(|sealed| compare(sealed, &present).err()) {
+        let (permits, ends) = (Permits::read(db)?, Ends::new());
+        if let Some(fault) = written.iter().find_map(|sealed| compare(sealed, &present, &permits, &ends).err()) {
             return Ok(Err(fault));
         }
     }

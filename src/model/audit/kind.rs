@@ -183,6 +183,19 @@ kinds! {
     RecordDamaged = "record.damaged": Failure about [Everybody] for [Altered] {
         "damage": "the first bad record, and what is wrong with it"
     }
+    /// What is older than the history is kept was removed, and old addresses were cut.
+    RetentionRan = "retention.ran": Success about [Everybody] for [] {
+        "sessions": "`before`: those that ended before; `rows`: how many",
+        "attempts": "the same",
+        "audit": "the same of these events",
+        "addresses": "the same of rows whose addresses were cut to /24 or /48"
+    }
+    /// A person was erased: the account, and what names the person in the history.
+    UserErased = "user.erased": Success about [User] for [] {
+        "events": "numbers of events of others whose details named the person"
+    }
+    /// Somebody exported their own history.
+    OwnHistoryExported = "history.own_exported": Success about [User] for [] {}
     /// Somebody read other people's history.
     HistoryRead = "history.read": Success about [Session, Alert, Everybody] for [] {
         "what": "`sessions`, `attempts`, `audit`, `alerts`, or `session` or `alert` for one in detail",

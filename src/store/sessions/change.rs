@@ -16,6 +16,7 @@ use super::super::schema::sessions;
 use super::Row;
 use crate::model::id::SessionId;
 use crate::model::record::Record;
+use crate::model::redaction::Kept;
 use crate::model::session::{CurrentToken, End, RefreshTokens, Session};
 
 /// When and from where a session was used.
@@ -37,10 +38,10 @@ pub fn end_all(db: &mut Db, ends: &[(SessionId, &End)]) -> Result<HashSet<Sessio
         Db::Sqlite(connection) => end_in_place(connection, &ends)?,
         Db::Postgres(connection) => end_together(connection, &ends)?,
     };
-    let ended: Vec<Session> = rows.into_iter().map(Row::into_session).collect::<Result<_, _>>()?;
-    let records: Vec<Record> = ended.iter().filter_map(Record::of_end).collect();
+    let ended: Vec<Kept<Session>> = rows.into_iter().map(Row::into_kept).collect::<Result<_, _>>()?;
+    let records: Vec<Record> = ended.iter().filter_map(Kept::<Session>::end).collect();
     chain::enqueue_all(db, &records)?;
-    Ok(ended.into_iter().map(|session| session.id).collect())
+    Ok(ended.into_iter().map(|session| session.row.id).collect())
 }
 
 fn end_in_place(connection: &mut SqliteConnection, ends: &[(SessionId, &End)]) -> QueryResult<Vec<Row>> {

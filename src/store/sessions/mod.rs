@@ -15,14 +15,14 @@ pub use list::{Position, SessionFilter, Sort, UserSelector, count, ids_matching,
 
 use super::backend::{Db, on_backend};
 use super::chain;
-use super::columns::{At, Id, address, fixed, parsed};
+use super::columns::{At, Id, address, fixed, parsed, proofs};
 use super::error::StoreError;
 use super::not_befores::{NotBefore, Scope};
 use super::schema::{alerts, sessions, users};
 use crate::model::address::{from_key, key, key_range};
 use crate::model::client::ClientId;
 use crate::model::id::{SessionId, TokenId, UserId};
-use crate::model::record::Record;
+use crate::model::redaction::Kept;
 use crate::model::session::{Actor, CurrentToken, Device, End, Origin, RefreshTokens, Session};
 use crate::model::user::{Role, UserState, Username};
 
@@ -59,10 +59,12 @@ struct Row {
     ended_by_kind: Option<String>,
     ended_by_id: Option<String>,
     end_note: Option<String>,
+    address_proof: Option<Vec<u8>>,
+    person_proof: Option<Vec<u8>>,
 }
 
 impl Row {
-    fn new(session: &Session) -> Self {
+    fn new(Kept { row: session, proofs }: &Kept<Session>) -> Self {
         let end = session.end.as_ref();
         Self {
             id: Id(session.id.0),
@@ -95,7 +97,15 @@ impl Row {
             ended_by_kind: end.map(|end| end.by.kind.as_str().to_owned()),
             ended_by_id: end.map(|end| end.by.id.clone()),
             end_note: end.and_then(|end| end.note.clone()),
+            address_proof: proofs.addresses.to_bytes(),
+            person_proof: proofs.person.to_bytes(),
         }
+    }
+
+    fn into_kept(self) -> Result<Kept<Session>, StoreError> {
+        let proofs = proofs(self.address_proof.as_deref(), self.person_proof.as_deref());
+        let proofs = proofs.map_err(|error| StoreError::Corrupt(format!("sessions {}: {error}", self.id.0)))?;
+        Ok(Kept { row: self.into_session()?, proofs })
     }
 
     fn into_session(self) -> Result<Session, StoreError> {
@@ -149,8 +159,9 @@ fn read_end(
 
 /// Adds a session.
 pub fn insert(db: &mut Db, session: &Session) -> Result<(), StoreError> {
-    diesel::insert_into(sessions::table).values(Row::new(session)).execute(db)?;
-    chain::enqueue(db, &Record::of_start(session))
+    let kept = Kept::new(session.clone());
+    diesel::insert_into(sessions::table).values(Row::new(&kept)).execute(db)?;
+    chain::enqueue(db, &kept.start())
 }
 
 /// The session with this id, ended or not.
@@ -158,11 +169,11 @@ pub fn find(db: &mut Db, id: SessionId) -> Result<Option<Session>, StoreError> {
     sessions::table.find(Id(id.0)).first::<Row>(db).optional()?.map(Row::into_session).transpose()
 }
 
-/// The sessions with these ids.
-pub fn by_ids(db: &mut Db, ids: &[SessionId]) -> Result<Vec<Session>, StoreError> {
+/// The sessions with these ids, as they are kept.
+pub fn kept_by_ids(db: &mut Db, ids: &[SessionId]) -> Result<Vec<Kept<Session>>, StoreError> {
     let ids: Vec<Id> = ids.iter().map(|id| Id(id.0)).collect();
     let rows: Vec<Row> = sessions::table.filter(sessions::id.eq_any(ids)).load(db)?;
-    rows.into_iter().map(Row::into_session).collect()
+    rows.into_iter().map(Row::into_kept).collect()
 }
 
 /// Whose sessions these are.
@@ -174,14 +185,14 @@ pub fn owners(db: &mut Db, ids: impl Iterator<Item = SessionId>) -> Result<HashM
 }
 
 /// Sessions whose ids lie from `from` to `to`, at most `limit`.
-pub fn between(db: &mut Db, from: SessionId, to: SessionId, limit: i64) -> Result<Vec<Session>, StoreError> {
+pub fn between(db: &mut Db, from: SessionId, to: SessionId, limit: i64) -> Result<Vec<Kept<Session>>, StoreError> {
     let rows: Vec<Row> = sessions::table
         .filter(sessions::id.ge(Id(from.0)))
         .filter(sessions::id.le(Id(to.0)))
         .order(sessions::id.asc())
         .limit(limit)
         .load(db)?;
-    rows.into_iter().map(Row::into_session).collect()
+    rows.into_iter().map(Row::into_kept).collect()
 }
 
 /// Sessions that ended at `from`, at `to` or between them, at most `limit`, in any order.
@@ -190,13 +201,13 @@ pub fn ended_between(
     from: DateTime<Utc>,
     to: DateTime<Utc>,
     limit: i64,
-) -> Result<Vec<Session>, StoreError> {
+) -> Result<Vec<Kept<Session>>, StoreError> {
     let rows: Vec<Row> = sessions::table
         .filter(sessions::ended_at.ge(Some(At(from))))
         .filter(sessions::ended_at.le(Some(At(to))))
         .limit(limit)
         .load(db)?;
-    rows.into_iter().map(Row::into_session).collect()
+    rows.into_iter().map(Row::into_kept).collect()
 }
 
 /// What the check needs of a session and its user.

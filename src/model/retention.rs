@@ -1,0 +1,109 @@
+//! Retention: how long the history is kept, and what says that older rows were rightly removed.
+
+use chrono::{DateTime, Months, NaiveTime, Utc};
+use serde_json::{Value, json};
+
+/// Moments before which something was removed. They never go back: what is gone stays gone, whatever is configured later.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cuts {
+    /// Sessions that ended before are removed.
+    pub sessions: Option<DateTime<Utc>>,
+    /// Attempts before are removed.
+    pub attempts: Option<DateTime<Utc>>,
+    /// Audit events before are removed.
+    pub events: Option<DateTime<Utc>>,
+    /// The addresses of sessions that ended before, and of attempts and events before, are cut.
+    pub addresses: Option<DateTime<Utc>>,
+}
+
+impl Cuts {
+    /// The later of both, for each.
+    #[must_use]
+    pub fn or_later(self, other: Self) -> Self {
+        Self {
+            sessions: self.sessions.max(other.sessions),
+            attempts: self.attempts.max(other.attempts),
+            events: self.events.max(other.events),
+            addresses: self.addresses.max(other.addresses),
+        }
+    }
+
+    /// What an event says, of its details.
+    #[must_use]
+    pub fn of_details(details: &Value) -> Self {
+        let before = |name: &str| details[name]["before"].as_str()?.parse().ok();
+        let (sessions, attempts) = (before("sessions"), before("attempts"));
+        Self { sessions, attempts, events: before("audit"), addresses: before("addresses") }
+    }
+
+    /// The details of an event that says so, with how many rows each concerns.
+    #[must_use]
+    pub fn details(&self, counts: Counts) -> Value {
+        json!({
+            "sessions": { "before": self.sessions, "rows": counts.sessions },
+            "attempts": { "before": self.attempts, "rows": counts.attempts },
+            "audit": { "before": self.events, "rows": counts.events },
+            "addresses": { "before": self.addresses, "rows": counts.addresses },
+        })
+    }
+}
+
+/// How many rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counts {
+    /// Sessions.
+    pub sessions: u64,
+    /// Attempts.
+    pub attempts: u64,
+    /// Audit events.
+    #[serde(rename = "audit")]
+    pub events: u64,
+    /// Rows whose addresses are cut.
+    pub addresses: u64,
+}
+
+impl Counts {
+    /// Whether there is nothing.
+    #[must_use]
+    pub fn is_none(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// The beginning of the day so many calendar months before `now`: what is removed is the same all day long.
+#[must_use]
+pub fn before(now: DateTime<Utc>, months: u32) -> Option<DateTime<Utc>> {
+    let day = now.date_naive().checked_sub_months(Months::new(months))?;
+    Some(day.and_time(NaiveTime::MIN).and_utc())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn months_are_those_of_the_calendar_and_days_are_whole() {
+        let now = at("2027-03-31T15:04:05Z");
+        assert_eq!(before(now, 1), Some(at("2027-02-28T00:00:00Z")));
+        assert_eq!(before(now, 12), Some(at("2026-03-31T00:00:00Z")));
+        assert_eq!(before(DateTime::<Utc>::MIN_UTC, 1), None);
+    }
+
+    #[test]
+    fn an_event_says_the_cuts_and_they_never_go_back() {
+        let cuts = Cuts {
+            sessions: Some(at("2026-01-01T00:00:00Z")),
+            attempts: Some(at("2026-02-01T00:00:00Z")),
+            events: None,
+            addresses: Some(at("2026-03-01T00:00:00Z")),
+        };
+        assert_eq!(Cuts::of_details(&cuts.details(Counts::default())), cuts);
+        assert_eq!(Cuts::of_details(&json!({ "erased": true })), Cuts::default());
+        let later = Cuts { sessions: Some(at("2025-01-01T00:00:00Z")), events: Some(at("2026-01-01T00:00:00Z")), ..cuts };
+        assert_eq!(cuts.or_later(later), Cuts { events: later.events, ..cuts });
+    }
+}
