@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use secrecy::ExposeSecret as _;
 
 use crate::alert::{self, Alerts, InvalidOutlet};
 use crate::audit::History;
 use crate::audit::chain::{Chain, CheckpointKey};
+use crate::audit::retention::{self, Retention};
 use crate::audit::shipping::{InvalidSink, Shipping};
 use crate::audit::watch::{self, Watch};
 use crate::client::Clients;
@@ -47,6 +49,8 @@ pub struct App {
     pub chain: Chain,
     /// Verifies it now and then.
     pub watch: Watch,
+    /// What removes what is older than it is kept.
+    pub retention: Retention,
     /// What reviewers should look at.
     pub alerts: Alerts,
     /// What is sent to other systems.
@@ -149,9 +153,17 @@ impl App {
             metrics: Arc::clone(&metrics),
         };
         let watch = Watch::new(watched, config.audit.verify_every);
+        let retention = Retention::new(retention::Parts {
+            store: store.clone(),
+            clock: Arc::clone(&clock),
+            chain: chain.clone(),
+            metrics: Arc::clone(&metrics),
+            rules: config.retention,
+            told: AtomicBool::new(false),
+        });
         let history_name = chain.key().origin();
         let shipping = Shipping::new(store.clone(), Arc::clone(&clock), Arc::clone(&metrics), history_name, &config)?;
-        Ok(Self { config, clock, store, sessions, users, clients, history, chain, watch, alerts, shipping, metrics })
+        Ok(Self { config, clock, store, sessions, users, clients, history, chain, watch, retention, alerts, shipping, metrics })
     }
 
     /// Writes what is still in memory, then closes the store.

@@ -48,6 +48,8 @@ pub struct Config {
     pub roles: Roles,
     /// How nodes check tokens from memory.
     pub nodes: Nodes,
+    /// How long the history is kept.
+    pub retention: Retention,
     /// Where events are sent.
     pub shipping: Shipping,
 }
@@ -272,6 +274,22 @@ pub struct Nodes {
     pub lease: Duration,
     pub live_view: bool,
     pub live_sessions: usize,
+}
+
+/// `[retention]`
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml says what each key means")]
+pub struct Retention {
+    pub run: bool,
+    #[serde(deserialize_with = "months")]
+    pub sessions: u32,
+    #[serde(deserialize_with = "months")]
+    pub attempts: u32,
+    #[serde(deserialize_with = "months")]
+    pub audit: u32,
+    #[serde(deserialize_with = "months")]
+    pub addresses: u32,
 }
 
 /// `[shipping]`
@@ -541,6 +559,18 @@ impl Config {
         require(leases.contains(&self.nodes.lease), "nodes.lease", "must be 200ms to 1m");
         require(self.nodes.live_sessions >= 1, "nodes.live_sessions", "must be at least 1");
 
+        let Retention { sessions, attempts, audit, addresses, .. } = self.retention;
+        for (key, kept) in [("sessions", sessions), ("attempts", attempts), ("audit", audit)] {
+            let message = "must be \"6 months\" to \"36 months\" (docs/retention.md says why)";
+            require((6..=36).contains(&kept), &format!("retention.{key}"), message);
+        }
+        let least = sessions.min(attempts).min(audit);
+        require(
+            addresses >= 1 && addresses <= least,
+            "retention.addresses",
+            "must be at least \"1 months\", and not longer than the history is kept",
+        );
+
         let Shipping { syslog, file, webhook } = &self.shipping;
         require(syslog.is_valid(), "shipping.syslog.address", "must be host:port");
         require((1..=1_048_576).contains(&file.max_mib), "shipping.file.max_mib", "must be 1 to 1048576");
@@ -780,6 +810,14 @@ fn duration<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duratio
     })
 }
 
+/// Calendar months: "12 months".
+fn months<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let number = text.strip_suffix("months").or_else(|| text.strip_suffix("month")).map(str::trim);
+    let months = number.and_then(|number| number.parse().ok());
+    months.ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not a number of months such as \"12 months\"")))
+}
+
 fn optional_url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<url::Url>, D::Error> {
     let text = String::deserialize(deserializer)?;
     if text.is_empty() {
@@ -884,6 +922,24 @@ mod tests {
         assert_eq!(keys(&[reviewers]), ["mail.reviewers"]);
         assert_eq!(keys(&[smtp("smtp://m.example.org"), from, ("VIGIE__MAIL__REVIEWERS", "a")]), ["mail.reviewers"]);
         assert_eq!(keys(&[("VIGIE__MAIL__LANGUAGE", "de")]), ["mail.language"]);
+    }
+
+    #[test]
+    fn the_history_is_kept_for_months_within_the_range() {
+        let keys = |pairs: &[(&str, &str)]| -> Vec<String> {
+            let Err(InvalidConfig(faults)) = load(pairs) else { return vec![] };
+            faults.into_iter().map(|fault| fault.key).collect()
+        };
+        let config = load(&[("VIGIE__RETENTION__SESSIONS", "36 months"), ("VIGIE__RETENTION__RUN", "false")]).unwrap();
+        assert_eq!((config.retention.sessions, config.retention.audit, config.retention.addresses), (36, 12, 6));
+        assert!(!config.retention.run);
+        assert_eq!(keys(&[("VIGIE__RETENTION__SESSIONS", "5 months")]), ["retention.sessions", "retention.addresses"]);
+        assert_eq!(keys(&[("VIGIE__RETENTION__ATTEMPTS", "37 months")]), ["retention.attempts"]);
+        assert_eq!(keys(&[("VIGIE__RETENTION__AUDIT", "1 year")]), ["retention.audit"]);
+        assert_eq!(keys(&[("VIGIE__RETENTION__AUDIT", "365d")]), ["retention.audit"]);
+        assert_eq!(keys(&[("VIGIE__RETENTION__ADDRESSES", "13 months")]), ["retention.addresses"]);
+        assert_eq!(keys(&[("VIGIE__RETENTION__ADDRESSES", "0 months")]), ["retention.addresses"]);
+        assert_eq!(keys(&[("VIGIE__RETENTION__ADDRESSES", "1 month")]), [""; 0]);
     }
 
     #[test]

@@ -5,6 +5,8 @@ pub mod chain;
 pub mod export;
 pub mod history;
 pub mod lookup;
+pub mod own;
+pub mod retention;
 mod shape;
 pub mod shipping;
 pub mod watch;

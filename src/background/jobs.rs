@@ -35,6 +35,7 @@ pub const JOBS: &[Job] = &[
     Job { name: "expiry", period: Duration::from_secs(10), step: expiry },
     Job { name: "schemes", period: Duration::from_secs(10), step: schemes },
     Job { name: "changes", period: Duration::from_mins(1), step: changes },
+    Job { name: "retention", period: Duration::from_hours(1), step: retention },
     Job { name: "throttles", period: Duration::from_hours(1), step: throttles },
 ];
 
@@ -96,6 +97,18 @@ fn schemes(app: Arc<App>) -> Step {
 /// Removes changes that every node has applied long ago.
 fn changes(app: Arc<App>) -> Step {
     Box::pin(async move { app.sessions.forget_old_changes().await.map(drop) })
+}
+
+/// Removes what is older than it is kept, and goes on with erasures that broke off.
+fn retention(app: Arc<App>) -> Step {
+    Box::pin(async move {
+        app.retention.measure().await?;
+        if app.config.retention.run {
+            app.retention.run_by_itself().await?;
+            app.users.finish_erasures().await?;
+        }
+        Ok(())
+    })
 }
 
 /// Forgets counts of failures that nobody looks at any more.

@@ -56,11 +56,11 @@ pub(super) async fn export(
 }
 
 /// A new file is its owner's alone: it holds people's addresses and working hours.
-fn create(path: &Path) -> Outcome<(File, &Path)> {
+pub(super) fn create(path: &Path) -> Outcome<(File, &Path)> {
     let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
     file.map(|file| (file, path)).map_err(|error| cannot_write(path, &error))
 }
 
-fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
+pub(super) fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
     Failure::saying(format_args!("{} cannot be written: {error}", path.display()))
 }

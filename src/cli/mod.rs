@@ -17,6 +17,7 @@ mod outcome;
 mod output;
 mod password;
 mod progress;
+mod retention;
 mod serve;
 mod session;
 mod table;
@@ -78,6 +79,9 @@ enum Command {
     /// The record of what happened to users, sessions, clients and keys
     #[command(subcommand)]
     Audit(audit::Command),
+    /// How long the history is kept
+    #[command(subcommand)]
+    Retention(retention::Command),
     /// Read a password, print its hash: what `user import` takes
     Hash(hash::Arguments),
     /// The configuration
@@ -121,6 +125,7 @@ impl Command {
             Self::Client(command) => command.run(installation, output).await,
             Self::Key(command) => command.run(installation, output).await,
             Self::Audit(command) => command.run(installation, output).await,
+            Self::Retention(command) => command.run(installation, output).await,
             Self::Hash(arguments) => hash::run(&arguments, installation, output).await,
             Self::Config(command) => command.run(installation, output),
             Self::Openapi => openapi::run(output),
@@ -184,6 +189,11 @@ mod tests {
             "key rotate",
             "key revoke x",
             "audit export --format csv",
+            "audit verify --checkpoint x --json",
+            "audit checkpoint --key",
+            "retention run --dry-run --json",
+            "user export alice --output x",
+            "user erase alice",
             "hash --password-stdin",
             "config check",
             "config print",

@@ -2,7 +2,7 @@
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::auth::{login, not_me, own, password, verify};
+use super::auth::{export, login, not_me, own, password, verify};
 use super::{admin, health, openapi};
 
 /// Every route of the API.
@@ -18,6 +18,7 @@ pub fn table(routes: &mut ServiceConfig<'_>) {
         .service(own::list_sessions)
         .service(own::end_session)
         .service(own::list_attempts)
+        .service(export::export)
         .service(password::change_password)
         .service(password::reset_password)
         .service(not_me::ask_not_me)

@@ -28,6 +28,12 @@ impl Cuts {
         }
     }
 
+    /// The moment before which events of erasures are removed: when no row is left that they justify.
+    #[must_use]
+    pub fn of_erasures(&self) -> Option<DateTime<Utc>> {
+        [self.sessions, self.attempts, self.events].into_iter().min().flatten()
+    }
+
     /// What an event says, of its details.
     #[must_use]
     pub fn of_details(details: &Value) -> Self {

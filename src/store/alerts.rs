@@ -250,3 +250,22 @@ pub fn oldest_open(db: &mut Db) -> Result<Option<DateTime<Utc>>, StoreError> {
         .optional()?;
     Ok(oldest.map(|at| at.0))
 }
+
+/// Removes acknowledged alerts raised before `before`, at most `limit`; returns how many.
+pub fn remove_acknowledged_before(db: &mut Db, before: DateTime<Utc>, limit: i64) -> Result<usize, StoreError> {
+    let old = alerts::table.filter(alerts::raised_at.lt(At(before))).filter(alerts::acknowledged_at.is_not_null());
+    let ids: Vec<Id> = old.order(alerts::raised_at.asc()).limit(limit).select(alerts::id).load(db)?;
+    Ok(diesel::delete(alerts::table.filter(alerts::id.eq_any(ids))).execute(db)?)
+}
+
+/// Removes the addresses of alerts raised before `before`.
+pub fn remove_addresses_before(db: &mut Db, before: DateTime<Utc>) -> Result<usize, StoreError> {
+    let old = alerts::table.filter(alerts::raised_at.lt(At(before))).filter(alerts::ip.is_not_null());
+    Ok(diesel::update(old).set(alerts::ip.eq(None::<String>)).execute(db)?)
+}
+
+/// Removes what reviewers noted on alerts about a user.
+pub fn remove_notes_about(db: &mut Db, user_id: UserId) -> Result<usize, StoreError> {
+    let about = alerts::table.filter(alerts::user_id.eq(Some(Id(user_id.0)))).filter(alerts::note.is_not_null());
+    Ok(diesel::update(about).set(alerts::note.eq(None::<String>)).execute(db)?)
+}

@@ -17,7 +17,7 @@ use crate::model::address::{key, key_range};
 use crate::model::attempt::{Attempt, AttemptOutcome};
 use crate::model::client::ClientId;
 use crate::model::id::{AttemptId, SessionId, UserId};
-use crate::model::redaction::Kept;
+use crate::model::redaction::{Group, Kept};
 use crate::model::user::fold;
 
 #[derive(Queryable, Insertable)]
@@ -219,4 +219,84 @@ pub fn failed_since(db: &mut Db, since: DateTime<Utc>, limit: i64) -> Result<Vec
         Err(error) => Err(StoreError::Corrupt(format!("attempts: {error}"))),
     };
     rows.into_iter().map(read).collect()
+}
+
+/// Attempts before `before`.
+pub fn count_before(db: &mut Db, before: DateTime<Utc>) -> Result<i64, StoreError> {
+    Ok(attempts::table.filter(attempts::at.lt(At(before))).count().get_result(db)?)
+}
+
+/// Removes attempts before `before`, the oldest first, at most `limit`; returns how many.
+pub fn remove_before(db: &mut Db, before: DateTime<Utc>, limit: i64) -> Result<usize, StoreError> {
+    let old = attempts::table.filter(attempts::at.lt(At(before))).order(attempts::at.asc()).limit(limit);
+    let ids: Vec<Id> = old.select(attempts::id).load(db)?;
+    Ok(diesel::delete(attempts::table.filter(attempts::id.eq_any(ids))).execute(db)?)
+}
+
+/// Attempts before `before` whose address is whole.
+pub fn count_whole_addresses(db: &mut Db, before: DateTime<Utc>) -> Result<i64, StoreError> {
+    Ok(attempts::table.filter(attempts::at.lt(At(before))).filter(is_whole()).count().get_result(db)?)
+}
+
+/// The same as they are kept, the oldest first, at most `limit`.
+pub fn whole_addresses(db: &mut Db, before: DateTime<Utc>, limit: i64) -> Result<Vec<Kept<Attempt>>, StoreError> {
+    let old = attempts::table.filter(attempts::at.lt(At(before))).filter(is_whole());
+    let rows: Vec<Row> = old.order(attempts::at.asc()).limit(limit).load(db)?;
+    rows.into_iter().map(Row::into_kept).collect()
+}
+
+/// Attempts on this user after `after`, oldest first, as they are kept.
+pub fn kept_of_user(
+    db: &mut Db,
+    user_id: UserId,
+    after: Option<Position>,
+    limit: i64,
+) -> Result<Vec<Kept<Attempt>>, StoreError> {
+    let mut query = attempts::table.filter(attempts::user_id.eq(Some(Id(user_id.0)))).into_boxed::<MultiBackend>();
+    if let Some(after) = after {
+        query = query.filter(row_after((attempts::at, attempts::id), (At(after.at), Id(after.id.0))));
+    }
+    let rows: Vec<Row> = query.order((attempts::at.asc(), attempts::id.asc())).limit(limit).load(db)?;
+    rows.into_iter().map(Row::into_kept).collect()
+}
+
+/// Writes what is left of an attempt.
+pub fn redact(db: &mut Db, left: &Kept<Attempt>, group: Group) -> Result<(), StoreError> {
+    let row = Row::new(left);
+    let attempt = diesel::update(attempts::table.find(row.id));
+    match group {
+        Group::Addresses => attempt
+            .set((
+                attempts::ip.eq(row.ip),
+                attempts::ip_key.eq(row.ip_key),
+                attempts::address_proof.eq(row.address_proof),
+            ))
+            .execute(db)?,
+        Group::Person => attempt
+            .set((
+                attempts::username.eq(row.username),
+                attempts::username_folded.eq(row.username_folded),
+                attempts::user_agent.eq(row.user_agent),
+                attempts::person_proof.eq(row.person_proof),
+            ))
+            .execute(db)?,
+    };
+    Ok(())
+}
+
+/// The names, folded, under which this user was tried.
+pub fn names_of_user(db: &mut Db, user_id: UserId) -> Result<Vec<String>, StoreError> {
+    let of_user = attempts::table.filter(attempts::user_id.eq(Some(Id(user_id.0))));
+    Ok(of_user.select(attempts::username_folded).distinct().load(db)?)
+}
+
+/// When the oldest attempt was.
+pub fn oldest(db: &mut Db) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let oldest: Option<At> = attempts::table.select(diesel::dsl::min(attempts::at)).first(db)?;
+    Ok(oldest.map(|at| at.0))
+}
+
+/// Attempts with whole addresses: the condition of an index.
+fn is_whole() -> diesel::expression::SqlLiteral<diesel::sql_types::Bool> {
+    diesel::dsl::sql("length(attempts.address_proof) = 16")
 }

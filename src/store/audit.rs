@@ -12,9 +12,9 @@ use super::keyset::Page;
 use super::rows::Insert;
 use super::schema::audit_events;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Outcome, Reason, RecordedEvent, Subject};
-use crate::model::id::SessionId;
+use crate::model::id::{SessionId, UserId};
 use crate::model::record::Record;
-use crate::model::redaction::{Kept, Proofs};
+use crate::model::redaction::{Group, Kept, Proofs};
 use crate::model::session::Actor;
 
 #[derive(Queryable)]
@@ -230,4 +230,97 @@ pub fn newest_of(db: &mut Db, kind: AuditKind, limit: i64) -> Result<Vec<Recorde
 pub fn last_number(db: &mut Db) -> Result<i64, StoreError> {
     let last: Option<i64> = audit_events::table.select(diesel::dsl::max(audit_events::seq)).first(db)?;
     Ok(last.unwrap_or(0))
+}
+
+/// Which events before a moment are old: those of erasures are kept for longer, as long as there may be what they justify.
+fn old(before: DateTime<Utc>, erasures_before: DateTime<Utc>) -> audit_events::BoxedQuery<'static, MultiBackend> {
+    let is_old = audit_events::kind.ne(AuditKind::UserErased.as_str()).or(audit_events::at.lt(At(erasures_before)));
+    audit_events::table.filter(audit_events::at.lt(At(before))).filter(is_old).into_boxed()
+}
+
+/// Events before `before`; those of erasures only before `erasures_before`.
+pub fn count_before(db: &mut Db, before: DateTime<Utc>, erasures_before: DateTime<Utc>) -> Result<i64, StoreError> {
+    Ok(old(before, erasures_before).count().get_result(db)?)
+}
+
+/// Removes these, the oldest first, at most `limit`; returns how many.
+pub fn remove_before(
+    db: &mut Db,
+    before: DateTime<Utc>,
+    erasures_before: DateTime<Utc>,
+    limit: i64,
+) -> Result<usize, StoreError> {
+    let old = old(before, erasures_before).order(audit_events::at.asc()).limit(limit);
+    let numbers: Vec<i64> = old.select(audit_events::seq).load(db)?;
+    Ok(diesel::delete(audit_events::table.filter(audit_events::seq.eq_any(numbers))).execute(db)?)
+}
+
+/// Events before `before` whose address is whole.
+pub fn count_whole_addresses(db: &mut Db, before: DateTime<Utc>) -> Result<i64, StoreError> {
+    let old = audit_events::table.filter(audit_events::at.lt(At(before)));
+    Ok(old.filter(audit_events::ip.is_not_null()).filter(is_whole()).count().get_result(db)?)
+}
+
+/// The same as they are kept, the oldest first, at most `limit`.
+pub fn whole_addresses(
+    db: &mut Db,
+    before: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<Kept<RecordedEvent>>, StoreError> {
+    let old = audit_events::table.filter(audit_events::at.lt(At(before)));
+    let whole = old.filter(audit_events::ip.is_not_null()).filter(is_whole());
+    let rows: Vec<Row> = whole.order(audit_events::at.asc()).limit(limit).load(db)?;
+    rows.into_iter().map(Row::into_kept).collect()
+}
+
+/// Events before number `before`, newest first, as they are kept.
+pub fn kept_before(db: &mut Db, before: i64, limit: i64) -> Result<Vec<Kept<RecordedEvent>>, StoreError> {
+    let rows: Vec<Row> = audit_events::table
+        .filter(audit_events::seq.lt(before))
+        .order(audit_events::seq.desc())
+        .limit(limit)
+        .load(db)?;
+    rows.into_iter().map(Row::into_kept).collect()
+}
+
+/// Writes what is left of an event.
+pub fn redact(db: &mut Db, left: &Kept<RecordedEvent>, group: Group) -> Result<(), StoreError> {
+    let (Kept { row: RecordedEvent { seq, event }, proofs }, event_row) = (left, audit_events::table);
+    let event_row = diesel::update(event_row.find(*seq));
+    match group {
+        Group::Addresses => event_row
+            .set((
+                audit_events::ip.eq(event.cause.ip.map(|ip| ip.to_string())),
+                audit_events::address_proof.eq(proofs.addresses.to_bytes()),
+            ))
+            .execute(db)?,
+        Group::Person => event_row
+            .set((
+                audit_events::details.eq(Json(event.details.clone())),
+                audit_events::person_proof.eq(proofs.person.to_bytes()),
+            ))
+            .execute(db)?,
+    };
+    Ok(())
+}
+
+/// The events about a user, oldest first, at most `limit`.
+pub fn about_user(db: &mut Db, user_id: UserId, limit: i64) -> Result<Vec<RecordedEvent>, StoreError> {
+    let rows: Vec<Row> = audit_events::table
+        .filter(audit_events::subject_id.eq(Some(user_id.to_string())))
+        .order(audit_events::seq.asc())
+        .limit(limit)
+        .load(db)?;
+    rows.into_iter().map(Row::into_event).collect()
+}
+
+/// When the oldest event was.
+pub fn oldest(db: &mut Db) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let oldest: Option<At> = audit_events::table.select(diesel::dsl::min(audit_events::at)).first(db)?;
+    Ok(oldest.map(|at| at.0))
+}
+
+/// Events with whole addresses: the condition of an index.
+fn is_whole() -> diesel::expression::SqlLiteral<diesel::sql_types::Bool> {
+    diesel::dsl::sql("length(audit_events.address_proof) = 16")
 }

@@ -21,6 +21,7 @@ pub mod nodes;
 pub mod not_befores;
 pub mod one_time_tokens;
 mod pool;
+pub mod retention;
 mod rows;
 mod schema;
 pub mod sessions;

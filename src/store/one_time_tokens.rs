@@ -149,6 +149,11 @@ pub fn disowning_since(db: &mut Db, user_id: UserId, since: DateTime<Utc>) -> Re
     Ok(of_user.count().get_result(db)?)
 }
 
+/// Forgets tokens of every purpose whose time was over at `before`.
+pub fn remove_expired(db: &mut Db, before: DateTime<Utc>) -> Result<usize, StoreError> {
+    Ok(diesel::delete(one_time_tokens::table.filter(one_time_tokens::expires_at.lt(At(before)))).execute(db)?)
+}
+
 /// Forgets tokens about sessions whose time is over at `before`.
 pub fn forget_older(db: &mut Db, before: DateTime<Utc>) -> Result<usize, StoreError> {
     let over = one_time_tokens::table

@@ -49,6 +49,11 @@ struct SinkLabel {
     sink: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TableLabel {
+    table: &'static str,
+}
+
 /// The outcome of a check that let somebody in.
 const ACCEPTED: &str = "ok";
 
@@ -82,6 +87,9 @@ pub struct Metrics {
     shipping_lag_records: Family<SinkLabel, Gauge>,
     shipping_lag: Family<SinkLabel, Gauge<f64, AtomicU64>>,
     shipping_failures: Family<SinkLabel, Counter>,
+    oldest_rows: Family<TableLabel, Gauge<f64, AtomicU64>>,
+    retention_ran: Gauge<f64, AtomicU64>,
+    retention_removed: Family<TableLabel, Counter>,
 }
 
 /// What is counted of requests that have their labels in common.
@@ -136,6 +144,9 @@ impl Default for Metrics {
             shipping_lag_records: Family::default(),
             shipping_lag: Family::default(),
             shipping_failures: Family::default(),
+            oldest_rows: Family::default(),
+            retention_ran: Gauge::default(),
+            retention_removed: Family::default(),
         };
         metrics.checks_accepted = metrics.checks.get_or_create_owned(&OutcomeLabel { outcome: ACCEPTED });
         metrics.register();
@@ -179,6 +190,12 @@ impl Metrics {
         registry.register_with_unit("shipping_lag", help, Unit::Seconds, self.shipping_lag.clone());
         let help = "Shipments that a sink did not take";
         registry.register("shipping_failures", help, self.shipping_failures.clone());
+        let help = "Age of the oldest row of the history, when it was looked at last";
+        registry.register_with_unit("oldest_row_age", help, Unit::Seconds, self.oldest_rows.clone());
+        let help = "When this node last made sure that nothing is older than it is kept, since 1970";
+        registry.register_with_unit("retention_last_run_timestamp", help, Unit::Seconds, self.retention_ran.clone());
+        let help = "Rows of the history removed because they were old";
+        registry.register("retention_removed", help, self.retention_removed.clone());
         registry.register("hashing_queue", "Passwords that wait to be hashed", self.hashing_queue.clone());
         registry.register("alerts_raised", "Alerts raised", self.alerts_raised.clone());
         registry.register("alerts_open", "Alerts that nobody has acknowledged", self.alerts_open.clone());
@@ -283,6 +300,21 @@ impl Metrics {
     /// Counts a shipment that a sink did not take.
     pub fn shipping_failed(&self, sink: &'static str) {
         self.shipping_failures.get_or_create(&SinkLabel { sink }).inc();
+    }
+
+    /// Tells how old the oldest row of a table is.
+    pub fn oldest_row(&self, table: &'static str, age: Duration) {
+        self.oldest_rows.get_or_create(&TableLabel { table }).set(age.as_secs_f64());
+    }
+
+    /// Tells when nothing was older than it is kept.
+    pub fn retention_ran(&self, at: Duration) {
+        self.retention_ran.set(at.as_secs_f64());
+    }
+
+    /// Counts rows that were removed from a table.
+    pub fn retention_removed(&self, table: &'static str, rows: u64) {
+        self.retention_removed.get_or_create(&TableLabel { table }).inc_by(rows);
     }
 
     /// Counts a use of a refresh token.

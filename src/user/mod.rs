@@ -4,6 +4,7 @@
 pub mod change;
 pub mod create;
 pub mod disown;
+pub mod erase;
 pub mod find;
 pub mod import;
 pub mod password;

@@ -77,7 +77,7 @@ const fn activity(kind: AuditKind) -> Activity {
             (Class::AccountChange, 4, "Password Reset")
         }
         AuditKind::UserDisabled => (Class::AccountChange, 5, "Disable"),
-        AuditKind::UserDeleted => (Class::AccountChange, 6, "Delete"),
+        AuditKind::UserDeleted | AuditKind::UserErased => (Class::AccountChange, 6, "Delete"),
         AuditKind::UserLocked => (Class::AccountChange, 9, "Lock"),
         AuditKind::UserRenamed => (Class::AccountChange, OTHER, "Rename"),
         AuditKind::UserRoleChanged => (Class::AccountChange, OTHER, "Role Change"),
@@ -97,10 +97,14 @@ const fn activity(kind: AuditKind) -> Activity {
         | AuditKind::AlertAcknowledged
         | AuditKind::DatabaseWentBack
         | AuditKind::RecordDamaged => (Class::EntityManagement, 3, "Update"),
-        AuditKind::ClientRemoved | AuditKind::ThrottleLifted => (Class::EntityManagement, 4, "Delete"),
-        AuditKind::HistoryRead | AuditKind::HistoryExported | AuditKind::TokenLookedUp | AuditKind::RecordVerified => {
-            (Class::ApiActivity, 2, "Read")
+        AuditKind::ClientRemoved | AuditKind::ThrottleLifted | AuditKind::RetentionRan => {
+            (Class::EntityManagement, 4, "Delete")
         }
+        AuditKind::HistoryRead
+        | AuditKind::HistoryExported
+        | AuditKind::OwnHistoryExported
+        | AuditKind::TokenLookedUp
+        | AuditKind::RecordVerified => (Class::ApiActivity, 2, "Read"),
         AuditKind::AccessRefused | AuditKind::OperationRefused => (Class::ApiActivity, OTHER, "Refused"),
     }
 }

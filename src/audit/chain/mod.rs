@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use checkpoint::{BadCheckpoint, Checkpoint, CheckpointKey, UnusableFile};
+pub(super) use permits::cuts;
 pub use proof::{ConsistencyProof, InclusionProof};
 pub use tree::{Growth, leaf};
 pub use verify::{Fault, Verified};

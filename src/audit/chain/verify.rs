@@ -1,15 +1,17 @@
 //! Verifying the whole history: every link, every row that a record stands for, every row that should have a record, and
 //! every checkpoint. The first bad record is named.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::iter::{self, Peekable};
 use std::slice;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use futures_util::stream::{self, StreamExt as _};
 use tlog_tiles::Hash;
 
+use super::permits::Permits;
 use super::present::{Found, Present};
 use super::tree::{self, Growth, leaf};
 use super::{BadCheckpoint, Chain, Checkpoint, CheckpointKey, size};

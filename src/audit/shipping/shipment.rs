@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
+use crate::audit::chain::cuts;
 use crate::config::ShippingFormat;
 use crate::model::audit::RecordedEvent;
 use crate::model::record::RecordKind;
@@ -57,9 +58,13 @@ impl Following {
         sealed.retain(|sealed| sealed.record.kind == RecordKind::Event);
         let numbers = sealed.iter().filter_map(|sealed| sealed.record.subject.parse().ok()).collect();
         let events = audit::by_numbers(db, numbers)?;
-        let events = events.into_iter().map(|event| (event.seq.to_string(), event)).collect();
+        let removed_before = cuts(db)?.events;
+        let events: HashMap<_, _> = events.into_iter().map(|event| (event.seq.to_string(), event)).collect();
         let checkpoints = chain::checkpoints_between(db, from.checkpoint_size, position, limit)?;
         let checkpoint_size = checkpoints.last().map_or(from.checkpoint_size, |last| last.size);
+        // What the history no longer keeps is not told to a sink that comes so late.
+        let is_kept = |at| removed_before.is_none_or(|before| at >= before);
+        sealed.retain(|sealed| events.contains_key(&sealed.record.subject) || is_kept(sealed.record.at));
         Ok(Self { from, until: Cursor { position, checkpoint_size }, sealed, events, checkpoints })
     }
 

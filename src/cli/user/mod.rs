@@ -1,6 +1,7 @@
 //! `vigie user`: accounts.
 
 mod add;
+mod export;
 mod import;
 mod list;
 
@@ -17,6 +18,7 @@ use crate::model::id::UserId;
 use crate::model::secret::SecretKind;
 use crate::model::user::{Email, Role, User, UserState};
 use crate::user::change::UserChange;
+use crate::user::erase::Erased;
 use crate::user::password::IssuedToken;
 use crate::view::UserObject;
 
@@ -68,6 +70,13 @@ pub(super) enum Command {
         /// Name or id
         user: String,
     },
+    /// Erase a person: the account, and what names the person in the history, which stays under the user's id
+    Erase {
+        /// Name, or id where the account was deleted before
+        user: String,
+    },
+    /// Write all that is kept about a user: one JSON object a line
+    Export(export::Arguments),
     /// Lift the waiting time after failed logins
     Unlock {
         /// Name or id
@@ -101,6 +110,8 @@ impl Command {
                 Self::Enable { user } => set_state(app, &user, UserState::Active, output).await,
                 Self::Disable { user } => set_state(app, &user, UserState::Disabled, output).await,
                 Self::Delete { user } => delete(app, &user, output).await,
+                Self::Erase { user } => erase(app, &user, output).await,
+                Self::Export(arguments) => export::run(&arguments, app, output).await,
                 Self::Unlock { user } => unlock(app, &user, output).await,
                 Self::ResetPassword { user, json } => reset_password(app, &user, json, output).await,
             })
@@ -159,6 +170,27 @@ async fn delete(app: &App, user: &str, output: &mut Output) -> Outcome {
     let user = found_for(app, user, AuditKind::UserDeleted).await?;
     app.users.delete(user.id, &Cause::command_line()).await?;
     output.line(format_args!("deleted {} ({})", user.username, user.id))
+}
+
+async fn erase(app: &App, user: &str, output: &mut Output) -> Outcome {
+    let id = match user.parse::<UserId>() {
+        Ok(id) => id,
+        Err(_) => found_for(app, user, AuditKind::UserErased).await?.id,
+    };
+    let erased = app.users.erase(id, &Cause::command_line()).await?;
+    let Erased { sessions, attempts, events, sealed_in_the_clear, complete } = erased;
+    if !complete {
+        return Err(Failure::saying(format_args!(
+            "the account of {id} is deleted, but the database lets this role change nothing in the history: run `vigie \
+             retention run` as a role that may"
+        )));
+    }
+    if sealed_in_the_clear > 0 {
+        output.note(format_args!(
+            "{sealed_in_the_clear} rows were sealed before names could be taken away: they keep them until they are removed."
+        ));
+    }
+    output.line(format_args!("erased {id}: {sessions} sessions, {attempts} attempts, {events} events"))
 }
 
 async fn unlock(app: &App, user: &str, output: &mut Output) -> Outcome {

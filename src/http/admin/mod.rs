@@ -38,6 +38,7 @@ pub fn routes(routes: &mut ServiceConfig<'_>) {
         .service(users::show_user)
         .service(users::change_user)
         .service(users::delete_user)
+        .service(users::erase_user)
         .service(users::end_sessions_of_user)
         .service(users::unlock_user)
         .service(users::issue_reset)
@@ -74,7 +75,7 @@ mod tests {
     #[test]
     fn every_route_asks_for_a_token_and_says_what_it_does() {
         let operations = operations();
-        assert_eq!(operations.len(), 31);
+        assert_eq!(operations.len(), 32);
         for (name, operation) in operations {
             assert_eq!(operation["security"][0]["bearer"], serde_json::json!([]), "{name}");
             assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{name}");

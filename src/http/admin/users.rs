@@ -25,6 +25,7 @@ use crate::model::user::{Email, Role, User, UserState, Username, fold};
 use crate::store::users::UserFilter;
 use crate::user::change::UserChange;
 use crate::user::create::NewUser;
+use crate::user::erase::Erased;
 use crate::view::{TimeText, UserObject, time};
 
 /// The list that cursors belong to.
@@ -117,6 +118,21 @@ impl<'de> Deserialize<'de> for Member {
 pub struct EndedOfUserAnswer {
     /// How many.
     ended: i64,
+}
+
+/// What was taken away of a person.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ErasedAnswer {
+    /// Sessions that hold the name no more.
+    sessions: u64,
+    /// Attempts that hold the name no more.
+    attempts: u64,
+    /// Events whose details are gone.
+    events: u64,
+    /// Rows from before names could be taken away: they go when retention removes them.
+    sealed_in_the_clear: u64,
+    /// False where the database lets the server change nothing in the history: the next `vigie retention run` will.
+    complete: bool,
 }
 
 /// A one-time token for setting a new password.
@@ -262,6 +278,23 @@ pub async fn delete_user(
 ) -> Result<HttpResponse, ApiError> {
     app.users.delete(user_id(&id)?, &admin.cause()).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// Erase a person: the account, and what names the person in the history, which stays under the user's id until retention
+/// removes it. All sessions end. Also where the account was deleted before; asking again goes on where it broke off.
+#[utoipa::path(
+    tag = "administrators", security(("bearer" = [])), params(("id" = Uuid, Path, description = "The user")),
+    responses((status = 200, description = "What was taken away", body = ErasedAnswer), Refused, NotFound, Conflict)
+)]
+#[post("/admin/users/{id}/erase")]
+pub async fn erase_user(
+    admin: RecentAdmin,
+    app: web::Data<App>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let Erased { sessions, attempts, events, sealed_in_the_clear, complete } =
+        app.users.erase(user_id(&id)?, &admin.cause()).await?;
+    Ok(HttpResponse::Ok().json(ErasedAnswer { sessions, attempts, events, sealed_in_the_clear, complete }))
 }
 
 /// End all sessions of a user.

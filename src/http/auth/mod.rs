@@ -1,6 +1,7 @@
 //! What people, and the applications that act for them, may ask: log in and out, refresh, see and end their own sessions,
 //! change a password, and the forward-auth check.
 
+pub mod export;
 pub mod login;
 pub mod not_me;
 pub mod own;

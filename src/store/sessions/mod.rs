@@ -2,6 +2,7 @@
 
 mod change;
 mod list;
+mod old;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -12,6 +13,10 @@ use diesel::prelude::*;
 
 pub use change::{Seen, end_all, reissue, spend, touch_all};
 pub use list::{Position, SessionFilter, Sort, UserSelector, count, ids_matching, list};
+pub use old::{
+    count_ended_before, count_whole_addresses, kept_of_user, names_of_user, oldest, redact, remove_ended_before,
+    whole_addresses,
+};
 
 use super::backend::{Db, on_backend};
 use super::chain;

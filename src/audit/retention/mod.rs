@@ -1,0 +1,182 @@
+//! Retention (PRV-01, PRV-02): what is older than it is kept is removed, and old addresses are cut, in batches that may
+//! break off anywhere: the next run goes on.
+//!
+//! What is to be removed is recorded, and that event sealed, before the first row goes. So whoever verifies the history
+//! learns from the history itself which rows may be missing, and nobody can say so afterwards.
+
+mod run;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+pub use run::Run;
+
+use super::chain::{Chain, cuts};
+use crate::clock::Clock;
+use crate::config;
+use crate::model::audit::Cause;
+use crate::model::retention::{Counts, Cuts, before};
+use crate::store::{Db, Store, StoreError, attempts, audit, retention, sessions};
+use crate::telemetry::Metrics;
+
+/// The operations of retention. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Retention {
+    inner: Arc<Parts>,
+}
+
+/// What the operations stand on.
+#[derive(Debug)]
+pub struct Parts {
+    /// The store.
+    pub store: Store,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Seals what is recorded of a run.
+    pub chain: Chain,
+    /// Told what was removed and what is the oldest.
+    pub metrics: Arc<Metrics>,
+    /// How long what is kept.
+    pub rules: config::Retention,
+    /// Whether it was told that the database does not let this process remove anything.
+    pub told: AtomicBool,
+}
+
+/// Why nothing was removed.
+#[derive(Debug, thiserror::Error)]
+pub enum RetentionError {
+    /// The database does not let this process remove anything.
+    #[error(
+        "the database lets this role remove nothing from the history: run `vigie retention run` as a role that may \
+         (docs/retention.md), and set [retention] run = false here"
+    )]
+    NotAllowed,
+    /// Another process is at it.
+    #[error("another process removes what is old, or broke off less than ten minutes ago")]
+    Claimed,
+    /// The store cannot be asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What is to be removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// The moments before which something goes.
+    pub cuts: Cuts,
+    /// How many rows that concerns now.
+    pub counts: Counts,
+}
+
+impl Retention {
+    /// The operations.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self { inner: Arc::new(parts) }
+    }
+
+    fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.inner.clock.now()
+    }
+
+    /// What a run would remove now.
+    pub async fn plan(&self) -> Result<Plan, StoreError> {
+        let asked = self.asked();
+        self.store().read_at_length(move |db| plan(db, asked)).await
+    }
+
+    /// How many rows were sealed in the clear, before addresses could be cut, and are so old that theirs should be: they keep
+    /// them until they are removed.
+    pub async fn sealed_in_the_clear(&self) -> Result<u64, StoreError> {
+        let Some(before) = self.asked().addresses else { return Ok(0) };
+        let count = self.store().read_at_length(move |db| retention::in_the_clear(db, before)).await?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// Removes all that is old.
+    pub async fn run(&self, cause: &Cause) -> Result<Run, RetentionError> {
+        let mut run = self.begin(cause).await?;
+        while run.step().await?.is_some() {}
+        Ok(run)
+    }
+
+    /// The same by the clock; that this process may not is told once.
+    pub async fn run_by_itself(&self) -> Result<(), StoreError> {
+        match self.run(&Cause::system("retention")).await {
+            Ok(run) => {
+                if !run.removed.is_none() {
+                    tracing::info!(removed = ?run.removed, "removed what was older than it is kept");
+                }
+                Ok(())
+            }
+            Err(RetentionError::Claimed) => Ok(()),
+            Err(error @ RetentionError::NotAllowed) => {
+                if !self.inner.told.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(cause = %error, "nothing old is removed by this server");
+                }
+                Ok(())
+            }
+            Err(RetentionError::Store(error)) => Err(error),
+        }
+    }
+
+    /// Tells the metrics how old the oldest rows are.
+    pub async fn measure(&self) -> Result<(), StoreError> {
+        let read = |db: &mut Db| {
+            Ok::<_, StoreError>([
+                ("sessions", sessions::oldest(db)?),
+                ("attempts", attempts::oldest(db)?),
+                ("audit_events", audit::oldest(db)?),
+            ])
+        };
+        for (table, oldest) in self.store().read(read).await? {
+            let age = oldest.and_then(|oldest| (self.now() - oldest).to_std().ok());
+            self.inner.metrics.oldest_row(table, age.unwrap_or(Duration::ZERO));
+        }
+        Ok(())
+    }
+
+    /// What is configured, as moments.
+    fn asked(&self) -> Cuts {
+        let (rules, now) = (self.inner.rules, self.now());
+        Cuts {
+            sessions: before(now, rules.sessions),
+            attempts: before(now, rules.attempts),
+            events: before(now, rules.audit),
+            addresses: before(now, rules.addresses),
+        }
+    }
+}
+
+/// What is to be removed where so much is asked for, and how many rows that concerns.
+fn plan(db: &mut Db, asked: Cuts) -> Result<Plan, StoreError> {
+    let cuts = cuts(db)?.or_later(asked);
+    let erasures = cuts.of_erasures();
+    let count = |count: Result<i64, StoreError>| count.map(|count| u64::try_from(count).unwrap_or(0));
+    let mut counts = Counts::default();
+    if let Some(before) = cuts.sessions {
+        counts.sessions = count(sessions::count_ended_before(db, before))?;
+    }
+    if let Some(before) = cuts.attempts {
+        counts.attempts = count(attempts::count_before(db, before))?;
+    }
+    if let Some((before, erasures)) = cuts.events.zip(erasures) {
+        counts.events = count(audit::count_before(db, before, erasures))?;
+    }
+    if let Some(before) = cuts.addresses {
+        let whole = [
+            sessions::count_whole_addresses(db, before),
+            attempts::count_whole_addresses(db, before),
+            audit::count_whole_addresses(db, before),
+        ];
+        counts.addresses = whole.into_iter().map(count).sum::<Result<_, _>>()?;
+    }
+    Ok(Plan { cuts, counts })
+}

@@ -1,0 +1,178 @@
+//! One run: the event that says what goes, then batch after batch.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{Plan, Retention, RetentionError, plan};
+use crate::audit::chain::cuts;
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject};
+use crate::model::id::NodeId;
+use crate::model::redaction::Group;
+use crate::model::retention::{Counts, Cuts};
+use crate::store::retention::{Permit, permitted};
+use crate::store::{Db, StoreError, alerts, attempts, audit, one_time_tokens, retention, sessions};
+
+/// Rows of one transaction.
+const BATCH: i64 = 500;
+/// How long a process that breaks off holds the others back.
+const CLAIM: TimeDelta = TimeDelta::minutes(10);
+/// Whoever comes with an expired one-time token is told so for this long.
+const EXPIRED_TOKENS_KEPT: TimeDelta = TimeDelta::days(7);
+
+/// A run under way: [`Run::step`] does batch after batch.
+#[derive(Debug)]
+pub struct Run {
+    retention: Retention,
+    node: NodeId,
+    /// What it removes.
+    pub plan: Plan,
+    /// What it has removed.
+    pub removed: Counts,
+    stages: VecDeque<Stage>,
+}
+
+/// A part of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Sessions(DateTime<Utc>),
+    Attempts(DateTime<Utc>),
+    Events { before: DateTime<Utc>, erasures: DateTime<Utc> },
+    AddressesOfSessions(DateTime<Utc>),
+    AddressesOfAttempts(DateTime<Utc>),
+    AddressesOfEvents(DateTime<Utc>),
+    Alerts { before: DateTime<Utc> },
+    AddressesOfAlerts { before: DateTime<Utc> },
+    Tokens,
+}
+
+impl Stage {
+    fn all(cuts: &Cuts) -> VecDeque<Self> {
+        // Rows first: what goes need not be cut.
+        let events = cuts.events.zip(cuts.of_erasures());
+        let stages = [
+            cuts.sessions.map(Self::Sessions),
+            cuts.attempts.map(Self::Attempts),
+            events.map(|(before, erasures)| Self::Events { before, erasures }),
+            cuts.addresses.map(Self::AddressesOfSessions),
+            cuts.addresses.map(Self::AddressesOfAttempts),
+            cuts.addresses.map(Self::AddressesOfEvents),
+            cuts.events.map(|before| Self::Alerts { before }),
+            cuts.addresses.map(|before| Self::AddressesOfAlerts { before }),
+            Some(Self::Tokens),
+        ];
+        stages.into_iter().flatten().collect()
+    }
+
+    /// Does a batch; how many rows it concerned, and whether there may be more.
+    fn step(self, db: &mut Db, now: DateTime<Utc>) -> Result<(u64, bool), StoreError> {
+        let done = match self {
+            Self::Sessions(before) => {
+                permitted(db, Permit::Sessions(before), |db| sessions::remove_ended_before(db, before, BATCH))
+            }
+            Self::Attempts(before) => {
+                permitted(db, Permit::Attempts(before), |db| attempts::remove_before(db, before, BATCH))
+            }
+            Self::Events { before, erasures } => {
+                permitted(db, Permit::Events(before), |db| audit::remove_before(db, before, erasures, BATCH))
+            }
+            Self::AddressesOfSessions(before) => permitted(db, Permit::Addresses(before), |db| {
+                let whole = sessions::whole_addresses(db, before, BATCH)?;
+                let cut = whole.iter().filter_map(|session| session.without(Group::Addresses));
+                cut.map(|left| sessions::redact(db, &left, Group::Addresses)).collect::<Result<Vec<()>, _>>()?;
+                Ok(whole.len())
+            }),
+            Self::AddressesOfAttempts(before) => permitted(db, Permit::Addresses(before), |db| {
+                let whole = attempts::whole_addresses(db, before, BATCH)?;
+                let cut = whole.iter().filter_map(|attempt| attempt.without(Group::Addresses));
+                cut.map(|left| attempts::redact(db, &left, Group::Addresses)).collect::<Result<Vec<()>, _>>()?;
+                Ok(whole.len())
+            }),
+            Self::AddressesOfEvents(before) => permitted(db, Permit::Addresses(before), |db| {
+                let whole = audit::whole_addresses(db, before, BATCH)?;
+                let cut = whole.iter().filter_map(|event| event.without(Group::Addresses));
+                cut.map(|left| audit::redact(db, &left, Group::Addresses)).collect::<Result<Vec<()>, _>>()?;
+                Ok(whole.len())
+            }),
+            Self::Alerts { before } => alerts::remove_acknowledged_before(db, before, BATCH),
+            Self::AddressesOfAlerts { before } => alerts::remove_addresses_before(db, before).map(|_| 0),
+            Self::Tokens => one_time_tokens::remove_expired(db, now - EXPIRED_TOKENS_KEPT).map(|_| 0),
+        }?;
+        let batch = usize::try_from(BATCH).unwrap_or(usize::MAX);
+        Ok((u64::try_from(done).unwrap_or(u64::MAX), done >= batch))
+    }
+}
+
+impl Retention {
+    /// Claims the work, and records what is to be removed; [`Run::step`] removes it.
+    pub async fn begin(&self, cause: &Cause) -> Result<Run, RetentionError> {
+        if !self.store().read(retention::may_remove).await? {
+            return Err(RetentionError::NotAllowed);
+        }
+        let (now, asked) = (self.now(), self.asked());
+        let node = NodeId::new(now);
+        if !self.store().write(move |db| retention::claim(db, node, now + CLAIM, now)).await? {
+            return Err(RetentionError::Claimed);
+        }
+        let read = move |db: &mut Db| Ok::<_, StoreError>((plan(db, asked)?, cuts(db)?));
+        let (plan, known) = self.store().read_at_length(read).await?;
+        // A run that broke off has recorded the same; and where nothing is old there is nothing to say.
+        if plan.cuts != known && !plan.counts.is_none() {
+            let event = AuditEvent::new(now, AuditKind::RetentionRan, cause, Subject::everybody());
+            let event = event.with(plan.cuts.details(plan.counts));
+            self.store().write(move |db| audit::record(db, &event)).await?;
+        }
+        // Not one row goes before it is sealed why.
+        self.inner.chain.seal().await?;
+        let stages = Stage::all(&if plan.counts.is_none() { known } else { plan.cuts });
+        Ok(Run { retention: self.clone(), node, plan, removed: Counts::default(), stages })
+    }
+}
+
+impl Run {
+    /// Does a batch; how many rows it concerned. `None` when all is done.
+    pub async fn step(&mut self) -> Result<Option<u64>, RetentionError> {
+        let Some(stage) = self.stages.front().copied() else { return Ok(None) };
+        let (node, now) = (self.node, self.retention.now());
+        let step = move |db: &mut Db| {
+            if !retention::claim(db, node, now + CLAIM, now)? {
+                return Ok::<_, StoreError>(None);
+            }
+            stage.step(db, now).map(Some)
+        };
+        let done = self.retention.store().write_at_length(step).await?;
+        let (rows, is_more) = done.ok_or(RetentionError::Claimed)?;
+        self.count(stage, rows);
+        if !is_more {
+            self.stages.pop_front();
+        }
+        if self.stages.is_empty() {
+            self.end().await?;
+        }
+        Ok(Some(rows))
+    }
+
+    fn count(&mut self, stage: Stage, rows: u64) {
+        let (count, table) = match stage {
+            Stage::Sessions(_) => (&mut self.removed.sessions, "sessions"),
+            Stage::Attempts(_) => (&mut self.removed.attempts, "attempts"),
+            Stage::Events { .. } => (&mut self.removed.events, "audit_events"),
+            Stage::AddressesOfSessions(_) | Stage::AddressesOfAttempts(_) | Stage::AddressesOfEvents(_) => {
+                self.removed.addresses += rows;
+                return;
+            }
+            Stage::Alerts { .. } | Stage::AddressesOfAlerts { .. } | Stage::Tokens => return,
+        };
+        *count += rows;
+        self.retention.inner.metrics.retention_removed(table, rows);
+    }
+
+    async fn end(&self) -> Result<(), StoreError> {
+        let node = self.node;
+        self.retention.store().write(move |db| retention::release(db, node)).await?;
+        let since_1970 = self.retention.now().timestamp().try_into().unwrap_or(0);
+        self.retention.inner.metrics.retention_ran(Duration::from_secs(since_1970));
+        self.retention.measure().await
+    }
+}

@@ -1,0 +1,123 @@
+//! Queries on `retention`: which process removes what is old, and what its transaction may remove. On SQLite triggers let
+//! nothing else through; on PostgreSQL the database's roles see to that.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+
+use super::backend::Db;
+use super::columns::{At, Id};
+use super::error::StoreError;
+use super::schema::{attempts, audit_events, retention, sessions};
+use crate::model::id::NodeId;
+
+/// What a transaction removes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Permit {
+    /// Sessions that ended before.
+    Sessions(DateTime<Utc>),
+    /// Attempts before.
+    Attempts(DateTime<Utc>),
+    /// Events before.
+    Events(DateTime<Utc>),
+    /// The addresses of sessions that ended before, and of attempts and events before.
+    Addresses(DateTime<Utc>),
+    /// What names a person.
+    Person,
+    /// Sealed records before this position.
+    Records(i64),
+}
+
+impl Permit {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Sessions(_) => "sessions",
+            Self::Attempts(_) => "attempts",
+            Self::Events(_) => "events",
+            Self::Addresses(_) => "addresses",
+            Self::Person => "person",
+            Self::Records(_) => "records",
+        }
+    }
+
+    const fn before(self) -> Option<At> {
+        match self {
+            Self::Sessions(at) | Self::Attempts(at) | Self::Events(at) | Self::Addresses(at) => Some(At(at)),
+            Self::Person | Self::Records(_) => None,
+        }
+    }
+
+    const fn records_before(self) -> Option<i64> {
+        if let Self::Records(position) = self { Some(position) } else { None }
+    }
+}
+
+/// Does work that removes this, and nothing else. One transaction at a time does.
+pub fn permitted<T>(
+    db: &mut Db,
+    permit: Permit,
+    work: impl FnOnce(&mut Db) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let open = (
+        retention::permit.eq(Some(permit.word())),
+        retention::before.eq(permit.before()),
+        retention::records_before.eq(permit.records_before()),
+    );
+    diesel::update(retention::table).set(open).execute(db)?;
+    let done = work(db)?;
+    let close = (
+        retention::permit.eq(None::<&str>),
+        retention::before.eq(None::<At>),
+        retention::records_before.eq(None::<i64>),
+    );
+    diesel::update(retention::table).set(close).execute(db)?;
+    Ok(done)
+}
+
+/// Claims the work for a process. `false` while the claim of another lasts.
+pub fn claim(db: &mut Db, by: NodeId, until: DateTime<Utc>, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    let is_free = retention::claimed_until
+        .is_null()
+        .or(retention::claimed_until.le(Some(At(now))))
+        .or(retention::claimed_by.eq(Some(Id(by.0))));
+    let set = (retention::claimed_by.eq(Some(Id(by.0))), retention::claimed_until.eq(Some(At(until))));
+    Ok(diesel::update(retention::table.filter(is_free.assume_not_null())).set(set).execute(db)? == 1)
+}
+
+/// Gives the claim back.
+pub fn release(db: &mut Db, by: NodeId) -> Result<(), StoreError> {
+    let own = retention::table.filter(retention::claimed_by.eq(Some(Id(by.0))));
+    let set = (retention::claimed_by.eq(None::<Id>), retention::claimed_until.eq(None::<At>));
+    diesel::update(own).set(set).execute(db)?;
+    Ok(())
+}
+
+/// Rows from before `before` that were sealed in the clear, with their addresses.
+pub fn in_the_clear(db: &mut Db, before: DateTime<Utc>) -> Result<i64, StoreError> {
+    let sessions = sessions::table.filter(sessions::ended_at.lt(Some(At(before))));
+    let attempts = attempts::table.filter(attempts::at.lt(At(before)));
+    let events = audit_events::table.filter(audit_events::at.lt(At(before))).filter(audit_events::ip.is_not_null());
+    let counts: [i64; 3] = [
+        sessions.filter(sessions::address_proof.is_null()).count().get_result(db)?,
+        attempts.filter(attempts::address_proof.is_null()).count().get_result(db)?,
+        events.filter(audit_events::address_proof.is_null()).count().get_result(db)?,
+    ];
+    Ok(counts.iter().sum())
+}
+
+/// Whether the database lets this process remove rows of the history.
+pub fn may_remove(db: &mut Db) -> Result<bool, StoreError> {
+    let tables = ["sessions", "attempts", "audit_events", "sealed_records"];
+    has(db, &tables.map(|table| format!("has_table_privilege('{table}', 'DELETE')")))
+}
+
+/// Whether the database lets this process redact rows of the history.
+pub fn may_redact(db: &mut Db) -> Result<bool, StoreError> {
+    let tables = ["sessions", "attempts", "audit_events"];
+    has(db, &tables.map(|table| format!("has_column_privilege('{table}', 'person_proof', 'UPDATE')")))
+}
+
+fn has(db: &mut Db, privileges: &[String]) -> Result<bool, StoreError> {
+    let Db::Postgres(connection) = db else { return Ok(true) };
+    let all = diesel::dsl::sql::<diesel::sql_types::Bool>(&privileges.join(" AND "));
+    Ok(diesel::select(all).get_result(connection)?)
+}
