@@ -101,16 +101,27 @@ async fn verify(app: &App, files: &[PathBuf], as_json: bool, output: &mut Output
     let verified = verified.await?;
     bar.finish_and_clear();
     let told = match &verified {
-        Ok(Verified { records, checkpoints, waiting }) => {
-            json!({ "intact": true, "records": records, "checkpoints": checkpoints, "waiting": waiting })
-        }
+        Ok(Verified { records, checkpoints, waiting, base, too_old }) => json!({
+            "intact": true, "records": records, "checkpoints": checkpoints, "waiting": waiting, "base": base,
+            "checkpoints_too_old": too_old,
+        }),
         Err(fault) => json!({ "intact": false, "fault": fault.to_string() }),
     };
     match verified {
         _ if as_json => output.json(&told)?,
-        Ok(Verified { records, checkpoints, waiting }) => output.line(format_args!(
-            "intact: {records} records, as {checkpoints} checkpoints saw them; {waiting} wait to be sealed"
-        ))?,
+        Ok(Verified { records, checkpoints, waiting, base, too_old }) => {
+            output.line(format_args!(
+                "intact: {records} records, as {checkpoints} checkpoints saw them; {waiting} wait to be sealed"
+            ))?;
+            if base > 0 {
+                output.line(format_args!("the first {base} stood for what retention has removed, and are gone too"))?;
+            }
+            if too_old > 0 {
+                output.note(format_args!(
+                    "{too_old} of the checkpoints are older than what is kept: nothing is said about them."
+                ));
+            }
+        }
         Err(_) => {}
     }
     match verified {

@@ -54,7 +54,7 @@ async fn count(app: &App) -> Outcome<(Cuts, Counts)> {
 
 async fn remove(app: &App) -> Outcome<(Cuts, Counts)> {
     let mut run = app.retention.begin(&Cause::command_line()).await?;
-    let Counts { sessions, attempts, events, addresses } = run.plan.counts;
+    let Counts { sessions, attempts, events, addresses, .. } = run.plan.counts;
     let bar = progress::bar(usize::try_from(sessions + attempts + events + addresses).unwrap_or(0), "rows");
     while let Some(rows) = run.step().await? {
         bar.inc(rows);
@@ -75,6 +75,9 @@ fn tell(cuts: Cuts, counts: Counts, in_the_clear: u64, dry_run: bool, output: &m
     ] {
         let Some(before) = before else { continue };
         output.line(format_args!("{rows} {what} before {}: {done}", before.format("%Y-%m-%d")))?;
+    }
+    if counts.records > 0 {
+        output.line(format_args!("{} sealed records that stood for nothing any more: removed", counts.records))?;
     }
     if in_the_clear > 0 {
         output.note(format_args!(

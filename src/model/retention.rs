@@ -14,6 +14,8 @@ pub struct Cuts {
     pub events: Option<DateTime<Utc>>,
     /// The addresses of sessions that ended before, and of attempts and events before, are cut.
     pub addresses: Option<DateTime<Utc>>,
+    /// Sealed records before this place are removed.
+    pub records: Option<i64>,
 }
 
 impl Cuts {
@@ -25,6 +27,7 @@ impl Cuts {
             attempts: self.attempts.max(other.attempts),
             events: self.events.max(other.events),
             addresses: self.addresses.max(other.addresses),
+            records: self.records.max(other.records),
         }
     }
 
@@ -39,7 +42,13 @@ impl Cuts {
     pub fn of_details(details: &Value) -> Self {
         let before = |name: &str| details[name]["before"].as_str()?.parse().ok();
         let (sessions, attempts) = (before("sessions"), before("attempts"));
-        Self { sessions, attempts, events: before("audit"), addresses: before("addresses") }
+        Self {
+            sessions,
+            attempts,
+            events: before("audit"),
+            addresses: before("addresses"),
+            records: details["records"]["before"].as_i64(),
+        }
     }
 
     /// The details of an event that says so, with how many rows each concerns.
@@ -50,6 +59,7 @@ impl Cuts {
             "attempts": { "before": self.attempts, "rows": counts.attempts },
             "audit": { "before": self.events, "rows": counts.events },
             "addresses": { "before": self.addresses, "rows": counts.addresses },
+            "records": { "before": self.records, "rows": counts.records },
         })
     }
 }
@@ -66,6 +76,8 @@ pub struct Counts {
     pub events: u64,
     /// Rows whose addresses are cut.
     pub addresses: u64,
+    /// Sealed records that stand for nothing any more.
+    pub records: u64,
 }
 
 impl Counts {
@@ -106,6 +118,7 @@ mod tests {
             attempts: Some(at("2026-02-01T00:00:00Z")),
             events: None,
             addresses: Some(at("2026-03-01T00:00:00Z")),
+            records: Some(512),
         };
         assert_eq!(Cuts::of_details(&cuts.details(Counts::default())), cuts);
         assert_eq!(Cuts::of_details(&json!({ "erased": true })), Cuts::default());

@@ -10,7 +10,7 @@ use super::backend::{Db, on_backend};
 use super::columns::{At, fixed, parsed};
 use super::error::StoreError;
 use super::rows::Insert;
-use super::schema::{chain_head, checkpoints, sealed_records, tree_hashes, unsealed_records};
+use super::schema::{chain_base, chain_head, checkpoints, sealed_records, tree_hashes, unsealed_records};
 use crate::model::record::{Digest, Record, RecordKind};
 
 /// Rows of one statement: below SQLite's limit of bound values.
@@ -121,11 +121,38 @@ pub fn lock(db: &mut Db) -> Result<Head, StoreError> {
 pub fn head(db: &mut Db) -> Result<Head, StoreError> {
     let (size, link, peaks): (i64, Vec<u8>, Vec<u8>) =
         chain_head::table.select((chain_head::size, chain_head::link, chain_head::peaks)).first(db)?;
-    let read = || -> deserialize::Result<Head> {
-        let peaks = peaks.chunks(32).map(|peak| fixed(peak.to_vec())).collect::<Result<_, _>>()?;
-        Ok(Head { size, link: fixed(link)?, peaks })
-    };
-    read().map_err(corrupt("chain_head"))
+    read_head(size, link, &peaks).map_err(corrupt("chain_head"))
+}
+
+fn read_head(size: i64, link: Vec<u8>, peaks: &[u8]) -> deserialize::Result<Head> {
+    let peaks = peaks.chunks(32).map(|peak| fixed(peak.to_vec())).collect::<Result<_, _>>()?;
+    Ok(Head { size, link: fixed(link)?, peaks })
+}
+
+/// Where the chain begins, and how it stood there.
+pub fn base(db: &mut Db) -> Result<Head, StoreError> {
+    let (size, link, peaks): (i64, Vec<u8>, Vec<u8>) =
+        chain_base::table.select((chain_base::size, chain_base::link, chain_base::peaks)).first(db)?;
+    read_head(size, link, &peaks).map_err(corrupt("chain_base"))
+}
+
+/// Lets the chain begin elsewhere.
+pub fn set_base(db: &mut Db, base: &Head) -> Result<(), StoreError> {
+    let set = (
+        chain_base::size.eq(base.size),
+        chain_base::link.eq(base.link.to_vec()),
+        chain_base::peaks.eq(base.peaks.concat()),
+    );
+    diesel::update(chain_base::table).set(set).execute(db)?;
+    Ok(())
+}
+
+/// Removes records before where the chain begins, the oldest first, at most `limit`; returns how many.
+pub fn remove_before_base(db: &mut Db, limit: i64) -> Result<usize, StoreError> {
+    let base = base(db)?.size;
+    let old = sealed_records::table.filter(sealed_records::position.lt(base)).order(sealed_records::position.asc());
+    let positions: Vec<i64> = old.limit(limit).select(sealed_records::position).load(db)?;
+    Ok(diesel::delete(sealed_records::table.filter(sealed_records::position.eq_any(positions))).execute(db)?)
 }
 
 /// Appends records and what follows from them, and forgets that they waited. Under [`lock`].
@@ -237,6 +264,12 @@ pub fn keep_checkpoint(db: &mut Db, checkpoint: &StoredCheckpoint) -> Result<(),
     );
     diesel::insert_into(checkpoints::table).values(row).execute(db)?;
     Ok(())
+}
+
+/// The checkpoint of exactly so many records.
+pub fn checkpoint_of(db: &mut Db, size: i64) -> Result<Option<StoredCheckpoint>, StoreError> {
+    let row: Option<(i64, At, String)> = checkpoints::table.find(size).first(db).optional()?;
+    Ok(row.map(stored_checkpoint))
 }
 
 /// The newest checkpoint.

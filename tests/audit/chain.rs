@@ -18,7 +18,7 @@ use crate::support::dump::Beside;
 use crate::support::program::Program;
 use crate::support::thousands::{Rows, fill};
 
-async fn record(app: &TestApp, count: usize) {
+pub(super) async fn record(app: &TestApp, count: usize) {
     let now = app.now();
     let write = move |db: &mut _| {
         let event = AuditEvent::new(now, AuditKind::HistoryRead, &Cause::command_line(), Subject::everybody());
@@ -150,7 +150,7 @@ pub(super) fn start_anew(app: &TestApp) {
     beside.execute(&format!("UPDATE chain_head SET size = 0, link = {zeros}")).unwrap();
 }
 
-fn hashes(answer: &Value) -> Vec<Hash> {
+pub(super) fn hashes(answer: &Value) -> Vec<Hash> {
     let hash = |text: &Value| Hash(STANDARD.decode(text.as_str().unwrap()).unwrap().try_into().unwrap());
     answer["hashes"].as_array().unwrap().iter().map(hash).collect()
 }

@@ -2,6 +2,8 @@
 
 mod chain;
 mod crash;
+mod erasure;
+mod retention;
 mod tamper;
 mod watch;
 

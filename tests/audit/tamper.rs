@@ -24,7 +24,7 @@ async fn history(backend: Backend) -> TestApp {
     app
 }
 
-fn tamper(app: &TestApp, statements: &[&str]) {
+pub(super) fn tamper(app: &TestApp, statements: &[&str]) {
     let mut beside = Beside::connect(&app.database.url);
     beside.drop_triggers();
     for statement in statements {
@@ -33,7 +33,7 @@ fn tamper(app: &TestApp, statements: &[&str]) {
 }
 
 /// What was found: a word for the fault, and of what.
-fn word(fault: &Fault) -> (&'static str, Option<RecordKind>) {
+pub(super) fn word(fault: &Fault) -> (&'static str, Option<RecordKind>) {
     match fault {
         Fault::Changed { kind, .. } => ("changed", Some(*kind)),
         Fault::Deleted { kind, .. } => ("deleted", Some(*kind)),
@@ -42,6 +42,7 @@ fn word(fault: &Fault) -> (&'static str, Option<RecordKind>) {
         Fault::Missing { .. } => ("missing", None),
         Fault::Head { .. } => ("head", None),
         Fault::CutOff { .. } => ("cut off", None),
+        Fault::Base { .. } => ("base", None),
         Fault::Rewritten { .. } => ("rewritten", None),
         Fault::Checkpoint { .. } => ("checkpoint", None),
     }

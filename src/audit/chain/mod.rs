@@ -6,6 +6,7 @@
 //! over. The chain is a hash chain (each link covers the one before) and, above the same records, a Merkle tree (RFC 6962),
 //! whose root is what checkpoints sign, and whose proofs show one record without the others.
 
+mod base;
 mod checkpoint;
 mod permits;
 mod present;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 
 pub use checkpoint::{BadCheckpoint, Checkpoint, CheckpointKey, UnusableFile};
 pub(super) use permits::cuts;
-pub use proof::{ConsistencyProof, InclusionProof};
+pub use proof::{ConsistencyProof, InclusionProof, NoProof};
 pub use tree::{Growth, leaf};
 pub use verify::{Fault, Verified};
 

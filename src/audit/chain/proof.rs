@@ -26,6 +26,20 @@ pub struct ConsistencyProof {
     pub hashes: Vec<Hash>,
 }
 
+/// Why there is no proof.
+#[derive(Debug, thiserror::Error)]
+pub enum NoProof {
+    /// There are not so many records, or the order is the wrong one.
+    #[error("there are no such sizes")]
+    NoSuchSizes,
+    /// The earlier size is one of before what retention left.
+    #[error("older than what is kept")]
+    TooOld,
+    /// The store cannot be asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 impl Chain {
     /// Proves the latest record of a thing against the newest checkpoint. `None` where there is no such record, or no
     /// checkpoint that covers it yet.
@@ -46,16 +60,18 @@ impl Chain {
         self.store.read(prove).await
     }
 
-    /// Proves that the first `from` of the first `to` records are what they were. `None` where there are not so many, or
-    /// the order is the wrong one.
-    pub async fn prove_consistency(&self, from: u64, to: u64) -> Result<Option<ConsistencyProof>, StoreError> {
+    /// Proves that the first `from` of the first `to` records are what they were.
+    pub async fn prove_consistency(&self, from: u64, to: u64) -> Result<ConsistencyProof, NoProof> {
         let prove = move |db: &mut Db| {
             if from == 0 || from > to || to > size(chain::head(db)?.size) {
-                return Ok(None);
+                return Err(NoProof::NoSuchSizes);
+            }
+            if from < size(chain::base(db)?.size) {
+                return Err(NoProof::TooOld);
             }
             let stored = Stored::new(db);
             let proved = prove_tree(to, from, &stored);
-            Ok::<_, StoreError>(Some(ConsistencyProof { hashes: stored.result(proved)? }))
+            Ok(ConsistencyProof { hashes: stored.result(proved)? })
         };
         self.store.read(prove).await
     }

@@ -13,7 +13,7 @@ use crate::store::chain::{self, Head, Sealed, TreeHash};
 use crate::store::{Db, StoreError};
 
 /// Hashes of subtrees this high and higher are kept; lower ones are made from at most 256 records again.
-const KEPT_FROM: u8 = 8;
+pub(super) const KEPT_FROM: u8 = 8;
 
 /// The leaf of a record.
 #[must_use]

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use futures_util::stream::{self, StreamExt as _};
 use tlog_tiles::Hash;
 
-use super::permits::Permits;
+use super::permits::{Permits, cuts};
 use super::present::{Found, Present};
 use super::tree::{self, Growth, leaf};
 use super::{BadCheckpoint, Chain, Checkpoint, CheckpointKey, size};
@@ -33,6 +33,10 @@ pub struct Verified {
     pub checkpoints: usize,
     /// Records that are not sealed yet.
     pub waiting: usize,
+    /// The place of the first record that is kept: those before stood for what retention has removed.
+    pub base: u64,
+    /// Checkpoints that somebody kept of fewer records: they say nothing of those that are there.
+    pub too_old: usize,
 }
 
 /// What is wrong with the history, and where.
@@ -102,6 +106,12 @@ pub enum Fault {
         /// How many records the checkpoint is of.
         size: u64,
     },
+    /// The chain begins where nobody let it begin.
+    #[error("the records before {size} are missing: no retention removed them, or no signed checkpoint is of them")]
+    Base {
+        /// Where it begins.
+        size: i64,
+    },
     /// A checkpoint in the database or in the file is none.
     #[error("a checkpoint of {size} records is not genuine: {reason}")]
     Checkpoint {
@@ -166,12 +176,36 @@ impl Chain {
         kept: &[Checkpoint],
         mut progress: impl FnMut(u64, u64) + Send,
     ) -> Result<Result<Verified, Fault>, StoreError> {
+        loop {
+            let base = self.store.read(chain::base).await?;
+            let verified = self.verify_from(base.clone(), kept, &mut progress).await?;
+            // Where the oldest records were removed meanwhile, it begins elsewhere now.
+            if verified.is_ok() || self.store.read(chain::base).await? == base {
+                return Ok(verified);
+            }
+        }
+    }
+
+    async fn verify_from(
+        &self,
+        base: Head,
+        kept: &[Checkpoint],
+        progress: &mut (impl FnMut(u64, u64) + Send),
+    ) -> Result<Result<Verified, Fault>, StoreError> {
+        let key = Arc::clone(&self.key);
         // The checkpoint first: the chain has grown since, if anything.
-        let read = |db: &mut Db| Ok::<_, StoreError>((chain::newest_checkpoint(db)?, chain::head(db)?));
-        let (newest, head) = self.store.read(read).await?;
-        let mut followed = Followed::new(kept);
-        let begins = iter::successors(Some(0), |from| Some(from + PAGE).filter(|from| *from < head.size));
-        let pages = begins.map(|from| self.page(from, head.size.min(from + PAGE)));
+        let read = move |db: &mut Db| {
+            let begins = is_rightful(db, &base, &key)?;
+            Ok::<_, StoreError>((chain::newest_checkpoint(db)?, chain::head(db)?, base, begins))
+        };
+        let (newest, head, base, begins) = self.store.read(read).await?;
+        if !begins {
+            return Ok(Err(Fault::Base { size: base.size }));
+        }
+        let (from, too_old) = (base.size, kept.iter().filter(|kept| kept.size < size(base.size)).count());
+        let mut followed = Followed::new(base, kept);
+        let begins = iter::successors(Some(from), |from| Some(from + PAGE).filter(|from| *from < head.size));
+        let pages = begins.map(|begin| self.page(begin, head.size.min(begin + PAGE), begin == from));
         let mut pages = std::pin::pin!(stream::iter(pages).buffered(at_once()));
         while let Some(page) = pages.next().await {
             progress(size(followed.growth.head.size), size(head.size));
@@ -185,11 +219,11 @@ impl Chain {
         }
         let Followed { checkpoints, things, .. } = followed;
         let rest = self.store.read_at_length(move |db| verify_rest(db, head.size, &things)).await?;
-        Ok(rest.map(|waiting| Verified { records: size(head.size), checkpoints, waiting }))
+        Ok(rest.map(|waiting| Verified { records: size(head.size), checkpoints, waiting, base: size(from), too_old }))
     }
 
     /// The records from `from` on and before `before`, with what they stand for digested.
-    fn page(&self, from: i64, before: i64) -> impl Future<Output = Result<Page, StoreError>> + Send + use<> {
+    fn page(&self, from: i64, before: i64, is_first: bool) -> impl Future<Output = Result<Page, StoreError>> + Send + use<> {
         let (store, key) = (self.store.clone(), Arc::clone(&self.key));
         let read = move |db: &mut Db| {
             let sealed = chain::page(db, from, before, before - from)?;
@@ -197,8 +231,8 @@ impl Chain {
             let present = Present::of(db, things)?;
             let permits = Permits::read(db)?;
             let ends = ends_of_missing(db, &sealed, &present)?;
-            // The first page has that of no record at all as well.
-            let after = if from == 0 { -1 } else { from };
+            // The first page has that of the records before it as well.
+            let after = if is_first { from - 1 } else { from };
             let checkpoints = chain::checkpoints_between(db, after, before, i64::MAX)?;
             Ok::<_, StoreError>(Page {
                 leaves: sealed.iter().map(|sealed| leaf(&sealed.record)).collect(),
@@ -228,12 +262,12 @@ fn opened(stored: &StoredCheckpoint, key: &CheckpointKey) -> Result<Checkpoint, 
 }
 
 impl Followed {
-    fn new(kept: &[Checkpoint]) -> Self {
+    fn new(base: Head, kept: &[Checkpoint]) -> Self {
         let mut roots: BTreeMap<u64, Vec<Hash>> = BTreeMap::new();
-        for checkpoint in kept {
+        for checkpoint in kept.iter().filter(|kept| kept.size >= size(base.size)) {
             roots.entry(checkpoint.size).or_default().push(checkpoint.root);
         }
-        Self { growth: Growth::begun(), kept: roots, checkpoints: 0, things: BTreeMap::new() }
+        Self { growth: Growth::of(base), kept: roots, checkpoints: 0, things: BTreeMap::new() }
     }
 
     /// Follows the chain through a page.
@@ -287,6 +321,23 @@ impl Followed {
     }
 }
 
+/// Whether the chain may begin there: a sealed event says that the records before were removed, and a genuine checkpoint
+/// what they were.
+fn is_rightful(db: &mut Db, base: &Head, key: &CheckpointKey) -> Result<bool, StoreError> {
+    if base.size == 0 {
+        return Ok(base.peaks.is_empty() && base.link == [0; 32]);
+    }
+    let removed = cuts(db)?.records.is_some_and(|records| base.size <= records);
+    let checkpoint = chain::checkpoint_of(db, base.size)?;
+    let checkpoint = checkpoint.and_then(|stored| opened(&stored, key).ok());
+    Ok(removed && checkpoint.is_some_and(|checkpoint| checkpoint.root == tree::root(&base.peaks)))
+}
+
+/// Whether what a record stands for is gone, and may be.
+pub(super) fn is_rightly_missing(sealed: &Sealed, present: &Present, permits: &Permits, ends: &Ends) -> bool {
+    compare(sealed, present, permits, ends) == Ok(false)
+}
+
 /// Judges a record by what it stands for; whether that is still there.
 fn compare(sealed: &Sealed, present: &Present, permits: &Permits, ends: &Ends) -> Result<bool, Fault> {
     let Record { kind, subject, digest, .. } = &sealed.record;
@@ -303,10 +354,10 @@ fn compare(sealed: &Sealed, present: &Present, permits: &Permits, ends: &Ends) -
 }
 
 /// When sessions ended, by their ids.
-type Ends = HashMap<String, DateTime<Utc>>;
+pub(super) type Ends = HashMap<String, DateTime<Utc>>;
 
 /// When those sessions ended that began here and are not there any more.
-fn ends_of_missing(db: &mut Db, sealed: &[Sealed], present: &Present) -> Result<Ends, StoreError> {
+pub(super) fn ends_of_missing(db: &mut Db, sealed: &[Sealed], present: &Present) -> Result<Ends, StoreError> {
     let started = sealed.iter().filter(|sealed| sealed.record.kind == RecordKind::SessionStarted);
     let subjects = started.map(|sealed| &sealed.record.subject);
     let missing = subjects.filter(|subject| present.find(RecordKind::SessionStarted, subject).is_none()).cloned();

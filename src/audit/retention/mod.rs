@@ -151,6 +151,7 @@ impl Retention {
             attempts: before(now, rules.attempts),
             events: before(now, rules.audit),
             addresses: before(now, rules.addresses),
+            records: None,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::model::id::NodeId;
 use crate::model::redaction::Group;
 use crate::model::retention::{Counts, Cuts};
 use crate::store::retention::{Permit, permitted};
-use crate::store::{Db, StoreError, alerts, attempts, audit, one_time_tokens, retention, sessions};
+use crate::store::{Db, StoreError, alerts, attempts, audit, chain, one_time_tokens, retention, sessions};
 
 /// Rows of one transaction.
 const BATCH: i64 = 500;
@@ -26,6 +26,7 @@ const EXPIRED_TOKENS_KEPT: TimeDelta = TimeDelta::days(7);
 pub struct Run {
     retention: Retention,
     node: NodeId,
+    cause: Cause,
     /// What it removes.
     pub plan: Plan,
     /// What it has removed.
@@ -45,10 +46,14 @@ enum Stage {
     Alerts { before: DateTime<Utc> },
     AddressesOfAlerts { before: DateTime<Utc> },
     Tokens,
+    /// Finds out which records stand for nothing any more.
+    Base,
+    Records,
 }
 
 impl Stage {
-    fn all(cuts: &Cuts) -> VecDeque<Self> {
+    /// Of the history that goes which was recorded to go; of the rest, what is old.
+    fn all(cuts: &Cuts, old: &Cuts) -> VecDeque<Self> {
         // Rows first: what goes need not be cut.
         let events = cuts.events.zip(cuts.of_erasures());
         let stages = [
@@ -58,9 +63,11 @@ impl Stage {
             cuts.addresses.map(Self::AddressesOfSessions),
             cuts.addresses.map(Self::AddressesOfAttempts),
             cuts.addresses.map(Self::AddressesOfEvents),
-            cuts.events.map(|before| Self::Alerts { before }),
-            cuts.addresses.map(|before| Self::AddressesOfAlerts { before }),
+            old.events.map(|before| Self::Alerts { before }),
+            old.addresses.map(|before| Self::AddressesOfAlerts { before }),
             Some(Self::Tokens),
+            Some(Self::Base),
+            Some(Self::Records),
         ];
         stages.into_iter().flatten().collect()
     }
@@ -97,6 +104,11 @@ impl Stage {
             }),
             Self::Alerts { before } => alerts::remove_acknowledged_before(db, before, BATCH),
             Self::AddressesOfAlerts { before } => alerts::remove_addresses_before(db, before).map(|_| 0),
+            Self::Base => Ok(0),
+            Self::Records => {
+                let base = chain::base(db)?.size;
+                permitted(db, Permit::Records(base), |db| chain::remove_before_base(db, BATCH))
+            }
             Self::Tokens => one_time_tokens::remove_expired(db, now - EXPIRED_TOKENS_KEPT).map(|_| 0),
         }?;
         let batch = usize::try_from(BATCH).unwrap_or(usize::MAX);
@@ -125,8 +137,8 @@ impl Retention {
         }
         // Not one row goes before it is sealed why.
         self.inner.chain.seal().await?;
-        let stages = Stage::all(&if plan.counts.is_none() { known } else { plan.cuts });
-        Ok(Run { retention: self.clone(), node, plan, removed: Counts::default(), stages })
+        let stages = Stage::all(&if plan.counts.is_none() { known } else { plan.cuts }, &plan.cuts);
+        Ok(Run { retention: self.clone(), node, cause: cause.clone(), plan, removed: Counts::default(), stages })
     }
 }
 
@@ -135,6 +147,9 @@ impl Run {
     pub async fn step(&mut self) -> Result<Option<u64>, RetentionError> {
         let Some(stage) = self.stages.front().copied() else { return Ok(None) };
         let (node, now) = (self.node, self.retention.now());
+        if stage == Stage::Base {
+            self.move_base().await?;
+        }
         let step = move |db: &mut Db| {
             if !retention::claim(db, node, now + CLAIM, now)? {
                 return Ok::<_, StoreError>(None);
@@ -162,10 +177,28 @@ impl Run {
                 self.removed.addresses += rows;
                 return;
             }
-            Stage::Alerts { .. } | Stage::AddressesOfAlerts { .. } | Stage::Tokens => return,
+            Stage::Records => (&mut self.removed.records, "sealed_records"),
+            Stage::Alerts { .. } | Stage::AddressesOfAlerts { .. } | Stage::Tokens | Stage::Base => return,
         };
         *count += rows;
         self.retention.inner.metrics.retention_removed(table, rows);
+    }
+
+    /// Lets the chain begin after the oldest records that stand for nothing any more. As for rows, it is sealed that they go
+    /// before they do.
+    async fn move_base(&mut self) -> Result<(), StoreError> {
+        let chain = &self.retention.inner.chain;
+        let Some(base) = chain.removable().await? else { return Ok(()) };
+        let (now, cause, size) = (self.retention.now(), self.cause.clone(), base.size);
+        let record = move |db: &mut Db| {
+            let cuts = Cuts { records: Some(size), ..cuts(db)? };
+            let rows = u64::try_from(size - chain::base(db)?.size).unwrap_or(0);
+            let event = AuditEvent::new(now, AuditKind::RetentionRan, &cause, Subject::everybody());
+            audit::record(db, &event.with(cuts.details(Counts { records: rows, ..Counts::default() })))
+        };
+        self.retention.store().write(record).await?;
+        chain.seal().await?;
+        chain.begin_at(base).await
     }
 
     async fn end(&self) -> Result<(), StoreError> {

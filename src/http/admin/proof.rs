@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
+use crate::audit::chain::NoProof;
 use crate::http::authenticate::Reviewer;
 use crate::http::error::ApiError;
 use crate::http::input::{Given, Query};
@@ -92,7 +93,11 @@ pub async fn prove_consistency(
     query: Given<Query<SizesQuery>>,
 ) -> Result<HttpResponse, ApiError> {
     let Query(SizesQuery { from, to }) = query?;
-    let proof = app.chain.prove_consistency(from, to).await?.ok_or(ApiError::NotFound)?;
+    let proof = app.chain.prove_consistency(from, to).await.map_err(|error| match error {
+        NoProof::NoSuchSizes => ApiError::NotFound,
+        NoProof::TooOld => ApiError::invalid("/from", NoProof::TooOld),
+        NoProof::Store(error) => error.into(),
+    })?;
     let hashes = proof.hashes.iter().map(|hash| STANDARD.encode(hash.0)).collect();
     Ok(HttpResponse::Ok().json(ConsistencyAnswer { hashes }))
 }

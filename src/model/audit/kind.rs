@@ -188,7 +188,8 @@ kinds! {
         "sessions": "`before`: those that ended before; `rows`: how many",
         "attempts": "the same",
         "audit": "the same of these events",
-        "addresses": "the same of rows whose addresses were cut to /24 or /48"
+        "addresses": "the same of rows whose addresses were cut to /24 or /48",
+        "records": "the same of sealed records, by their place in the chain"
     }
     /// A person was erased: the account, and what names the person in the history.
     UserErased = "user.erased": Success about [User] for [] {

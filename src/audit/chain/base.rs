@@ -1,0 +1,61 @@
+//! Where the chain begins: records whose rows are all gone are removed too, as whole blocks of the tree, after a signed
+//! checkpoint of exactly so many. Their place is taken by what verifying needs of them: the last link, and the peaks of the
+//! tree, whose root the checkpoint signs. Proofs of later records need no more of them than the hashes that are kept.
+
+use super::permits::Permits;
+use super::present::Present;
+use super::tree::{self, Growth, leaf};
+use super::verify::{ends_of_missing, is_rightly_missing};
+use super::{Chain, Checkpoint, size};
+use crate::store::chain::{self, Head, StoredCheckpoint};
+use crate::store::{Db, StoreError};
+
+/// Records of a block: the tree keeps the hashes of such subtrees and larger ones.
+const BLOCK: i64 = 1 << tree::KEPT_FROM;
+/// Records read at once: whole blocks.
+const PAGE: i64 = 16 * BLOCK;
+
+impl Chain {
+    /// How the chain stood after the oldest blocks of records that stand for nothing any more, rightly so. `None` where there
+    /// is none, or one of them is not what it was: what may be evidence is not removed.
+    pub async fn removable(&self) -> Result<Option<Head>, StoreError> {
+        let base = self.store.read(chain::base).await?;
+        let (mut growth, mut found) = (Growth::of(base.clone()), base.clone());
+        loop {
+            let from = growth.head.size;
+            let read = move |db: &mut Db| {
+                let sealed = chain::page(db, from, from + PAGE, PAGE)?;
+                let things = sealed.iter().map(|sealed| (sealed.record.kind, &*sealed.record.subject, sealed.record.at));
+                let present = Present::of(db, things)?;
+                let ends = ends_of_missing(db, &sealed, &present)?;
+                Ok::<_, StoreError>((Permits::read(db)?, sealed, present, ends))
+            };
+            let (permits, sealed, present, ends) = self.store.read_at_length(read).await?;
+            let is_gone = |sealed: &&chain::Sealed| is_rightly_missing(sealed, &present, &permits, &ends);
+            for sealed in sealed.iter().take_while(is_gone) {
+                growth.grow(leaf(&sealed.record));
+                if sealed.position + 1 != growth.head.size || sealed.link != growth.head.link {
+                    return Ok(None);
+                }
+                if growth.head.size % BLOCK == 0 {
+                    found = growth.head.clone();
+                }
+            }
+            growth.hashes.clear();
+            if growth.head.size < from + PAGE {
+                return Ok((found.size > base.size).then_some(found));
+            }
+        }
+    }
+
+    /// Lets the chain begin there, after a signed checkpoint of so many records.
+    pub async fn begin_at(&self, base: Head) -> Result<(), StoreError> {
+        let note = self.key.sign(&Checkpoint { size: size(base.size), root: tree::root(&base.peaks) });
+        let checkpoint = StoredCheckpoint { size: base.size, at: self.clock.now(), note };
+        let begin = move |db: &mut Db| {
+            chain::keep_checkpoint(db, &checkpoint)?;
+            chain::set_base(db, &base)
+        };
+        self.store.write(begin).await
+    }
+}

@@ -1,0 +1,237 @@
+//! A person takes the own history along, and is erased from ours (PRV-04): the evidence stays and still verifies.
+
+use chrono::TimeDelta;
+use rstest::rstest;
+use serde_json::{Value, json};
+use vigie::model::audit::{AuditKind, Cause};
+use vigie::model::redaction::ERASED;
+use vigie::model::user::Email;
+use vigie::user::UserError;
+use vigie::user::change::UserChange;
+
+use super::tamper::{tamper, word};
+use super::verify;
+use crate::support::app::{PASSWORD, TestApp};
+use crate::support::backend::Backend::{self, Postgres, Sqlite};
+use crate::support::history::attempt;
+use crate::support::program::Program;
+
+const NAME: &str = "Zoé-Marie";
+const FORMER: &str = "zoe.dupont";
+const EMAIL: &str = "zmd@example.org";
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+/// PRV-04: all about oneself, and nothing about anybody else.
+#[rstest]
+#[actix_web::test]
+async fn prv_04_an_export_of_oneself_holds_all_of_it_and_nothing_of_others(
+    #[values(Sqlite, Postgres)] backend: Backend,
+) {
+    let app = TestApp::start(backend).await;
+    let admin = app.admin().await;
+    let bob = app.signed_in("bob").await;
+    app.signed_in("alice").await.post_empty("/auth/logout").await.expect(204);
+    app.nobody().post("/auth/login", json!({ "username": "alice", "password": "wrong" })).await.expect(401);
+    app.app.sessions.record_refusals().await.unwrap();
+    let alice = app.log_in("alice").await;
+    let other = app.log_in("alice").await;
+    admin.delete(&format!("/admin/sessions/{}", other.session_id)).await.expect(204);
+    bob.post("/auth/login", json!({ "username": "bob", "password": "wrong" })).await.expect(401);
+
+    let answer = alice.get("/auth/export").await;
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/x-ndjson")));
+    let exported = lines(&answer.body);
+    let of = |what: &str| exported.iter().filter_map(|line| line.get(what)).cloned().collect::<Vec<_>>();
+    assert_eq!(of("user")[0]["username"], "alice");
+    assert_eq!((of("session").len(), of("attempt").len()), (3, 4));
+    let kinds: Vec<String> = of("event").iter().map(|event| event["kind"].as_str().unwrap().to_owned()).collect();
+    for kind in ["user.created", "session.started", "session.ended", "login.failed", "history.own_exported"] {
+        assert!(kinds.iter().any(|found| found == kind), "{kind} in {kinds:?}");
+    }
+    let mut seen: Vec<i64> = of("event").iter().map(|event| event["seq"].as_i64().unwrap()).collect();
+    let all = seen.len();
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen.len(), all, "no event twice");
+    assert!(!answer.body.contains("bob") && !answer.body.contains(&bob.session_id), "{}", answer.body);
+    let by_admin = of("event").into_iter().find(|event| event["actor"]["kind"] == "admin").expect("an end");
+    assert_eq!((&by_admin["ip"], &by_admin["request_id"]), (&Value::Null, &Value::Null));
+    app.nobody().get("/auth/export").await.problem(401, "token_missing");
+}
+
+/// Many rows come in pieces.
+#[rstest]
+#[actix_web::test]
+async fn a_long_history_is_exported_whole(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let alice = app.signed_in("alice").await;
+    let user = app.app.users.find_by_id_or_name("alice").await.unwrap().unwrap();
+    let tried = |number: i64| {
+        let tried = attempt("alice", app.now() - TimeDelta::seconds(number));
+        vigie::model::attempt::Attempt { user_id: Some(user.id), ..tried }
+    };
+    app.add_attempts((1..=1200).map(tried).collect()).await;
+    let exported = lines(&alice.get("/auth/export").await.body);
+    assert_eq!(exported.iter().filter(|line| line.get("attempt").is_some()).count(), 1201);
+}
+
+/// Somebody with a past: another name before, sessions, failures, notes of administrators, searches by reviewers.
+async fn past(app: &TestApp) -> vigie::model::user::User {
+    let user = app.user(FORMER, "agent").await;
+    let root = app.admin().await;
+    let login = json!({ "username": FORMER, "password": PASSWORD, "device_name": "le poste de Zoé-Marie" });
+    let first = app.nobody().post("/auth/login", login).await.expect(200);
+    let path = format!("/admin/users/{}", user.id);
+    root.patch(&path, json!({ "username": NAME, "email": EMAIL })).await.expect(200);
+    app.nobody().post("/auth/login", json!({ "username": NAME, "password": "wrong" })).await.expect(401);
+    app.log_in(NAME).await;
+    root.get(&format!("/admin/sessions?user={FORMER}")).await.expect(200);
+    root.get(&format!("/admin/attempts?username={}", "zo%C3%A9-marie")).await.expect(200);
+    let ended = format!("/admin/sessions/{}", first["session"]["id"].as_str().unwrap());
+    let note = json!({ "note": "Zoé-Marie a changé de service" });
+    crate::support::app::send(root.request(reqwest::Method::DELETE, &ended).json(&note)).await.expect(204);
+    let everybody = json!({ "filter": { "user": "nobody-at-all" }, "note": "pas ceux de Zoé-Marie !" });
+    root.post("/admin/sessions/end", everybody).await.expect(200);
+    app.app.sessions.record_last_refusals().await.unwrap();
+    user
+}
+
+fn names_nobody(text: &str) {
+    let text = text.to_lowercase();
+    for name in ["zoé", "zoe.dupont", "zo\\u00e9", EMAIL] {
+        assert!(!text.contains(name), "{name} in {text}");
+    }
+}
+
+/// PRV-04: name and e-mail are nowhere any more; the evidence stands under an opaque id, and the chain verifies.
+#[rstest]
+#[actix_web::test]
+async fn prv_04_an_erased_person_is_named_nowhere_and_the_history_verifies(
+    #[values(Sqlite, Postgres)] backend: Backend,
+) {
+    let app = TestApp::start(backend).await;
+    let user = past(&app).await;
+    app.app.chain.seal().await.unwrap();
+    app.app.chain.checkpoint().await.unwrap();
+    let (root, live) = (app.log_in("root").await, app.log_in(NAME).await);
+    live.get("/auth/me").await.expect(200);
+    let (sessions, attempts) = (app.session_rows().await, app.attempts().await.len());
+
+    let erased = root.post_empty(&format!("/admin/users/{}/erase", user.id)).await.expect(200);
+    assert_eq!(erased["complete"], true, "{erased}");
+    assert_eq!((&erased["sessions"], &erased["attempts"]), (&json!(3), &json!(4)), "{erased}");
+    live.get("/auth/me").await.problem(401, "session_ended");
+    live.refresh().await.problem(401, "session_ended");
+    names_nobody(&app.dump());
+    assert_eq!((app.session_rows().await, app.attempts().await.len()), (sessions, attempts));
+    let seal = async || {
+        app.app.chain.seal().await.unwrap();
+        app.app.chain.checkpoint().await.unwrap();
+    };
+    seal().await;
+    verify(&app).await.unwrap();
+
+    let list = root.get(&format!("/admin/sessions?state=all&user={}", user.id)).await.expect(200);
+    let rows = list["items"].as_array().unwrap();
+    assert_eq!(rows.len(), 3);
+    for row in rows {
+        assert_eq!((&row["user"]["username"], &row["user"]["id"]), (&json!(ERASED), &json!(user.id)));
+        assert_eq!((&row["device_name"], &row["user_agent"], &row["note"]), (&Value::Null, &Value::Null, &Value::Null));
+    }
+    for path in ["/admin/sessions/export?format=csv", "/admin/attempts/export?format=ndjson", "/admin/audit/export?format=ocsf"] {
+        let exported = root.get(path).await;
+        assert_eq!(exported.status, 200);
+        names_nobody(&exported.body);
+    }
+    let told = app.events().await.into_iter().filter(|event| event.event.kind == AuditKind::UserErased);
+    assert!(told.clone().count() >= 1);
+    assert!(told.clone().all(|event| event.event.subject.id == Some(user.id.to_string())));
+
+    // Again, there is nothing left to do; and nobody else was touched.
+    let again = root.post_empty(&format!("/admin/users/{}/erase", user.id)).await.expect(200);
+    assert_eq!((&again["sessions"], &again["attempts"], &again["events"]), (&json!(0), &json!(0), &json!(0)));
+    let nil = "00000000-0000-0000-0000-000000000000";
+    root.post_empty(&format!("/admin/users/{nil}/erase")).await.problem(404, "not_found");
+    assert_eq!(root.get("/auth/me").await.expect(200)["user"]["username"], "root");
+    seal().await;
+    verify(&app).await.unwrap();
+
+    // What is left cannot be changed either.
+    tamper(&app, &[&format!("UPDATE attempts SET username = 'somebody' WHERE username = '{ERASED}'")]);
+    let fault = verify(&app).await.unwrap_err();
+    assert_eq!(word(&fault).0, "changed", "{fault}");
+}
+
+/// An erasure that broke off after the account was gone is finished by the next run of retention.
+#[rstest]
+#[actix_web::test]
+async fn prv_04_an_erasure_that_broke_off_is_finished_later(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let user = past(&app).await;
+    // As after the first transaction: the account is gone, and it is recorded that this person is erased.
+    app.app.users.delete(user.id, &Cause::command_line()).await.unwrap();
+    let (now, subject) = (app.now(), vigie::model::audit::Subject::new(vigie::model::audit::SubjectKind::User, user.id));
+    let event = vigie::model::audit::AuditEvent::new(now, AuditKind::UserErased, &Cause::command_line(), subject);
+    app.app.store.write(move |db| vigie::store::audit::record(db, &event)).await.unwrap();
+    assert!(app.dump().contains(FORMER));
+    app.app.users.finish_erasures().await.unwrap();
+    names_nobody(&app.dump());
+    app.app.chain.seal().await.unwrap();
+    verify(&app).await.unwrap();
+    let events = app.events().await.len();
+    app.app.users.finish_erasures().await.unwrap();
+    assert_eq!(app.events().await.len(), events);
+}
+
+/// Who justifies what is left is kept as long as that.
+#[rstest]
+#[actix_web::test]
+async fn prv_04_the_history_verifies_when_the_audit_is_kept_for_less_than_sessions(
+    #[values(Sqlite, Postgres)] backend: Backend,
+) {
+    let app = TestApp::start_with(backend, &[("VIGIE__RETENTION__SESSIONS", "24 months")]).await;
+    let user = past(&app).await;
+    app.app.users.erase(user.id, &Cause::command_line()).await.unwrap();
+    app.advance(TimeDelta::days(400));
+    app.app.sessions.record_overdue().await.unwrap();
+    let removed = app.app.retention.run(&Cause::system("retention")).await.unwrap().removed;
+    assert!(removed.events > 0 && removed.sessions == 0, "{removed:?}");
+    app.app.chain.seal().await.unwrap();
+    verify(&app).await.unwrap();
+}
+
+#[rstest]
+#[actix_web::test]
+async fn prv_04_the_last_administrator_is_not_erased(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let admin = app.admin().await;
+    let id = admin.get("/auth/me").await.expect(200)["user"]["id"].as_str().unwrap().to_owned();
+    admin.post_empty(&format!("/admin/users/{id}/erase")).await.problem(409, "conflict");
+    let refused = app.app.users.erase(id.parse().unwrap(), &Cause::command_line()).await.unwrap_err();
+    assert!(matches!(refused, UserError::LastAdministrator), "{refused}");
+    let email = UserChange { email: Some(Email::parse(EMAIL).ok()), ..UserChange::default() };
+    app.app.users.change(id.parse().unwrap(), email, &Cause::command_line()).await.unwrap();
+    admin.get("/auth/me").await.expect(200);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn prv_04_the_command_line_exports_and_erases(#[values(Sqlite, Postgres)] backend: Backend) {
+    let program = Program::new(backend);
+    program.add_user(FORMER, "agent");
+    let exported = lines(&program.run(&["user", "export", FORMER]).expect(0));
+    assert_eq!(exported[0]["user"]["username"], FORMER);
+    let id = exported[0]["user"]["id"].as_str().unwrap().to_owned();
+    let file = program.path("mine").display().to_string();
+    program.run(&["user", "export", FORMER, "--output", &file]).expect(0);
+    assert!(std::fs::read_to_string(&file).unwrap().contains("user.created"));
+    let told = program.run(&["user", "erase", FORMER]).expect(0);
+    assert!(told.starts_with(&format!("erased {id}: ")), "{told}");
+    names_nobody(&format!("{:?}", crate::support::dump::dump(&program.database.url)));
+    program.run(&["user", "erase", FORMER]).fails(1, "there is no user");
+    program.run(&["user", "erase", &id]).expect(0);
+    program.run(&["audit", "verify"]).expect(0);
+}

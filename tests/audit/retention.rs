@@ -1,0 +1,478 @@
+//! What is old goes and what is left still verifies (PRV-01, PRV-02); whatever else goes is found.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chrono::TimeDelta;
+use rstest::rstest;
+use serde_json::{Value, json};
+use vigie::audit::chain::Fault;
+use vigie::audit::retention::RetentionError;
+use vigie::model::attempt::Attempt;
+use vigie::model::audit::{AuditKind, Cause};
+use vigie::model::redaction::Group;
+use vigie::model::retention::Counts;
+use vigie::model::session::{EndReason, Origin, Session};
+use vigie::store::retention::{Permit, permitted};
+use vigie::store::{StoreError, attempts};
+
+use super::chain::{hashes, record, start_anew};
+use super::tamper::{tamper, word};
+use super::verify;
+use crate::support::app::TestApp;
+use crate::support::backend::Backend::{self, Postgres, Sqlite};
+use crate::support::dump::Beside;
+use crate::support::history::{attempt, ended};
+use crate::support::program::Program;
+
+/// An address of which nothing but the network may be left.
+const WHOLE: &str = "203.0.113.77";
+
+/// Two sessions that ended, one that lives, attempts, events; sealed, with a checkpoint.
+async fn history(backend: Backend, settings: &[(&str, &str)]) -> TestApp {
+    let app = TestApp::start_with(backend, settings).await;
+    app.signed_in("alice").await.post_empty("/auth/logout").await.expect(204);
+    let bob = app.signed_in("bob").await;
+    app.nobody().post("/auth/login", json!({ "username": "bob", "password": "wrong" })).await.expect(401);
+    bob.get("/auth/me").await.expect(200);
+    let carol = app.user("carol", "agent").await;
+    let origin = Origin { ip: WHOLE.parse().unwrap(), user_agent: Some("curl".to_owned()) };
+    let end = ended(app.now(), EndReason::Logout, &Cause::system("test").actor, Some("a note"));
+    let session = Session { origin, last_ip: WHOLE.parse().unwrap(), ..app.session(&carol, "c", TimeDelta::hours(1)) };
+    app.add_sessions(vec![session.clone()]).await;
+    app.app.store.write(move |db| vigie::store::sessions::end(db, session.id, &end)).await.unwrap();
+    let tried = Attempt { ip: WHOLE.parse().unwrap(), ..attempt("dave", app.now()) };
+    app.add_attempts(vec![tried]).await;
+    seal(&app).await;
+    verify(&app).await.unwrap();
+    app
+}
+
+async fn seal(app: &TestApp) {
+    app.app.chain.seal().await.unwrap();
+    app.app.chain.checkpoint().await.unwrap();
+}
+
+/// So much later; who was logged in is not any more.
+async fn later(app: &TestApp, days: i64) {
+    app.advance(TimeDelta::days(days));
+    app.app.sessions.record_overdue().await.unwrap();
+    app.app.sessions.record_last_refusals().await.unwrap();
+    seal(app).await;
+}
+
+async fn run(app: &TestApp) -> Counts {
+    app.app.retention.run(&Cause::system("retention")).await.unwrap().removed
+}
+
+fn count(app: &TestApp, of: &str) -> String {
+    let query = format!("SELECT CAST(count(*) AS TEXT) AS line FROM {of}");
+    Beside::connect(&app.database.url).lines(&query).remove(0)
+}
+
+/// PRV-01: clock +13 months: the rows are gone, an event without personal data says so, the history verifies.
+#[rstest]
+#[actix_web::test]
+async fn prv_01_after_thirteen_months_old_history_is_gone_and_the_rest_verifies(
+    #[values(Sqlite, Postgres)] backend: Backend,
+) {
+    let app = history(backend, &[]).await;
+    later(&app, 396).await;
+    // What the clock has just ended is not old, nor is this.
+    app.signed_in("erin").await.post_empty("/auth/logout").await.expect(204);
+    seal(&app).await;
+    let before = verify(&app).await.unwrap();
+    let removed = run(&app).await;
+    assert!(removed.sessions >= 3 && removed.attempts >= 3 && removed.events >= 5, "{removed:?}");
+    assert_eq!((count(&app, "sessions"), count(&app, "attempts")), ("1".to_owned(), "1".to_owned()));
+    assert_eq!(count(&app, "access_tokens"), "1");
+    let events = app.events().await;
+    assert!(events.iter().all(|event| event.event.at > app.now() - TimeDelta::days(365)), "{events:?}");
+    let told: Vec<_> = events.iter().filter(|event| event.event.kind == AuditKind::RetentionRan).collect();
+    let [told] = told.as_slice() else { panic!("{told:?}") };
+    let details = told.event.details.to_string();
+    for personal in ["alice", "bob", "carol", WHOLE, "203.0.113.0"] {
+        assert!(!details.contains(personal), "{details}");
+    }
+    assert_eq!(told.event.details["attempts"]["rows"], removed.attempts);
+    seal(&app).await;
+    let after = verify(&app).await.unwrap();
+    assert_eq!(after.records, before.records + 1, "the records stay, and one says why");
+
+    // Again there is nothing to do, and nothing to tell.
+    assert_eq!(run(&app).await, Counts::default());
+    assert_eq!(app.events().await.len(), events.len());
+    let metrics = app.app.metrics.encode();
+    assert!(metrics.contains("vigie_oldest_row_age_seconds{table=\"attempts\"} 0.0"), "{metrics}");
+    assert!(metrics.contains("vigie_retention_last_run_timestamp_seconds 18"), "{metrics}");
+}
+
+/// PRV-02: after their own period only the network of an address is left; it is found by its prefix, and verifies.
+#[rstest]
+#[actix_web::test]
+async fn prv_02_old_addresses_are_cut_and_found_by_their_network(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = history(backend, &[]).await;
+    assert!(app.dump().contains(WHOLE));
+    later(&app, 150).await;
+    assert_eq!(run(&app).await, Counts::default());
+    later(&app, 50).await;
+    let removed = run(&app).await;
+    assert!(removed.addresses >= 6 && removed.sessions + removed.attempts + removed.events == 0, "{removed:?}");
+    seal(&app).await;
+    verify(&app).await.unwrap();
+    let dump = app.dump();
+    assert!(!dump.contains(WHOLE), "{dump}");
+
+    let admin = app.admin().await;
+    for (network, found) in [("203.0.113.0/24", 1), ("203.0.0.0/16", 1), ("203.0.113.77", 0), ("203.0.114.0/24", 0)] {
+        let list = admin.get(&format!("/admin/sessions?ip={network}")).await.expect(200);
+        assert_eq!(list["items"].as_array().unwrap().len(), found, "{network}");
+        let list = admin.get(&format!("/admin/attempts?ip={network}")).await.expect(200);
+        assert_eq!(list["items"].as_array().unwrap().len(), found, "{network}");
+    }
+    let list = admin.get("/admin/sessions?ip=203.0.113.0/24").await.expect(200);
+    assert_eq!((&list["items"][0]["ip"], &list["items"][0]["last_ip"]), (&json!("203.0.113.0"), &json!("203.0.113.0")));
+    let exported = admin.get("/admin/sessions/export?format=ocsf").await;
+    assert!(exported.status == 200 && !exported.body.contains(WHOLE), "{}", exported.body);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn prv_01_a_dry_run_only_counts(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = history(backend, &[]).await;
+    later(&app, 396).await;
+    let before = app.dump();
+    let plan = app.app.retention.plan().await.unwrap();
+    assert!(plan.counts.sessions >= 2 && plan.counts.attempts >= 3 && plan.counts.events >= 5, "{plan:?}");
+    assert_eq!(app.dump(), before);
+    let removed = run(&app).await;
+    assert_eq!((removed.sessions, removed.attempts), (plan.counts.sessions, plan.counts.attempts));
+}
+
+/// Killed between batches: what is left verifies, and the next run goes on under the same event.
+#[rstest]
+#[actix_web::test]
+async fn prv_01_a_run_that_breaks_off_is_finished_by_the_next(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = history(backend, &[]).await;
+    app.add_attempts((0..700).map(|number| attempt(&format!("n{number}"), app.now())).collect()).await;
+    later(&app, 396).await;
+    let mut begun = app.app.retention.begin(&Cause::system("retention")).await.unwrap();
+    // Nothing has gone yet that is not sealed already.
+    assert_eq!(verify(&app).await.unwrap().waiting, 0);
+    for _ in 0..2 {
+        begun.step().await.unwrap();
+        verify(&app).await.unwrap();
+    }
+    assert_eq!(begun.removed.attempts, 500);
+    drop(begun);
+    let busy = app.app.retention.run(&Cause::system("retention")).await.unwrap_err();
+    assert!(matches!(busy, RetentionError::Claimed), "{busy}");
+    app.advance(TimeDelta::minutes(11));
+    assert!(run(&app).await.attempts >= 200);
+    assert_eq!(count(&app, "attempts"), "0");
+    seal(&app).await;
+    verify(&app).await.unwrap();
+    let told = app.events().await.into_iter().filter(|event| event.event.kind == AuditKind::RetentionRan).count();
+    assert_eq!(told, 1);
+}
+
+/// What is gone stays rightly gone, although from now on more is kept.
+#[rstest]
+#[actix_web::test]
+async fn the_history_verifies_when_more_is_kept_later(#[values(Sqlite, Postgres)] backend: Backend) {
+    let short = [
+        ("VIGIE__RETENTION__SESSIONS", "6 months"),
+        ("VIGIE__RETENTION__ATTEMPTS", "6 months"),
+        ("VIGIE__RETENTION__AUDIT", "6 months"),
+        ("VIGIE__RETENTION__ADDRESSES", "1 month"),
+    ];
+    let app = history(backend, &short).await;
+    later(&app, 190).await;
+    assert!(run(&app).await.attempts > 0);
+    let longer = TestApp::on(app.database.clone(), &app.database.url, app.clock.clone(), &[]).await;
+    assert_eq!(run(&longer).await, Counts::default());
+    longer.advance(TimeDelta::days(80));
+    assert_eq!(run(&longer).await, Counts::default());
+    verify(&app).await.unwrap();
+}
+
+/// The tamper matrix, after retention: whatever goes or changes without it is found.
+#[rstest]
+#[case::younger_event_deleted("DELETE FROM audit_events WHERE seq = (SELECT max(seq) FROM audit_events)", "deleted")]
+#[case::younger_attempt_deleted("DELETE FROM attempts WHERE at = (SELECT max(at) FROM attempts)", "deleted")]
+#[case::younger_session_deleted("DELETE FROM sessions WHERE username = 'erin'", "deleted")]
+#[case::old_session_revived(
+    "UPDATE sessions SET ended_at = NULL, end_reason = NULL, ended_by_kind = NULL WHERE username = 'carol'", "changed"
+)]
+#[case::cut_address_edited("UPDATE attempts SET ip = '203.0.114.0' WHERE ip = '203.0.113.0'", "changed")]
+#[case::cut_address_made_whole("UPDATE sessions SET ip = '203.0.113.78' WHERE username = 'carol'", "changed")]
+#[case::last_address_made_whole("UPDATE sessions SET last_ip = '203.0.113.78' WHERE username = 'carol'", "changed")]
+#[case::proof_edited("UPDATE attempts SET address_proof = person_proof WHERE ip = '203.0.113.0'", "changed")]
+#[case::proof_taken_away("UPDATE attempts SET address_proof = NULL WHERE ip = '203.0.113.0'", "changed")]
+#[case::salt_edited("UPDATE attempts SET person_proof = address_proof WHERE username = 'erin'", "changed")]
+#[case::event_of_the_run_edited("UPDATE audit_events SET actor_id = 'x' WHERE kind = 'retention.ran'", "changed")]
+#[case::event_of_the_run_deleted("DELETE FROM audit_events WHERE kind = 'retention.ran'", "deleted")]
+#[actix_web::test]
+async fn p6_whatever_goes_without_retention_is_found(
+    #[case] statement: &str,
+    #[case] expected: &str,
+    #[values(Sqlite, Postgres)] backend: Backend,
+) {
+    let app = history(backend, &[("VIGIE__RETENTION__ATTEMPTS", "18 months"), ("VIGIE__RETENTION__SESSIONS", "18 months")]).await;
+    later(&app, 396).await;
+    let removed = run(&app).await;
+    assert!(removed.events > 0 && removed.addresses > 0 && removed.attempts == 0, "{removed:?}");
+    app.signed_in("erin").await.post_empty("/auth/logout").await.expect(204);
+    seal(&app).await;
+    verify(&app).await.unwrap();
+    tamper(&app, &[statement]);
+    let fault = verify(&app).await.unwrap_err();
+    assert_eq!(word(&fault).0, expected, "{fault}");
+}
+
+/// Somebody removes rows, and adds an event that says it was retention: no record stands for it.
+#[rstest]
+#[actix_web::test]
+async fn p6_a_forged_event_of_retention_is_found(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = history(backend, &[]).await;
+    let forged = "INSERT INTO audit_events (at, kind, actor_kind, actor_id, subject_kind, details)
+         SELECT at, 'retention.ran', 'system', 'retention', 'everybody',
+                '{\"attempts\":{\"before\":\"2999-01-01T00:00:00Z\",\"rows\":9}}' FROM audit_events WHERE seq = 1";
+    tamper(&app, &[forged, "DELETE FROM attempts"]);
+    let fault = verify(&app).await.unwrap_err();
+    assert!(matches!(&fault, Fault::Added { .. } | Fault::Deleted { .. }), "{fault}");
+}
+
+/// Nobody can cut addresses or take names away behind the server's back either, though the record itself would agree.
+#[rstest]
+#[case(Group::Addresses)]
+#[case(Group::Person)]
+#[actix_web::test]
+async fn p6_what_is_redacted_without_an_event_is_found(
+    #[case] group: Group,
+    #[values(Sqlite, Postgres)] backend: Backend,
+) {
+    let app = history(backend, &[]).await;
+    let ids: Vec<_> = app.attempts().await.iter().map(|attempt| attempt.id).collect();
+    let redact = move |db: &mut _| {
+        let kept = attempts::kept_by_ids(db, &ids)?.remove(0);
+        assert_eq!(kept.without(group).unwrap().record(), kept.record());
+        let permit = match group {
+            Group::Addresses => Permit::Addresses(kept.row.at + TimeDelta::days(1)),
+            Group::Person => Permit::Person,
+        };
+        permitted(db, permit, |db| attempts::redact(db, &kept.without(group).unwrap(), group))
+    };
+    app.app.store.write::<_, StoreError>(redact).await.unwrap();
+    let fault = verify(&app).await.unwrap_err();
+    assert_eq!(word(&fault).0, "changed", "{fault}");
+}
+
+/// A session that lives for longer than sessions are kept is kept; and missed, if it goes.
+#[rstest]
+#[actix_web::test]
+async fn a_session_that_lives_is_not_old(#[values(Sqlite, Postgres)] backend: Backend) {
+    let settings = [
+        ("VIGIE__SESSIONS__LIFETIME", "366d"),
+        ("VIGIE__SESSIONS__IDLE_TIMEOUT", "366d"),
+        ("VIGIE__RETENTION__SESSIONS", "6 months"),
+        ("VIGIE__RETENTION__ATTEMPTS", "6 months"),
+        ("VIGIE__RETENTION__AUDIT", "6 months"),
+    ];
+    let app = history(backend, &settings).await;
+    later(&app, 250).await;
+    assert_eq!(run(&app).await.sessions, 2);
+    assert_eq!(count(&app, "sessions WHERE ended_at IS NULL"), "1");
+    verify(&app).await.unwrap();
+    tamper(&app, &["DELETE FROM sessions"]);
+    let fault = verify(&app).await.unwrap_err();
+    assert_eq!(word(&fault).0, "deleted", "{fault}");
+}
+
+/// What was sealed before addresses could be cut keeps its own until it is removed, is counted, and verifies as it did.
+#[rstest]
+#[actix_web::test]
+async fn what_was_sealed_in_the_clear_is_removed_with_its_row(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = history(backend, &[]).await;
+    let clear = ["sessions", "attempts", "audit_events"]
+        .map(|table| format!("UPDATE {table} SET address_proof = NULL, person_proof = NULL"));
+    tamper(&app, &clear.each_ref().map(String::as_str));
+    Beside::connect(&app.database.url).execute("DELETE FROM checkpoints").unwrap();
+    std::fs::remove_file(app.app.chain.file()).unwrap();
+    start_anew(&app);
+    seal(&app).await;
+    verify(&app).await.unwrap();
+    later(&app, 200).await;
+    let in_the_clear = app.app.retention.sealed_in_the_clear().await.unwrap();
+    assert!(in_the_clear >= 5, "{in_the_clear}");
+    run(&app).await;
+    assert!(app.dump().contains(WHOLE));
+    later(&app, 196).await;
+    run(&app).await;
+    assert!(!app.dump().contains(WHOLE));
+    seal(&app).await;
+    verify(&app).await.unwrap();
+}
+
+/// A long history, of which retention has left the newest events.
+async fn cut(backend: Backend) -> TestApp {
+    let app = history(backend, &[]).await;
+    record(&app, 700).await;
+    seal(&app).await;
+    later(&app, 396).await;
+    app.signed_in("erin").await;
+    assert!(run(&app).await.records >= 512);
+    record(&app, 300).await;
+    seal(&app).await;
+    app
+}
+
+/// Records that stand for nothing any more go too, after a checkpoint; proofs of those that follow are as good as before.
+#[rstest]
+#[actix_web::test]
+async fn prv_01_the_oldest_records_go_and_later_ones_are_still_proved(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = history(backend, &[]).await;
+    record(&app, 700).await;
+    seal(&app).await;
+    let key = app.app.chain.key();
+    let ancient = key.open(&std::fs::read_to_string(app.app.chain.file()).unwrap()).unwrap();
+    let app = {
+        later(&app, 396).await;
+        app
+    };
+    assert!(run(&app).await.records >= 512);
+    record(&app, 300).await;
+    seal(&app).await;
+    let verified = verify(&app).await.unwrap();
+    assert!(verified.base >= 512 && verified.base % 256 == 0 && verified.base < verified.records, "{verified:?}");
+    assert_eq!(count(&app, &format!("sealed_records WHERE position < {}", verified.base)), "0");
+    let old = app.app.chain.verify(&[ancient], |_, _| {}).await.unwrap().unwrap();
+    assert_eq!(old.too_old, usize::from(ancient.size < verified.base));
+
+    let auditor = app.auditor().await;
+    let newest = Beside::connect(&app.database.url).lines("SELECT CAST(max(seq) AS TEXT) AS line FROM audit_events");
+    let oldest = Beside::connect(&app.database.url).lines("SELECT CAST(min(seq) AS TEXT) AS line FROM audit_events");
+    seal(&app).await;
+    for seq in [&newest[0], &oldest[0]] {
+        let answer = auditor.get(&format!("/admin/audit/{seq}/proof")).await.expect(200);
+        let checkpoint = key.open(answer["checkpoint"].as_str().unwrap()).unwrap();
+        let leaf = tlog_tiles::record_hash(&STANDARD.decode(answer["leaf"].as_str().unwrap()).unwrap());
+        let position = answer["position"].as_u64().unwrap();
+        tlog_tiles::check_record(&hashes(&answer), checkpoint.size, checkpoint.root, position, leaf).unwrap();
+    }
+    auditor.get("/admin/audit/1/proof").await.problem(404, "not_found");
+    let path = |from| format!("/admin/audit/consistency?from={from}&to={}", verified.records);
+    let refused = auditor.get(&path(verified.base - 1)).await.problem(422, "invalid_input");
+    assert!(refused.to_string().contains("older than what is kept"), "{refused}");
+    let (base, here) = (checkpoint_of(&app, verified.base), checkpoint_of(&app, verified.records));
+    let grown = hashes(&auditor.get(&path(verified.base)).await.expect(200));
+    tlog_tiles::check_tree(&grown, here.size, here.root, base.size, base.root).unwrap();
+
+    // The next year goes as the first did.
+    later(&app, 396).await;
+    run(&app).await;
+    seal(&app).await;
+    assert!(verify(&app).await.unwrap().base > verified.base);
+}
+
+fn checkpoint_of(app: &TestApp, size: u64) -> vigie::audit::chain::Checkpoint {
+    let note = format!("SELECT note AS line FROM checkpoints WHERE size = {size}");
+    app.app.chain.key().open(&Beside::connect(&app.database.url).lines(&note)[0]).unwrap()
+}
+
+/// The tamper matrix of where the chain begins.
+#[rstest]
+#[case::base_moved_on(&["UPDATE chain_base SET size = size + 256"], "base")]
+#[case::base_moved_back(&["UPDATE chain_base SET size = size - 256"], "base")]
+#[case::base_of_another_tree(&["UPDATE chain_base SET peaks = link"], "base")]
+#[case::base_with_another_link(&["UPDATE chain_base SET link = (SELECT link FROM chain_head)"], "broken")]
+#[case::its_checkpoint_deleted(&["DELETE FROM checkpoints WHERE size = (SELECT size FROM chain_base)"], "base")]
+#[case::more_records_removed(
+    &["DELETE FROM sealed_records WHERE position < (SELECT size + 9 FROM chain_base)"], "missing"
+)]
+#[case::a_row_put_back(
+    &["UPDATE audit_events SET seq = 3 WHERE seq = (SELECT max(seq) FROM audit_events)"], "deleted"
+)]
+#[actix_web::test]
+async fn p6_where_the_chain_begins_is_as_safe_as_the_chain(
+    #[case] statements: &[&str],
+    #[case] expected: &str,
+    #[values(Sqlite, Postgres)] backend: Backend,
+) {
+    let app = cut(backend).await;
+    verify(&app).await.unwrap();
+    tamper(&app, statements);
+    let fault = verify(&app).await.unwrap_err();
+    assert_eq!(word(&fault).0, expected, "{fault}");
+}
+
+/// Even with a genuine checkpoint of exactly so many records nobody cuts the chain but retention.
+#[rstest]
+#[actix_web::test]
+async fn p6_a_prefix_that_no_retention_removed_is_missed(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = history(backend, &[]).await;
+    record(&app, 700).await;
+    seal(&app).await;
+    let head = app.app.store.read(|db| vigie::store::chain::head(db)).await.unwrap();
+    app.app.chain.begin_at(head).await.unwrap();
+    tamper(&app, &["DELETE FROM sealed_records"]);
+    let fault = verify(&app).await.unwrap_err();
+    assert_eq!(word(&fault).0, "base", "{fault}");
+}
+
+/// On SQLite the file itself lets nothing go but what the run has a permit for.
+#[rstest]
+#[case("DELETE FROM attempts", Permit::Sessions)]
+#[case("DELETE FROM attempts", Permit::Attempts)]
+#[case("UPDATE attempts SET username = 'x'", Permit::Addresses)]
+#[case("UPDATE attempts SET outcome = 'success'", Permit::Addresses)]
+#[actix_web::test]
+async fn log_06_a_permit_is_for_what_it_names_and_nothing_younger(
+    #[case] statement: &'static str,
+    #[case] permit: fn(chrono::DateTime<chrono::Utc>) -> Permit,
+) {
+    let app = history(Sqlite, &[]).await;
+    let oldest = app.attempts().await.last().unwrap().at;
+    let tried = move |db: &mut vigie::store::Db| permitted(db, permit(oldest), |db| vigie_execute(db, statement));
+    let refused = app.app.store.write::<_, StoreError>(tried).await.unwrap_err();
+    assert!(refused.to_string().contains("attempts are never"), "{refused}");
+}
+
+fn vigie_execute(db: &mut vigie::store::Db, statement: &str) -> Result<usize, StoreError> {
+    use diesel::RunQueryDsl as _;
+    let vigie::store::Db::Sqlite(connection) = db else { panic!("SQLite") };
+    diesel::sql_query(statement).execute(connection).map_err(StoreError::from)
+}
+
+#[rstest]
+#[actix_web::test]
+async fn the_command_line_counts_removes_and_tells(#[values(Sqlite, Postgres)] backend: Backend) {
+    let program = Program::new(backend);
+    program.add_user("alice", "agent");
+    let mut beside = Beside::connect(&program.database.url);
+    let long_ago = match beside {
+        Beside::Sqlite(_) => "1000000",
+        Beside::Postgres(_) => "'1970-01-01 00:00:01+00'",
+    };
+    let id = "'01234567-89ab-7cde-8f01-23456789abcd'";
+    let key = match beside {
+        Beside::Sqlite(_) => "zeroblob(16)",
+        Beside::Postgres(_) => "decode(repeat('00', 16), 'hex')",
+    };
+    for statement in [
+        format!(
+            "INSERT INTO attempts (id, at, username, username_folded, outcome, ip, ip_key, request_id)
+             VALUES ({id}, {long_ago}, 'a', 'a', 'unknown_user', '192.0.2.1', {key}, 'r')"
+        ),
+        format!("INSERT INTO unsealed_records (kind, subject, at) VALUES ('attempt', {id}, {long_ago})"),
+    ] {
+        beside.execute(&statement).unwrap();
+    }
+    let counted = program.run(&["retention", "run", "--dry-run", "--json"]).json();
+    assert_eq!((&counted["dry_run"], &counted["rows"]["attempts"]), (&json!(true), &json!(1)), "{counted}");
+    assert_eq!(counted["addresses_sealed_in_the_clear"], 1, "{counted}");
+    let told = program.run(&["retention", "run"]).expect(0);
+    assert!(told.contains("1 attempts before "), "{told}");
+    let counted: Value = program.run(&["retention", "run", "--json"]).json();
+    assert_eq!(counted["rows"], json!({ "sessions": 0, "attempts": 0, "audit": 0, "addresses": 0 }));
+    program.run(&["audit", "verify"]).expect(0);
+}
