@@ -33,6 +33,20 @@ fn every_test_that_the_requirements_name_exists() {
     assert!(ids.len() > 100, "only {} ids", ids.len());
 }
 
+/// PRV-05: the document says what the history is for and what it is not for, and the API counts logins without naming anybody.
+#[test]
+fn prv_05_the_purpose_is_stated_and_nothing_reports_who_was_present() {
+    let stated = read("docs/retention.md");
+    assert!(stated.contains("security of access") && stated.contains("not a record of working time"), "{stated}");
+    let document = serde_json::to_value(vigie::http::openapi::document()).unwrap();
+    let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
+    for word in ["presence", "hours", "attendance", "timesheet"] {
+        assert!(!paths.iter().any(|path| path.contains(word)), "{word} in {paths:?}");
+    }
+    let counts = document["paths"]["/admin/stats"]["get"].to_string();
+    assert!(!counts.contains("username") && !counts.contains("user_id"), "{counts}");
+}
+
 /// `docs/audit-events.md` is written by this test where `INSTA_UPDATE=always` says so; else it must be current (LOG-10).
 #[test]
 fn log_10_the_inventory_of_events_is_current() {
@@ -77,8 +91,9 @@ const INTRODUCTION: &str = "\
 Written from the code by a test (`tests/documents.rs`): what stands here is what the server records. Changes are made in
 `src/model/audit/kind.rs`.
 
-- **Where, how long**: in the table `audit_events`, and each try to log in also in `attempts`. The server changes and removes
-  nothing there.
+- **Where, how long**: in the table `audit_events`, and each try to log in also in `attempts`. Rows go when
+  they are older than they are kept, addresses are cut before that, and names go when a person is erased
+  (`docs/retention.md`); nothing else is changed or removed.
 - **Who reads**: administrators and auditors, by `GET /admin/audit` and its exports (CSV, NDJSON, OCSF 1.3), and the operator,
   by `vigie audit export`. Each such reading is itself an event, with its filter. Also every system that events are sent to
   (`[shipping]`, `docs/shipping.md`).

@@ -186,7 +186,7 @@ async fn people<'a>(app: &'a TestApp, root: &TestClient<'a>, scenario: &mut Scen
 
 async fn own_affairs<'a>(app: &'a TestApp, alice: &TestClient<'a>, scenario: &mut Scenario<'a>) {
     let nobody = app.nobody();
-    for path in ["/auth/me", "/auth/sessions", "/auth/attempts", "/auth/verify"] {
+    for path in ["/auth/me", "/auth/sessions", "/auth/attempts", "/auth/export", "/auth/verify"] {
         scenario.step(&format!("GET {path}"), "", alice.get(path).await).await;
     }
     let head = send(alice.request(Method::HEAD, "/auth/verify")).await;
@@ -288,6 +288,12 @@ async fn administration<'a>(app: &'a TestApp, root: &TestClient<'a>, scenario: &
         });
         scenario.step(&route, "", post(&alice).await).await;
         scenario.step(&route, "of nobody", post(NIL).await).await;
+    }
+    let erin = app.user("erin", "agent").await.id.to_string();
+    scenario.recorded().await;
+    for (case, id) in [("", erin.as_str()), ("again", &erin), ("of nobody", NIL), ("the last administrator", &me)] {
+        let erased = root.post_empty(&format!("/admin/users/{id}/erase")).await;
+        scenario.step("POST /admin/users/{id}/erase", case, erased).await;
     }
     let delete = async |id: &str| root.delete(&format!("/admin/users/{id}")).await;
     scenario.step("DELETE /admin/users/{id}", "", delete(&id_of("bob").await).await).await;

@@ -38,7 +38,7 @@ async fn prv_04_an_export_of_oneself_holds_all_of_it_and_nothing_of_others(
     app.app.sessions.record_refusals().await.unwrap();
     let alice = app.log_in("alice").await;
     let other = app.log_in("alice").await;
-    admin.delete(&format!("/admin/sessions/{}", other.session_id)).await.expect(204);
+    admin.post_empty(&format!("/admin/sessions/{}/end", other.session_id)).await.expect(204);
     bob.post("/auth/login", json!({ "username": "bob", "password": "wrong" })).await.expect(401);
 
     let answer = alice.get("/auth/export").await;
@@ -90,9 +90,8 @@ async fn past(app: &TestApp) -> vigie::model::user::User {
     app.log_in(NAME).await;
     root.get(&format!("/admin/sessions?user={FORMER}")).await.expect(200);
     root.get(&format!("/admin/attempts?username={}", "zo%C3%A9-marie")).await.expect(200);
-    let ended = format!("/admin/sessions/{}", first["session"]["id"].as_str().unwrap());
-    let note = json!({ "note": "Zoé-Marie a changé de service" });
-    crate::support::app::send(root.request(reqwest::Method::DELETE, &ended).json(&note)).await.expect(204);
+    let ended = format!("/admin/sessions/{}/end", first["session"]["id"].as_str().unwrap());
+    root.post(&ended, json!({ "note": "Zoé-Marie a changé de service" })).await.expect(204);
     let everybody = json!({ "filter": { "user": "nobody-at-all" }, "note": "pas ceux de Zoé-Marie !" });
     root.post("/admin/sessions/end", everybody).await.expect(200);
     app.app.sessions.record_last_refusals().await.unwrap();

@@ -148,6 +148,13 @@ impl TestApp {
         Self::launch(Arc::clone(&self.database), Arc::clone(&self.data), Arc::clone(&self.clock), settings).await
     }
 
+    /// Another node on the same database, with further settings.
+    pub async fn another_node_with(&self, further: &[(&str, &str)]) -> Self {
+        let mut settings = self.settings.clone();
+        settings.extend(further.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        Self::launch(Arc::clone(&self.database), Arc::clone(&self.data), Arc::clone(&self.clock), settings).await
+    }
+
     /// Stops serving, closes the store and starts again on the same database.
     pub async fn restart(mut self) -> Self {
         self.close().await;
