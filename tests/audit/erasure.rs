@@ -59,7 +59,7 @@ async fn prv_04_an_export_of_oneself_holds_all_of_it_and_nothing_of_others(
     assert!(!answer.body.contains("bob") && !answer.body.contains(&bob.session_id), "{}", answer.body);
     let by_admin = of("event").into_iter().find(|event| event["actor"]["kind"] == "admin").expect("an end");
     assert_eq!((&by_admin["ip"], &by_admin["request_id"]), (&Value::Null, &Value::Null));
-    app.nobody().get("/auth/export").await.problem(401, "token_missing");
+    app.nobody().get("/auth/export").await.problem(401, "credentials_required");
 }
 
 /// Many rows come in pieces.
