@@ -163,7 +163,21 @@ impl App {
         });
         let history_name = chain.key().origin();
         let shipping = Shipping::new(store.clone(), Arc::clone(&clock), Arc::clone(&metrics), history_name, &config)?;
-        Ok(Self { config, clock, store, sessions, users, clients, history, chain, watch, retention, alerts, shipping, metrics })
+        Ok(Self {
+            config,
+            clock,
+            store,
+            sessions,
+            users,
+            clients,
+            history,
+            chain,
+            watch,
+            retention,
+            alerts,
+            shipping,
+            metrics,
+        })
     }
 
     /// Writes what is still in memory, then closes the store.

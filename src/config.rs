@@ -559,17 +559,7 @@ impl Config {
         require(leases.contains(&self.nodes.lease), "nodes.lease", "must be 200ms to 1m");
         require(self.nodes.live_sessions >= 1, "nodes.live_sessions", "must be at least 1");
 
-        let Retention { sessions, attempts, audit, addresses, .. } = self.retention;
-        for (key, kept) in [("sessions", sessions), ("attempts", attempts), ("audit", audit)] {
-            let message = "must be \"6 months\" to \"36 months\" (docs/retention.md says why)";
-            require((6..=36).contains(&kept), &format!("retention.{key}"), message);
-        }
-        let least = sessions.min(attempts).min(audit);
-        require(
-            addresses >= 1 && addresses <= least,
-            "retention.addresses",
-            "must be at least \"1 months\", and not longer than the history is kept",
-        );
+        self.check_retention(&mut require);
 
         let Shipping { syslog, file, webhook } = &self.shipping;
         require(syslog.is_valid(), "shipping.syslog.address", "must be host:port");
@@ -583,6 +573,20 @@ impl Config {
             let has_secret = !webhook.secret_file.as_os_str().is_empty();
             require(has_secret, "shipping.webhook.secret_file", "must name a file: shipments are signed");
         }
+    }
+
+    fn check_retention(&self, require: &mut impl FnMut(bool, &str, &str)) {
+        let Retention { sessions, attempts, audit, addresses, .. } = self.retention;
+        for (key, kept) in [("sessions", sessions), ("attempts", attempts), ("audit", audit)] {
+            let message = "must be \"6 months\" to \"36 months\" (docs/retention.md says why)";
+            require((6..=36).contains(&kept), &format!("retention.{key}"), message);
+        }
+        let least = sessions.min(attempts).min(audit);
+        require(
+            addresses >= 1 && addresses <= least,
+            "retention.addresses",
+            "must be at least \"1 months\", and not longer than the history is kept",
+        );
     }
 
     fn check_alerts(&self, require: &mut impl FnMut(bool, &str, &str)) {

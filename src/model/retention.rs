@@ -122,7 +122,8 @@ mod tests {
         };
         assert_eq!(Cuts::of_details(&cuts.details(Counts::default())), cuts);
         assert_eq!(Cuts::of_details(&json!({ "erased": true })), Cuts::default());
-        let later = Cuts { sessions: Some(at("2025-01-01T00:00:00Z")), events: Some(at("2026-01-01T00:00:00Z")), ..cuts };
+        let later =
+            Cuts { sessions: Some(at("2025-01-01T00:00:00Z")), events: Some(at("2026-01-01T00:00:00Z")), ..cuts };
         assert_eq!(cuts.or_later(later), Cuts { events: later.events, ..cuts });
     }
 }

@@ -262,11 +262,7 @@ pub fn count_whole_addresses(db: &mut Db, before: DateTime<Utc>) -> Result<i64, 
 }
 
 /// The same as they are kept, the oldest first, at most `limit`.
-pub fn whole_addresses(
-    db: &mut Db,
-    before: DateTime<Utc>,
-    limit: i64,
-) -> Result<Vec<Kept<RecordedEvent>>, StoreError> {
+pub fn whole_addresses(db: &mut Db, before: DateTime<Utc>, limit: i64) -> Result<Vec<Kept<RecordedEvent>>, StoreError> {
     let old = audit_events::table.filter(audit_events::at.lt(At(before)));
     let whole = old.filter(audit_events::ip.is_not_null()).filter(is_whole());
     let rows: Vec<Row> = whole.order(audit_events::at.asc()).limit(limit).load(db)?;

@@ -106,7 +106,12 @@ impl Users {
     }
 
     /// Refuses what would leave no active administrator (ADM-08). `after` is `None` for a deletion.
-    pub(super) fn keep_an_administrator(&self, db: &mut Db, before: &User, after: Option<&User>) -> Result<(), UserError> {
+    pub(super) fn keep_an_administrator(
+        &self,
+        db: &mut Db,
+        before: &User,
+        after: Option<&User>,
+    ) -> Result<(), UserError> {
         let administers = |user: &User| user.state == UserState::Active && self.roles().permissions(&user.role).admin;
         if !administers(before) || after.is_some_and(administers) {
             return Ok(());

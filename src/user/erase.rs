@@ -235,9 +235,8 @@ fn names_of(db: &mut Db, id: UserId) -> Result<BTreeSet<String>, StoreError> {
     let mut names: BTreeSet<String> = sessions::names_of_user(db, id)?.into_iter().collect();
     names.extend(attempts::names_of_user(db, id)?);
     for RecordedEvent { event, .. } in audit::about_user(db, id, i64::MAX)? {
-        let members = [("username", true), ("from", event.kind == AuditKind::UserRenamed), ("to", event.kind == AuditKind::UserRenamed)];
-        let named = members.iter().filter(|(_, is_name)| *is_name).filter_map(|(name, _)| event.details[*name].as_str());
-        names.extend(named.map(fold));
+        let members: &[&str] = if event.kind == AuditKind::UserRenamed { &["from", "to"] } else { &["username"] };
+        names.extend(members.iter().filter_map(|member| event.details[*member].as_str()).map(fold));
     }
     names.remove(&fold(ERASED));
     Ok(names)

@@ -363,6 +363,7 @@ async fn what_is_hard_to_undo_asks_for_a_recent_login(#[values(Sqlite, Postgres)
         admin.patch(&path, json!({ "role": "admin" })).await,
         admin.delete(&path).await,
         admin.post_empty(&format!("{path}/reset-password")).await,
+        admin.post_empty(&format!("{path}/erase")).await,
         admin.post("/admin/sessions/end", json!({ "everything": true })).await,
         admin.post("/admin/not-before", json!({ "note": "x" })).await,
         admin.delete("/admin/clients/crm").await,

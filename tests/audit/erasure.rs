@@ -140,7 +140,9 @@ async fn prv_04_an_erased_person_is_named_nowhere_and_the_history_verifies(
         assert_eq!((&row["user"]["username"], &row["user"]["id"]), (&json!(ERASED), &json!(user.id)));
         assert_eq!((&row["device_name"], &row["user_agent"], &row["note"]), (&Value::Null, &Value::Null, &Value::Null));
     }
-    for path in ["/admin/sessions/export?format=csv", "/admin/attempts/export?format=ndjson", "/admin/audit/export?format=ocsf"] {
+    for path in
+        ["/admin/sessions/export?format=csv", "/admin/attempts/export?format=ndjson", "/admin/audit/export?format=ocsf"]
+    {
         let exported = root.get(path).await;
         assert_eq!(exported.status, 200);
         names_nobody(&exported.body);
@@ -172,7 +174,8 @@ async fn prv_04_an_erasure_that_broke_off_is_finished_later(#[values(Sqlite, Pos
     let user = past(&app).await;
     // As after the first transaction: the account is gone, and it is recorded that this person is erased.
     app.app.users.delete(user.id, &Cause::command_line()).await.unwrap();
-    let (now, subject) = (app.now(), vigie::model::audit::Subject::new(vigie::model::audit::SubjectKind::User, user.id));
+    let (now, subject) =
+        (app.now(), vigie::model::audit::Subject::new(vigie::model::audit::SubjectKind::User, user.id));
     let event = vigie::model::audit::AuditEvent::new(now, AuditKind::UserErased, &Cause::command_line(), subject);
     app.app.store.write(move |db| vigie::store::audit::record(db, &event)).await.unwrap();
     assert!(app.dump().contains(FORMER));

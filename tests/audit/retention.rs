@@ -205,7 +205,8 @@ async fn the_history_verifies_when_more_is_kept_later(#[values(Sqlite, Postgres)
 #[case::younger_attempt_deleted("DELETE FROM attempts WHERE at = (SELECT max(at) FROM attempts)", "deleted")]
 #[case::younger_session_deleted("DELETE FROM sessions WHERE username = 'erin'", "deleted")]
 #[case::old_session_revived(
-    "UPDATE sessions SET ended_at = NULL, end_reason = NULL, ended_by_kind = NULL WHERE username = 'carol'", "changed"
+    "UPDATE sessions SET ended_at = NULL, end_reason = NULL, ended_by_kind = NULL WHERE username = 'carol'",
+    "changed"
 )]
 #[case::cut_address_edited("UPDATE attempts SET ip = '203.0.114.0' WHERE ip = '203.0.113.0'", "changed")]
 #[case::cut_address_made_whole("UPDATE sessions SET ip = '203.0.113.78' WHERE username = 'carol'", "changed")]
@@ -221,7 +222,9 @@ async fn p6_whatever_goes_without_retention_is_found(
     #[case] expected: &str,
     #[values(Sqlite, Postgres)] backend: Backend,
 ) {
-    let app = history(backend, &[("VIGIE__RETENTION__ATTEMPTS", "18 months"), ("VIGIE__RETENTION__SESSIONS", "18 months")]).await;
+    let app =
+        history(backend, &[("VIGIE__RETENTION__ATTEMPTS", "18 months"), ("VIGIE__RETENTION__SESSIONS", "18 months")])
+            .await;
     later(&app, 396).await;
     let removed = run(&app).await;
     assert!(removed.events > 0 && removed.addresses > 0 && removed.attempts == 0, "{removed:?}");

@@ -25,7 +25,8 @@ impl Chain {
             let from = growth.head.size;
             let read = move |db: &mut Db| {
                 let sealed = chain::page(db, from, from + PAGE, PAGE)?;
-                let things = sealed.iter().map(|sealed| (sealed.record.kind, &*sealed.record.subject, sealed.record.at));
+                let things =
+                    sealed.iter().map(|sealed| (sealed.record.kind, &*sealed.record.subject, sealed.record.at));
                 let present = Present::of(db, things)?;
                 let ends = ends_of_missing(db, &sealed, &present)?;
                 Ok::<_, StoreError>((Permits::read(db)?, sealed, present, ends))

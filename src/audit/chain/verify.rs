@@ -223,7 +223,12 @@ impl Chain {
     }
 
     /// The records from `from` on and before `before`, with what they stand for digested.
-    fn page(&self, from: i64, before: i64, is_first: bool) -> impl Future<Output = Result<Page, StoreError>> + Send + use<> {
+    fn page(
+        &self,
+        from: i64,
+        before: i64,
+        is_first: bool,
+    ) -> impl Future<Output = Result<Page, StoreError>> + Send + use<> {
         let (store, key) = (self.store.clone(), Arc::clone(&self.key));
         let read = move |db: &mut Db| {
             let sealed = chain::page(db, from, before, before - from)?;

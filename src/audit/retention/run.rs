@@ -39,12 +39,19 @@ pub struct Run {
 enum Stage {
     Sessions(DateTime<Utc>),
     Attempts(DateTime<Utc>),
-    Events { before: DateTime<Utc>, erasures: DateTime<Utc> },
+    Events {
+        before: DateTime<Utc>,
+        erasures: DateTime<Utc>,
+    },
     AddressesOfSessions(DateTime<Utc>),
     AddressesOfAttempts(DateTime<Utc>),
     AddressesOfEvents(DateTime<Utc>),
-    Alerts { before: DateTime<Utc> },
-    AddressesOfAlerts { before: DateTime<Utc> },
+    Alerts {
+        before: DateTime<Utc>,
+    },
+    AddressesOfAlerts {
+        before: DateTime<Utc>,
+    },
     Tokens,
     /// Finds out which records stand for nothing any more.
     Base,
