@@ -10,11 +10,13 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use vigie::audit::chain::Fault;
 use vigie::audit::retention::{self, Retention, RetentionError};
+use vigie::model::alert::{AlertKind, NewAlert};
 use vigie::model::attempt::Attempt;
-use vigie::model::audit::{AuditKind, Cause};
+use vigie::model::audit::{AuditKind, Cause, Subject, SubjectKind};
 use vigie::model::redaction::Group;
 use vigie::model::retention::Counts;
 use vigie::model::session::{EndReason, Origin, Session};
+use vigie::store::alerts::{self, Bounds};
 use vigie::store::retention::{Permit, permitted};
 use vigie::store::{Address, Settings, Store, StoreError, attempts};
 
@@ -176,6 +178,35 @@ async fn prv_01_a_run_that_breaks_off_is_finished_by_the_next(#[values(Sqlite, P
     verify(&app).await.unwrap();
     let told = app.events().await.into_iter().filter(|event| event.event.kind == AuditKind::RetentionRan);
     assert_eq!(told.filter(|event| event.event.details["attempts"]["rows"] != 0).count(), 1);
+}
+
+/// PRV-01: used and expired one-time tokens go, and alerts that somebody has looked at; of open ones the address.
+#[rstest]
+#[actix_web::test]
+async fn prv_01_old_tokens_and_alerts_go_too(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = history(backend, &[]).await;
+    let alice = app.app.users.find_by_id_or_name("alice").await.unwrap().unwrap();
+    app.app.users.issue_reset(alice.id, &Cause::command_line()).await.unwrap();
+    let now = app.now();
+    let raise = move |db: &mut _| {
+        let bounds = Bounds { window: TimeDelta::hours(1), of_kind: 100 };
+        let of = |subject| NewAlert::new(now, AlertKind::NewDevice, subject).from_address(WHOLE.parse().unwrap());
+        let user = Subject::new(SubjectKind::User, alice.id);
+        Ok::<_, StoreError>((
+            alerts::raise(db, &of(user), bounds)?,
+            alerts::raise(db, &of(Subject::everybody()), bounds)?,
+        ))
+    };
+    let (seen, open) = app.app.store.write(raise).await.unwrap();
+    app.app.alerts.acknowledge(seen.id, None, &Cause::command_line()).await.unwrap();
+    later(&app, 5).await;
+    run(&app).await;
+    assert_eq!((count(&app, "one_time_tokens"), app.alerts().await.len()), ("1".to_owned(), 2));
+    later(&app, 396).await;
+    run(&app).await;
+    assert_eq!(count(&app, "one_time_tokens"), "0");
+    let left = app.alerts().await;
+    assert_eq!((left.len(), left[0].id, left[0].raised.ip), (1, open.id, None));
 }
 
 /// What is gone stays rightly gone, although from now on more is kept.

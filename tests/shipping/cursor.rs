@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use rstest::rstest;
 use vigie::audit::shipping::Progress;
 use vigie::background;
+use vigie::model::audit::Cause;
 
 use super::collector::Collector;
 use super::{assert_whole, come_and_go, numbers, sealed, ship, step, to_syslog};
@@ -142,4 +143,26 @@ async fn two_nodes_that_ship_at_once_send_each_event_once(#[values(Sqlite, Postg
         shipping.stop().await;
     }
     assert_eq!(numbers(&collector.events()), expected);
+}
+
+/// A sink that comes when old events are gone is sent what is kept, and is not told that the others were lost.
+#[rstest]
+#[actix_web::test]
+async fn a_sink_that_comes_after_retention_is_sent_what_is_kept(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    app.user("alice", "agent").await;
+    come_and_go(&app, "alice").await;
+    app.app.chain.seal().await.unwrap();
+    app.advance(TimeDelta::days(396));
+    come_and_go(&app, "alice").await;
+    let removed = app.app.retention.run(&Cause::system("retention")).await.unwrap().removed;
+    assert!(removed.events > 0, "{removed:?}");
+    let collector = Collector::plain().await;
+    let node = app.another_node_with(&to_syslog(&collector.address)).await;
+    ship(&node).await.unwrap();
+    let kept: Vec<String> = node.events().await.iter().map(|event| event.seq.to_string()).collect();
+    let mut sent = numbers(&collector.events());
+    sent.sort_by_key(|number| number.parse::<i64>().unwrap());
+    assert_eq!(sent, kept);
+    assert!(!collector.events().iter().any(|event| event["kind"] == "history.event_lost"));
 }

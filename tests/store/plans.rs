@@ -55,3 +55,31 @@ async fn a_known_network_is_found_by_user_and_address(#[values(Sqlite, Postgres)
     let plan = plan(&mut beside, &query);
     assert!(plan.contains("sessions_user_address"), "{plan}");
 }
+
+/// Which addresses are still whole? Those that were cut, most of a year's, are not looked at.
+#[rstest]
+#[case("sessions", "ended_at IS NOT NULL AND sessions.ended_at")]
+#[case("attempts", "at IS NOT NULL AND attempts.at")]
+#[case("audit_events", "ip IS NOT NULL AND audit_events.at")]
+#[actix_web::test]
+async fn whole_addresses_are_found_without_looking_at_those_that_were_cut(
+    #[case] table: &str,
+    #[case] before: &str,
+    #[values(Sqlite, Postgres)] backend: Backend,
+) {
+    let (_store, database) = migrated(backend).await;
+    let url = database.url.clone();
+    let filling = move || fill(&url, Rows { sessions: 2_000, attempts: 2_000, events: 2_000 }, false);
+    actix_web::rt::task::spawn_blocking(filling).await.unwrap();
+    let mut beside = Beside::connect(&database.url);
+    let now = match beside {
+        Beside::Sqlite(_) => "9000000000000000",
+        Beside::Postgres(_) => "'2200-01-01'",
+    };
+    // As `whole_addresses` of each table asks.
+    let query = format!(
+        "SELECT * FROM {table} WHERE {table}.{before} < {now} AND length({table}.address_proof) = 16 LIMIT 500"
+    );
+    let plan = plan(&mut beside, &query);
+    assert!(plan.contains(&format!("{table}_whole_address")), "{plan}");
+}

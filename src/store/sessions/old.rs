@@ -20,7 +20,7 @@ pub fn count_ended_before(db: &mut Db, before: DateTime<Utc>) -> Result<i64, Sto
 
 /// Removes sessions that ended before `before`, with their access tokens, at most `limit`; returns how many.
 pub fn remove_ended_before(db: &mut Db, before: DateTime<Utc>, limit: i64) -> Result<usize, StoreError> {
-    let old = sessions::table.filter(sessions::ended_at.lt(Some(At(before)))).order(sessions::ended_at.asc());
+    let old = sessions::table.filter(sessions::ended_at.lt(Some(At(before))));
     let ids: Vec<Id> = old.limit(limit).select(sessions::id).load(db)?;
     Ok(diesel::delete(sessions::table.filter(sessions::id.eq_any(ids))).execute(db)?)
 }
@@ -35,7 +35,7 @@ pub fn count_whole_addresses(db: &mut Db, before: DateTime<Utc>) -> Result<i64, 
 pub fn whole_addresses(db: &mut Db, before: DateTime<Utc>, limit: i64) -> Result<Vec<Kept<Session>>, StoreError> {
     let old = sessions::table.filter(sessions::ended_at.lt(Some(At(before))));
     let whole = old.filter(sessions::ended_at.is_not_null()).filter(is_whole());
-    let rows: Vec<Row> = whole.order(sessions::ended_at.asc()).limit(limit).load(db)?;
+    let rows: Vec<Row> = whole.limit(limit).load(db)?;
     rows.into_iter().map(Row::into_kept).collect()
 }
 
