@@ -17,7 +17,7 @@ use support::{Cluster, microseconds, open, say};
 use vigie::app::App;
 use vigie::audit::chain::{Growth, leaf};
 use vigie::model::audit::{AuditEvent, AuditKind, Cause, RecordedEvent, Subject};
-use vigie::model::record::Record;
+use vigie::model::redaction::Kept;
 use vigie::store::chain::{self, Sealed};
 use vigie::store::{StoreError, audit};
 
@@ -125,7 +125,7 @@ async fn pure_part(name: &str, app: &App) {
         let sealed = chain::page(db, 0, IN_MEMORY, IN_MEMORY)?;
         Ok::<_, StoreError>((sealed, audit::between(db, 0, i64::MAX, IN_MEMORY)?))
     };
-    let (sealed, events): (Vec<Sealed>, Vec<RecordedEvent>) = app.store.read_at_length(read).await.expect("read");
+    let (sealed, events): (Vec<Sealed>, Vec<Kept<RecordedEvent>>) = app.store.read_at_length(read).await.expect("read");
     let began = Instant::now();
     let mut growth = Growth::begun();
     for sealed in &sealed {
@@ -134,7 +134,7 @@ async fn pure_part(name: &str, app: &App) {
     assert_eq!(Some(growth.head.link), sealed.last().map(|sealed| sealed.link));
     let following = sealed.len() as f64 / began.elapsed().as_secs_f64();
     let began = Instant::now();
-    let covered = events.iter().filter(|event| Record::of_event(event).digest != [0; 32]).count();
+    let covered = events.iter().filter(|event| event.record().digest != [0; 32]).count();
     let digesting = covered as f64 / began.elapsed().as_secs_f64();
     say(&format!(
         "{name}: from memory, on one core: links and tree of {following:.0} records/s; digests of {digesting:.0} events/s"

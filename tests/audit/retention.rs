@@ -44,7 +44,7 @@ async fn history(backend: Backend, settings: &[(&str, &str)]) -> TestApp {
     let end = ended(app.now(), EndReason::Logout, &Cause::system("test").actor, Some("a note"));
     let session = Session { origin, last_ip: WHOLE.parse().unwrap(), ..app.session(&carol, "c", TimeDelta::hours(1)) };
     app.add_sessions(vec![session.clone()]).await;
-    app.app.store.write(move |db| vigie::store::sessions::end(db, session.id, &end)).await.unwrap();
+    app.app.store.write(move |db| vigie::store::sessions::end_all(db, &[(session.id, &end)])).await.unwrap();
     let tried = Attempt { ip: WHOLE.parse().unwrap(), ..attempt("dave", app.now()) };
     app.add_attempts(vec![tried]).await;
     seal(&app).await;
