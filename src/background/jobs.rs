@@ -39,9 +39,9 @@ pub const JOBS: &[Job] = &[
     Job { name: "throttles", period: Duration::from_hours(1), step: throttles },
 ];
 
-/// Writes when sessions were last used.
+/// Writes when sessions were last used, where that is due.
 fn flush(app: Arc<App>) -> Step {
-    Box::pin(async move { app.sessions.flush_last_seen().await.map(drop) })
+    Box::pin(async move { app.sessions.flush_due().await.map(drop) })
 }
 
 /// Records what was refused.
@@ -86,7 +86,7 @@ fn old_deliveries(app: Arc<App>) -> Step {
 
 /// Records the ends that time has brought.
 fn expiry(app: Arc<App>) -> Step {
-    Box::pin(async move { app.sessions.record_overdue().await.map(drop) })
+    Box::pin(async move { app.sessions.record_ends().await.map(drop) })
 }
 
 /// Learns which kinds of password hashes are stored: an import may have brought others.

@@ -62,22 +62,3 @@ impl Change {
         })
     }
 }
-
-/// The changes that one transaction makes.
-#[derive(Debug, Default)]
-pub struct Changes(Vec<Change>);
-
-impl Changes {
-    /// Adds one.
-    pub fn note(&mut self, change: Change) {
-        if self.0.last() != Some(&change) {
-            self.0.push(change);
-        }
-    }
-
-    /// Each, in order.
-    #[must_use]
-    pub fn as_slice(&self) -> &[Change] {
-        &self.0
-    }
-}

@@ -9,10 +9,13 @@ use tokio::sync::Mutex;
 
 use super::Sessions;
 use super::lease::{MARGIN, Watch};
+use super::seen::LastSeen;
 use super::signing::SigningError;
 use crate::clock::uptime;
-use crate::model::change::{Change, Changes};
+use crate::model::change::Change;
+use crate::model::id::SessionId;
 use crate::store::nodes::{self, Node};
+use crate::store::sessions::Seen;
 use crate::store::{Db, StoreError, changes, not_befores};
 
 /// The pauses between two looks at what other nodes have applied.
@@ -28,6 +31,27 @@ pub(super) struct Rounds {
     /// Up to which asking a round has succeeded.
     served: AtomicU64,
     under_way: Mutex<()>,
+}
+
+/// The changes that one transaction makes, and what this node has not written yet of what they are about.
+#[derive(Debug)]
+pub struct Changes {
+    noted: Vec<Change>,
+    last_seen: Arc<LastSeen>,
+}
+
+impl Changes {
+    /// Adds one.
+    pub fn note(&mut self, change: Change) {
+        if self.noted.last() != Some(&change) {
+            self.noted.push(change);
+        }
+    }
+
+    /// The last use of a session, if it is not written yet.
+    pub(super) fn last_use(&self, id: SessionId) -> Option<Seen> {
+        self.last_seen.of(id)
+    }
 }
 
 impl Sessions {
@@ -57,22 +81,23 @@ impl Sessions {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let (now, live) = (self.now(), Arc::clone(&self.inner.live));
+        let (now, live, last_seen) = (self.now(), Arc::clone(&self.inner.live), Arc::clone(&self.inner.last_seen));
         let (value, noted, hold) = self
             .store()
             .write(move |db| {
-                let mut noted = Changes::default();
-                let value = work(db, &mut noted)?;
-                let hold = live.hold(noted.as_slice());
-                changes::insert(db, noted.as_slice(), now)?;
+                let mut changes = Changes { noted: Vec::new(), last_seen };
+                let value = work(db, &mut changes)?;
+                let noted = changes.noted;
+                let hold = live.hold(&noted);
+                changes::insert(db, &noted, now)?;
                 // The hold goes with the answer: it is released after the commit, also where nobody waits any more.
                 Ok::<_, E>((value, noted, hold))
             })
             .await?;
         drop(hold);
         // What is committed but not applied here is not acknowledged either; the next renewal of the lease applies it.
-        self.apply(noted.as_slice()).await.map_err(StoreError::from)?;
-        Ok((value, !noted.as_slice().is_empty()))
+        self.apply(&noted).await.map_err(StoreError::from)?;
+        Ok((value, !noted.is_empty()))
     }
 
     /// Applies changes to the live view.

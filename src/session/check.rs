@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::Sessions;
 use super::live::{Digest, LiveSession, LiveUser, Verified};
@@ -23,12 +23,8 @@ use crate::token::claims::AccessClaims;
 use crate::token::refusal::TokenRefusal;
 use crate::token::verify::{Expectations, check_times, verify_naming_key};
 
-/// A use this close to the idle end is written before it is answered, so that no other node finds the session idle. The
-/// others are written every five seconds.
-const NEARLY_IDLE: TimeDelta = TimeDelta::seconds(15);
-
 /// Somebody whose token and session are good.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Checked {
     /// Which session.
     pub session_id: SessionId,
@@ -40,6 +36,8 @@ pub struct Checked {
     pub user: Arc<UserStanding>,
     /// When the user last proved who they are.
     pub authenticated_at: DateTime<Utc>,
+    /// The session, where it was found in memory.
+    pub(super) session: Option<Arc<LiveSession>>,
 }
 
 /// Why a token was not accepted.
@@ -94,13 +92,20 @@ struct Facts {
     token: Verified,
     user_id: UserId,
     started_at: DateTime<Utc>,
-    last_seen_at: DateTime<Utc>,
+    known_by: KnownBy,
     expires_at: DateTime<Utc>,
     /// As far as the store knew.
     idle_expires_at: DateTime<Utc>,
     ended: Option<EndReason>,
     not_before: Option<DateTime<Utc>>,
     user: Option<Arc<UserStanding>>,
+}
+
+/// What a use of the session is compared with.
+enum KnownBy {
+    Memory(Arc<LiveSession>),
+    /// Which knew of a use at this time.
+    Store(DateTime<Utc>),
 }
 
 impl Sessions {
@@ -126,10 +131,10 @@ impl Sessions {
         let (session, user) = self.kept(&token, now)?;
         self.inner.parts.metrics.looked_up(true);
         let result = self.still_verified(&token, now).and_then(|()| {
-            let facts = self.facts(token, &session, &user);
+            let facts = self.facts(token, session, &user);
             let user = self.judge_use(&facts, ip, now)?;
             self.note_use(&facts, ip, now);
-            Ok(checked(&facts, user))
+            Ok(checked(facts, user))
         });
         Some(self.count(result))
     }
@@ -148,12 +153,12 @@ impl Sessions {
         };
         let user = self.judge_use(&facts, ip, now)?;
         if self.note_use(&facts, ip, now)
-            && let Err(error) = self.flush_last_seen().await
+            && let Err(error) = self.flush_of(std::iter::once(facts.token.session_id)).await
         {
             // Nobody is refused for that: it is written with the next ones.
             tracing::debug!(cause = %error, "a use could not be written at once");
         }
-        Ok(checked(&facts, user))
+        Ok(checked(facts, user))
     }
 
     async fn facts_from_memory(&self, token: &str, now: DateTime<Utc>) -> Result<Facts, CheckError> {
@@ -165,7 +170,7 @@ impl Sessions {
             None => self.look_up(&token).await?,
         };
         let Some((session, user)) = found else { return Err(unknown(token.session_id)) };
-        Ok(self.facts(token, &session, &user))
+        Ok(self.facts(token, session, &user))
     }
 
     /// Session and user, if both are in memory and that can be relied on.
@@ -173,21 +178,21 @@ impl Sessions {
         let live = &self.inner.live;
         let session = live.sessions.get(&token.session_id)?;
         // Other nodes may have seen it since: before a session is called idle, the store is asked.
-        let is_fresh = session.end.is_some() || now + NEARLY_IDLE < session.idle_expires_at();
+        let is_fresh = session.end.is_some() || now + self.inner.last_seen.nearly_idle() < session.idle_expires_at();
         is_fresh.then_some(session).zip(live.users.get(&token.subject))
     }
 
-    fn facts(&self, token: Verified, session: &LiveSession, user: &LiveUser) -> Facts {
+    fn facts(&self, token: Verified, session: Arc<LiveSession>, user: &LiveUser) -> Facts {
         Facts {
             token,
             user_id: session.user_id,
             started_at: session.started_at(),
-            last_seen_at: session.last_seen_at(),
             expires_at: session.expires_at(),
             idle_expires_at: session.idle_expires_at(),
             ended: session.end.as_ref().map(|end| end.reason),
-            not_before: self.inner.live.not_before(session, user),
+            not_before: self.inner.live.not_before(&session, user),
             user: user.standing.clone(),
+            known_by: KnownBy::Memory(session),
         }
     }
 
@@ -231,7 +236,7 @@ impl Sessions {
             token,
             user_id: standing.user_id,
             started_at: standing.started_at,
-            last_seen_at: standing.last_seen_at,
+            known_by: KnownBy::Store(standing.last_seen_at),
             expires_at: standing.expires_at,
             idle_expires_at: standing.idle_expires_at,
             ended: standing.ended,
@@ -338,22 +343,29 @@ impl Sessions {
 
     /// Notes the use. `true` where that should be written before it is answered: the session is nearly idle.
     fn note_use(&self, facts: &Facts, ip: IpAddr, now: DateTime<Utc>) -> bool {
-        if now < facts.last_seen_at {
-            return false;
-        }
+        let (id, last_seen) = (facts.token.session_id, &self.inner.last_seen);
         let idle_expires_at = Session::idle_end(now, self.inner.limits.idle_timeout, facts.expires_at);
-        self.inner.last_seen.note(facts.token.session_id, Seen { at: now, ip, idle_expires_at });
-        now + NEARLY_IDLE >= facts.idle_expires_at && idle_expires_at > facts.idle_expires_at
+        let seen = Seen { at: now, ip, idle_expires_at };
+        match &facts.known_by {
+            KnownBy::Memory(session) => last_seen.note_live(id, session, seen),
+            KnownBy::Store(last_seen_at) if now >= *last_seen_at => last_seen.note(id, seen, *last_seen_at),
+            KnownBy::Store(_) => {}
+        }
+        now + last_seen.nearly_idle() >= facts.idle_expires_at && idle_expires_at > facts.idle_expires_at
     }
 }
 
-fn checked(facts: &Facts, user: Arc<UserStanding>) -> Checked {
+fn checked(facts: Facts, user: Arc<UserStanding>) -> Checked {
     Checked {
         session_id: facts.token.session_id,
         token_id: facts.token.token_id,
         user_id: facts.user_id,
         user,
         authenticated_at: facts.started_at,
+        session: match facts.known_by {
+            KnownBy::Memory(session) => Some(session),
+            KnownBy::Store(_) => None,
+        },
     }
 }
 

@@ -1,18 +1,21 @@
 //! Ending sessions. Every end, whatever door it came through, passes `end_all_in`; the first end wins, and a second
 //! changes nothing and succeeds.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::Sessions;
+use super::change::Changes;
 use super::check::{CheckError, unknown};
 use super::gathered::{Asked, Authority};
 use crate::model::alert::{AlertKind, NewAlert};
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
-use crate::model::change::{Change, Changes};
+use crate::model::change::Change;
 use crate::model::id::{SessionId, UserId};
 use crate::model::session::{Actor, End, EndReason};
-use crate::store::sessions::SessionFilter;
+use crate::store::sessions::{Seen, SessionFilter};
 use crate::store::{Db, StoreError, audit, sessions};
 use crate::token::refresh::RefreshToken;
 
@@ -53,6 +56,12 @@ impl Ending<'_> {
 pub(crate) fn end_all_in(db: &mut Db, changes: &mut Changes, endings: &[Ending<'_>]) -> Result<Vec<bool>, StoreError> {
     for ending in endings {
         changes.note(Change::Session(ending.id));
+    }
+    // What is recorded of a session covers its last use.
+    let uses = endings.iter().filter_map(|ending| Some((ending.id, changes.last_use(ending.id)?)));
+    let uses: BTreeMap<SessionId, Seen> = uses.collect();
+    if !uses.is_empty() {
+        sessions::touch_all(db, &uses.into_iter().collect::<Vec<_>>())?;
     }
     let ends: Vec<(SessionId, &End)> = endings.iter().map(|ending| (ending.id, ending.end)).collect();
     let mut ended = sessions::end_all(db, &ends)?;

@@ -10,9 +10,9 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::Sessions;
+use super::change::Changes;
 use super::end::{Ending, end_all_in};
 use crate::model::audit::{Cause, Reason};
-use crate::model::change::Changes;
 use crate::model::id::{SessionId, UserId};
 use crate::model::session::End;
 use crate::store::{Db, StoreError, sessions};

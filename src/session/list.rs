@@ -6,12 +6,13 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::Sessions;
+use super::check::Checked;
 use super::live::LiveSession;
 use crate::model::attempt::Attempt;
 use crate::model::id::{SessionId, UserId};
 use crate::model::session::{Session, SessionState};
 use crate::store::attempts::{self, AttemptFilter};
-use crate::store::sessions::{self, Position, Seen, SessionFilter, Sort, UserSelector};
+use crate::store::sessions::{self, Position, SessionFilter, Sort, UserSelector};
 use crate::store::{Page, StoreError};
 
 /// The session of a request, with its use by that request.
@@ -20,11 +21,11 @@ pub struct CurrentSession {
     /// Which.
     pub id: SessionId,
     /// What is kept of it.
-    pub kept: Arc<LiveSession>,
+    pub session: Arc<LiveSession>,
     /// When it was last used.
     pub last_seen_at: DateTime<Utc>,
-    /// From where; `None`: from where the store knows.
-    pub last_ip: Option<IpAddr>,
+    /// From where.
+    pub last_ip: IpAddr,
     /// When it ends unless it is used before.
     pub idle_expires_at: DateTime<Utc>,
 }
@@ -32,32 +33,29 @@ pub struct CurrentSession {
 impl Sessions {
     /// The session with this id, ended or not.
     pub async fn find(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
-        self.record_overdue().await?;
+        self.flush_of(std::iter::once(id)).await?;
+        self.record_ends().await?;
         self.store().read(move |db| sessions::find(db, id)).await
     }
 
     /// The session of the request that is being answered, which came from `ip`.
-    pub async fn current(&self, id: SessionId, ip: IpAddr) -> Result<Option<CurrentSession>, StoreError> {
-        let is_live = self.is_live();
-        let kept = match self.inner.live.sessions.get(&id).filter(|_| is_live) {
-            Some(kept) => kept,
+    pub async fn current(&self, checked: &Checked, ip: IpAddr) -> Result<Option<CurrentSession>, StoreError> {
+        let id = checked.session_id;
+        let session = match &checked.session {
+            Some(session) => Arc::clone(session),
             None => match self.store().read(move |db| sessions::find(db, id)).await? {
                 Some(session) => Arc::new(LiveSession::new(&session)),
                 None => return Ok(None),
             },
         };
-        // Where the use by this very request is written already, it is not gathered any more.
-        let seen = self.inner.last_seen.of(id).unwrap_or_else(|| {
-            let now = self.now();
-            let idle_expires_at = Session::idle_end(now, self.inner.limits.idle_timeout, kept.expires_at());
-            Seen { at: now, ip, idle_expires_at }
-        });
-        let (last_seen_at, last_ip, idle_expires_at) = if seen.at < kept.last_seen_at() {
-            (kept.last_seen_at(), None, kept.idle_expires_at())
-        } else {
-            (seen.at, Some(seen.ip), seen.idle_expires_at)
-        };
-        Ok(Some(CurrentSession { id, kept, last_seen_at, last_ip, idle_expires_at }))
+        if checked.session.is_none() {
+            // The use by this very request; where it is written already, it is not gathered any more.
+            let (at, ip) = self.inner.last_seen.of(id).map_or_else(|| (self.now(), ip), |seen| (seen.at, seen.ip));
+            session.note_use(at, ip);
+        }
+        let (last_seen_at, last_ip) = session.last_use();
+        let idle_expires_at = Session::idle_end(last_seen_at, self.inner.limits.idle_timeout, session.expires_at());
+        Ok(Some(CurrentSession { id, session, last_seen_at, last_ip, idle_expires_at }))
     }
 
     /// The user's own sessions, newest first.

@@ -7,12 +7,13 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::Sessions;
+use super::change::Changes;
 use super::end::{end_by, end_in};
 use super::issue::Issued;
 use super::signing::SigningError;
 use crate::model::alert::{AlertKind, NewAlert};
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
-use crate::model::change::{Change, Changes};
+use crate::model::change::Change;
 use crate::model::session::{Actor, CurrentToken, EndReason, Origin, Presented, Session};
 use crate::model::user::{User, UserState};
 use crate::store::sessions::Seen;

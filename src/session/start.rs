@@ -7,12 +7,12 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::Sessions;
+use super::change::Changes;
 use super::end::{end_by, end_in, end_same_in};
 use super::issue::Issued;
 use super::prove::{Claim, Proof, ProveError};
 use super::signing::SigningError;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
-use crate::model::change::Changes;
 use crate::model::client::ClientId;
 use crate::model::device::device;
 use crate::model::id::{SessionId, UserId};

@@ -6,10 +6,11 @@ use serde_json::json;
 use super::{UserError, Users};
 use crate::credential::throttle::forget_account;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
-use crate::model::change::{Change, Changes};
+use crate::model::change::Change;
 use crate::model::id::UserId;
 use crate::model::session::EndReason;
 use crate::model::user::{Email, Role, User, UserState, Username};
+use crate::session::change::Changes;
 use crate::session::end::{end_by, end_of_user_in};
 use crate::store::{Db, StoreError, audit, users};
 

@@ -32,7 +32,7 @@ const LIMIT: usize = 3;
 const ACCESS: TimeDelta = TimeDelta::minutes(45);
 const IDLE: TimeDelta = TimeDelta::minutes(30);
 const LIFETIME: TimeDelta = TimeDelta::hours(3);
-const NEARLY_IDLE: TimeDelta = TimeDelta::seconds(3);
+const NEARLY_IDLE: TimeDelta = TimeDelta::seconds(45);
 const GRACE: TimeDelta = TimeDelta::seconds(30);
 
 /// The rules of the constants above. Access tokens outlive the idle time, so that the check is what finds an idle end.
@@ -194,9 +194,9 @@ impl Model {
         if now >= session.seen.0 && session.pending[node].is_none_or(|seen| seen.0 < now) {
             session.pending[node] = Some(used);
         }
-        // Nearly idle: written before it is answered, with all that the node has gathered.
+        // Nearly idle: written before it is answered.
         if now >= session.seen.0 && now + NEARLY_IDLE >= session.seen.1 && used.1 > session.seen.1 {
-            self.flush(node);
+            session.flush(node);
         }
         format!("ok {role}")
     }

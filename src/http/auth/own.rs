@@ -61,7 +61,7 @@ pub struct PageQuery {
 #[get("/auth/me")]
 pub async fn me(caller: Caller, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let (checked, ip) = (&caller.checked, caller.address());
-    let session = app.sessions.current(checked.session_id, ip).await?.ok_or(ApiError::SessionEnded)?;
+    let session = app.sessions.current(checked, ip).await?.ok_or(ApiError::SessionEnded)?;
     let answer = MeAnswer {
         user: UserSummary::new(checked.user_id, &checked.user.username, &checked.user.role),
         session: SessionObject::current(&session, app.clock.now()),

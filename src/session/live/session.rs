@@ -1,5 +1,8 @@
 //! A session as the live view keeps it: all that the check and "who am I" need, in little memory.
 
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use chrono::{DateTime, Utc};
 
 use crate::model::client::ClientId;
@@ -12,7 +15,6 @@ pub struct LiveSession {
     /// Whose it is.
     pub user_id: UserId,
     started_at: Micros,
-    last_seen_at: Micros,
     expires_at: Micros,
     idle_expires_at: Micros,
     /// The access token issued last.
@@ -24,6 +26,17 @@ pub struct LiveSession {
     /// How it ended. Ended sessions are asked for a few times at most, so theirs may be large.
     pub end: Option<Box<End>>,
     texts: Texts,
+    /// The one part that changes: everything else is replaced as a whole.
+    last_use: Mutex<LastUse>,
+}
+
+/// When and from where a session was last used, and of which use the store knows.
+#[derive(Debug, Clone, Copy)]
+struct LastUse {
+    at: Micros,
+    /// As IPv6, which takes a byte less than either.
+    ip: Ipv6Addr,
+    written: Micros,
 }
 
 impl LiveSession {
@@ -32,11 +45,10 @@ impl LiveSession {
     pub fn new(session: &Session) -> Self {
         let device = &session.device;
         let methods = session.methods.join(" ");
-        let (ip, last_ip) = (session.origin.ip.to_string(), session.last_ip.to_string());
+        let (ip, last_seen_at) = (session.origin.ip.to_string(), Micros::of(session.last_seen_at));
         Self {
             user_id: session.user_id,
             started_at: Micros::of(session.started_at),
-            last_seen_at: Micros::of(session.last_seen_at),
             expires_at: Micros::of(session.expires_at),
             idle_expires_at: Micros::of(session.idle_expires_at),
             token_id: session.token.id,
@@ -55,8 +67,8 @@ impl LiveSession {
                 device.os.as_deref(),
                 device.kind.as_deref(),
                 Some(&ip),
-                Some(&last_ip).filter(|last_ip| **last_ip != ip).map(String::as_str),
             ]),
+            last_use: Mutex::new(LastUse { at: last_seen_at, ip: as_ipv6(session.last_ip), written: last_seen_at }),
         }
     }
 
@@ -66,10 +78,40 @@ impl LiveSession {
         self.started_at.time()
     }
 
-    /// When it was last used, as far as the store knew.
+    /// When and from where it was last used, as far as this node knows.
     #[must_use]
-    pub fn last_seen_at(&self) -> DateTime<Utc> {
-        self.last_seen_at.time()
+    pub fn last_use(&self) -> (DateTime<Utc>, IpAddr) {
+        let last = *self.locked();
+        (last.at.time(), last.ip.to_canonical())
+    }
+
+    /// Notes a use. Where all before it were written, says when the last one of those was: this one waits to be written
+    /// from now on.
+    pub fn note_use(&self, at: DateTime<Utc>, ip: IpAddr) -> Option<DateTime<Utc>> {
+        let (at, mut last) = (Micros::of(at), self.locked());
+        if at < last.at {
+            return None;
+        }
+        let waits = last.at > last.written;
+        (last.at, last.ip) = (at, as_ipv6(ip));
+        (!waits && at > last.written).then(|| last.written.time())
+    }
+
+    /// Notes that its use at this moment was written.
+    pub fn note_written(&self, at: DateTime<Utc>) {
+        let mut last = self.locked();
+        last.written = last.written.max(Micros::of(at));
+    }
+
+    /// The last use, which waits elsewhere from now on: the next one is noted as one after all others were written.
+    pub fn take_use(&self) -> (DateTime<Utc>, IpAddr) {
+        let mut last = self.locked();
+        last.written = last.at;
+        (last.at.time(), last.ip.to_canonical())
+    }
+
+    fn locked(&self) -> MutexGuard<'_, LastUse> {
+        self.last_use.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// When it ends in any case.
@@ -154,16 +196,17 @@ impl LiveSession {
     pub fn ip(&self) -> &str {
         self.texts.get(9).unwrap_or_default()
     }
+}
 
-    /// Where it was last used from, as far as the store knew.
-    #[must_use]
-    pub fn last_ip(&self) -> &str {
-        self.texts.get(10).unwrap_or_else(|| self.ip())
+fn as_ipv6(ip: IpAddr) -> Ipv6Addr {
+    match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        IpAddr::V6(ip) => ip,
     }
 }
 
 /// A time as microseconds since 1970: four bytes less than the calendar's own.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Micros(i64);
 
 impl Micros {
@@ -176,7 +219,7 @@ impl Micros {
     }
 }
 
-/// Eleven texts in one piece of memory, each up to 64 KiB in all.
+/// Ten texts in one piece of memory, each up to 64 KiB in all.
 #[derive(Debug)]
 struct Texts {
     joined: Box<str>,
@@ -186,7 +229,7 @@ struct Texts {
 }
 
 impl Texts {
-    const COUNT: usize = 11;
+    const COUNT: usize = 10;
 
     fn new(texts: [Option<&str>; Self::COUNT]) -> Self {
         let mut joined = String::with_capacity(texts.iter().flatten().map(|text| text.len()).sum());
