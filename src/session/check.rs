@@ -10,7 +10,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::Sessions;
-use super::live::{Digest, LiveSession, LiveUser, Verified};
+use super::live::{Digest, Found, LiveSession, LiveUser, Verified};
 use super::signing::{KeyStanding, SigningError};
 use crate::model::audit::Reason;
 use crate::model::id::{SessionId, TokenId, UserId};
@@ -126,12 +126,16 @@ impl Sessions {
         if !self.is_live() {
             return None;
         }
-        let (now, live) = (self.now(), &self.inner.live);
-        let token = live.tokens.get(&Digest::of(token), self.signing().generation())?;
-        let (session, user) = self.kept(&token, now)?;
+        let (now, tokens) = (self.now(), &self.inner.live.tokens);
+        let (digest, generation) = (Digest::of(token), self.signing().generation());
+        let token = tokens.get(&digest, generation)?;
+        let found = self.kept(&token, now)?;
+        if token.found.as_ref().is_none_or(|before| before.stamps != found.stamps) {
+            tokens.remember(digest, generation, Verified { found: Some(found.clone()), ..token.clone() });
+        }
         self.inner.parts.metrics.looked_up(true);
         let result = self.still_verified(&token, now).and_then(|()| {
-            let facts = self.facts(token, session, &user);
+            let facts = self.facts(token, found.session, &found.user);
             let user = self.judge_use(&facts, ip, now)?;
             self.note_use(&facts, ip, now);
             Ok(checked(facts, user))
@@ -166,7 +170,7 @@ impl Sessions {
         let kept = self.kept(&token, now);
         self.inner.parts.metrics.looked_up(kept.is_some());
         let found = match kept {
-            Some(kept) => Some(kept),
+            Some(found) => Some((found.session, found.user)),
             None => self.look_up(&token).await?,
         };
         let Some((session, user)) = found else { return Err(unknown(token.session_id)) };
@@ -174,12 +178,12 @@ impl Sessions {
     }
 
     /// Session and user, if both are in memory and that can be relied on.
-    fn kept(&self, token: &Verified, now: DateTime<Utc>) -> Option<(Arc<LiveSession>, Arc<LiveUser>)> {
-        let live = &self.inner.live;
-        let session = live.sessions.get(&token.session_id)?;
+    fn kept(&self, token: &Verified, now: DateTime<Utc>) -> Option<Found> {
+        let found = self.inner.live.find(token)?;
         // Other nodes may have seen it since: before a session is called idle, the store is asked.
+        let session = &found.session;
         let is_fresh = session.end.is_some() || now + self.inner.last_seen.nearly_idle() < session.idle_expires_at();
-        is_fresh.then_some(session).zip(live.users.get(&token.subject))
+        is_fresh.then_some(found)
     }
 
     fn facts(&self, token: Verified, session: Arc<LiveSession>, user: &LiveUser) -> Facts {
@@ -266,7 +270,7 @@ impl Sessions {
         };
         let verified = Verified::new(&claims, key_until);
         self.still_verified(&verified, now)?;
-        tokens.remember(digest, generation, verified);
+        tokens.remember(digest, generation, verified.clone());
         Ok(verified)
     }
 
@@ -347,9 +351,13 @@ impl Sessions {
         let idle_expires_at = Session::idle_end(now, self.inner.limits.idle_timeout, facts.expires_at);
         let seen = Seen { at: now, ip, idle_expires_at };
         match &facts.known_by {
-            KnownBy::Memory(session) => last_seen.note_live(id, session, seen),
-            KnownBy::Store(last_seen_at) if now >= *last_seen_at => last_seen.note(id, seen, *last_seen_at),
-            KnownBy::Store(_) => {}
+            KnownBy::Memory(session) if last_seen.note_live(id, session, seen) => {
+                // So that they are not taken for what nobody asks for: tokens lead to them without a look-up.
+                let live = &self.inner.live;
+                drop((live.sessions.get(&id), live.users.get(&facts.user_id)));
+            }
+            KnownBy::Store(last_seen_at) if now > *last_seen_at => last_seen.note(id, seen, *last_seen_at),
+            KnownBy::Memory(_) | KnownBy::Store(_) => {}
         }
         now + last_seen.nearly_idle() >= facts.idle_expires_at && idle_expires_at > facts.idle_expires_at
     }

@@ -3,9 +3,9 @@
 //!
 //! The rule, which nothing else knows:
 //!
-//! - A use is kept in memory. It is written once half a minute has passed since the session was last written (with idle
-//!   times below five minutes: a tenth of the idle time). So a session in use is written that often, and one that is used
-//!   now and then within five seconds.
+//! - A use is kept in memory. It is due to be written half a minute after the last use that was (with idle times below five
+//!   minutes: a tenth of the idle time), and what is due is written every five seconds. So a session in use is written each
+//!   half minute, and one that is used now and then within five seconds.
 //! - It is written before it is answered where the store's idle end is nearer than that and [`MARGIN`]. So no other node
 //!   finds a session idle that is in use here.
 //! - It is written before a reader is shown the session, with the end of the session, and at a clean stop.
@@ -70,12 +70,14 @@ impl LastSeen {
         Seen { at, ip, idle_expires_at: Session::idle_end(at, self.idle_timeout, session.expires_at()) }
     }
 
-    /// Notes a use of a session in memory.
-    pub fn note_live(&self, id: SessionId, session: &Arc<LiveSession>, seen: Seen) {
+    /// Notes a use of a session in memory. `true` where all before it were written.
+    pub fn note_live(&self, id: SessionId, session: &Arc<LiveSession>, seen: Seen) -> bool {
         // One whose uses wait already is here.
-        if let Some(written) = session.note_use(seen.at, seen.ip) {
+        let written = session.note_use(seen.at, seen.ip);
+        if let Some(written) = written {
             self.keep(id, Some(Arc::clone(session)), seen, written);
         }
+        written.is_some()
     }
 
     /// Notes a use of a session that was last written at `written`.

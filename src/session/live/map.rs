@@ -3,6 +3,9 @@
 //! Whoever misses an entry announces a fill before asking the store. A change that arrives meanwhile marks the fill stale:
 //! what was read may be older than the change, so it is not kept. Without the mark, an answer read before an end could be
 //! put down after it, and a session would come back to life.
+//!
+//! Whoever keeps an entry elsewhere, to save the look-up, keeps the stamp with it that was there before the look-up. An entry
+//! is removed before its stamp changes, so that one with the present stamp is as it was.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -10,11 +13,16 @@ use std::hash::Hash;
 
 use quick_cache::sync::Cache;
 
-use super::sync::{Mutex, MutexGuard, PoisonError};
+use super::sync::{AtomicU32, Mutex, MutexGuard, Ordering, PoisonError};
+
+/// Stamps at most. Keys share them: a change of one entry costs the others that share its stamp a look-up.
+const STAMPS: usize = 1 << 16;
 
 /// The map. Values are cheap to clone. Where it is full, what was not asked for lately makes room.
 pub struct Map<K, V> {
     kept: Cache<K, V>,
+    stamps: Box<[AtomicU32]>,
+    hasher: ahash::RandomState,
     under_way: Mutex<HashMap<K, Fills>>,
 }
 
@@ -35,12 +43,28 @@ impl<K: Copy + Eq + Hash, V: Clone> Map<K, V> {
     /// An empty map for at most `capacity` entries.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        Self { kept: Cache::new(capacity), under_way: Mutex::new(HashMap::new()) }
+        Self {
+            kept: Cache::new(capacity),
+            stamps: (0..capacity.clamp(1, STAMPS)).map(|_| AtomicU32::new(0)).collect(),
+            hasher: ahash::RandomState::new(),
+            under_way: Mutex::new(HashMap::new()),
+        }
     }
 
     /// The entry, if it is there.
     pub fn get(&self, key: &K) -> Option<V> {
         self.kept.get(key)
+    }
+
+    /// What changes when an entry is forgotten or replaced. Read it before the entry that is to be kept with it.
+    pub fn stamp(&self, key: &K) -> u32 {
+        self.stamp_of(key).load(Ordering::SeqCst)
+    }
+
+    fn stamp_of(&self, key: &K) -> &AtomicU32 {
+        #[expect(clippy::cast_possible_truncation, reason = "any part of a hash will do")]
+        let place = self.hasher.hash_one(key) as usize;
+        &self.stamps[place % self.stamps.len()]
     }
 
     /// Announces that the store is about to be asked for the entry.
@@ -55,7 +79,7 @@ impl<K: Copy + Eq + Hash, V: Clone> Map<K, V> {
         if let Some(fills) = under_way.get_mut(key) {
             fills.stale = true;
         }
-        self.kept.remove(key);
+        self.remove(key);
     }
 
     /// Forgets the entry and keeps nothing in its place until the hold is released: it is about to change.
@@ -64,7 +88,17 @@ impl<K: Copy + Eq + Hash, V: Clone> Map<K, V> {
         let fills = under_way.entry(key).or_default();
         fills.count += 1;
         fills.stale = true;
-        self.kept.remove(&key);
+        self.remove(&key);
+    }
+
+    fn remove(&self, key: &K) {
+        self.kept.remove(key);
+        // Not before: an entry that is still there must not be found with the new stamp.
+        self.raise_stamp(key);
+    }
+
+    fn raise_stamp(&self, key: &K) {
+        self.stamp_of(key).fetch_add(1, Ordering::SeqCst);
     }
 
     /// Releases a hold. What was looked up under it is not kept.
@@ -79,6 +113,9 @@ impl<K: Copy + Eq + Hash, V: Clone> Map<K, V> {
             fills.stale = true;
         }
         self.kept.clear();
+        for stamp in &self.stamps {
+            stamp.fetch_add(1, Ordering::SeqCst);
+        }
     }
 
     /// How many entries there are.
@@ -109,6 +146,7 @@ impl<K: Copy + Eq + Hash, V: Clone> Fill<'_, K, V> {
         if is_fresh {
             // Under the lock: a change that comes now waits, and then finds the entry.
             self.map.kept.insert(self.key, value);
+            self.map.raise_stamp(&self.key);
         }
         is_fresh
     }

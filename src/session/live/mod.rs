@@ -6,8 +6,9 @@
 mod generations;
 mod map;
 mod session;
-/// The locks of `map`, named here so that a test can put others in their place and try every order.
+/// The locks and counters of `map`, named here so that a test can put others in their place and try every order.
 mod sync {
+    pub use std::sync::atomic::{AtomicU32, Ordering};
     pub use std::sync::{Mutex, MutexGuard, PoisonError};
 }
 mod verified;
@@ -20,7 +21,7 @@ use chrono::{DateTime, Utc};
 
 pub use map::{Fill, Map};
 pub use session::LiveSession;
-pub use verified::{Digest, Verified, VerifiedTokens};
+pub use verified::{Digest, Found, Verified, VerifiedTokens};
 
 use crate::model::change::Change;
 use crate::model::id::{SessionId, UserId};
@@ -91,6 +92,18 @@ impl LiveView {
             wanted: AtomicU64::new(0),
             read: AtomicU64::new(0),
         }
+    }
+
+    /// The session and user of a token, if both are in the picture. What was found for it before is used as long as neither
+    /// has been forgotten since.
+    #[must_use]
+    pub fn find(&self, token: &Verified) -> Option<Found> {
+        let stamps = (self.sessions.stamp(&token.session_id), self.users.stamp(&token.subject));
+        if let Some(found) = token.found.as_ref().filter(|found| found.stamps == stamps) {
+            return Some(found.clone());
+        }
+        let (session, user) = (self.sessions.get(&token.session_id)?, self.users.get(&token.subject)?);
+        Some(Found { session, user, stamps })
     }
 
     /// Holds out of the picture what is about to change.

@@ -1,15 +1,19 @@
 //! Tokens whose text has been verified already. An entry can only say "this text was ours, signed with a key that was
 //! good"; whether the session lives is asked each time, so that a signature that can be written in two ways does no harm.
+//! Where its session and user were found in the live view is remembered, and asked each time whether that still holds.
+
+use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use chrono::{DateTime, Utc};
 
 use super::generations::Generations;
+use super::{LiveSession, LiveUser};
 use crate::model::id::{SessionId, TokenId, UserId};
 use crate::token::claims::{AccessClaims, TokenTimes};
 
 /// What a verified token says of itself, as far as the check needs it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Verified {
     /// Claim `sid`.
     pub session_id: SessionId,
@@ -21,6 +25,19 @@ pub struct Verified {
     pub times: TokenTimes,
     /// Until when its key is good, if that is known.
     pub key_until: Option<DateTime<Utc>>,
+    /// Its session and user, as the live view had them once.
+    pub found: Option<Found>,
+}
+
+/// A session and its user in the live view, good while these are the stamps there.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The session.
+    pub session: Arc<LiveSession>,
+    /// The user.
+    pub user: Arc<LiveUser>,
+    /// Of the session and of the user.
+    pub(in crate::session) stamps: (u32, u32),
 }
 
 impl Verified {
@@ -28,7 +45,7 @@ impl Verified {
     #[must_use]
     pub fn new(claims: &AccessClaims, key_until: Option<DateTime<Utc>>) -> Self {
         let AccessClaims { session_id, token_id, subject, .. } = *claims;
-        Self { session_id, token_id, subject, times: claims.times(), key_until }
+        Self { session_id, token_id, subject, times: claims.times(), key_until, found: None }
     }
 }
 

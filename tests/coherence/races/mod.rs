@@ -10,13 +10,14 @@ mod map;
 mod sync {
     pub use std::sync::PoisonError;
 
+    pub use shuttle::sync::atomic::{AtomicU32, Ordering};
     pub use shuttle::sync::{Mutex, MutexGuard};
 }
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use shuttle::sync::Arc;
 use shuttle::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use shuttle::sync::{Arc, Mutex};
 use shuttle::thread;
 
 use generations::Generations;
@@ -128,6 +129,54 @@ fn an_end_that_finds_the_session_ended_is_not_answered_before_the_view_knows() {
 #[test]
 fn the_explorer_finds_the_order_in_which_an_end_that_only_forgets_afterwards_is() {
     assert!(catch_unwind(AssertUnwindSafe(|| shuttle::check_random(|| end_twice(false), 10_000))).is_err());
+}
+
+/// What a check does that keeps what it found beside the token: that, if its stamp is still the same, or a look-up.
+fn check_kept(world: &World, beside: &Mutex<Option<(u32, bool)>>, stamp_first: bool) -> Option<bool> {
+    let kept = *beside.lock().unwrap();
+    if let Some((stamp, is_active)) = kept
+        && stamp == world.view.stamp(&KEY)
+    {
+        return Some(is_active);
+    }
+    let before = world.view.stamp(&KEY);
+    let found = world.view.get(&KEY)?;
+    let stamp = if stamp_first { before } else { world.view.stamp(&KEY) };
+    *beside.lock().unwrap() = Some((stamp, found));
+    Some(found)
+}
+
+fn end_while_checking(stamp_first: bool, apply: fn(&Map<u8, bool>)) {
+    let (world, beside) = (World::new(), Arc::new(Mutex::new(None)));
+    world.fill();
+    let checking = thread::spawn({
+        let (world, beside) = (Arc::clone(&world), Arc::clone(&beside));
+        move || check_kept(&world, &beside, stamp_first)
+    });
+    world.end(apply);
+    assert_ne!(check_kept(&world, &beside, stamp_first), Some(true), "an ended session is found beside its token");
+    checking.join().unwrap();
+    assert_ne!(check_kept(&world, &beside, stamp_first), Some(true), "a check kept an ended session beside its token");
+}
+
+#[test]
+fn what_is_kept_beside_a_token_does_not_outlive_an_end() {
+    shuttle::check_dfs(|| end_while_checking(true, |view| view.forget(&KEY)), None);
+    shuttle::check_dfs(|| end_while_checking(true, Map::clear), None);
+    shuttle::check_dfs(
+        || {
+            end_while_checking(true, |view| {
+                view.hold(KEY);
+                view.release(KEY);
+            });
+        },
+        None,
+    );
+}
+
+#[test]
+fn the_explorer_finds_the_order_in_which_a_stamp_read_too_late_does() {
+    assert!(finds_a_fault(|| end_while_checking(false, |view| view.forget(&KEY))));
 }
 
 /// A key that is good or revoked, how often that was read, and tokens verified with it.
