@@ -6,9 +6,11 @@
 //! | [`model`] | of the protocol, in every run of a small machine |
 //! | [`races`] | of the live view's own code, in every order of its threads |
 //! | [`nodes`] | of nodes in one process, on both databases |
+//! | [`last_use`] | of the time of the last use, which is written seldom |
 //! | [`processes`] | with real server processes that are halted, killed and cut off |
 //! | [`trial`] | what those runs consist of: who checks, who ends, who breaks, and how it is judged afterwards |
 
+mod last_use;
 mod model;
 mod nodes;
 mod processes;
