@@ -8,6 +8,8 @@ mod session;
 mod throttle;
 mod user;
 
+use std::ops::Range;
+
 use arrayvec::ArrayString;
 use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
 
@@ -19,27 +21,29 @@ pub use throttle::{ThrottleObject, ThrottledUser};
 pub use user::{ClientObject, UserObject, UserSummary};
 
 /// A time as text, in a place of its own size: "who am I" shows six of them, and is asked all the time.
-pub type TimeText = ArrayString<32>;
+pub type TimeText = ArrayString<27>;
 
 /// RFC 3339 in UTC, ending in `Z`, to the microsecond. The years of the calendar that RFC 3339 knows: 0 to 9999.
 pub(crate) fn time(at: DateTime<Utc>) -> TimeText {
+    const DIGITS: &[u8; 10] = b"0123456789";
     let (date, time) = (at.date_naive(), at.time());
-    let mut text = TimeText::new();
-    let mut part = |number: u32, digits: u32, end: char| {
-        for place in (0..digits).rev() {
-            text.push(char::from_digit(number / 10_u32.pow(place) % 10, 10).unwrap_or('0'));
+    let mut text = *b"0000-00-00T00:00:00.000000Z";
+    let mut part = |place: Range<usize>, number: u32| {
+        let mut rest = number;
+        for digit in text[place].iter_mut().rev() {
+            *digit = DIGITS[(rest % 10) as usize];
+            rest /= 10;
         }
-        text.push(end);
     };
-    part(u32::try_from(date.year()).unwrap_or(0).min(9999), 4, '-');
-    part(date.month(), 2, '-');
-    part(date.day(), 2, 'T');
-    part(time.hour(), 2, ':');
-    part(time.minute(), 2, ':');
+    part(0..4, u32::try_from(date.year()).unwrap_or(0).min(9999));
+    part(5..7, date.month());
+    part(8..10, date.day());
+    part(11..13, time.hour());
+    part(14..16, time.minute());
+    part(17..19, time.second());
     // The nanosecond of a leap second is a second or more.
-    part(time.second(), 2, '.');
-    part((time.nanosecond() / 1000).min(999_999), 6, 'Z');
-    text
+    part(20..26, (time.nanosecond() / 1000).min(999_999));
+    TimeText::from_byte_string(&text).unwrap_or_default()
 }
 
 fn optional_time(at: Option<DateTime<Utc>>) -> Option<TimeText> {
