@@ -8,13 +8,16 @@ use super::{admin, health, openapi};
 /// Every route of the API.
 pub fn table(routes: &mut ServiceConfig<'_>) {
     routes
+        // asked for each request elsewhere: a path is compared with one route after the other
+        .service(verify::verify)
+        .service(verify::verify_head)
+        .service(own::me)
         // people and the applications that act for them
         .service(login::login)
         .service(login::refresh)
         .service(login::logout)
         .service(login::logout_all)
         .service(login::setup)
-        .service(own::me)
         .service(own::list_sessions)
         .service(own::end_session)
         .service(own::list_attempts)
@@ -23,8 +26,6 @@ pub fn table(routes: &mut ServiceConfig<'_>) {
         .service(password::reset_password)
         .service(not_me::ask_not_me)
         .service(not_me::say_not_me)
-        .service(verify::verify)
-        .service(verify::verify_head)
         // administrators and reviewers
         .configure(admin::routes)
         // operators
