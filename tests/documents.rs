@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use vigie::model::audit::{AuditKind, FOLDED, Reason};
+use vigie::store::roles::{DatabaseRole, Grant};
 
 /// Every test that `docs/requirements.md` names exists, and every id of the standards stands there once.
 #[test]
@@ -112,6 +113,31 @@ or null), `actor`, `subject`, `session_id`, `ip`, `request_id`, `details`.
 
 ## Kinds
 ";
+
+const ROLES: &str = "docs/database-roles.md";
+
+/// The table at the end of that document is written by this test where `INSTA_UPDATE=always` says so; else it must be current.
+#[test]
+fn the_table_of_what_roles_may_is_current() {
+    const HEAD: &str = "| table | `vigie_app` | `vigie_reader` | `vigie_retention`, too |\n";
+    let text = read(ROLES);
+    let before = text.split(HEAD).next().expect("the text before the table");
+    let mut current = format!("{before}{HEAD}|---|---|---|---|\n");
+    let cell = |grants: &mut dyn Iterator<Item = &Grant>| {
+        let may = grants.flat_map(|grant| grant.may).map(|privilege| privilege.to_string().to_lowercase());
+        may.collect::<Vec<_>>().join(", ")
+    };
+    for Grant { table, .. } in DatabaseRole::Application.grants() {
+        let of = |role: DatabaseRole| role.grants().filter(|grant| grant.table == *table);
+        let (app, reader) = (cell(&mut of(DatabaseRole::Application)), cell(&mut of(DatabaseRole::Reader)));
+        let retention = cell(&mut of(DatabaseRole::Retention).skip(1));
+        writeln!(current, "| `{table}` | {app} | {reader} | {retention} |").unwrap();
+    }
+    if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
+        std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(ROLES), &current).unwrap();
+    }
+    assert_eq!(text, current, "run this test with INSTA_UPDATE=always");
+}
 
 /// The README names no file that is not there.
 #[test]

@@ -157,6 +157,7 @@ mod tests {
         for line in [
             "serve --demo",
             "migrate --check",
+            "migrate --roles --role-prefix mairie",
             "doctor --json",
             "user add alice --role agent --password-stdin",
             "user list --json",

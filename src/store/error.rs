@@ -43,6 +43,18 @@ pub enum OpenError {
     /// A migration failed; nothing of it was kept.
     #[error("a migration failed: {0}")]
     Migration(String),
+    /// Migrations are missing, and this role does not own the tables.
+    #[error(
+        "the database lacks the migrations {}, and the role {role} may not apply them: run `vigie migrate` as the owner of \
+         the tables",
+        .missing.join(", ")
+    )]
+    MayNotMigrate {
+        /// Who asked.
+        role: String,
+        /// What is missing.
+        missing: Vec<String>,
+    },
     /// The database has migrations that this version does not know.
     #[error("the database was made by a newer version of Vigie (unknown migrations: {0})")]
     Newer(String),

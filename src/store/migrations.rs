@@ -1,19 +1,21 @@
 //! Applies the embedded migrations. Both folders have the same names; each database runs its own SQL.
 
 use diesel::connection::SimpleConnection as _;
+use diesel::dsl::sql;
 use diesel::migration::{Migration, MigrationSource as _, MigrationVersion};
 use diesel::pg::Pg;
-use diesel::sqlite::Sqlite;
+use diesel::prelude::*;
+use diesel::sql_types::{Bool, Text};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::backend::{self, Db, on_backend};
-use super::error::OpenError;
+use super::backend::{self, Db};
+use super::error::{OpenError, StoreError};
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
 /// Names this lock among PostgreSQL's advisory locks: the bytes of `vigie`.
-const LOCK: i64 = 0x76_69_67_69_65;
+pub(super) const LOCK: i64 = 0x76_69_67_69_65;
 
 /// What a migration run did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +33,11 @@ pub(super) fn run(mut db: Db) -> Result<Migrated, OpenError> {
         connection.batch_execute(unlimited).map_err(failed)?;
     }
     take_turn(&mut db)?;
-    refuse_newer(&mut db)?;
+    let missing = missing(&mut db)?;
+    if missing.is_empty() {
+        return Ok(Migrated { applied: Vec::new() });
+    }
+    refuse_stranger(&mut db, missing)?;
     match &mut db {
         Db::Postgres(connection) => {
             let applied = connection.run_pending_migrations(POSTGRES).map_err(failed)?;
@@ -56,8 +62,7 @@ pub(super) fn run(mut db: Db) -> Result<Migrated, OpenError> {
     }
 }
 
-/// Waits for others that look at migrations or apply them; the turn ends with the connection. Even looking makes
-/// diesel's own table where there is none, and on PostgreSQL two that make it at once collide.
+/// Waits for others that look at migrations or apply them; the turn ends with the connection.
 fn take_turn(db: &mut Db) -> Result<(), OpenError> {
     match db {
         Db::Postgres(connection) => {
@@ -81,16 +86,7 @@ fn on_sqlite<T>(
 /// Names of the migrations that are missing.
 pub(super) fn pending(db: &mut Db) -> Result<Vec<String>, OpenError> {
     take_turn(db)?;
-    refuse_newer(db)?;
-    match db {
-        Db::Postgres(connection) => {
-            connection.pending_migrations(POSTGRES).map(|list| list.iter().map(|one| one.name().to_string()).collect())
-        }
-        Db::Sqlite(connection) => {
-            connection.pending_migrations(SQLITE).map(|list| list.iter().map(|one| one.name().to_string()).collect())
-        }
-    }
-    .map_err(failed)
+    missing(db)
 }
 
 /// Undoes all, newest first.
@@ -102,20 +98,56 @@ pub(super) fn revert_all(db: &mut Db) -> Result<(), OpenError> {
     .map_err(failed)
 }
 
-/// An older Vigie must not write to tables it does not understand.
-fn refuse_newer(db: &mut Db) -> Result<(), OpenError> {
-    let applied = on_backend!(db, |connection| connection.applied_migrations()).map_err(failed)?;
-    let known = known_versions()?;
-    let unknown: Vec<String> =
-        applied.iter().map(ToString::to_string).filter(|version| !known.contains(version)).collect();
-    if unknown.is_empty() { Ok(()) } else { Err(OpenError::Newer(unknown.join(", "))) }
+diesel::table! {
+    #[sql_name = "__diesel_schema_migrations"]
+    schema_migrations (version) {
+        version -> Text,
+    }
 }
 
-fn known_versions() -> Result<Vec<String>, OpenError> {
-    let sqlite: Vec<Box<dyn Migration<Sqlite>>> = SQLITE.migrations().map_err(failed)?;
-    let postgres: Vec<Box<dyn Migration<Pg>>> = POSTGRES.migrations().map_err(failed)?;
-    let sqlite = sqlite.iter().map(|one| one.name().version().to_string());
-    Ok(sqlite.chain(postgres.iter().map(|one| one.name().version().to_string())).collect())
+/// Names of the migrations that are missing. An older Vigie must not write to tables it does not understand.
+///
+/// Looks by itself: diesel would make its table where there is none, which the server's role may not do.
+fn missing(db: &mut Db) -> Result<Vec<String>, OpenError> {
+    let applied = applied(db)?;
+    let known = known()?;
+    let is_known = |version: &&String| known.iter().any(|(known, _)| known == *version);
+    let unknown: Vec<&str> = applied.iter().filter(|version| !is_known(version)).map(String::as_str).collect();
+    if !unknown.is_empty() {
+        return Err(OpenError::Newer(unknown.join(", ")));
+    }
+    Ok(known.into_iter().filter(|(version, _)| !applied.contains(version)).map(|(_, name)| name).collect())
+}
+
+/// Versions of the migrations that were applied, in order.
+fn applied(db: &mut Db) -> Result<Vec<String>, StoreError> {
+    let is_there = match db {
+        Db::Postgres(_) => "to_regclass('__diesel_schema_migrations') IS NOT NULL",
+        Db::Sqlite(_) => "EXISTS (SELECT 1 FROM sqlite_master WHERE name = '__diesel_schema_migrations')",
+    };
+    if !diesel::select(sql::<Bool>(is_there)).get_result::<bool>(db)? {
+        return Ok(Vec::new());
+    }
+    Ok(schema_migrations::table.select(schema_migrations::version).order(schema_migrations::version).load(db)?)
+}
+
+/// Versions and names of the migrations of this program, in order: the same in both folders.
+fn known() -> Result<Vec<(String, String)>, OpenError> {
+    let migrations: Vec<Box<dyn Migration<Pg>>> = POSTGRES.migrations().map_err(failed)?;
+    let mut known: Vec<_> =
+        migrations.iter().map(|one| (one.name().version().to_string(), one.name().to_string())).collect();
+    known.sort_unstable();
+    Ok(known)
+}
+
+/// A role that does not own the tables is told who must migrate, before a statement fails half way.
+fn refuse_stranger(db: &mut Db, missing: Vec<String>) -> Result<(), OpenError> {
+    let Db::Postgres(connection) = db else { return Ok(()) };
+    let may_migrate = "coalesce(has_schema_privilege(current_schema(), 'CREATE'), true)
+        AND coalesce((SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass('users')), true)";
+    let asked = diesel::select((sql::<Bool>(may_migrate), sql::<Text>("current_user::text")));
+    let (may_migrate, role): (bool, String) = asked.get_result(connection).map_err(StoreError::from)?;
+    if may_migrate { Ok(()) } else { Err(OpenError::MayNotMigrate { role, missing }) }
 }
 
 fn names(versions: &[MigrationVersion<'_>]) -> Vec<String> {

@@ -22,6 +22,7 @@ pub mod not_befores;
 pub mod one_time_tokens;
 mod pool;
 pub mod retention;
+pub mod roles;
 mod rows;
 mod schema;
 pub mod sessions;

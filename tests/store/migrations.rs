@@ -40,6 +40,9 @@ fn schema(beside: &mut Beside) -> Vec<String> {
              WHERE schemaname = current_schema() AND tablename <> '__diesel_schema_migrations'
              UNION ALL SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint
              WHERE connamespace = current_schema()::regnamespace AND conrelid::regclass::text <> '__diesel_schema_migrations'
+             UNION ALL SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+             WHERE NOT tgisinternal AND c.relnamespace = current_schema()::regnamespace
+             UNION ALL SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = current_schema()::regnamespace
              ORDER BY 1"
         }
     })

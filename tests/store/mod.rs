@@ -3,6 +3,7 @@
 mod migrations;
 mod parity;
 mod plans;
+mod roles;
 
 use std::time::Duration;
 

@@ -7,9 +7,10 @@ use super::Report;
 use crate::app::open_store;
 use crate::cli::migrate;
 use crate::clock::{Clock as _, SystemClock};
-use crate::config::Config;
+use crate::config::{Config, is_loopback};
 use crate::master_key::MasterKey;
 use crate::model::user::UserState;
+use crate::store::roles::{self, RolePrefix, Standing};
 use crate::store::signing_keys::{self, StoredKey};
 use crate::store::users::{self, UserFilter};
 use crate::store::{Store, StoreError};
@@ -40,12 +41,12 @@ pub(super) async fn open(config: &Config, report: &mut Report) -> Option<Store> 
     is_up_to_date(config, &store, report).await.then_some(store)
 }
 
-/// Looks for the tables first: asking an empty database for its migrations would make the table that lists them.
 async fn is_up_to_date(config: &Config, store: &Store, report: &mut Report) -> bool {
-    let has_tables = store.read(users::any).await.is_ok();
-    let pending = if has_tables { store.pending_migrations().await } else { Ok(vec!["all".to_owned()]) };
-    match pending {
-        Ok(pending) if pending.is_empty() => report.ok("migrations", "up to date"),
+    match store.pending_migrations().await {
+        Ok(pending) if pending.is_empty() => {
+            report.ok("migrations", "up to date");
+            roles(config, store, report).await;
+        }
         Ok(pending) if config.database.migrate_on_start => report.warn(
             "migrations",
             format_args!("missing: {}; the next start applies them, or `vigie migrate`", pending.join(", ")),
@@ -58,7 +59,32 @@ async fn is_up_to_date(config: &Config, store: &Store, report: &mut Report) -> b
             return false;
         }
     }
-    has_tables
+    store.read(users::any).await.is_ok()
+}
+
+/// On PostgreSQL, whether roles have what they need, and whether the server's could alter the history.
+async fn roles(config: &Config, store: &Store, report: &mut Report) {
+    const NAME: &str = "database role";
+    let lacking = migrate::lacking(store, &RolePrefix::default()).await;
+    let (lacking, standing) = match (lacking, store.read(roles::standing).await) {
+        (Ok(lacking), Ok(Some(standing))) => (lacking, standing),
+        (Ok(_), Ok(None)) => return,
+        (Err(error), _) | (_, Err(error)) => return report.fail(NAME, error),
+    };
+    for lack in &lacking {
+        let text = format!("{lack}: run `vigie migrate --roles` as the owner of the tables");
+        if lack.role == standing.role { report.fail(NAME, text) } else { report.warn(NAME, text) }
+    }
+    let Standing { role, may_alter } = standing;
+    if may_alter.is_empty() {
+        return report.ok(NAME, format_args!("{role} adds to the history, and can neither change nor delete it"));
+    }
+    let text = format!(
+        "{role} can change or delete the history ({}): serve as a role of `vigie migrate --roles`",
+        may_alter.join(", ")
+    );
+    // Nobody splits roles to try something out on this machine.
+    if is_loopback(&config.server.public_url) { report.ok(NAME, text) } else { report.warn(NAME, text) }
 }
 
 /// The signing keys; none where they cannot be asked for, which other checks tell.
