@@ -239,6 +239,7 @@ pub struct Mail {
     pub smtp_url: Option<url::Url>,
     pub from: String,
     pub password_file: PathBuf,
+    pub ca_file: PathBuf,
     pub reviewers: Vec<String>,
     pub language: Language,
 }

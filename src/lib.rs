@@ -7,7 +7,7 @@
 //!
 //! | part | knows | must not know |
 //! |---|---|---|
-//! | [`clock`], [`config`], [`telemetry`], [`master_key`] | the time, the settings, the log and metrics, the key outside the database | |
+//! | [`clock`], [`config`], [`telemetry`], [`master_key`], [`trust`], [`webhook`] | the time, the settings, the log and metrics, the key outside the database, who is believed, how others are told | |
 //! | [`model`] | what exists and what may happen to it; pure | input, output, the time of day |
 //! | [`token`] | what a token says and whether to believe it; pure | whether its session lives |
 //! | [`store`] | both databases: the only folder that names diesel | rules |
@@ -63,5 +63,7 @@ pub mod session;
 pub mod store;
 pub mod telemetry;
 pub mod token;
+pub mod trust;
 pub mod user;
 pub mod view;
+pub mod webhook;

@@ -218,16 +218,11 @@ fn decode(text: &str) -> Option<MasterKey> {
     bytes.as_slice().try_into().ok().map(MasterKey)
 }
 
-/// Whether others than its owner may do anything with a file.
-pub(crate) fn is_open_to_others(file: &File) -> io::Result<bool> {
-    Ok(file.metadata()?.permissions().mode() & 0o077 != 0)
-}
-
 /// A secret that an operator has put into a file, without the end of its line. A file that others can read is refused.
 pub(crate) fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     let told = |error: io::Error| error.to_string();
     let mut file = File::open(path).map_err(told)?;
-    if is_open_to_others(&file).map_err(told)? {
+    if file.metadata().map_err(told)?.permissions().mode() & 0o077 != 0 {
         return Err("open to others: run `chmod 600` on it".to_owned());
     }
     let mut secret = Zeroizing::new(Vec::new());

@@ -136,7 +136,7 @@ fn the_table_of_what_roles_may_is_current() {
     if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
         std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(ROLES), &current).unwrap();
     }
-    assert_eq!(text, current, "run this test with INSTA_UPDATE=always");
+    assert_eq!(read(ROLES), current, "run this test with INSTA_UPDATE=always");
 }
 
 /// The README names no file that is not there.

@@ -1,13 +1,14 @@
 //! Mails alerts to reviewers, and to users what concerns them. Links lead to `[server] public_url` only, whatever host a
 //! request was sent to (D5-40).
 
+use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MessageBuilder};
 use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 use url::Url;
 
@@ -21,6 +22,8 @@ use crate::model::session::Session;
 use crate::model::user::{Email, User};
 use crate::view::AlertObject;
 
+/// How a certificate begins in a file.
+const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 /// How long a try may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -40,7 +43,8 @@ impl Mail {
         let Some(url) = &rules.smtp_url else { return Ok(None) };
         let failed = |key: &'static str| move |error: String| InvalidOutlet::new(key, &error);
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-        let (tls, port) = security(url, &host).map_err(failed("mail.smtp_url"))?;
+        let authorities = authorities(&rules.ca_file).map_err(failed("mail.ca_file"))?;
+        let (tls, port) = security(url, &host, authorities).map_err(failed("mail.smtp_url"))?;
         let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host)
             .port(url.port().unwrap_or(port))
             .tls(tls)
@@ -62,6 +66,15 @@ impl Mail {
     /// The reviewers' addresses.
     pub fn reviewers(&self) -> &[String] {
         &self.reviewers
+    }
+
+    /// Connects and logs in, and sends nothing: whether the server is there, and who it should be.
+    pub async fn reach(&self) -> Result<(), String> {
+        match self.transport.test_connection().await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err("it does not go on".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     /// Mails an alert to a reviewer; the text says why that failed.
@@ -118,12 +131,34 @@ fn automatic(builder: MessageBuilder) -> MessageBuilder {
     builder.raw_header(HeaderValue::new(name, "auto-generated".to_owned()))
 }
 
-/// TLS from the first byte with `smtps`, by STARTTLS with `smtp`; without only to this very machine.
-fn security(url: &Url, host: &str) -> Result<(Tls, u16), String> {
-    let parameters = || TlsParameters::new(host.to_owned()).map_err(|error| error.to_string());
+/// The authorities in a file; `None` where no file is named.
+fn authorities(file: &Path) -> Result<Option<Certificate>, String> {
+    if file.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
+    let pem = std::fs::read(file).map_err(|error| failed(&error))?;
+    if !pem.windows(BEGIN.len()).any(|part| part == BEGIN) {
+        return Err(failed(&"holds no certificate"));
+    }
+    Certificate::from_pem(&pem).map(Some).map_err(|error| failed(&error))
+}
+
+/// TLS from the first byte with `smtps`, by STARTTLS with `smtp`; without only to this very machine, unless its authorities
+/// are named. Authorities that are named are the only ones believed.
+fn security(url: &Url, host: &str, authorities: Option<Certificate>) -> Result<(Tls, u16), String> {
+    let is_named = authorities.is_some();
+    let parameters = || {
+        let builder = TlsParameters::builder(host.to_owned());
+        let builder = match authorities {
+            Some(named) => builder.certificate_store(CertificateStore::None).add_root_certificate(named),
+            None => builder,
+        };
+        builder.build().map_err(|error| error.to_string())
+    };
     Ok(match url.scheme() {
         "smtps" => (Tls::Wrapper(parameters()?), 465),
-        _ if is_loopback(url) => (Tls::None, 25),
+        _ if is_loopback(url) && !is_named => (Tls::None, 25),
         _ => (Tls::Required(parameters()?), 587),
     })
 }
@@ -140,7 +175,7 @@ mod tests {
 
     fn words(text: &str) -> (&'static str, u16) {
         let url: Url = text.parse().unwrap();
-        let (tls, port) = security(&url, url.host_str().unwrap()).unwrap();
+        let (tls, port) = security(&url, url.host_str().unwrap(), None).unwrap();
         let word = match tls {
             Tls::None => "none",
             Tls::Opportunistic(_) => "perhaps",

@@ -17,6 +17,7 @@ mod raise;
 mod webhook;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -28,7 +29,7 @@ use crate::store::alerts::Bounds;
 use crate::telemetry::Metrics;
 pub use disown::NOT_ME_LIFE;
 use mail::Mail;
-pub use outlet::InvalidOutlet;
+pub use outlet::{InvalidOutlet, Reach};
 use webhook::Webhook;
 
 /// The operations on alerts. Cheap to clone.
@@ -58,6 +59,22 @@ struct Inner {
     failures_window: TimeDelta,
     webhook: Option<Webhook>,
     mail: Option<Mail>,
+}
+
+/// Whether alerts could be posted now. Nothing is posted.
+pub async fn try_webhook(config: &config::Config, patience: Duration) -> Result<Reach, InvalidOutlet> {
+    match Webhook::open(&config.alerts)? {
+        Some(webhook) => Ok(Reach::within(patience, webhook.reach()).await),
+        None => Ok(Reach::Off),
+    }
+}
+
+/// Whether mail could leave now. None is sent.
+pub async fn try_mail(config: &config::Config, patience: Duration) -> Result<Reach, InvalidOutlet> {
+    match Mail::open(config)? {
+        Some(mail) => Ok(Reach::within(patience, mail.reach()).await),
+        None => Ok(Reach::Off),
+    }
 }
 
 impl Alerts {

@@ -1,13 +1,12 @@
 //! What is needed to tell others: secrets of other services, each in a file that only its owner may read.
 
-use std::fs::File;
-use std::io::Read as _;
+use std::future::Future;
 use std::path::Path;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-/// More than any secret needs, in bytes; what follows in the file is not read.
-const LONGEST: u64 = 1024;
+use crate::master_key;
 
 /// The webhook or the mail server cannot be used as configured.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,14 +24,32 @@ impl InvalidOutlet {
 
 /// The text in a file, without white space at its ends. One that others can read is refused, like the master key.
 pub(super) fn read_secret(key: &'static str, path: &Path) -> Result<Zeroizing<String>, InvalidOutlet> {
-    let failed = |reason: String| InvalidOutlet::new(key, &format!("{}: {reason}", path.display()));
-    let file = File::open(path).map_err(|error| failed(error.to_string()))?;
-    if crate::master_key::is_open_to_others(&file).map_err(|error| failed(error.to_string()))? {
-        return Err(failed("open to others: run `chmod 600` on it".to_owned()));
-    }
-    let mut text = Zeroizing::new(String::new());
-    file.take(LONGEST).read_to_string(&mut text).map_err(|error| failed(error.to_string()))?;
+    let failed = |reason: &dyn std::fmt::Display| InvalidOutlet::new(key, &format!("{}: {reason}", path.display()));
+    let secret = master_key::read_secret(path).map_err(|reason| failed(&reason))?;
+    let text = std::str::from_utf8(&secret).map_err(|error| failed(&error))?;
     Ok(Zeroizing::new(text.trim().to_owned()))
+}
+
+/// Whether those who are told could be told now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reach {
+    /// Nobody is configured.
+    Off,
+    /// They are there, and who they should be.
+    Reached,
+    /// They are not, or not in time.
+    NotReached(String),
+}
+
+impl Reach {
+    /// What came of trying, which may take so long.
+    pub(super) async fn within(patience: Duration, trying: impl Future<Output = Result<(), String>>) -> Self {
+        match tokio::time::timeout(patience, trying).await {
+            Ok(Ok(())) => Self::Reached,
+            Ok(Err(why)) => Self::NotReached(why),
+            Err(_) => Self::NotReached(format!("no answer in {} seconds", patience.as_secs())),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Alerts told by webhook and by mail: signed, once, later where that fails (LOG-11, ATH-08).
 
 use std::io::Write as _;
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,12 +11,17 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tempfile::NamedTempFile;
+use vigie::app::App;
+use vigie::clock::SystemClock;
+use vigie::config::Config;
 use vigie::model::alert::{AlertKind, NewAlert};
 use vigie::model::audit::Subject;
 
 use super::throttling::{ELSEWHERE, HOME, PROXIED, try_from};
 use crate::support::app::{PASSWORD, TestApp};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
+use crate::support::certificates::{Certificates, write_private};
+use crate::support::dump::Beside;
 use crate::support::smtp::Smtp;
 use crate::support::webhook::{Received, Receiver};
 
@@ -211,4 +217,72 @@ async fn log_11_each_reviewer_is_mailed_each_alert_in_the_language_of_the_house(
         let away = app.app.metrics.encode();
         assert!(away.contains(r#"vigie_deliveries_total{channel="reviewer_mail",outcome="failed"} 2"#), "{away}");
     }
+}
+
+/// A real exchange, by STARTTLS and by TLS from the first byte: with a server that proves its name, and with no other. Neither
+/// a mail nor a password reaches anybody else.
+#[rstest]
+#[actix_web::test]
+async fn mail_leaves_by_tls_to_a_server_that_proves_its_name(
+    #[values(Sqlite, Postgres)] backend: Backend,
+    #[values("smtp", "smtps")] scheme: &str,
+) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let certificates = Certificates::write(directory.path());
+    let password = directory.path().join("password");
+    write_private(&password, "an example\n");
+    let smtp = Smtp::secure(scheme, directory.path()).await;
+    let text = |path: &Path| path.to_str().expect("a path").to_owned();
+    let elsewhere = smtp.url.replace("127.0.0.1", "127.0.0.2");
+    for (url, authority, fault) in [
+        (&smtp.url, &certificates.stranger, "UnknownIssuer"),
+        (&elsewhere, &certificates.root, "not valid for name"),
+        (&smtp.url, &certificates.root, ""),
+        (&smtp.url.replace("127.0.0.1", "localhost"), &certificates.root, ""),
+    ] {
+        let (url, authority) = (url.replace("://", "://vigie%40example.org@"), text(authority));
+        let (before, logins) = (smtp.mails().len(), smtp.logins().len());
+        let settings = [
+            ("VIGIE__MAIL__SMTP_URL", url.as_str()),
+            ("VIGIE__MAIL__CA_FILE", &authority),
+            ("VIGIE__MAIL__PASSWORD_FILE", &text(&password)),
+            ("VIGIE__MAIL__FROM", "vigie@example.org"),
+            ("VIGIE__MAIL__REVIEWERS", "one@example.org"),
+        ];
+        let app = TestApp::start_with(backend, &settings).await;
+        raise(&app, AlertKind::ManyEnds).await;
+        deliver(&app).await;
+        let is_taken = fault.is_empty();
+        assert_eq!(
+            (smtp.mails().len(), smtp.logins().len()),
+            (before + usize::from(is_taken), logins + usize::from(is_taken))
+        );
+        if is_taken {
+            let login = STANDARD.encode("\0vigie@example.org\0an example");
+            assert!(smtp.logins()[logins].ends_with(&login), "{:?}", smtp.logins());
+            assert_eq!(smtp.mails()[before].to, ["one@example.org"]);
+        } else {
+            let told = Beside::connect(&app.database.url).lines("SELECT last_fault AS line FROM deliveries");
+            assert!(told[0].contains(fault), "{told:?}");
+        }
+    }
+}
+
+/// A file without certificates is found at the start, by its key.
+#[rstest]
+#[actix_web::test]
+async fn a_file_of_authorities_must_hold_some(#[values(Sqlite, Postgres)] backend: Backend) {
+    let (database, file) = (backend.database(), NamedTempFile::new().expect("a file"));
+    let settings = [
+        ("DATABASE_URL", database.url.as_str()),
+        ("VIGIE__DATA__DIR", "/nowhere"),
+        ("VIGIE__KEYS__MASTER_KEY", &STANDARD.encode([7; 32])),
+        ("VIGIE__MAIL__SMTP_URL", "smtps://mail.example.org"),
+        ("VIGIE__MAIL__CA_FILE", file.path().to_str().expect("a path")),
+        ("VIGIE__MAIL__FROM", "vigie@example.org"),
+    ];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let config = Config::load(None, settings).expect("valid settings");
+    let refused = App::open(config, std::sync::Arc::new(SystemClock)).await.expect_err("it is refused").to_string();
+    assert!(refused.starts_with("mail.ca_file: ") && refused.ends_with("holds no certificate"), "{refused}");
 }

@@ -1,5 +1,6 @@
 //! `vigie migrate`, `doctor`, `key`, `config`, `hash`, `openapi`, and exit codes.
 
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 
 use rstest::rstest;
@@ -7,7 +8,9 @@ use serde_json::{Value, json};
 
 use crate::support::app::PASSWORD;
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
-use crate::support::program::Program;
+use crate::support::certificates::{Certificates, write_private};
+use crate::support::program::{Program, finish};
+use crate::support::smtp::Smtp;
 
 #[rstest]
 fn a_database_is_brought_up_to_date(#[values(Sqlite, Postgres)] backend: Backend) {
@@ -84,6 +87,52 @@ fn the_doctor_looks_at_what_sinks_need(#[values(Sqlite, Postgres)] backend: Back
         let report: Value = serde_json::from_str(&program.run(&["doctor", "--json"]).output).expect("JSON");
         assert_eq!(check(&report, "shipping")["status"], status, "{report}");
     }
+}
+
+/// Those who are told of alerts: what is needed for it, and whether they are there and who they should be.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_looks_at_those_who_are_told(
+    #[values(Sqlite, Postgres)] backend: Backend,
+    #[values("smtp", "smtps")] scheme: &str,
+) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let certificates = Certificates::write(directory.path());
+    let smtp = Smtp::secure(scheme, directory.path()).await;
+    let secrets = directory.path().join("secret");
+    write_private(&secrets, &format!("whsec_{}", "A".repeat(32)));
+    let receiver = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let open = format!("http://{}/hook", receiver.local_addr().expect("an address"));
+    let gone = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("an address");
+    let program = Program::new(backend);
+    let examine = |webhook: &str, authority: &std::path::Path| {
+        let mut command = program.command(&["doctor", "--json"]);
+        command
+            .env("VIGIE__ALERTS__WEBHOOK_URL", webhook)
+            .env("VIGIE__ALERTS__WEBHOOK_SECRET_FILE", &secrets)
+            .env("VIGIE__MAIL__SMTP_URL", smtp.url.replace("://", "://vigie@"))
+            .env("VIGIE__MAIL__PASSWORD_FILE", &secrets)
+            .env("VIGIE__MAIL__CA_FILE", authority)
+            .env("VIGIE__MAIL__FROM", "vigie@example.org");
+        let report: Value = serde_json::from_str(&finish(command, "").output).expect("JSON");
+        ["alert webhook", "mail"].map(|name| {
+            let check = check(&report, name);
+            (check["status"].as_str().expect("a status").to_owned(), check["text"].as_str().expect("a text").to_owned())
+        })
+    };
+    let [webhook, mail] = examine(&open, &certificates.root);
+    assert_eq!((webhook.0.as_str(), mail.0.as_str()), ("ok", "ok"), "{webhook:?} {mail:?}");
+    let [webhook, mail] = examine(&format!("http://{gone}/hook"), &certificates.stranger);
+    assert!(webhook.0 == "warn" && webhook.1.contains("refused"), "{webhook:?}");
+    assert!(mail.0 == "warn" && mail.1.contains("UnknownIssuer"), "{mail:?}");
+    // Nobody speaks TLS there, and nobody answers.
+    let [webhook, _] = examine(&open.replace("http:", "https:"), &certificates.root);
+    assert!(webhook.0 == "warn" && webhook.1.contains("no answer in 3 seconds"), "{webhook:?}");
+    std::fs::set_permissions(&secrets, std::fs::Permissions::from_mode(0o640)).expect("the mode is set");
+    for (status, text) in examine(&open, &certificates.root) {
+        assert!(status == "fail" && text.contains("chmod 600"), "{text}");
+    }
+    assert!(smtp.mails().is_empty());
 }
 
 /// KEY-02: a rotation is taken up by a running server, and old tokens stay good; a revocation refuses them.

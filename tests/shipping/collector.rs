@@ -9,10 +9,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::aws_lc_rs;
-use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::support::certificates::acceptor;
 
 type Messages = Arc<Mutex<Vec<String>>>;
 
@@ -54,15 +52,7 @@ impl Collector {
 
     /// One with the certificate in a directory.
     pub async fn tls(directory: &Path) -> Self {
-        let certificate = CertificateDer::from_pem_file(directory.join("server.crt")).unwrap();
-        let key = PrivateKeyDer::from_pem_file(directory.join("server.key")).unwrap();
-        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate], key)
-            .unwrap();
-        Self::start(Manner::Tls(TlsAcceptor::from(Arc::new(config)))).await
+        Self::start(Manner::Tls(acceptor(directory))).await
     }
 
     async fn start(manner: Manner) -> Self {

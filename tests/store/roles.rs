@@ -213,7 +213,7 @@ fn a_reader_selects_the_history_and_no_secret() {
         "SELECT digest FROM one_time_tokens",
         "SELECT subject FROM throttles",
         "SELECT recipient FROM deliveries",
-        "INSERT INTO audit_events SELECT * FROM audit_events",
+        "INSERT INTO attempts SELECT * FROM attempts",
         "UPDATE audit_events SET kind = kind",
         "DELETE FROM attempts",
         "DELETE FROM unsealed_records",

@@ -4,8 +4,14 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// Files in a directory, beside the server's own `server.crt` and `server.key`, where `postgres.sh` looks for them.
 #[derive(Debug, Clone)]
@@ -33,6 +39,16 @@ impl Certificates {
         write_private(&certificates.stranger, &stranger_pem);
         certificates
     }
+}
+
+/// Takes TLS connections with the server's certificate in a directory.
+pub fn acceptor(directory: &Path) -> TlsAcceptor {
+    let certificate = CertificateDer::from_pem_file(directory.join("server.crt")).expect("it was written");
+    let key = PrivateKeyDer::from_pem_file(directory.join("server.key")).expect("it was written");
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .and_then(|config| config.with_no_client_auth().with_single_cert(vec![certificate], key));
+    TlsAcceptor::from(Arc::new(config.expect("the key fits the certificate")))
 }
 
 fn authority(name: &str) -> (String, Issuer<'static, KeyPair>) {

@@ -9,7 +9,6 @@ mod file;
 mod shipment;
 mod sink;
 mod syslog;
-mod trust;
 mod webhook;
 
 use std::sync::Arc;

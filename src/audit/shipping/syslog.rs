@@ -17,10 +17,9 @@ use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::shipment::Item;
 use super::sink::{InvalidSink, SinkError};
-use super::trust;
-use crate::config;
 use crate::view::ocsf::Severity;
 use crate::view::time;
+use crate::{config, trust};
 
 /// "log audit".
 const FACILITY: u32 = 13;

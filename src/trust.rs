@@ -1,4 +1,4 @@
-//! Whom a sink is believed to be: TLS with the machine's authorities, or those of a file.
+//! Whom the server at the other end is believed to be: TLS with the machine's authorities, or those of a file.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 /// TLS that believes the authorities in `file`, or those of the machine where no file is named.
-pub(super) fn client_config(file: &Path) -> Result<ClientConfig, String> {
+pub(crate) fn client_config(file: &Path) -> Result<ClientConfig, String> {
     let roots = if file.as_os_str().is_empty() { of_the_machine()? } else { of_file(file)? };
     let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
