@@ -422,8 +422,8 @@ pub fn prepare(db: &mut Db, prefix: &RolePrefix) -> Result<Prepared, RolesError>
     .map_err(StoreError::from)?;
     let foreign: Option<Foreign> = diesel::sql_query(
         "SELECT c.relname::text AS relation, pg_get_userbyid(c.relowner)::text AS owner
-         FROM unnest($1) AS named (relation) JOIN pg_class c ON c.oid = to_regclass(named.relation)
-         WHERE NOT pg_has_role(c.relowner, 'USAGE') LIMIT 1",
+         FROM unnest($1) WITH ORDINALITY AS named (relation, place) JOIN pg_class c ON c.oid = to_regclass(named.relation)
+         WHERE NOT pg_has_role(c.relowner, 'USAGE') ORDER BY place LIMIT 1",
     )
     .bind::<Array<Text>, _>(tables())
     .get_result(connection)
