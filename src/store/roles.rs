@@ -96,6 +96,8 @@ const APPLICATION: &[Grant] = &[
     // Sealing moves records on from here.
     on("unsealed_records", &[SELECT, INSERT, DELETE]),
     on("chain_head", &[SELECT, update(&["size", "link", "peaks"])]),
+    on("chain_base", &[SELECT]),
+    on("retention", &[SELECT]),
     // Accounts and what lets them in.
     on(
         "users",
@@ -210,6 +212,7 @@ const READER: &[Grant] = &[
     on("checkpoints", &[SELECT]),
     on("unsealed_records", &[SELECT]),
     on("chain_head", &[SELECT]),
+    on("chain_base", &[SELECT]),
     on("not_befores", &[SELECT]),
     on("alerts", &[SELECT]),
     on(
@@ -221,27 +224,37 @@ const READER: &[Grant] = &[
 /// What retention may do beyond the application: remove what is old, cut addresses, take out a person's name. Checkpoints
 /// and the hashes of the tree stay.
 const RETENTION: &[Grant] = &[
-    on("audit_events", &[DELETE, update(&["ip", "details"])]),
-    on("attempts", &[DELETE, update(&["username", "username_folded", "ip", "ip_key", "user_agent"])]),
+    on("audit_events", &[DELETE, update(&["ip", "address_proof", "details", "person_proof"])]),
+    on(
+        "attempts",
+        &[
+            DELETE,
+            update(&["ip", "ip_key", "address_proof", "username", "username_folded", "user_agent", "person_proof"]),
+        ],
+    ),
     on("access_tokens", &[DELETE]),
     on(
         "sessions",
         &[
             DELETE,
             update(&[
-                "username",
-                "username_folded",
-                "device_name",
                 "ip",
                 "ip_key",
                 "last_ip",
+                "address_proof",
+                "username",
+                "username_folded",
+                "device_name",
                 "user_agent",
                 "end_note",
+                "person_proof",
             ]),
         ],
     ),
     on("sealed_records", &[DELETE]),
-    on("alerts", &[DELETE, update(&["ip", "details"])]),
+    on("chain_base", &[update(&["size", "link", "peaks"])]),
+    on("retention", &[update(&["claimed_by", "claimed_until", "permit", "before", "records_before"])]),
+    on("alerts", &[DELETE, update(&["ip"])]),
 ];
 
 /// What the server never changes, deletes or empties. Sessions are changed while they live.

@@ -259,6 +259,41 @@ fn retention_removes_rows_and_no_checkpoint() {
     }
 }
 
+/// What is old goes when retention says so, not when the server does; the same for the name of a person who is erased.
+#[test]
+fn log_06_retention_runs_as_a_role_of_its_own_and_not_as_the_servers() {
+    let mut split = Split::made();
+    let server = program(&split.member("app"));
+    server.add_user("alice", "agent");
+    server.add_user("bob", "agent");
+    let serving = server.serve();
+    for name in ["alice", "bob"] {
+        actix_web::rt::System::new().block_on(serving.token(name));
+    }
+    assert_eq!(serving.stop().0, Some(0));
+    server.run(&["session", "end", "--everything"]).expect(0);
+    split.superuser(
+        "UPDATE attempts SET at = at - interval '14 months' WHERE username = 'alice';
+         UPDATE sessions SET started_at = started_at - interval '14 months', ended_at = ended_at - interval '14 months',
+           last_seen_at = last_seen_at - interval '14 months' WHERE username = 'alice'",
+    );
+    server.run(&["retention", "run"]).fails(1, "lets this role remove nothing from the history");
+    server.run(&["user", "erase", "bob"]).fails(1, "run `vigie retention run` as a role that may");
+    let owner = split.schema.url.clone();
+    let names = |table: &str| {
+        let query = format!("SELECT DISTINCT username AS line FROM {table} ORDER BY 1");
+        Beside::connect(&owner).lines(&query)
+    };
+    assert_eq!((names("sessions"), names("attempts")), (vec!["alice".into(), "bob".into()], names("sessions")));
+
+    let url = split.member("retention");
+    let retention =
+        program(&url).with("VIGIE__KEYS__MASTER_KEY_FILE", server.path("data/master.key").to_str().unwrap());
+    let ran = retention.run(&["retention", "run", "--json"]).json();
+    assert_eq!((&ran["rows"]["sessions"], &ran["rows"]["attempts"]), (&1.into(), &1.into()), "{ran}");
+    assert_eq!((names("sessions"), names("attempts")), (vec!["(erased)".into()], vec!["(erased)".into()]));
+}
+
 #[test]
 fn making_the_roles_twice_is_the_same_as_once_and_mends_what_was_changed() {
     let split = Split::made();
