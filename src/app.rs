@@ -9,7 +9,7 @@ use secrecy::ExposeSecret as _;
 use crate::alert::{self, Alerts, InvalidOutlet};
 use crate::audit::History;
 use crate::audit::chain::{Chain, CheckpointKey};
-use crate::audit::retention::{self, Retention};
+use crate::audit::retention::{self, LeapWatch, Retention};
 use crate::audit::shipping::{InvalidSink, Shipping};
 use crate::audit::watch::{self, Watch};
 use crate::client::Clients;
@@ -160,6 +160,7 @@ impl App {
             metrics: Arc::clone(&metrics),
             rules: config.retention,
             told: AtomicBool::new(false),
+            leaps: LeapWatch::new(clock.now()),
         });
         let history_name = chain.key().origin();
         let shipping = Shipping::new(store.clone(), Arc::clone(&clock), Arc::clone(&metrics), history_name, &config)?;

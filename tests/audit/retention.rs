@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use rstest::rstest;
 use serde_json::{Value, json};
 use vigie::audit::chain::Fault;
-use vigie::audit::retention::{self, Retention, RetentionError};
+use vigie::audit::retention::{self, LeapWatch, Retention, RetentionError};
 use vigie::model::alert::{AlertKind, NewAlert};
 use vigie::model::attempt::Attempt;
 use vigie::model::audit::{AuditKind, Cause, Subject, SubjectKind};
@@ -500,6 +500,7 @@ async fn a_role_that_may_not_delete_removes_nothing_and_says_so() {
         metrics: app.app.metrics.clone(),
         rules: app.app.config.retention,
         told: AtomicBool::new(false),
+        leaps: LeapWatch::new(app.now()),
     });
     let refused = retention.run(&Cause::command_line()).await.unwrap_err();
     assert!(matches!(refused, RetentionError::NotAllowed), "{refused}");
@@ -513,6 +514,22 @@ async fn a_role_that_may_not_delete_removes_nothing_and_says_so() {
     for statement in [format!("DROP OWNED BY {role}"), format!("DROP ROLE {role}")] {
         beside.execute(&statement).unwrap();
     }
+}
+
+/// By a clock that leapt a year ahead the whole history is old: it goes only if somebody says so.
+#[rstest]
+#[actix_web::test]
+async fn a_clock_that_leapt_ahead_removes_nothing_by_itself(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = history(backend, &[]).await;
+    let attempts = count(&app, "attempts");
+    app.app.retention.run_by_itself().await.unwrap();
+    later(&app, 400).await;
+    app.app.retention.run_by_itself().await.unwrap();
+    // A process that starts with that clock knows no other, but sees what happened before.
+    let other = app.another_node().await;
+    other.app.retention.run_by_itself().await.unwrap();
+    assert_eq!(count(&app, "attempts"), attempts);
+    assert!(run(&other).await.attempts > 0);
 }
 
 #[rstest]

@@ -4,6 +4,7 @@
 //! What is to be removed is recorded, and that event sealed, before the first row goes. So whoever verifies the history
 //! learns from the history itself which rows may be missing, and nobody can say so afterwards.
 
+mod leap;
 mod run;
 
 use std::sync::Arc;
@@ -12,10 +13,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+pub use leap::LeapWatch;
 pub use run::Run;
 
 use super::chain::{Chain, cuts};
-use crate::clock::Clock;
+use crate::clock::{Clock, uptime};
 use crate::config;
 use crate::model::audit::Cause;
 use crate::model::retention::{Counts, Cuts, before};
@@ -41,8 +43,10 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// How long what is kept.
     pub rules: config::Retention,
-    /// Whether it was told that the database does not let this process remove anything.
+    /// Whether it was told why this process removes nothing by itself.
     pub told: AtomicBool,
+    /// Whether the clock can be believed.
+    pub leaps: LeapWatch,
 }
 
 /// Why nothing was removed.
@@ -57,6 +61,9 @@ pub enum RetentionError {
     /// Another process is at it.
     #[error("another process removes what is old, or broke off less than ten minutes ago")]
     Claimed,
+    /// The clock leapt ahead, or nothing happened for a month: somebody has to look.
+    #[error("the clock says {0}, far ahead of what happened before: if that is right, run `vigie retention run`")]
+    ClockAhead(DateTime<Utc>),
     /// The store cannot be asked.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -107,9 +114,17 @@ impl Retention {
         Ok(run)
     }
 
-    /// The same by the clock; that this process may not is told once.
+    /// The same by the clock, if it can be believed; that this process may not is told once.
     pub async fn run_by_itself(&self) -> Result<(), StoreError> {
-        match self.run(&Cause::system("retention")).await {
+        let began = self.inner.leaps.began();
+        let newest = self.store().read(move |db| audit::newest_before(db, began)).await?;
+        let now = self.now();
+        let outcome = if self.inner.leaps.is_believable(now, uptime(), newest) {
+            self.run(&Cause::system("retention")).await
+        } else {
+            Err(RetentionError::ClockAhead(now))
+        };
+        match outcome {
             Ok(run) => {
                 if !run.removed.is_none() {
                     tracing::info!(removed = ?run.removed, "removed what was older than it is kept");
@@ -117,7 +132,7 @@ impl Retention {
                 Ok(())
             }
             Err(RetentionError::Claimed) => Ok(()),
-            Err(error @ RetentionError::NotAllowed) => {
+            Err(error @ (RetentionError::NotAllowed | RetentionError::ClockAhead(_))) => {
                 if !self.inner.told.swap(true, Ordering::Relaxed) {
                     tracing::warn!(cause = %error, "nothing old is removed by this server");
                 }
