@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use super::Sessions;
 use super::lease::{MARGIN, Watch};
 use super::seen::LastSeen;
 use super::signing::SigningError;
+use super::{Sessions, milliseconds};
 use crate::clock::uptime;
 use crate::model::change::Change;
-use crate::model::id::SessionId;
+use crate::model::id::{NodeId, SessionId};
 use crate::store::nodes::{self, Node};
 use crate::store::sessions::Seen;
 use crate::store::{Db, StoreError, changes, not_befores};
@@ -82,7 +82,8 @@ impl Sessions {
         E: From<StoreError> + Send + 'static,
     {
         let (now, live, last_seen) = (self.now(), Arc::clone(&self.inner.live), Arc::clone(&self.inner.last_seen));
-        let (value, noted, hold) = self
+        let sees_nodes = self.node().is_some();
+        let (value, noted, nodes, hold) = self
             .store()
             .write(move |db| {
                 let mut changes = Changes { noted: Vec::new(), last_seen };
@@ -90,11 +91,16 @@ impl Sessions {
                 let noted = changes.noted;
                 let hold = live.hold(&noted);
                 changes::insert(db, &noted, now)?;
+                // Who is no node looks at nodes only here; should the store be lost from here on, it knows how long to wait.
+                let nodes = if sees_nodes || noted.is_empty() { None } else { Some(nodes::others(db, None)?) };
                 // The hold goes with the answer: it is released after the commit, also where nobody waits any more.
-                Ok::<_, E>((value, noted, hold))
+                Ok::<_, E>((value, noted, nodes, hold))
             })
             .await?;
         drop(hold);
+        if let Some(nodes) = nodes {
+            self.note_leases(&nodes);
+        }
         // What is committed but not applied here is not acknowledged either; the next renewal of the lease applies it.
         self.apply(&noted).await.map_err(StoreError::from)?;
         Ok((value, !noted.is_empty()))
@@ -157,9 +163,20 @@ impl Sessions {
         self.inner.parts.metrics.acknowledged(uptime().saturating_sub(began));
     }
 
+    /// The row of this process, while it is a node.
+    fn node(&self) -> Option<NodeId> {
+        *self.inner.node.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Notes how long leases are, for when nodes cannot be asked.
+    pub(super) fn note_leases(&self, nodes: &[Node]) {
+        let longest = nodes.iter().map(|node| node.lease).fold(self.inner.live_rules.lease, Duration::max);
+        self.inner.longest_lease.store(milliseconds(longest), Ordering::Relaxed);
+    }
+
     /// Waits until every other node has applied what is committed now, or has no lease left.
     async fn round(&self) -> Result<(), StoreError> {
-        let own = *self.inner.node.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let own = self.node();
         let others = move |db: &mut Db| nodes::others(db, own);
         if self.store().read(others).await?.is_empty() {
             return Ok(());

@@ -274,9 +274,7 @@ impl Membership {
         let own = self.id;
         let Ok(others) = self.sessions.store().read(move |db| nodes::others(db, own)).await else { return };
         self.is_alone = others.is_empty();
-        let inner = &self.sessions.inner;
-        let longest = others.iter().map(|node| node.lease).fold(inner.live_rules.lease, Duration::max);
-        inner.longest_lease.store(super::milliseconds(longest), Ordering::Relaxed);
+        self.sessions.note_leases(&others);
         for node in self.watch.run_out(&others) {
             self.sessions.expel(node).await;
         }

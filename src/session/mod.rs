@@ -92,7 +92,7 @@ struct Inner {
     live: Arc<LiveView>,
     live_rules: LiveRules,
     lease: Lease,
-    /// Of this node and of those it saw last, in milliseconds; as long as any may be, before it has looked.
+    /// Of this node and of those that were seen last, in milliseconds; as long as any may be, before anybody looked.
     longest_lease: AtomicU64,
     /// The row by which other nodes know this one, while it has one.
     node: Mutex<Option<NodeId>>,
