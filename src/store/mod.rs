@@ -35,6 +35,7 @@ mod writer;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 pub use backend::{Address, Db, InvalidAddress};
@@ -125,7 +126,16 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.in_time(self.write_at_length(work)).await
+        let given_up = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&given_up);
+        let unless_given_up = move |db: &mut Db| {
+            let value = work(db)?;
+            if seen.load(Ordering::SeqCst) { Err(out_of_time().into()) } else { Ok(value) }
+        };
+        let outcome = self.in_time(self.write_at_length(unless_given_up)).await;
+        // Whoever is told that nothing is known finds nothing done later, unless the commit was under way already.
+        given_up.store(true, Ordering::SeqCst);
+        outcome
     }
 
     /// The same for units of work that grow with their input, such as an import.
@@ -151,8 +161,7 @@ impl Store {
             return work.await;
         }
         let patience = self.inner.settings.wait * PATIENCE;
-        let given_up = |_| Err(StoreError::Unavailable("the database does not answer in time".into()).into());
-        tokio::time::timeout(patience, work).await.unwrap_or_else(given_up)
+        tokio::time::timeout(patience, work).await.unwrap_or_else(|_| Err(out_of_time().into()))
     }
 
     /// Applies the migrations that are missing, under a lock, so that nodes may start together.
@@ -200,6 +209,10 @@ impl Store {
             writer.stop();
         }
     }
+}
+
+fn out_of_time() -> StoreError {
+    StoreError::Unavailable("the database does not answer in time".into())
 }
 
 /// Runs blocking work on a thread kept for it: actix workers run single-threaded runtimes, where blocking in place panics.
