@@ -6,7 +6,7 @@
 //! - A use is kept in memory. It is due to be written half a minute after the last use that was (with idle times below five
 //!   minutes: a tenth of the idle time), and what is due is written every five seconds. So a session in use is written each
 //!   half minute, and one that is used now and then within five seconds.
-//! - It is written before it is answered where the store's idle end is nearer than that and [`MARGIN`]. So no other node
+//! - It is written before it is answered where the store's idle end is nearer than that and `MARGIN`. So no other node
 //!   finds a session idle that is in use here.
 //! - It is written before a reader is shown the session, with the end of the session, and at a clean stop.
 //! - Whoever would call a session idle asks here first. A failed write refuses nobody; it is tried again with the next batch.

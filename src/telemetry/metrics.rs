@@ -79,7 +79,7 @@ pub struct Metrics {
     acknowledgements: Histogram,
     database_went_back: Counter,
     record_verified: Gauge<f64, AtomicU64>,
-    record_intact: Gauge,
+    record_damaged: Gauge,
     alerts_raised: Family<KindLabel, Counter>,
     alerts_open: Family<KindLabel, Gauge>,
     oldest_alert: Gauge<f64, AtomicU64>,
@@ -136,7 +136,7 @@ impl Default for Metrics {
             acknowledgements: Histogram::new(DURATIONS),
             database_went_back: Counter::default(),
             record_verified: Gauge::default(),
-            record_intact: Gauge::default(),
+            record_damaged: Gauge::default(),
             alerts_raised: Family::default(),
             alerts_open: Family::default(),
             oldest_alert: Gauge::default(),
@@ -181,9 +181,9 @@ impl Metrics {
         let help = "Times that the database was found to be an older copy of itself";
         registry.register("database_went_back", help, self.database_went_back.clone());
         let help = "When the server verified the history last, in seconds since 1970";
-        registry.register_with_unit("record_verified", help, Unit::Seconds, self.record_verified.clone());
-        let help = "1 where the history was intact then";
-        registry.register("record_intact", help, self.record_intact.clone());
+        registry.register_with_unit("record_verified_timestamp", help, Unit::Seconds, self.record_verified.clone());
+        let help = "1 where the history was found to be altered then";
+        registry.register("record_damaged", help, self.record_damaged.clone());
         let help = "Sealed records that a sink has not taken yet";
         registry.register("shipping_lag_records", help, self.shipping_lag_records.clone());
         let help = "How long ago the oldest of these happened";
@@ -268,7 +268,7 @@ impl Metrics {
     pub fn record_verified(&self, at: DateTime<Utc>, intact: bool) {
         let since_1970 = Duration::from_micros(u64::try_from(at.timestamp_micros()).unwrap_or(0));
         self.record_verified.set(since_1970.as_secs_f64());
-        self.record_intact.set(i64::from(intact));
+        self.record_damaged.set(i64::from(!intact));
     }
 
     /// Counts an alert.

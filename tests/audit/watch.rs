@@ -42,7 +42,7 @@ async fn log_11_reviewers_are_alerted_to_a_record_that_was_altered(#[values(Sqli
     let events = reviewer.get("/admin/audit?kind=record.damaged").await.expect(200);
     let [event] = &events["items"].as_array().unwrap()[..] else { panic!("{events}") };
     assert_eq!((event["reason"].as_str(), event["details"]["damage"].as_str()), (Some("altered"), Some(damage)));
-    assert!(app.app.metrics.encode().contains("\nvigie_record_intact 0\n"));
+    assert!(app.app.metrics.encode().contains("\nvigie_record_damaged 1\n"));
 }
 
 /// Of several nodes one verifies; the others learn from the record what it found.
@@ -53,7 +53,9 @@ async fn one_of_several_nodes_verifies(#[values(Sqlite, Postgres)] backend: Back
     let other = app.another_node().await;
     assert_eq!(watch(&app).await, Some(true));
     assert_eq!(watch(&other).await, None);
-    assert!(other.app.metrics.encode().contains("\nvigie_record_intact 1\n"));
+    let metrics = other.app.metrics.encode();
+    assert!(metrics.contains("\nvigie_record_damaged 0\n"));
+    assert!(!metrics.contains("\nvigie_record_verified_timestamp_seconds 0.0\n"), "{metrics}");
     app.advance(TimeDelta::hours(24));
     assert_eq!(watch(&other).await, Some(true));
     let verified = app.auditor().await.get("/admin/audit?kind=record.verified").await.expect(200);
