@@ -218,11 +218,18 @@ fn user_ids(db: &mut Db, user: &UserSelector) -> Result<Vec<Id>, StoreError> {
         UserSelector::Id(id) => return Ok(vec![Id(id.0)]),
         UserSelector::Name(name) => name,
     };
-    let mut ids: Vec<Id> = sessions::table
-        .filter(sessions::username_folded.eq(name.clone()))
-        .select(sessions::user_id)
-        .distinct()
-        .load(db)?;
+    // One look into the index for each: a name has many sessions, of few users.
+    let mut ids: Vec<Id> = Vec::new();
+    loop {
+        let mut further =
+            sessions::table.filter(sessions::username_folded.eq(name.clone())).into_boxed::<MultiBackend>();
+        if let Some(last) = ids.last() {
+            further = further.filter(sessions::user_id.gt(*last));
+        }
+        let next = further.order(sessions::user_id.asc()).select(sessions::user_id).first(db).optional()?;
+        let Some(id) = next else { break };
+        ids.push(id);
+    }
     let now: Option<Id> =
         users::table.filter(users::username_folded.eq(name.clone())).select(users::id).first(db).optional()?;
     if let Some(id) = now
