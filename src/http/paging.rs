@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -68,9 +68,10 @@ pub fn time_key(at: DateTime<Utc>) -> String {
     at.timestamp_micros().to_string()
 }
 
-/// Reads a time from a cursor.
+/// Reads a time from a cursor: one that RFC 3339 can write, since PostgreSQL does not know all others.
 pub fn time_from(key: &str) -> Result<DateTime<Utc>, ApiError> {
-    key.parse().ok().and_then(DateTime::from_timestamp_micros).ok_or_else(bad_cursor)
+    let time = key.parse().ok().and_then(DateTime::from_timestamp_micros);
+    time.filter(|time| (0..=9999).contains(&time.year())).ok_or_else(bad_cursor)
 }
 
 /// Reads an id or number from a cursor.
@@ -96,6 +97,15 @@ mod tests {
             assert_eq!(keys::<2>(list, Some(text)), Err(bad_cursor()));
         }
         assert_eq!(keys::<3>("attempts", Some(&made)), Err(bad_cursor()));
+    }
+
+    #[test]
+    fn a_time_is_read_as_it_was_written_and_no_time_that_is_none() {
+        let time = DateTime::from_timestamp_micros(1_800_000_000_123_456).unwrap();
+        assert_eq!(time_from(&time_key(time)), Ok(time));
+        for key in ["", "x", "1.5", "-300000000000000000", "300000000000000000", "9223372036854775807"] {
+            assert_eq!(time_from(key), Err(bad_cursor()), "{key}");
+        }
     }
 
     #[test]
