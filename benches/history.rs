@@ -70,7 +70,7 @@ async fn compare(database: &str, small: &str, large: &str, rows: u64) {
         both.measure(&format!("attempts {name}"), list).await;
     }
     for (name, filter) in event_filters() {
-        let list = move |db: &mut Db, before| Ok(last(&audit::list(db, &filter, before, PAGE)?, |event| event.seq));
+        let list = move |db: &mut Db, after| Ok(last(&audit::list(db, &filter, after, PAGE)?, audit::Position::of));
         both.measure(&format!("events {name}"), list).await;
     }
     small.close();

@@ -66,7 +66,7 @@ enum Place {
     Start,
     AfterSession(sessions::Position),
     AfterAttempt(attempts::Position),
-    BeforeEvent(i64),
+    AfterEvent(audit::Position),
     End,
 }
 
@@ -163,11 +163,11 @@ impl Export {
         is_first: bool,
         piece: &mut Vec<u8>,
     ) -> Result<(), StoreError> {
-        let before = if let Place::BeforeEvent(seq) = self.place { Some(seq) } else { None };
-        let page = self.history.event_page(filter, before, PAGE).await?;
+        let after = if let Place::AfterEvent(position) = self.place { Some(position) } else { None };
+        let page = self.history.event_page(filter, after, PAGE).await?;
         self.write(&page.items, &EVENTS, is_first, piece);
         self.place = match page.items.last() {
-            Some(last) if page.has_more => Place::BeforeEvent(last.seq),
+            Some(last) if page.has_more => Place::AfterEvent(audit::Position::of(last)),
             _ => Place::End,
         };
         Ok(())

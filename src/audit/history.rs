@@ -77,12 +77,12 @@ impl History {
     pub async fn events(
         &self,
         filter: AuditFilter,
-        before: Option<i64>,
+        after: Option<audit::Position>,
         limit: i64,
         described: Value,
         cause: &Cause,
     ) -> Result<Page<RecordedEvent>, StoreError> {
-        self.recorded("audit", described, cause, move |db| audit::list(db, &filter, before, limit)).await
+        self.recorded("audit", described, cause, move |db| audit::list(db, &filter, after, limit)).await
     }
 
     /// A session with its timeline and the user's other sessions.
@@ -147,10 +147,10 @@ impl History {
     pub(super) async fn event_page(
         &self,
         filter: AuditFilter,
-        before: Option<i64>,
+        after: Option<audit::Position>,
         limit: i64,
     ) -> Result<Page<RecordedEvent>, StoreError> {
-        self.store.read_at_length(move |db| audit::list(db, &filter, before, limit)).await
+        self.store.read_at_length(move |db| audit::list(db, &filter, after, limit)).await
     }
 
     /// Reads a page of other people's history and records that, together (ADM-06).

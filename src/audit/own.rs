@@ -39,7 +39,7 @@ enum Place {
     Account,
     Sessions { read: VecDeque<Session>, after: Option<sessions::Position>, has_more: bool },
     Attempts(Option<attempts::Position>),
-    Events(Option<i64>),
+    Events(Option<audit::Position>),
     End,
 }
 
@@ -101,12 +101,12 @@ impl OwnExport {
                     _ => Place::Events(None),
                 }
             }
-            Place::Events(before) => {
+            Place::Events(after) => {
                 let filter = AuditFilter { subject: Some(user_id.to_string()), ..AuditFilter::default() };
-                let page = self.history.event_page(filter, before, PAGE).await?;
-                let before = page.items.last().map(|last| last.seq).filter(|_| page.has_more);
+                let page = self.history.event_page(filter, after, PAGE).await?;
+                let after = page.items.last().map(audit::Position::of).filter(|_| page.has_more);
                 page.items.into_iter().for_each(|event| self.write_event(event, piece));
-                before.map_or(Place::End, |before| Place::Events(Some(before)))
+                after.map_or(Place::End, |after| Place::Events(Some(after)))
             }
             Place::End => Place::End,
         };

@@ -1,5 +1,7 @@
 //! Queries on `audit_events`: appended, read, never changed.
 
+use std::cmp::Reverse;
+
 use chrono::{DateTime, Utc};
 use diesel::deserialize;
 use diesel::prelude::*;
@@ -8,7 +10,7 @@ use super::backend::{Db, MultiBackend};
 use super::chain;
 use super::columns::{At, Id, Json, parsed, proofs};
 use super::error::StoreError;
-use super::keyset::Page;
+use super::keyset::{Page, row_before};
 use super::rows::Insert;
 use super::schema::audit_events;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Outcome, Reason, RecordedEvent, Subject};
@@ -16,6 +18,9 @@ use crate::model::id::{SessionId, UserId};
 use crate::model::record::Record;
 use crate::model::redaction::{Group, Kept, Proofs};
 use crate::model::session::Actor;
+
+/// Events asked for by their numbers in one query.
+const AT_ONCE: usize = 500;
 
 #[derive(Queryable)]
 struct Row {
@@ -85,6 +90,23 @@ pub struct AuditFilter {
     pub to: Option<DateTime<Utc>>,
 }
 
+/// The place of an event in the order of lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// When it happened.
+    pub at: DateTime<Utc>,
+    /// Its number.
+    pub seq: i64,
+}
+
+impl Position {
+    /// Where this event is.
+    #[must_use]
+    pub const fn of(event: &RecordedEvent) -> Self {
+        Self { at: event.event.at, seq: event.seq }
+    }
+}
+
 /// Records an event, in the transaction of what it describes.
 pub fn record(db: &mut Db, event: &AuditEvent) -> Result<(), StoreError> {
     record_all(db, std::slice::from_ref(event))
@@ -117,18 +139,23 @@ pub fn record_all(db: &mut Db, events: &[AuditEvent]) -> Result<(), StoreError> 
     chain::enqueue_all(db, &records)
 }
 
-/// Events, newest first, those before number `before`.
+/// Events, newest first.
 pub fn list(
     db: &mut Db,
     filter: &AuditFilter,
-    before: Option<i64>,
+    after: Option<Position>,
     limit: i64,
 ) -> Result<Page<RecordedEvent>, StoreError> {
-    let mut query = matching(filter);
-    if let Some(before) = before {
-        query = query.filter(audit_events::seq.lt(before));
+    let mut filter = filter.clone();
+    if let Some(after) = after {
+        // The place says more than a `to` behind it; given both, SQLite begins at `to` and passes over what is between.
+        filter.to = filter.to.filter(|to| *to <= after.at);
     }
-    let rows: Vec<Row> = query.order(audit_events::seq.desc()).limit(limit + 1).load(db)?;
+    let mut query = matching(&filter);
+    if let Some(after) = after {
+        query = query.filter(row_before((audit_events::at, audit_events::seq), (At(after.at), after.seq)));
+    }
+    let rows: Vec<Row> = query.order((audit_events::at.desc(), audit_events::seq.desc())).limit(limit + 1).load(db)?;
     let events = rows.into_iter().map(Row::into_event).collect::<Result<_, _>>()?;
     Ok(Page::cut(events, limit))
 }
@@ -168,7 +195,7 @@ fn matching(filter: &AuditFilter) -> audit_events::BoxedQuery<'static, MultiBack
 pub fn timeline(db: &mut Db, session_id: SessionId, limit: i64) -> Result<Vec<RecordedEvent>, StoreError> {
     let rows: Vec<Row> = audit_events::table
         .filter(audit_events::session_id.eq(Some(Id(session_id.0))))
-        .order(audit_events::seq.asc())
+        .order((audit_events::at.asc(), audit_events::seq.asc()))
         .limit(limit)
         .load(db)?;
     rows.into_iter().map(Row::into_event).collect()
@@ -200,14 +227,18 @@ pub fn newest_before(db: &mut Db, before: DateTime<Utc>) -> Result<Option<DateTi
 
 /// When the server verified the history last, and whether it was intact.
 pub fn last_verified(db: &mut Db) -> Result<Option<(DateTime<Utc>, bool)>, StoreError> {
-    let kinds = [AuditKind::RecordVerified, AuditKind::RecordDamaged].map(AuditKind::as_str);
-    let newest: Option<(At, String)> = audit_events::table
-        .filter(audit_events::kind.eq_any(kinds))
-        .order(audit_events::seq.desc())
-        .select((audit_events::at, audit_events::kind))
-        .first(db)
-        .optional()?;
-    Ok(newest.map(|(at, kind)| (at.0, kind == AuditKind::RecordVerified.as_str())))
+    // One look at an index for each kind; both together would be sorted, or looked for among all events.
+    let mut newest = |kind: AuditKind| -> Result<Option<(DateTime<Utc>, i64)>, StoreError> {
+        let newest: Option<(At, i64)> = audit_events::table
+            .filter(audit_events::kind.eq(kind.as_str()))
+            .order((audit_events::at.desc(), audit_events::seq.desc()))
+            .select((audit_events::at, audit_events::seq))
+            .first(db)
+            .optional()?;
+        Ok(newest.map(|(at, seq)| (at.0, seq)))
+    };
+    let (verified, damaged) = (newest(AuditKind::RecordVerified)?, newest(AuditKind::RecordDamaged)?);
+    Ok(verified.max(damaged).map(|(at, _)| (at, verified > damaged)))
 }
 
 /// Events numbered `from` to `to`, at most `limit`.
@@ -227,14 +258,20 @@ pub fn kept_by_numbers(db: &mut Db, numbers: Vec<i64>) -> Result<Vec<Kept<Record
     rows.into_iter().map(Row::into_kept).collect()
 }
 
-/// The newest events of a kind, the newest first, at most `limit`.
+/// The events of a kind that were recorded last, whatever the clock said: the last first, at most `limit`. Of a kind that
+/// happens seldom.
 pub fn newest_of(db: &mut Db, kind: AuditKind, limit: i64) -> Result<Vec<RecordedEvent>, StoreError> {
-    let rows: Vec<Row> = audit_events::table
-        .filter(audit_events::kind.eq(kind.as_str()))
-        .order(audit_events::seq.desc())
-        .limit(limit)
-        .load(db)?;
-    rows.into_iter().map(Row::into_event).collect()
+    // Asked for the highest numbers of a kind, PostgreSQL would go back through the events of all kinds.
+    let of_kind = audit_events::table.filter(audit_events::kind.eq(kind.as_str()));
+    let mut numbers: Vec<i64> = of_kind.select(audit_events::seq).load(db)?;
+    numbers.sort_unstable_by_key(|number| Reverse(*number));
+    numbers.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let mut events = Vec::new();
+    for numbers in numbers.chunks(AT_ONCE) {
+        events.extend(by_numbers(db, numbers.to_vec())?);
+    }
+    events.sort_unstable_by_key(|event| Reverse(event.seq));
+    Ok(events)
 }
 
 /// The highest number given so far, 0 when there is none.
@@ -315,7 +352,7 @@ pub fn redact(db: &mut Db, left: &Kept<RecordedEvent>, group: Group) -> Result<(
 pub fn about_user(db: &mut Db, user_id: UserId, limit: i64) -> Result<Vec<RecordedEvent>, StoreError> {
     let rows: Vec<Row> = audit_events::table
         .filter(audit_events::subject_id.eq(Some(user_id.to_string())))
-        .order(audit_events::seq.asc())
+        .order((audit_events::at.asc(), audit_events::seq.asc()))
         .limit(limit)
         .load(db)?;
     rows.into_iter().map(Row::into_event).collect()

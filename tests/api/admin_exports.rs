@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpSocket;
 use vigie::model::attempt::{Attempt, AttemptOutcome};
-use vigie::model::audit::{AuditEvent, AuditKind, Cause, Subject};
+use vigie::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use vigie::model::id::SessionId;
 use vigie::model::session::{Actor, EndReason, Origin, Session};
 use vigie::store::{StoreError, audit};
 
@@ -278,6 +279,92 @@ async fn events_are_found_by_every_filter(#[values(Sqlite, Postgres)] backend: B
     assert_eq!((&event["ip"], event["at"].as_str().map(|at| at.ends_with('Z'))), (&json!("127.0.0.1"), Some(true)));
     for query in ["usr=x", "kind=perhaps", "session_id=x", "from=x"] {
         admin.get(&format!("/admin/audit?{query}")).await.problem(422, "invalid_input");
+    }
+}
+
+/// Events are listed by their time, and by their number where that is the same: also those that were recorded late, as ends
+/// are that time brought, and those of one moment, as of an end of many.
+#[rstest]
+#[actix_web::test]
+async fn events_of_one_moment_are_each_on_one_page(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let auditor = app.auditor().await;
+    let moment = |number: i64| app.now() - TimeDelta::hours(1) + TimeDelta::seconds(number);
+    let session = SessionId::new(app.now());
+    // Of three moments: 17 events at the second of them, three at each of the others.
+    let moments = [1, 1, 2, 1, 0, 1, 1, 1, 1, 1, 0, 1, 1, 1, 2, 1, 1, 2, 1, 1, 0, 1, 1];
+    let events: Vec<AuditEvent> = moments
+        .map(|number| {
+            let subject = Subject::new(SubjectKind::Key, "a-key");
+            AuditEvent::new(moment(number), AuditKind::KeyRotated, &Cause::system("test"), subject).in_session(session)
+        })
+        .into();
+    app.app.store.write(move |db| audit::record_all(db, &events)).await.expect("recorded");
+    let mut expected: Vec<(i64, i64)> = app
+        .events_of(AuditKind::KeyRotated, &session.to_string())
+        .await
+        .iter()
+        .map(|event| (event.event.at.timestamp_micros(), event.seq))
+        .collect();
+    assert_eq!(expected.len(), moments.len());
+    expected.sort_unstable();
+    expected.reverse();
+    let places = |rows: &[Value]| -> Vec<(i64, i64)> {
+        let time = |row: &Value| row["at"].as_str().and_then(|at| at.parse::<DateTime<Utc>>().ok()).expect("a time");
+        rows.iter().map(|row| (time(row).timestamp_micros(), row["seq"].as_i64().expect("a number"))).collect()
+    };
+    for filter in ["kind=key.rotated", "actor=test", "subject=a-key", &format!("session_id={session}")] {
+        for (query, expected) in [
+            (filter.to_owned(), &expected[..]),
+            (format!("{filter}&to={}", at(moment(3))), &expected[..]),
+            (format!("{filter}&to={}", at(moment(2))), &expected[3..]),
+            (format!("{filter}&from={}&to={}", at(moment(1)), at(moment(2))), &expected[3..20]),
+            (format!("{filter}&from={}", at(moment(1))), &expected[..20]),
+        ] {
+            for limit in [1, 3, 4, 50] {
+                let rows = every_page(&auditor, &format!("/admin/audit?{query}"), limit).await;
+                assert_eq!(places(&rows), expected, "{query}, {limit} on a page");
+            }
+            let exported = json_rows(&auditor.get(&format!("/admin/audit/export?format=ndjson&{query}")).await);
+            assert_eq!(places(&exported), expected, "{query}, exported");
+        }
+    }
+}
+
+/// A cursor goes on after an event, whatever is asked for beside it; one that no list of events made is refused.
+#[rstest]
+#[actix_web::test]
+async fn a_cursor_of_events_is_a_place_in_time(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let auditor = app.auditor().await;
+    let moment = |number: i64| app.now() - TimeDelta::hours(1) + TimeDelta::seconds(number);
+    let events: Vec<AuditEvent> = [0, 1, 2, 3]
+        .map(|number| {
+            AuditEvent::new(moment(number), AuditKind::KeyRotated, &Cause::system("test"), Subject::everybody())
+        })
+        .into();
+    app.app.store.write(move |db| audit::record_all(db, &events)).await.expect("recorded");
+    let times = async |query: &str| -> Vec<i64> {
+        let found = auditor.get(&format!("/admin/audit?kind=key.rotated&{query}")).await.expect(200);
+        let times =
+            found["items"].as_array().expect("rows").iter().map(|row| row["at"].as_str().expect("a time").to_owned());
+        times.map(|time| (time.parse::<DateTime<Utc>>().expect("a time") - moment(0)).num_seconds()).collect()
+    };
+    let page = auditor.get("/admin/audit?kind=key.rotated&limit=2").await.expect(200);
+    let cursor = page["next_cursor"].as_str().expect("more follow");
+    for (bound, expected) in [(1, vec![0]), (2, vec![1, 0]), (3, vec![1, 0]), (9, vec![1, 0])] {
+        assert_eq!(times(&format!("to={}&cursor={cursor}", at(moment(bound)))).await, expected, "to {bound}");
+    }
+    for keys in [
+        &["17"][..],
+        &["17", "x"],
+        &["x", "17"],
+        &["17", "17", "17"],
+        &["9223372036854775807", "1"],
+        &["-300000000000000000", "1"],
+    ] {
+        let cursor = vigie::http::paging::cursor("audit", keys);
+        auditor.get(&format!("/admin/audit?cursor={cursor}")).await.problem(400, "malformed_request");
     }
 }
 

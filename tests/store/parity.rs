@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use futures_util::future::join_all;
 use rstest::rstest;
-use serde_json::json;
+use serde_json::{Value, json};
 use vigie::clock::{Clock as _, ManualClock, SystemClock};
 use vigie::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
 use vigie::model::client::{Client, ClientId};
@@ -424,6 +424,28 @@ async fn the_record_is_numbered_in_the_order_of_the_commits(#[values(Sqlite, Pos
         join_all(works).await.into_iter().for_each(Result::unwrap);
         assert_eq!(recorded(&store).await, (0..200).collect::<Vec<_>>());
     }
+}
+
+/// What was removed last is what the event says that was recorded last, also where the clock was set back in between.
+#[rstest]
+#[actix_web::test]
+async fn the_newest_event_of_a_kind_is_the_one_recorded_last(#[values(Sqlite, Postgres)] backend: Backend) {
+    let (store, _database) = migrated(backend).await;
+    let newest = async |limit: i64| -> Vec<Value> {
+        let events = store.read(move |db| audit::newest_of(db, AuditKind::RetentionRan, limit)).await.unwrap();
+        events.into_iter().map(|event| event.event.details["hour"].clone()).collect()
+    };
+    assert_eq!(newest(i64::MAX).await, Vec::<Value>::new());
+    let hours = [3, 1, 2];
+    let events = hours.map(|hour| {
+        let at = now() + TimeDelta::hours(hour);
+        AuditEvent::new(at, AuditKind::RetentionRan, &Cause::system("test"), Subject::everybody())
+            .with(json!({ "hour": hour }))
+    });
+    store.write(move |db| audit::record_all(db, &events)).await.unwrap();
+    store.write(|db| audit::record(db, &event(1))).await.unwrap();
+    assert_eq!(newest(1).await, [2]);
+    assert_eq!(newest(i64::MAX).await, [2, 1, 3]);
 }
 
 #[rstest]

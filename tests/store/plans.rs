@@ -1,4 +1,4 @@
-//! Which index answers what is asked at every login.
+//! Which index answers what is asked at every login, and of many rows.
 
 use diesel::sql_types::Text;
 use diesel::{QueryableByName, RunQueryDsl as _};
@@ -82,4 +82,37 @@ async fn whole_addresses_are_found_without_looking_at_those_that_were_cut(
     );
     let plan = plan(&mut beside, &query);
     assert!(plan.contains(&format!("{table}_whole_address")), "{plan}");
+}
+
+/// A page of events, the first before a moment as well as one far behind, is read where it begins, and in order: none of the
+/// newer events is passed over, and none is sorted.
+#[rstest]
+#[case("at", "")]
+#[case("kind", "kind = 'key.rotated' AND")]
+#[case("actor", "actor_id = 'cli' AND")]
+#[case("subject", "subject_id = '00000007-0000-7000-8000-000000000007' AND")]
+#[case("session", "session_id = '00000007-0000-7000-8000-000000000007' AND")]
+#[actix_web::test]
+async fn a_page_of_events_begins_at_its_first(
+    #[case] index: &str,
+    #[case] filter: &str,
+    #[values("first", "later")] page: &str,
+    #[values(Sqlite, Postgres)] backend: Backend,
+) {
+    let (_store, database) = migrated(backend).await;
+    let url = database.url.clone();
+    let filling = move || fill(&url, Rows { sessions: 3_000, attempts: 1, events: 3_000 }, false);
+    actix_web::rt::task::spawn_blocking(filling).await.unwrap();
+    let mut beside = Beside::connect(&database.url);
+    let moment = match beside {
+        Beside::Sqlite(_) => "1801000000000000",
+        Beside::Postgres(_) => "'2027-01-26'",
+    };
+    let place = if page == "first" { format!("at < {moment}") } else { format!("(at, seq) < ({moment}, 500)") };
+    // As `audit::list` asks.
+    let query = format!("SELECT * FROM audit_events WHERE {filter} {place} ORDER BY at DESC, seq DESC LIMIT 51");
+    let plan = plan(&mut beside, &query);
+    assert!(plan.contains(&format!("audit_events_{index} ")), "{plan}");
+    assert!(["at<", "at < ", "ROW(at, seq) < "].iter().any(|bound| plan.contains(bound)), "{plan}");
+    assert!(!plan.contains("Sort") && !plan.contains("TEMP B-TREE") && !plan.contains("Filter"), "{plan}");
 }

@@ -18,7 +18,7 @@ use crate::http::paging::{self, List};
 use crate::http::problems::{BadQuery, Refused};
 use crate::model::audit::{AuditKind, Outcome, RecordedEvent};
 use crate::model::id::SessionId;
-use crate::store::audit::AuditFilter;
+use crate::store::audit::{AuditFilter, Position};
 use crate::view::EventObject;
 
 /// The list that cursors belong to.
@@ -65,9 +65,9 @@ impl EventMembers {
     }
 }
 
-fn position(cursor: Option<&str>) -> Result<Option<i64>, ApiError> {
-    let Some([seq]) = paging::keys(LIST, cursor)? else { return Ok(None) };
-    paging::key_from(&seq).map(Some)
+fn position(cursor: Option<&str>) -> Result<Option<Position>, ApiError> {
+    let Some([at, seq]) = paging::keys(LIST, cursor)? else { return Ok(None) };
+    Ok(Some(Position { at: paging::time_from(&at)?, seq: paging::key_from(&seq)? }))
 }
 
 /// Find events, newest first.
@@ -83,9 +83,10 @@ pub async fn find_events(
 ) -> Result<HttpResponse, ApiError> {
     let Filtered { filter, options } = query?;
     let limit = paging::limit(options.limit)?;
-    let before = position(options.cursor.as_deref())?;
-    let page = app.history.events(filter.filter(), before, limit, described(&filter), &reviewer.cause()).await?;
-    let cursor = |last: &RecordedEvent| paging::cursor(LIST, &[&last.seq.to_string()]);
+    let after = position(options.cursor.as_deref())?;
+    let page = app.history.events(filter.filter(), after, limit, described(&filter), &reviewer.cause()).await?;
+    let cursor =
+        |last: &RecordedEvent| paging::cursor(LIST, &[&paging::time_key(last.event.at), &last.seq.to_string()]);
     Ok(HttpResponse::Ok().json(list(&page, EventObject::from, cursor)))
 }
 
