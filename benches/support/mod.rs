@@ -24,6 +24,10 @@ use vigie::model::audit::Cause;
 use vigie::model::user::{Role, Username};
 use vigie::user::create::NewUser;
 
+/// As in `src/main.rs`.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 pub const PASSWORD: &str = "quatre lapins verts dansent";
 
 /// The application on a database, with the settings of production except where it listens.
