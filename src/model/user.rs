@@ -62,6 +62,9 @@ impl std::fmt::Display for Username {
 /// The form in which names are compared: NFKC, lower case.
 #[must_use]
 pub fn fold(name: &str) -> String {
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
     name.nfkc().flat_map(char::to_lowercase).collect()
 }
 

@@ -85,6 +85,13 @@ pub(super) fn word(fault: &Fault) -> (&'static str, Option<RecordKind>) {
 #[case::attempts_swapped(
     &["UPDATE attempts SET username = CASE username WHEN 'alice' THEN 'bob' ELSE 'alice' END"], "changed", Some(RecordKind::Attempt)
 )]
+#[case::session_not_found_by_its_name(
+    &["UPDATE sessions SET username_folded = 'another' WHERE username = 'bob'"], "changed", Some(RecordKind::SessionStarted)
+)]
+#[case::attempt_not_found_by_its_address(
+    &["UPDATE attempts SET ip_key = (SELECT substr(digest, 1, 16) FROM sealed_records WHERE position = 0)"],
+    "changed", Some(RecordKind::Attempt)
+)]
 #[case::record_edited(&["UPDATE sealed_records SET digest = link WHERE position = 2"], "broken", None)]
 #[case::record_deleted(&["DELETE FROM sealed_records WHERE position = 2"], "missing", None)]
 #[case::newest_record_deleted(

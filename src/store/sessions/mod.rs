@@ -113,6 +113,17 @@ impl Row {
         Ok(Kept { row: self.into_session()?, proofs })
     }
 
+    /// As it is kept, unless what it is searched by is not what follows from it: no digest covers that.
+    fn into_judged(mut self) -> Result<Kept<Session>, StoreError> {
+        let searched = (std::mem::take(&mut self.ip_key), std::mem::take(&mut self.username_folded));
+        let kept = self.into_kept()?;
+        if searched == (key(kept.row.origin.ip).to_vec(), kept.row.username.folded()) {
+            Ok(kept)
+        } else {
+            Err(StoreError::Corrupt(format!("sessions {}: it is not found by what it says", kept.row.id)))
+        }
+    }
+
     fn into_session(self) -> Result<Session, StoreError> {
         let id = self.id.0;
         self.read().map_err(|error| StoreError::Corrupt(format!("sessions {id}: {error}")))
@@ -178,7 +189,7 @@ pub fn find(db: &mut Db, id: SessionId) -> Result<Option<Session>, StoreError> {
 pub fn kept_by_ids(db: &mut Db, ids: &[SessionId]) -> Result<Vec<Kept<Session>>, StoreError> {
     let ids: Vec<Id> = ids.iter().map(|id| Id(id.0)).collect();
     let rows: Vec<Row> = sessions::table.filter(sessions::id.eq_any(ids)).load(db)?;
-    rows.into_iter().map(Row::into_kept).collect()
+    rows.into_iter().map(Row::into_judged).collect()
 }
 
 /// Whose sessions these are.
@@ -197,7 +208,7 @@ pub fn between(db: &mut Db, from: SessionId, to: SessionId, limit: i64) -> Resul
         .order(sessions::id.asc())
         .limit(limit)
         .load(db)?;
-    rows.into_iter().map(Row::into_kept).collect()
+    rows.into_iter().map(Row::into_judged).collect()
 }
 
 /// Sessions that ended at `from`, at `to` or between them, at most `limit`, in any order.
@@ -212,7 +223,7 @@ pub fn ended_between(
         .filter(sessions::ended_at.le(Some(At(to))))
         .limit(limit)
         .load(db)?;
-    rows.into_iter().map(Row::into_kept).collect()
+    rows.into_iter().map(Row::into_judged).collect()
 }
 
 /// What the check needs of a session and its user.
