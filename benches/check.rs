@@ -20,8 +20,8 @@ const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(1);
 const CONNECTIONS: usize = 16;
 const SESSIONS: usize = 100_000;
-/// Seconds between two writes of a session in use, as `session/seen.rs` has it. The rounds are shorter and end with a flush
-/// of their own, so that what the writes cost is told beside them.
+/// Seconds between two writes of a session in use, as `session/seen.rs` has it. What is due is written between the rounds,
+/// and what that costs is told beside them.
 const WRITTEN_EVERY: f64 = 30.0;
 
 fn main() {
@@ -68,8 +68,7 @@ async fn compare(name: &str, url: &str, data: &std::path::Path) {
         let mut ratios = vec![Vec::new(); contenders.len()];
         for _ in 0..ROUNDS {
             for ((_, address, requests), ratios) in contenders.iter().zip(&mut ratios) {
-                // What an earlier round has left to write is not this one's work.
-                live.sessions.flush_last_seen().await.expect("written");
+                live.sessions.flush_due().await.expect("written");
                 let plain = rate(bare, requests).await;
                 ratios.push((rate(*address, requests).await, plain));
             }
