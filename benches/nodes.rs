@@ -24,8 +24,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 const FREEZES: usize = 5;
 /// Ends after each.
 const AFTER: usize = 20;
-/// Ends under way at the same time, and for how long.
-const AT_ONCE: usize = 64;
+/// Ends under way at the same time, of few people and of many, and for how long.
+const AT_ONCE: [usize; 2] = [64, 512];
 const LOAD: Duration = Duration::from_secs(5);
 
 fn main() {
@@ -35,14 +35,14 @@ fn main() {
         let data = tempfile::tempdir().expect("a directory");
         say(&format!("`fsync` of 8 KiB takes {:.0} us on this disk", fsync(data.path())));
         let url = format!("sqlite:{}", data.path().join("vigie.db").display());
-        let mut holders = prepare(&url, data.path(), CALM + 20_000).await.into_iter();
+        let mut holders = prepare(&url, data.path(), CALM + 100_000).await.into_iter();
         let one = [Node::start(&url, data.path(), &[]).await];
         calm("SQLite, one node", &one, &mut holders).await;
         many("SQLite, one node", &one, &mut holders, &[]).await;
         drop(one);
 
         let data = tempfile::tempdir().expect("a directory");
-        let holders = CALM * 2 + FREEZES * (AFTER + 1) + 40_000;
+        let holders = CALM * 2 + FREEZES * (AFTER + 1) + 160_000;
         let mut holders = prepare(&cluster.url, data.path(), holders).await.into_iter();
         let database = [cluster.process()];
         let start = || Node::start(&cluster.url, data.path(), &[]);
@@ -117,12 +117,24 @@ async fn frozen(nodes: &[Node], holders: &mut impl Iterator<Item = Holder>) {
 
 /// Many ends at once, spread over the nodes.
 async fn many(name: &str, nodes: &[Node], holders: &mut impl Iterator<Item = Holder>, database: &[u32]) {
+    for at_once in AT_ONCE {
+        so_many(name, nodes, holders, database, at_once).await;
+    }
+}
+
+async fn so_many(
+    name: &str,
+    nodes: &[Node],
+    holders: &mut impl Iterator<Item = Holder>,
+    database: &[u32],
+    at_once: usize,
+) {
     let processes: Vec<u32> = nodes.iter().map(Node::process).collect();
     let load = [std::process::id()];
     let parties: [(&str, &[u32]); 3] = [("Vigie", &processes), ("PostgreSQL", database), ("this load", &load)];
     let addresses: Vec<SocketAddr> = nodes.iter().map(|node| node.address).collect();
     let holders = std::cell::RefCell::new(holders);
-    let connections = (0..AT_ONCE).map(|number| Connection::open(addresses[number % addresses.len()]));
+    let connections = (0..at_once).map(|number| Connection::open(addresses[number % addresses.len()]));
     let connections = join_all(connections).await;
     let took = std::cell::RefCell::new(Vec::new());
     let (meter, began) = (Meter::start(&parties), Instant::now());
@@ -141,7 +153,7 @@ async fn many(name: &str, nodes: &[Node], holders: &mut impl Iterator<Item = Hol
     let rate = done as f64 / began.elapsed().as_secs_f64();
     let spent = meter.tell();
     say(&format!(
-        "{name}, {AT_ONCE} at once: {rate:.0} ends/s acknowledged (aim: 5000), {}; {spent}",
+        "{name}, {at_once} at once: {rate:.0} ends/s acknowledged (aim: 5000), {}; {spent}",
         spread(&mut took.borrow_mut())
     ));
 }

@@ -59,7 +59,6 @@ impl Coherence {
 }
 
 async fn keep_true(app: Arc<App>, address: String, stop: CancellationToken) {
-    let period = app.config.nodes.lease / RENEWALS;
     let hints = Listener::start(app.store.hints());
     let mut member = app.sessions.member(address.clone());
     let mut mode = Mode::default();
@@ -67,7 +66,7 @@ async fn keep_true(app: Arc<App>, address: String, stop: CancellationToken) {
     loop {
         let is_due = Instant::now() >= next;
         if is_due {
-            next = Instant::now() + period;
+            next = Instant::now() + member.lease() / RENEWALS;
         }
         let taken = AssertUnwindSafe(take_step(&mut member, is_due)).catch_unwind();
         let cause = if let Ok(outcome) = taken.await {

@@ -12,11 +12,13 @@ use super::seen::LastSeen;
 use super::signing::SigningError;
 use super::{Sessions, milliseconds};
 use crate::clock::uptime;
+use crate::config::LONGEST_LEASE;
 use crate::model::change::Change;
 use crate::model::id::{NodeId, SessionId};
+use crate::store::changes::{self, Numbered};
 use crate::store::nodes::{self, Node};
 use crate::store::sessions::Seen;
-use crate::store::{Db, StoreError, changes, not_befores};
+use crate::store::{Db, StoreError, not_befores};
 
 /// The pauses between two looks at what other nodes have applied.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -130,10 +132,22 @@ impl Sessions {
         Ok(())
     }
 
-    /// Numbers the changes that are committed.
-    pub(super) async fn number(&self) -> Result<(), StoreError> {
+    /// Numbers the changes that are committed, and tells the nodes that there are some to read; returns the highest number.
+    async fn number(&self) -> Result<i64, StoreError> {
+        let Numbered { count, head } = self.store().write(changes::number).await?;
+        // Where another process has numbered them before, it tells.
+        if count > 0
+            && let Err(error) = self.store().hint().await
+        {
+            tracing::debug!(cause = %error, "no hint could be sent");
+        }
+        Ok(head)
+    }
+
+    /// The same where it must be done, as a look tells that writes nothing.
+    pub(super) async fn number_if_any(&self) -> Result<(), StoreError> {
         if self.store().read(changes::are_unnumbered).await? {
-            self.store().write(changes::number).await?;
+            self.number().await?;
         }
         Ok(())
     }
@@ -149,8 +163,7 @@ impl Sessions {
         let _under_way = rounds.under_way.lock().await;
         if rounds.served.load(Ordering::SeqCst) < number {
             let upto = rounds.asked.load(Ordering::SeqCst);
-            let longest = Duration::from_millis(self.inner.longest_lease.load(Ordering::Relaxed));
-            let over = uptime() + longest + MARGIN;
+            let over = uptime() + self.longest_lease() + MARGIN;
             while let Err(error) = self.round().await {
                 tracing::warn!(cause = %error, "other nodes cannot be asked whether they have applied a change");
                 if uptime() >= over {
@@ -168,6 +181,14 @@ impl Sessions {
         *self.inner.node.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    /// How long leases may be. A node without one may not have looked at the others for any time.
+    fn longest_lease(&self) -> Duration {
+        if self.node().is_some() && !self.inner.lease.is_held() {
+            return LONGEST_LEASE;
+        }
+        Duration::from_millis(self.inner.longest_lease.load(Ordering::Relaxed))
+    }
+
     /// Notes how long leases are, for when nodes cannot be asked.
     pub(super) fn note_leases(&self, nodes: &[Node]) {
         let longest = nodes.iter().map(|node| node.lease).fold(self.inner.live_rules.lease, Duration::max);
@@ -181,11 +202,7 @@ impl Sessions {
         if self.store().read(others).await?.is_empty() {
             return Ok(());
         }
-        self.number().await?;
-        let head = self.store().read(changes::head).await?.seq;
-        if let Err(error) = self.store().hint().await {
-            tracing::debug!(cause = %error, "no hint could be sent");
-        }
+        let head = self.number().await?;
         let mut watch = Watch::default();
         let mut pause = FIRST_PAUSE;
         loop {

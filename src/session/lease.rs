@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::Sessions;
 use super::high_water::HighWater;
 use super::signing::SigningError;
+use super::{Sessions, milliseconds};
 use crate::clock::uptime;
+use crate::config::LONGEST_LEASE;
 use crate::model::alert::{AlertKind, NewAlert};
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject};
 use crate::model::change::Change;
@@ -92,6 +93,29 @@ pub struct Membership {
     watch: Watch,
     high_water: HighWater,
     is_alone: bool,
+    first_leases: FirstLeases,
+}
+
+/// A node's leases are no longer than those of the nodes that were there before it, until each of them has seen how long
+/// they are to be: one that commits an end and then loses the store waits for the leases it has seen.
+#[derive(Debug, Clone, Copy, Default)]
+struct FirstLeases {
+    until: Duration,
+    length: Duration,
+}
+
+impl FirstLeases {
+    /// Beside `others`, from now on.
+    fn beside(others: &[Node]) -> Self {
+        let leases = others.iter().map(|node| node.lease);
+        let Some(longest) = leases.clone().max() else { return Self::default() };
+        // Each of them looks before its lease is over, or holds none.
+        Self { until: uptime() + longest * 2 + MARGIN, length: leases.min().unwrap_or(longest) }
+    }
+
+    fn bounded(self, lease: Duration, begins: Duration) -> Duration {
+        if begins < self.until { lease.min(self.length) } else { lease }
+    }
 }
 
 impl Sessions {
@@ -99,8 +123,16 @@ impl Sessions {
     #[must_use]
     pub fn member(&self, address: String) -> Membership {
         let high_water = HighWater::in_directory(&self.inner.live_rules.data_dir);
-        let watch = Watch::default();
-        Membership { sessions: self.clone(), address, id: None, applied: 0, watch, high_water, is_alone: false }
+        Membership {
+            sessions: self.clone(),
+            address,
+            id: None,
+            applied: 0,
+            watch: Watch::default(),
+            high_water,
+            is_alone: false,
+            first_leases: FirstLeases::default(),
+        }
     }
 
     /// Whether checks are answered from memory now.
@@ -127,7 +159,7 @@ impl Membership {
             return self.renew().await;
         }
         let applied = self.applied;
-        if applied > before && !self.sessions.store().write(move |db| nodes::renew(db, id, applied)).await? {
+        if applied > before && !self.sessions.store().write_alone(move |db| nodes::renew(db, id, applied)).await? {
             self.forget_everything();
         }
         Ok(())
@@ -138,7 +170,7 @@ impl Membership {
     pub async fn renew(&mut self) -> Result<(), SigningError> {
         let began = uptime();
         let Some(id) = self.id else { return self.join(began).await };
-        self.sessions.number().await?;
+        self.sessions.number_if_any().await?;
         if !self.sessions.inner.live.is_current() {
             self.sessions.read_what_is_kept_whole().await?;
         }
@@ -147,7 +179,7 @@ impl Membership {
             return self.join(began).await;
         }
         let applied = self.applied;
-        if !self.sessions.store().write(move |db| nodes::renew(db, id, applied)).await? {
+        if !self.sessions.store().write_alone(move |db| nodes::renew(db, id, applied)).await? {
             tracing::warn!(node.id = %id, "expelled: this node did not renew its lease in time");
             self.forget_everything();
             return self.join(began).await;
@@ -176,7 +208,7 @@ impl Membership {
     }
 
     async fn number_and_catch_up(&mut self) -> Result<bool, SigningError> {
-        self.sessions.number().await?;
+        self.sessions.number_if_any().await?;
         self.catch_up().await
     }
 
@@ -185,9 +217,14 @@ impl Membership {
         let (id, now) = (NodeId::new(self.sessions.now()), self.sessions.now());
         let (address, lease) = (self.address.clone(), self.sessions.inner.live_rules.lease);
         let store = self.sessions.store().clone();
-        store.write(move |db| nodes::join(db, id, &address, lease, now)).await?;
+        let join = move |db: &mut Db| {
+            nodes::join(db, id, &address, lease, now)?;
+            nodes::others(db, Some(id))
+        };
+        let others = store.write::<_, StoreError>(join).await?;
+        self.first_leases = FirstLeases::beside(&others);
         *self.sessions.inner.node.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(id);
-        self.sessions.number().await?;
+        self.sessions.number_if_any().await?;
         let head = store.read(changes::head).await?;
         if self.high_water.is_above(&head) {
             self.history_went_back(self.high_water.seq(), head.seq).await?;
@@ -206,7 +243,7 @@ impl Membership {
 
     fn hold_from(&self, began: Duration) {
         let inner = &self.sessions.inner;
-        inner.lease.extend_to(began + inner.live_rules.lease);
+        inner.lease.extend_to(began + self.first_leases.bounded(inner.live_rules.lease, began));
         inner.parts.metrics.live_sessions(inner.live.sessions.count());
     }
 
@@ -272,12 +309,22 @@ impl Membership {
     /// Removes the rows of nodes that have stopped without a word, so that the next end need not wait for them.
     async fn expel_the_silent(&mut self) {
         let own = self.id;
-        let Ok(others) = self.sessions.store().read(move |db| nodes::others(db, own)).await else { return };
+        let Ok(others) = self.sessions.store().read(move |db| nodes::others(db, own)).await else {
+            // There may be some by now whose leases are longer.
+            self.sessions.inner.longest_lease.store(milliseconds(LONGEST_LEASE), Ordering::Relaxed);
+            return;
+        };
         self.is_alone = others.is_empty();
         self.sessions.note_leases(&others);
         for node in self.watch.run_out(&others) {
             self.sessions.expel(node).await;
         }
+    }
+
+    /// How long a lease is that begins now.
+    #[must_use]
+    pub fn lease(&self) -> Duration {
+        self.first_leases.bounded(self.sessions.inner.live_rules.lease, uptime())
     }
 
     /// Whether there was no other node when this one looked last.

@@ -163,25 +163,18 @@ pub fn append(
     head: &Head,
     waited: &[i64],
 ) -> Result<(), StoreError> {
-    for batch in sealed.chunks(BATCH) {
-        let row = |Sealed { position, record, link }: &Sealed| {
-            (
-                sealed_records::position.eq(*position),
-                sealed_records::kind.eq(record.kind.as_str()),
-                sealed_records::subject.eq(record.subject.clone()),
-                sealed_records::at.eq(At(record.at)),
-                sealed_records::digest.eq(record.digest.to_vec()),
-                sealed_records::link.eq(link.to_vec()),
-            )
-        };
-        let rows: Vec<_> = batch.iter().map(row).collect();
-        on_backend!(db, |connection| diesel::insert_into(sealed_records::table).values(&rows).execute(connection))?;
-    }
-    for batch in hashes.chunks(BATCH) {
-        let row = |hash: &TreeHash| (tree_hashes::place.eq(hash.place), tree_hashes::hash.eq(hash.hash.to_vec()));
-        let rows: Vec<_> = batch.iter().map(row).collect();
-        on_backend!(db, |connection| diesel::insert_into(tree_hashes::table).values(&rows).execute(connection))?;
-    }
+    Insert::into("sealed_records", sealed)
+        .column(sealed_records::position, |sealed| sealed.position)
+        .column(sealed_records::kind, |sealed| sealed.record.kind.as_str())
+        .column(sealed_records::subject, |sealed| sealed.record.subject.as_str())
+        .column(sealed_records::at, |sealed| At(sealed.record.at))
+        .column(sealed_records::digest, |sealed| sealed.record.digest.as_slice())
+        .column(sealed_records::link, |sealed| sealed.link.as_slice())
+        .execute(db)?;
+    Insert::into("tree_hashes", hashes)
+        .column(tree_hashes::place, |hash| hash.place)
+        .column(tree_hashes::hash, |hash| hash.hash.as_slice())
+        .execute(db)?;
     for batch in waited.chunks(BATCH) {
         // By their ids: one that was committed meanwhile may have a lower number than the last of these.
         diesel::delete(unsealed_records::table.filter(unsealed_records::id.eq_any(batch.to_vec()))).execute(db)?;

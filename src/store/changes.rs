@@ -10,7 +10,7 @@ use diesel::prelude::*;
 use super::backend::{Db, on_backend};
 use super::columns::{At, parsed};
 use super::error::StoreError;
-use super::rows::Insert;
+use super::rows::{Fixed, Insert, Number};
 use super::schema::{change_head, changes, nodes};
 use crate::model::change::Change;
 
@@ -21,6 +21,15 @@ pub struct Head {
     pub seq: i64,
     /// Names the history that the numbers belong to.
     pub database: String,
+}
+
+/// What was numbered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Numbered {
+    /// How many changes got a number.
+    pub count: usize,
+    /// The highest number given so far.
+    pub head: i64,
 }
 
 /// Changes after a number.
@@ -48,25 +57,30 @@ pub fn insert(db: &mut Db, noted: &[Change], at: DateTime<Utc>) -> Result<(), St
 
 /// Whether committed changes wait for their numbers.
 pub fn are_unnumbered(db: &mut Db) -> Result<bool, StoreError> {
-    let first: Option<i64> =
-        changes::table.filter(changes::seq.eq(0)).select(changes::id).limit(1).first(db).optional()?;
+    // With the 0 in its text, in order and not prepared, so that the index of those without a number is used: any other plan
+    // reads all changes to find that none waits.
+    let look = diesel::sql_query("SELECT id AS number FROM changes WHERE seq = 0 ORDER BY id LIMIT 1");
+    let first: Option<Number> = on_backend!(db, |connection| look.get_result(connection).optional())?;
     Ok(first.is_some())
 }
 
 /// Numbers every change that is committed, in a transaction of its own.
-pub fn number(db: &mut Db) -> Result<(), StoreError> {
+pub fn number(db: &mut Db) -> Result<Numbered, StoreError> {
     // The lock of this row is taken before anything is looked at, so that numbers become visible in their order.
-    diesel::update(change_head::table).set(change_head::seq.eq(change_head::seq)).execute(db)?;
-    let head: i64 = change_head::table.select(change_head::seq).first(db)?;
-    let numbered = diesel::sql_query(format!(
+    let lock = Fixed("UPDATE change_head SET seq = seq RETURNING seq AS number");
+    let Number { number: seq } = on_backend!(db, |connection| lock.get_result(connection))?;
+    // Nor is this prepared: a plan from when there were few changes would read all of them.
+    let number = diesel::sql_query(format!(
         "UPDATE changes SET seq = numbered.seq
-         FROM (SELECT id, {head} + row_number() OVER (ORDER BY id) AS seq FROM changes WHERE seq = 0) AS numbered
+         FROM (SELECT id, {seq} + row_number() OVER (ORDER BY id) AS seq FROM changes WHERE seq = 0) AS numbered
          WHERE changes.id = numbered.id"
     ));
-    let count = on_backend!(db, |connection| numbered.execute(connection))?;
-    let count = i64::try_from(count).unwrap_or(i64::MAX);
-    diesel::update(change_head::table).set(change_head::seq.eq(change_head::seq + count)).execute(db)?;
-    Ok(())
+    let count = on_backend!(db, |connection| number.execute(connection))?;
+    let head = seq + i64::try_from(count).unwrap_or(i64::MAX);
+    if count > 0 {
+        diesel::update(change_head::table).set(change_head::seq.eq(head)).execute(db)?;
+    }
+    Ok(Numbered { count, head })
 }
 
 /// Where the feed stands.

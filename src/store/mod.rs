@@ -154,6 +154,21 @@ impl Store {
         blocking(move || inner.pool.run(|db| backend::transaction(db, work))).await
     }
 
+    /// Runs one statement that needs no transaction around it: a third of the way to PostgreSQL and back.
+    pub async fn write_alone<T, E>(
+        &self,
+        statement: impl FnOnce(&mut Db) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        match self.inner.writer {
+            Some(_) => self.write(statement).await,
+            None => self.read(statement).await,
+        }
+    }
+
     /// Gives up on a server that does not answer. libpq waits for ever where a network swallows the answer; the thread
     /// that waits there cannot be called back, its caller can. A file does answer.
     async fn in_time<T, E: From<StoreError>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {

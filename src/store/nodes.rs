@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::sql_types::{Bool, Text};
 
-use super::backend::{Db, relax};
+use super::backend::Db;
 use super::columns::{At, Id};
 use super::error::StoreError;
 use super::schema::nodes;
@@ -38,14 +39,25 @@ pub fn join(db: &mut Db, id: NodeId, address: &str, lease: Duration, now: DateTi
     Ok(())
 }
 
-/// Begins the node's next lease. `false` where its row is gone: it has been expelled.
+define_sql_function! {
+    /// PostgreSQL: changes a setting, until the transaction ends if so asked.
+    fn set_config(name: Text, value: Text, is_local: Bool) -> Text;
+}
+
+/// Begins the node's next lease, in one statement that is its own transaction ([`Store::write_alone`](super::Store)).
+/// `false` where its row is gone: it has been expelled.
 ///
 /// Need not be on the disk: a database that forgets it has an older row, which others wait for all the longer.
 pub fn renew(db: &mut Db, id: NodeId, applied_seq: i64) -> Result<bool, StoreError> {
-    relax(db)?;
-    let renewed = diesel::update(nodes::table.find(Id(id.0)))
-        .set((nodes::lease_no.eq(nodes::lease_no + 1), nodes::applied_seq.eq(applied_seq)))
-        .execute(db)?;
+    let next = (nodes::lease_no.eq(nodes::lease_no + 1), nodes::applied_seq.eq(applied_seq));
+    let own = nodes::table.find(Id(id.0));
+    let renewed = match db {
+        Db::Postgres(connection) => {
+            let relaxed = set_config("synchronous_commit", "off", true).eq("off");
+            diesel::update(own.filter(relaxed)).set(next).execute(connection)?
+        }
+        Db::Sqlite(connection) => diesel::update(own).set(next).execute(connection)?,
+    };
     Ok(renewed == 1)
 }
 

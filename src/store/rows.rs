@@ -94,6 +94,28 @@ impl<DB: Backend> Query for Listing<'_, DB> {
 
 impl<C: Connection> RunQueryDsl<C> for Listing<'_, C::Backend> {}
 
+/// A statement whose text is always the same. Prepared once for each connection, unlike diesel's `sql_query`.
+pub(super) struct Fixed(pub &'static str);
+
+impl<DB: Backend> QueryFragment<DB> for Fixed {
+    fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        pass.push_sql(self.0);
+        Ok(())
+    }
+}
+
+/// As of [`Listing`].
+impl QueryId for Fixed {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Query for Fixed {
+    type SqlType = Untyped;
+}
+
+impl<C: Connection> RunQueryDsl<C> for Fixed {}
+
 /// Rows that are added to a table, in their order.
 pub(super) struct Insert<'r, R> {
     table: &'static str,
@@ -107,11 +129,11 @@ struct Column<'r, R> {
     value: Box<dyn Fn(&'r R) -> Value<'r, Sqlite> + 'r>,
 }
 
-/// The number that the database gave a row.
+/// The number of a row.
 #[derive(QueryableByName)]
-struct Number {
+pub(super) struct Number {
     #[diesel(sql_type = BigInt)]
-    number: i64,
+    pub number: i64,
 }
 
 impl<'r, R> Insert<'r, R> {
@@ -171,7 +193,7 @@ impl<'r, R> Insert<'r, R> {
         Listing {
             before: format!("INSERT INTO {table} ({names}) SELECT {names} FROM unnest("),
             values: self.columns.iter().map(|column| (column.array)(self.rows)).collect(),
-            after: format!(") WITH ORDINALITY AS given ({names}, place) ORDER BY place{returning}"),
+            after: format!(") WITH ORDINALITY AS given ({names}, ordinal) ORDER BY ordinal{returning}"),
         }
     }
 

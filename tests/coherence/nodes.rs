@@ -124,6 +124,28 @@ async fn a_node_with_a_longer_lease_is_waited_for(#[values(Sqlite, Postgres)] ba
     assert!(begun.elapsed() < longer + Duration::from_secs(2), "{:?}", begun.elapsed());
 }
 
+/// P2: whoever commits an end and loses the store waits for the leases it has seen. So a node's are no longer than those of
+/// the others until they have seen its row.
+#[rstest]
+#[actix_web::test]
+async fn the_first_leases_of_a_node_are_no_longer_than_those_of_the_others(
+    #[values(Sqlite, Postgres)] backend: Backend,
+) {
+    let (short, long) = (Duration::from_secs(1), Duration::from_secs(30));
+    let a = TestApp::start_with(backend, &[("VIGIE__NODES__LEASE", "1s")]).await;
+    let begun = Instant::now();
+    let b = a.another_node_with(&[("VIGIE__NODES__LEASE", "30s")]).await;
+    while begun.elapsed() < short * 2 {
+        let left = b.app.sessions.lease_left();
+        assert!(left <= short, "{left:?} after {:?}", begun.elapsed());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    while b.app.sessions.lease_left() < long / 2 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "its leases stay short");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// Ends every connection that listens for hints.
 const DEAFEN: &str = "SELECT pg_terminate_backend(pid)::text AS line FROM pg_stat_activity WHERE query LIKE 'LISTEN%'";
 
