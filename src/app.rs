@@ -10,7 +10,7 @@ use crate::alert::{self, Alerts, InvalidOutlet};
 use crate::audit::History;
 use crate::audit::chain::{Chain, CheckpointKey};
 use crate::audit::retention::{self, LeapWatch, Retention};
-use crate::audit::shipping::{InvalidSink, Shipping};
+use crate::audit::shipping::{self, InvalidSink, Shipping};
 use crate::audit::watch::{self, Watch};
 use crate::client::Clients;
 use crate::clock::Clock;
@@ -24,6 +24,7 @@ use crate::store::{Address, InvalidAddress, OpenError, Settings, Store, StoreErr
 use crate::telemetry::Metrics;
 use crate::token::keys::{KeyError, SigningKey};
 use crate::user::{self, Users};
+use crate::warrant::WarrantKey;
 
 /// The words by which the service is known; they may not make up a password.
 const PRODUCT_WORDS: &[&str] = &["vigie"];
@@ -109,8 +110,9 @@ impl App {
         let passwords = Passwords::new(&config.passwords, PRODUCT_WORDS)?;
         let foreign = shared_secret(&config)?;
         let database = store.read(changes::head).await?.database;
-        let chain =
-            Chain::new(store.clone(), Arc::clone(&clock), CheckpointKey::new(&master, &database), &config.data.dir);
+        let warrants = Arc::new(WarrantKey::new(&master, &database));
+        let key = CheckpointKey::new(&master, &database);
+        let chain = Chain::new(store.clone(), Arc::clone(&clock), key, Arc::clone(&warrants), &config.data.dir);
         let signing = Signing::new(store.clone(), Arc::clone(&clock), Arc::clone(&master), &config.tokens, foreign);
         signing.prepare().await?;
         let alerts = Alerts::new(
@@ -141,6 +143,7 @@ impl App {
             end_on_role_change: config.sessions.end_on_role_change,
             alerts: alerts.clone(),
             sessions: sessions.clone(),
+            warrants: Arc::clone(&warrants),
         });
         users.refresh_schemes().await?;
         let clients = Clients::new(store.clone(), Arc::clone(&clock), sessions.clone());
@@ -162,8 +165,16 @@ impl App {
             told: AtomicBool::new(false),
             leaps: LeapWatch::new(clock.now()),
         });
-        let history_name = chain.key().origin();
-        let shipping = Shipping::new(store.clone(), Arc::clone(&clock), Arc::clone(&metrics), history_name, &config)?;
+        let shipping = Shipping::new(
+            shipping::Parts {
+                store: store.clone(),
+                clock: Arc::clone(&clock),
+                metrics: Arc::clone(&metrics),
+                warrants,
+                history: chain.key().origin().to_owned(),
+            },
+            &config,
+        )?;
         Ok(Self {
             config,
             clock,

@@ -5,13 +5,13 @@
 //! on. So the person's own rows come last: they hold the names by which the others are found.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::change::record;
 use super::{UserError, Users};
 use crate::credential::throttle::forget_account;
-use crate::model::audit::{AuditKind, Cause, RecordedEvent, Subject, SubjectKind};
+use crate::model::audit::{AuditEvent, AuditKind, Cause, RecordedEvent, Subject, SubjectKind};
 use crate::model::change::Change;
 use crate::model::id::{SessionId, UserId};
 use crate::model::redaction::{ERASED, Group, Kept};
@@ -53,11 +53,14 @@ impl Users {
 
     /// Goes on with erasures that broke off, or that a process was asked for that may not change the history.
     pub async fn finish_erasures(&self) -> Result<(), StoreError> {
-        let unfinished = |db: &mut Db| {
+        let warrants = Arc::clone(&self.inner.warrants);
+        let unfinished = move |db: &mut Db| {
             let mut unfinished = BTreeSet::new();
             if may_redact(db)? {
-                let ids = audit::newest_of(db, AuditKind::UserErased, i64::MAX)?;
-                let ids = ids.into_iter().filter_map(|event| event.event.subject.id?.parse::<UserId>().ok());
+                // Whoever forged one would have the server erase somebody, and say so with its own word.
+                let mut erased = audit::newest_of(db, AuditKind::UserErased, i64::MAX)?;
+                erased.retain(|event| warrants.is_genuine(&event.event));
+                let ids = erased.into_iter().filter_map(|event| event.event.subject.id?.parse::<UserId>().ok());
                 for id in ids.collect::<HashSet<_>>() {
                     if !names_of(db, id)?.is_empty() {
                         unfinished.insert(id);
@@ -82,7 +85,7 @@ impl Users {
                     return if names_of(db, id)?.is_empty() && !is_erased(db, id)? {
                         Err(UserError::NotFound)
                     } else {
-                        record(db, AuditKind::UserErased, id, json!({}), &cause, now)?;
+                        users.record_erasure(db, id, json!({}), &cause)?;
                         Ok(BTreeSet::new())
                     };
                 };
@@ -91,7 +94,7 @@ impl Users {
                 end_of_user_in(db, changes, id, None, &end_by(&cause, EndReason::UserDeleted, now, None), &cause)?;
                 forget_account(db, &users.inner.master, &user, now)?;
                 users::delete(db, id)?;
-                record(db, AuditKind::UserErased, id, json!({}), &cause, now)?;
+                users.record_erasure(db, id, json!({}), &cause)?;
                 let email = user.email.map(|email| fold(email.as_str()));
                 Ok(std::iter::once(user.username.folded()).chain(email).collect())
             })
@@ -131,19 +134,16 @@ impl Users {
             let events = self.store().read_at_length(move |db| audit::kept_before(db, before, BATCH)).await?;
             let Some(last) = events.last() else { return Ok(()) };
             before = last.row.seq;
-            let (mut left, mut of_others) = (Vec::new(), Vec::new());
+            let mut left = Vec::new();
             for event in events {
-                let RecordedEvent { seq, event: told } = &event.row;
+                let told = &event.row.event;
                 let is_theirs = told.cause.actor.id == person || told.subject.id.as_ref() == Some(&person);
                 let is_own = is_theirs || told.session_id.is_some_and(|id| own.contains(&id));
                 if !names_somebody(told.kind, &told.details, is_own, &names) {
                     continue;
                 }
                 match event.without(Group::Person) {
-                    Some(redacted) => {
-                        of_others.extend((!is_theirs).then_some(*seq));
-                        left.push(redacted);
-                    }
+                    Some(redacted) => left.push(redacted),
                     None => erased.sealed_in_the_clear += u64::from(!event.proofs.is_removed(Group::Person)),
                 }
             }
@@ -151,18 +151,24 @@ impl Users {
                 continue;
             }
             erased.events += u64::try_from(left.len()).unwrap_or(0);
-            let (cause, now) = (cause.clone(), self.now());
+            let (users, cause) = (self.clone(), cause.clone());
             let write = move |db: &mut Db| {
-                // Their details name the person, but they are about somebody else: the record says which.
-                if !of_others.is_empty() {
-                    record(db, AuditKind::UserErased, id, json!({ "events": of_others }), &cause, now)?;
-                }
+                // The record says which: nothing else may be missing its details.
+                let numbers: Vec<i64> = left.iter().map(|event| event.row.seq).collect();
+                users.record_erasure(db, id, json!({ "events": numbers }), &cause)?;
                 permitted(db, Permit::Person, |db| {
                     left.iter().try_for_each(|event| audit::redact(db, event, Group::Person))
                 })
             };
             self.store().write_at_length(write).await?;
         }
+    }
+
+    /// Records an erasure, as a warrant for what it removes.
+    fn record_erasure(&self, db: &mut Db, id: UserId, details: Value, cause: &Cause) -> Result<(), StoreError> {
+        let subject = Subject::new(SubjectKind::User, id);
+        let event = AuditEvent::new(self.now(), AuditKind::UserErased, cause, subject).with(details);
+        audit::record(db, &self.inner.warrants.signed(event))
     }
 
     async fn erase_attempts(&self, id: UserId, erased: &mut Erased) -> Result<(), StoreError> {

@@ -23,6 +23,7 @@ use crate::model::audit::{AuditKind, Cause, Reason, Subject};
 use crate::model::user::{PasswordHash, RolePolicy};
 use crate::session::Sessions;
 use crate::store::{Constraint, Store, StoreError, users};
+use crate::warrant::WarrantKey;
 
 /// How long a one-time token is good for (ASVS 6.4.1): an administrator hands it over, so hours, not minutes.
 pub const ONE_TIME_TOKEN_LIFE: TimeDelta = TimeDelta::hours(24);
@@ -52,6 +53,8 @@ pub struct Parts {
     pub alerts: Alerts,
     /// Ends sessions, proves identities.
     pub sessions: Sessions,
+    /// Signs what says that a person was erased.
+    pub warrants: Arc<WarrantKey>,
 }
 
 /// Why an operation on a user was not done.

@@ -177,6 +177,7 @@ async fn prv_04_an_erasure_that_broke_off_is_finished_later(#[values(Sqlite, Pos
     let (now, subject) =
         (app.now(), vigie::model::audit::Subject::new(vigie::model::audit::SubjectKind::User, user.id));
     let event = vigie::model::audit::AuditEvent::new(now, AuditKind::UserErased, &Cause::command_line(), subject);
+    let event = app.app.chain.warrants().signed(event);
     app.app.store.write(move |db| vigie::store::audit::record(db, &event)).await.unwrap();
     assert!(app.dump().contains(FORMER));
     app.app.users.finish_erasures().await.unwrap();

@@ -3,6 +3,7 @@
 mod chain;
 mod crash;
 mod erasure;
+mod forgery;
 mod retention;
 mod tamper;
 mod watch;

@@ -33,7 +33,7 @@ use crate::support::program::Program;
 const WHOLE: &str = "203.0.113.77";
 
 /// Two sessions that ended, one that lives, attempts, events; sealed, with a checkpoint.
-async fn history(backend: Backend, settings: &[(&str, &str)]) -> TestApp {
+pub(super) async fn history(backend: Backend, settings: &[(&str, &str)]) -> TestApp {
     let app = TestApp::start_with(backend, settings).await;
     app.signed_in("alice").await.post_empty("/auth/logout").await.expect(204);
     let bob = app.signed_in("bob").await;
@@ -52,20 +52,20 @@ async fn history(backend: Backend, settings: &[(&str, &str)]) -> TestApp {
     app
 }
 
-async fn seal(app: &TestApp) {
+pub(super) async fn seal(app: &TestApp) {
     app.app.chain.seal().await.unwrap();
     app.app.chain.checkpoint().await.unwrap();
 }
 
 /// So much later; who was logged in is not any more.
-async fn later(app: &TestApp, days: i64) {
+pub(super) async fn later(app: &TestApp, days: i64) {
     app.advance(TimeDelta::days(days));
     app.app.sessions.record_overdue().await.unwrap();
     app.app.sessions.record_last_refusals().await.unwrap();
     seal(app).await;
 }
 
-async fn run(app: &TestApp) -> Counts {
+pub(super) async fn run(app: &TestApp) -> Counts {
     app.app.retention.run(&Cause::system("retention")).await.unwrap().removed
 }
 

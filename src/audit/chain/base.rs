@@ -2,6 +2,8 @@
 //! checkpoint of exactly so many. Their place is taken by what verifying needs of them: the last link, and the peaks of the
 //! tree, whose root the checkpoint signs. Proofs of later records need no more of them than the hashes that are kept.
 
+use std::sync::Arc;
+
 use super::permits::Permits;
 use super::present::Present;
 use super::tree::{self, Growth, leaf};
@@ -22,14 +24,14 @@ impl Chain {
         let base = self.store.read(chain::base).await?;
         let (mut growth, mut found) = (Growth::of(base.clone()), base.clone());
         loop {
-            let from = growth.head.size;
+            let (from, warrants) = (growth.head.size, Arc::clone(&self.warrants));
             let read = move |db: &mut Db| {
                 let sealed = chain::page(db, from, from + PAGE, PAGE)?;
                 let things =
                     sealed.iter().map(|sealed| (sealed.record.kind, &*sealed.record.subject, sealed.record.at));
                 let present = Present::of(db, things)?;
                 let ends = ends_of_missing(db, &sealed, &present)?;
-                Ok::<_, StoreError>((Permits::read(db)?, sealed, present, ends))
+                Ok::<_, StoreError>((Permits::read(db, &warrants)?, sealed, present, ends))
             };
             let (permits, sealed, present, ends) = self.store.read_at_length(read).await?;
             let is_gone = |sealed: &&chain::Sealed| is_rightly_missing(sealed, &present, &permits, &ends);

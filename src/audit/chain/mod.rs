@@ -27,6 +27,7 @@ use crate::clock::Clock;
 use crate::model::record::Record;
 use crate::store::chain::{self, StoredCheckpoint, Unsealed};
 use crate::store::{Db, Store, StoreError};
+use crate::warrant::WarrantKey;
 use present::{Found, Present};
 
 /// Records sealed in one transaction.
@@ -40,20 +41,33 @@ pub struct Chain {
     store: Store,
     clock: Arc<dyn Clock>,
     key: Arc<CheckpointKey>,
+    warrants: Arc<WarrantKey>,
     directory: PathBuf,
 }
 
 impl Chain {
     /// The operations. Checkpoints are also written to a file in `directory`.
     #[must_use]
-    pub fn new(store: Store, clock: Arc<dyn Clock>, key: CheckpointKey, directory: &Path) -> Self {
-        Self { store, clock, key: Arc::new(key), directory: directory.to_owned() }
+    pub fn new(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        key: CheckpointKey,
+        warrants: Arc<WarrantKey>,
+        directory: &Path,
+    ) -> Self {
+        Self { store, clock, key: Arc::new(key), warrants, directory: directory.to_owned() }
     }
 
     /// The key that signs checkpoints, as those who verify them need it.
     #[must_use]
     pub fn key(&self) -> &CheckpointKey {
         &self.key
+    }
+
+    /// The key that signs events that say what was removed, and tells genuine ones.
+    #[must_use]
+    pub const fn warrants(&self) -> &Arc<WarrantKey> {
+        &self.warrants
     }
 
     /// Where the newest checkpoint is kept.

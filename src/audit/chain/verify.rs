@@ -18,6 +18,7 @@ use super::{BadCheckpoint, Chain, Checkpoint, CheckpointKey, size};
 use crate::model::record::{Record, RecordKind};
 use crate::store::chain::{self, Head, Sealed, StoredCheckpoint, Unsealed};
 use crate::store::{Db, StoreError};
+use crate::warrant::WarrantKey;
 
 /// Records read at once.
 const PAGE: i64 = 4_096;
@@ -192,10 +193,10 @@ impl Chain {
         kept: &[Checkpoint],
         progress: &mut (impl FnMut(u64, u64) + Send),
     ) -> Result<Result<Verified, Fault>, StoreError> {
-        let key = Arc::clone(&self.key);
+        let (key, warrants) = (Arc::clone(&self.key), Arc::clone(&self.warrants));
         // The checkpoint first: the chain has grown since, if anything.
         let read = move |db: &mut Db| {
-            let begins = is_rightful(db, &base, &key)?;
+            let begins = is_rightful(db, &base, &key, &warrants)?;
             Ok::<_, StoreError>((chain::newest_checkpoint(db)?, chain::head(db)?, base, begins))
         };
         let (newest, head, base, begins) = self.store.read(read).await?;
@@ -218,7 +219,8 @@ impl Chain {
             return Ok(Err(fault));
         }
         let Followed { checkpoints, things, .. } = followed;
-        let rest = self.store.read_at_length(move |db| verify_rest(db, head.size, &things)).await?;
+        let warrants = Arc::clone(&self.warrants);
+        let rest = self.store.read_at_length(move |db| verify_rest(db, head.size, &things, &warrants)).await?;
         Ok(rest.map(|waiting| Verified { records: size(head.size), checkpoints, waiting, base: size(from), too_old }))
     }
 
@@ -229,12 +231,12 @@ impl Chain {
         before: i64,
         is_first: bool,
     ) -> impl Future<Output = Result<Page, StoreError>> + Send + use<> {
-        let (store, key) = (self.store.clone(), Arc::clone(&self.key));
+        let (store, key, warrants) = (self.store.clone(), Arc::clone(&self.key), Arc::clone(&self.warrants));
         let read = move |db: &mut Db| {
             let sealed = chain::page(db, from, before, before - from)?;
             let things = sealed.iter().map(|Sealed { record, .. }| (record.kind, &*record.subject, record.at));
             let present = Present::of(db, things)?;
-            let permits = Permits::read(db)?;
+            let permits = Permits::read(db, &warrants)?;
             let ends = ends_of_missing(db, &sealed, &present)?;
             // The first page has that of the records before it as well.
             let after = if is_first { from - 1 } else { from };
@@ -326,13 +328,13 @@ impl Followed {
     }
 }
 
-/// Whether the chain may begin there: a sealed event says that the records before were removed, and a genuine checkpoint
-/// what they were.
-fn is_rightful(db: &mut Db, base: &Head, key: &CheckpointKey) -> Result<bool, StoreError> {
+/// Whether the chain may begin there: a warrant says that the records before were removed, and a genuine checkpoint what
+/// they were.
+fn is_rightful(db: &mut Db, base: &Head, key: &CheckpointKey, warrants: &WarrantKey) -> Result<bool, StoreError> {
     if base.size == 0 {
         return Ok(base.peaks.is_empty() && base.link == [0; 32]);
     }
-    let removed = cuts(db)?.records.is_some_and(|records| base.size <= records);
+    let removed = cuts(db, warrants)?.records.is_some_and(|records| base.size <= records);
     let checkpoint = chain::checkpoint_of(db, base.size)?;
     let checkpoint = checkpoint.and_then(|stored| opened(&stored, key).ok());
     Ok(removed && checkpoint.is_some_and(|checkpoint| checkpoint.root == tree::root(&base.peaks)))
@@ -375,6 +377,7 @@ fn verify_rest(
     db: &mut Db,
     sealed: i64,
     things: &BTreeMap<RecordKind, i64>,
+    warrants: &WarrantKey,
 ) -> Result<Result<usize, Fault>, StoreError> {
     let (mut count, mut after) = (0, chain::BEFORE_ALL);
     loop {
@@ -387,7 +390,7 @@ fn verify_rest(
         let written: Vec<Sealed> = written.collect();
         let present = written.iter().map(|Sealed { record, .. }| (record.kind, &*record.subject, record.at));
         let present = Present::of(db, present)?;
-        let (permits, ends) = (Permits::read(db)?, Ends::new());
+        let (permits, ends) = (Permits::read(db, warrants)?, Ends::new());
         if let Some(fault) = written.iter().find_map(|sealed| compare(sealed, &present, &permits, &ends).err()) {
             return Ok(Err(fault));
         }

@@ -23,6 +23,7 @@ use crate::model::audit::Cause;
 use crate::model::retention::{Counts, Cuts, before};
 use crate::store::{Db, Store, StoreError, attempts, audit, retention, sessions};
 use crate::telemetry::Metrics;
+use crate::warrant::WarrantKey;
 
 /// The operations of retention. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -93,10 +94,14 @@ impl Retention {
         self.inner.clock.now()
     }
 
+    fn warrants(&self) -> Arc<WarrantKey> {
+        Arc::clone(self.inner.chain.warrants())
+    }
+
     /// What a run would remove now.
     pub async fn plan(&self) -> Result<Plan, StoreError> {
-        let asked = self.asked();
-        self.store().read_at_length(move |db| plan(db, asked)).await
+        let (asked, warrants) = (self.asked(), self.warrants());
+        self.store().read_at_length(move |db| plan(db, asked, &warrants)).await
     }
 
     /// How many rows were sealed in the clear, before addresses could be cut, and are so old that theirs should be: they keep
@@ -172,8 +177,8 @@ impl Retention {
 }
 
 /// What is to be removed where so much is asked for, and how many rows that concerns.
-fn plan(db: &mut Db, asked: Cuts) -> Result<Plan, StoreError> {
-    let cuts = cuts(db)?.or_later(asked);
+fn plan(db: &mut Db, asked: Cuts, warrants: &WarrantKey) -> Result<Plan, StoreError> {
+    let cuts = cuts(db, warrants)?.or_later(asked);
     let erasures = cuts.of_erasures();
     let count = |count: Result<i64, StoreError>| count.map(|count| u64::try_from(count).unwrap_or(0));
     let mut counts = Counts::default();

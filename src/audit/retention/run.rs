@@ -134,12 +134,13 @@ impl Retention {
         if !self.store().write(move |db| retention::claim(db, node, now + CLAIM, now)).await? {
             return Err(RetentionError::Claimed);
         }
-        let read = move |db: &mut Db| Ok::<_, StoreError>((plan(db, asked)?, cuts(db)?));
+        let warrants = self.warrants();
+        let read = move |db: &mut Db| Ok::<_, StoreError>((plan(db, asked, &warrants)?, cuts(db, &warrants)?));
         let (plan, known) = self.store().read_at_length(read).await?;
         // A run that broke off has recorded the same; and where nothing is old there is nothing to say.
         if plan.cuts != known && !plan.counts.is_none() {
             let event = AuditEvent::new(now, AuditKind::RetentionRan, cause, Subject::everybody());
-            let event = event.with(plan.cuts.details(plan.counts));
+            let event = self.warrants().signed(event.with(plan.cuts.details(plan.counts)));
             self.store().write(move |db| audit::record(db, &event)).await?;
         }
         // Not one row goes before it is sealed why.
@@ -197,11 +198,13 @@ impl Run {
         let chain = &self.retention.inner.chain;
         let Some(base) = chain.removable().await? else { return Ok(()) };
         let (now, cause, size) = (self.retention.now(), self.cause.clone(), base.size);
+        let warrants = self.retention.warrants();
         let record = move |db: &mut Db| {
-            let cuts = Cuts { records: Some(size), ..cuts(db)? };
+            let cuts = Cuts { records: Some(size), ..cuts(db, &warrants)? };
             let rows = u64::try_from(size - chain::base(db)?.size).unwrap_or(0);
             let event = AuditEvent::new(now, AuditKind::RetentionRan, &cause, Subject::everybody());
-            audit::record(db, &event.with(cuts.details(Counts { records: rows, ..Counts::default() })))
+            let event = event.with(cuts.details(Counts { records: rows, ..Counts::default() }));
+            audit::record(db, &warrants.signed(event))
         };
         self.retention.store().write(record).await?;
         chain.seal().await?;

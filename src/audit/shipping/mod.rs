@@ -23,6 +23,7 @@ use crate::model::id::NodeId;
 use crate::store::shipping::{self, Claim, Cursor, Standing};
 use crate::store::{Db, Store, StoreError, chain};
 use crate::telemetry::Metrics;
+use crate::warrant::WarrantKey;
 use shipment::Following;
 
 /// Records looked at for one shipment.
@@ -33,12 +34,24 @@ const CLAIM: TimeDelta = TimeDelta::seconds(30);
 /// The sinks of this node, and what is sent to them.
 #[derive(Debug)]
 pub struct Shipping {
-    store: Store,
-    clock: Arc<dyn Clock>,
-    metrics: Arc<Metrics>,
+    parts: Parts,
     node: NodeId,
-    history: String,
     sinks: Vec<Sink>,
+}
+
+/// What shipping stands on.
+#[derive(Debug)]
+pub struct Parts {
+    /// The store.
+    pub store: Store,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Told how far sinks lag behind.
+    pub metrics: Arc<Metrics>,
+    /// Tells what retention has removed from what was lost.
+    pub warrants: Arc<WarrantKey>,
+    /// The name that checkpoints call the chain by.
+    pub history: String,
 }
 
 /// What a step has come to.
@@ -64,16 +77,10 @@ pub enum ShippingError {
 }
 
 impl Shipping {
-    /// Makes the configured sinks ready; nothing is sent yet. `history` is the name that checkpoints call the chain by.
-    pub fn new(
-        store: Store,
-        clock: Arc<dyn Clock>,
-        metrics: Arc<Metrics>,
-        history: &str,
-        config: &Config,
-    ) -> Result<Self, InvalidSink> {
-        let node = NodeId::new(clock.now());
-        Ok(Self { store, clock, metrics, node, history: history.to_owned(), sinks: Sink::configured(config)? })
+    /// Makes the configured sinks ready; nothing is sent yet.
+    pub fn new(parts: Parts, config: &Config) -> Result<Self, InvalidSink> {
+        let node = NodeId::new(parts.clock.now());
+        Ok(Self { parts, node, sinks: Sink::configured(config)? })
     }
 
     /// The configured sinks.
@@ -84,20 +91,21 @@ impl Shipping {
 
     /// Sends one shipment to a sink, if there is anything to send.
     pub async fn step(&self, sink: &Sink) -> Result<Progress, ShippingError> {
-        let (name, now) = (sink.name(), self.clock.now());
-        let backlog = self.store.read(move |db| Backlog::of(db, name)).await?;
+        let (name, now) = (sink.name(), self.parts.clock.now());
+        let backlog = self.parts.store.read(move |db| Backlog::of(db, name)).await?;
         self.tell(name, &backlog, now);
         if backlog.is_empty() || backlog.is_claimed_by_another(self.node, now) {
             return Ok(Progress::Idle);
         }
         let Some(from) = self.claim(name, &backlog, now).await? else { return Ok(Progress::Idle) };
-        let following = self.store.read(move |db| Following::after(db, from, BATCH)).await?;
-        let shipment = following.shipment(sink.format(), &self.history);
+        let warrants = Arc::clone(&self.parts.warrants);
+        let following = self.parts.store.read(move |db| Following::after(db, from, BATCH, &warrants)).await?;
+        let shipment = following.shipment(sink.format(), &self.parts.history);
         if !shipment.items.is_empty() {
-            sink.take(&shipment, now).await.inspect_err(|_| self.metrics.shipping_failed(name))?;
+            sink.take(&shipment, now).await.inspect_err(|_| self.parts.metrics.shipping_failed(name))?;
         }
-        let (to, claim) = (following.until(), self.claim_from(self.clock.now()));
-        let is_ours = self.store.write(move |db| shipping::advance(db, name, claim, from, to)).await?;
+        let (to, claim) = (following.until(), self.claim_from(self.parts.clock.now()));
+        let is_ours = self.parts.store.write(move |db| shipping::advance(db, name, claim, from, to)).await?;
         Ok(if is_ours { Progress::Shipped } else { Progress::LostClaim })
     }
 
@@ -114,7 +122,7 @@ impl Shipping {
             return Ok(Some(cursor));
         }
         let claim = self.claim_from(now);
-        self.store.write(move |db| shipping::claim(db, sink, claim, now)).await
+        self.parts.store.write(move |db| shipping::claim(db, sink, claim, now)).await
     }
 
     fn claim_from(&self, now: DateTime<Utc>) -> Claim {
@@ -124,12 +132,12 @@ impl Shipping {
     /// Lets other nodes ship at once.
     pub async fn release(&self) -> Result<(), StoreError> {
         let node = self.node;
-        self.store.write(move |db| shipping::release(db, node)).await
+        self.parts.store.write(move |db| shipping::release(db, node)).await
     }
 
     fn tell(&self, sink: &'static str, backlog: &Backlog, now: DateTime<Utc>) {
         let age = backlog.oldest.map(|at| (now - at).to_std().unwrap_or_default());
-        self.metrics.shipping_lag(sink, backlog.records, age.unwrap_or_default());
+        self.parts.metrics.shipping_lag(sink, backlog.records, age.unwrap_or_default());
     }
 }
 

@@ -189,11 +189,13 @@ kinds! {
         "attempts": "the same",
         "audit": "the same of these events",
         "addresses": "the same of rows whose addresses were cut to /24 or /48",
-        "records": "the same of sealed records, by their place in the chain"
+        "records": "the same of sealed records, by their place in the chain",
+        "mac": "shows that the server itself recorded this ([record-chain.md](record-chain.md))"
     }
     /// A person was erased: the account, and what names the person in the history.
     UserErased = "user.erased": Success about [User] for [] {
-        "events": "numbers of events of others whose details named the person"
+        "events": "numbers of the events whose details were removed",
+        "mac": "shows that the server itself recorded this ([record-chain.md](record-chain.md))"
     }
     /// Somebody exported their own history.
     OwnHistoryExported = "history.own_exported": Success about [User] for [] {}
