@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use super::chain::{Chain, Verified};
+use super::chain::{Chain, Fault, Verified};
 use crate::alert::Alerts;
 use crate::clock::Clock;
 use crate::model::alert::{AlertKind, NewAlert};
@@ -68,7 +68,7 @@ impl Watch {
     async fn verify(&self) -> Result<Found, StoreError> {
         let kept = match self.parts.chain.own_checkpoint() {
             Ok(kept) => kept,
-            Err(damage) => return Ok(Err(damage.to_string())),
+            Err(unusable) => return Ok(Err(Fault::from(unusable).to_string())),
         };
         let verified = self.parts.chain.verify(kept.as_slice(), |_, _| {}).await?;
         Ok(verified.map_err(|fault| fault.to_string()))

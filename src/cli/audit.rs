@@ -12,7 +12,7 @@ use super::output::Output;
 use super::progress;
 use super::value;
 use crate::app::App;
-use crate::audit::chain::Verified;
+use crate::audit::chain::{Fault, Verified};
 use crate::audit::export::Selection;
 use crate::model::audit::{self as model, AuditKind};
 use crate::model::id::SessionId;
@@ -92,13 +92,19 @@ async fn verify(app: &App, files: &[PathBuf], as_json: bool, output: &mut Output
     for file in files {
         kept.push(app.chain.key().open_file(file).map_err(Failure::saying)?);
     }
-    kept.extend(app.chain.own_checkpoint().map_err(Failure::saying)?);
     let bar = progress::bar(0, "records");
-    let verified = app.chain.verify(&kept, |done, all| {
-        bar.set_length(all);
-        bar.set_position(done);
-    });
-    let verified = verified.await?;
+    let verified = match app.chain.own_checkpoint() {
+        Ok(own) => {
+            kept.extend(own);
+            let verified = app.chain.verify(&kept, |done, all| {
+                bar.set_length(all);
+                bar.set_position(done);
+            });
+            verified.await?
+        }
+        // Damage as any other: nobody but Vigie writes that file.
+        Err(unusable) => Err(Fault::File(unusable)),
+    };
     bar.finish_and_clear();
     let told = match &verified {
         Ok(Verified { records, checkpoints, waiting, base, too_old }) => json!({

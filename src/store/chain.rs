@@ -1,6 +1,7 @@
 //! Queries on the record chain: what waits to be sealed, what is sealed, the tree above it, and checkpoints.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 use diesel::deserialize;
@@ -119,8 +120,9 @@ pub fn lock(db: &mut Db) -> Result<Head, StoreError> {
 
 /// How the chain stands.
 pub fn head(db: &mut Db) -> Result<Head, StoreError> {
-    let (size, link, peaks): (i64, Vec<u8>, Vec<u8>) =
-        chain_head::table.select((chain_head::size, chain_head::link, chain_head::peaks)).first(db)?;
+    let row: Option<(i64, Vec<u8>, Vec<u8>)> =
+        chain_head::table.select((chain_head::size, chain_head::link, chain_head::peaks)).first(db).optional()?;
+    let (size, link, peaks) = row.ok_or_else(|| corrupt("chain_head")("its row is gone".into()))?;
     read_head(size, link, &peaks).map_err(corrupt("chain_head"))
 }
 
@@ -131,8 +133,9 @@ fn read_head(size: i64, link: Vec<u8>, peaks: &[u8]) -> deserialize::Result<Head
 
 /// Where the chain begins, and how it stood there.
 pub fn base(db: &mut Db) -> Result<Head, StoreError> {
-    let (size, link, peaks): (i64, Vec<u8>, Vec<u8>) =
-        chain_base::table.select((chain_base::size, chain_base::link, chain_base::peaks)).first(db)?;
+    let row: Option<(i64, Vec<u8>, Vec<u8>)> =
+        chain_base::table.select((chain_base::size, chain_base::link, chain_base::peaks)).first(db).optional()?;
+    let (size, link, peaks) = row.ok_or_else(|| corrupt("chain_base")("its row is gone".into()))?;
     read_head(size, link, &peaks).map_err(corrupt("chain_base"))
 }
 
@@ -196,7 +199,7 @@ pub fn page(db: &mut Db, from: i64, before: i64, limit: i64) -> Result<Vec<Seale
         .order(sealed_records::position.asc())
         .limit(limit)
         .load(db)?;
-    rows.into_iter().map(read_sealed).collect::<Result<_, _>>().map_err(corrupt("sealed_records"))
+    rows.into_iter().map(read_sealed).collect()
 }
 
 /// The latest record of a thing.
@@ -207,7 +210,7 @@ pub fn latest(db: &mut Db, kind: RecordKind, subject: &str) -> Result<Option<Sea
         .order(sealed_records::position.desc())
         .first(db)
         .optional()?;
-    row.map(read_sealed).transpose().map_err(corrupt("sealed_records"))
+    row.map(read_sealed).transpose()
 }
 
 /// When these things of a kind were, as their records say.
@@ -230,9 +233,12 @@ pub fn times_of(
 
 type Columns = (i64, String, String, At, Vec<u8>, Vec<u8>);
 
-fn read_sealed((position, kind, subject, at, digest, link): Columns) -> deserialize::Result<Sealed> {
-    let record = Record { kind: parsed(&kind)?, subject, at: at.0, digest: fixed(digest)? };
-    Ok(Sealed { position, record, link: fixed(link)? })
+fn read_sealed((position, kind, subject, at, digest, link): Columns) -> Result<Sealed, StoreError> {
+    let read = || -> deserialize::Result<Sealed> {
+        let record = Record { kind: parsed(&kind)?, subject, at: at.0, digest: fixed(digest)? };
+        Ok(Sealed { position, record, link: fixed(link)? })
+    };
+    read().map_err(corrupt(&format!("sealed_records {position}")))
 }
 
 fn corrupt(table: &str) -> impl Fn(Box<dyn std::error::Error + Send + Sync>) -> StoreError {
@@ -243,6 +249,18 @@ fn corrupt(table: &str) -> impl Fn(Box<dyn std::error::Error + Send + Sync>) -> 
 pub fn tree_hash(db: &mut Db, place: i64) -> Result<Option<Digest>, StoreError> {
     let hash: Option<Vec<u8>> = tree_hashes::table.find(place).select(tree_hashes::hash).first(db).optional()?;
     hash.map(fixed).transpose().map_err(corrupt("tree_hashes"))
+}
+
+/// The hashes in these places, in their order.
+pub fn tree_hashes_in(db: &mut Db, places: Range<i64>) -> Result<Vec<TreeHash>, StoreError> {
+    let rows: Vec<(i64, Vec<u8>)> = tree_hashes::table
+        .filter(tree_hashes::place.ge(places.start))
+        .filter(tree_hashes::place.lt(places.end))
+        .order(tree_hashes::place.asc())
+        .select((tree_hashes::place, tree_hashes::hash))
+        .load(db)?;
+    let read = |(place, hash)| Ok(TreeHash { place, hash: fixed(hash)? });
+    rows.into_iter().map(read).collect::<Result<_, _>>().map_err(corrupt("tree_hashes"))
 }
 
 /// Keeps a checkpoint; one of this size that is there already stays.

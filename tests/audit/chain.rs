@@ -246,8 +246,19 @@ async fn the_command_line_verifies_and_signs(#[values(Sqlite, Postgres)] backend
     beside.drop_triggers();
     beside.execute("UPDATE attempts SET outcome = 'throttled'").unwrap();
     program.run(&["audit", "verify"]).fails(1, "was changed");
-    let told = program.run(&["audit", "verify", "--json"]);
-    assert_eq!(told.code, 1);
+    let found = |program: &Program| {
+        let told = program.run(&["audit", "verify", "--json"]);
+        assert_eq!(told.code, 1);
+        let told: Value = serde_json::from_str(&told.output).expect("JSON");
+        assert_eq!(told["intact"], false);
+        told["fault"].as_str().expect("a fault").to_owned()
+    };
+    assert!(found(&program).ends_with(" was changed"));
+    beside.execute("UPDATE sealed_records SET kind = 'x' WHERE position = 2").unwrap();
+    assert!(found(&program).starts_with("cannot be read: sealed_records 2: "));
+    program.run(&["audit", "verify"]).fails(1, "cannot be read: sealed_records 2: ");
+    std::fs::write(program.path("data/checkpoint"), "nothing").unwrap();
+    assert!(found(&program).ends_with("this is no checkpoint"));
     let wrong = program.file("wrong", "no checkpoint");
     program.run(&["audit", "verify", "--checkpoint", &wrong]).fails(1, "this is no checkpoint");
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use vigie::audit::chain::Fault;
 use vigie::model::record::RecordKind;
 
-use super::chain::start_anew;
+use super::chain::{record, start_anew};
 use super::verify;
 use crate::support::app::TestApp;
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
@@ -45,6 +45,9 @@ pub(super) fn word(fault: &Fault) -> (&'static str, Option<RecordKind>) {
         Fault::Base { .. } => ("base", None),
         Fault::Rewritten { .. } => ("rewritten", None),
         Fault::Checkpoint { .. } => ("checkpoint", None),
+        Fault::Tree { .. } => ("tree", None),
+        Fault::Unreadable { .. } => ("unreadable", None),
+        Fault::File(_) => ("file", None),
     }
 }
 
@@ -94,10 +97,13 @@ pub(super) fn word(fault: &Fault) -> (&'static str, Option<RecordKind>) {
 )]
 #[case::record_edited(&["UPDATE sealed_records SET digest = link WHERE position = 2"], "broken", None)]
 #[case::record_deleted(&["DELETE FROM sealed_records WHERE position = 2"], "missing", None)]
+#[case::record_unreadable(&["UPDATE sealed_records SET kind = 'x' WHERE position = 2"], "unreadable", None)]
 #[case::newest_record_deleted(
     &["DELETE FROM sealed_records WHERE position = (SELECT max(position) FROM sealed_records)"], "missing", None
 )]
 #[case::head_edited(&["UPDATE chain_head SET size = size - 1"], "cut off", None)]
+#[case::head_deleted(&["DELETE FROM chain_head"], "unreadable", None)]
+#[case::base_deleted(&["DELETE FROM chain_base"], "unreadable", None)]
 #[case::checkpoint_edited(&["UPDATE checkpoints SET note = replace(note, 'vigie/', 'other/')"], "checkpoint", None)]
 #[actix_web::test]
 async fn p6_whatever_is_changed_is_found(
@@ -110,6 +116,28 @@ async fn p6_whatever_is_changed_is_found(
     tamper(&app, statements);
     let fault = verify(&app).await.unwrap_err();
     assert_eq!(word(&fault), (expected, kind), "{fault}");
+}
+
+/// The tree is kept beside the records, for proofs: it is theirs, or found out before somebody asks for one.
+#[rstest]
+#[case::edited(
+    "UPDATE tree_hashes SET hash = (SELECT link FROM chain_head) WHERE place = (SELECT max(place) FROM tree_hashes)"
+)]
+#[case::deleted("DELETE FROM tree_hashes WHERE place = (SELECT min(place) FROM tree_hashes)")]
+#[case::added("INSERT INTO tree_hashes (place, hash) SELECT 7, link FROM chain_head")]
+#[actix_web::test]
+async fn p6_a_hash_of_the_tree_that_is_changed_is_found(
+    #[case] statement: &str,
+    #[values(Sqlite, Postgres)] backend: Backend,
+) {
+    let app = history(backend).await;
+    record(&app, 600).await;
+    app.app.chain.seal().await.unwrap();
+    app.app.chain.checkpoint().await.unwrap();
+    verify(&app).await.unwrap();
+    tamper(&app, &[statement]);
+    let fault = verify(&app).await.unwrap_err();
+    assert_eq!(word(&fault), ("tree", None), "{fault}");
 }
 
 /// Rows copied under new ids.

@@ -2,7 +2,9 @@
 
 use chrono::TimeDelta;
 use rstest::rstest;
+use vigie::model::audit::Cause;
 
+use super::tamper::tamper;
 use crate::support::app::TestApp;
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::dump::Beside;
@@ -43,6 +45,35 @@ async fn log_11_reviewers_are_alerted_to_a_record_that_was_altered(#[values(Sqli
     let [event] = &events["items"].as_array().unwrap()[..] else { panic!("{events}") };
     assert_eq!((event["reason"].as_str(), event["details"]["damage"].as_str()), (Some("altered"), Some(damage)));
     assert!(app.app.metrics.encode().contains("\nvigie_record_damaged 1\n"));
+}
+
+/// What cannot be read is damage too: an error that comes again each time would tell nobody.
+#[rstest]
+#[case::record("UPDATE sealed_records SET kind = 'x' WHERE position = 2", "sealed_records 2: ")]
+#[case::head("DELETE FROM chain_head", "chain_head: ")]
+#[case::warrant("UPDATE audit_events SET actor_kind = 'x' WHERE kind = 'user.erased'", "audit_events ")]
+#[actix_web::test]
+async fn log_11_reviewers_are_alerted_to_a_record_that_cannot_be_read(
+    #[case] statement: &str,
+    #[case] named: &str,
+    #[values(Sqlite, Postgres)] backend: Backend,
+) {
+    let app = TestApp::start(backend).await;
+    let alice = app.user("alice", "agent").await;
+    app.app.users.erase(alice.id, &Cause::command_line()).await.unwrap();
+    app.app.chain.seal().await.unwrap();
+    assert_eq!(watch(&app).await, Some(true));
+    app.advance(TimeDelta::days(1));
+    tamper(&app, &[statement]);
+    assert_eq!(watch(&app).await, Some(false));
+    let alerts = app.alerts().await;
+    let [alert] = alerts.as_slice() else { panic!("{alerts:?}") };
+    let damage = alert.raised.details["damage"].as_str().unwrap();
+    assert!(damage.starts_with("cannot be read: ") && damage.contains(named), "{damage}");
+    let told = app.app.metrics.encode();
+    assert!(told.contains("\nvigie_record_damaged 1\n"), "{told}");
+    let damaged = "SELECT CAST(count(*) AS TEXT) AS line FROM audit_events WHERE kind = 'record.damaged'";
+    assert_eq!(Beside::connect(&app.database.url).lines(damaged), ["1"]);
 }
 
 /// Of several nodes one verifies; the others learn from the record what it found.

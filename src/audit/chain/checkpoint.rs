@@ -45,13 +45,32 @@ pub enum BadCheckpoint {
 }
 
 /// A file that should hold a checkpoint and does not.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {reason}", path.display())]
 pub struct UnusableFile {
     /// The file.
     pub path: PathBuf,
     /// What is wrong with it.
-    pub reason: String,
+    pub reason: Unusable,
+}
+
+/// What is wrong with a file that should hold a checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// The system does not let us read it, for this reason.
+    #[error("{0}")]
+    Unreadable(String),
+    /// What it says is no checkpoint of this history.
+    #[error(transparent)]
+    Bad(#[from] BadCheckpoint),
+}
+
+impl UnusableFile {
+    /// Whether it is a checkpoint, but of another history: as where a new database was made beside an old data directory.
+    #[must_use]
+    pub const fn is_of_another_history(&self) -> bool {
+        matches!(self.reason, Unusable::Bad(BadCheckpoint::Origin { .. }))
+    }
 }
 
 /// Signs the checkpoints of one history. The key is derived from the master key, which is not in the database.
@@ -122,9 +141,9 @@ impl CheckpointKey {
 
     /// What the signed note in a file says, if it is ours.
     pub fn open_file(&self, path: &Path) -> Result<Checkpoint, UnusableFile> {
-        let unusable = |reason: String| UnusableFile { path: path.to_owned(), reason };
-        let note = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
-        self.open(&note).map_err(|error| unusable(error.to_string()))
+        let unusable = |reason| UnusableFile { path: path.to_owned(), reason };
+        let note = std::fs::read_to_string(path).map_err(|error| unusable(Unusable::Unreadable(error.to_string())))?;
+        self.open(&note).map_err(|bad| unusable(bad.into()))
     }
 }
 

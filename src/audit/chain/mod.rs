@@ -17,7 +17,7 @@ mod verify;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use checkpoint::{BadCheckpoint, Checkpoint, CheckpointKey, UnusableFile};
+pub use checkpoint::{BadCheckpoint, Checkpoint, CheckpointKey, Unusable, UnusableFile};
 pub(super) use permits::cuts;
 pub use proof::{ConsistencyProof, InclusionProof, NoProof};
 pub use tree::{Growth, leaf};

@@ -1,6 +1,7 @@
 //! How the chain grows, and the Merkle tree above it (RFC 6962 §2.1).
 
 use std::cell::RefCell;
+use std::ops::Range;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use tlog_tiles::{
@@ -81,6 +82,11 @@ impl Growth {
 
 fn place(level: u8, number: u64) -> i64 {
     i64::try_from(stored_hash_index(level, number)).unwrap_or(i64::MAX)
+}
+
+/// The places of all hashes that become whole when the records from `from` on and before `before` are appended.
+pub(super) fn places(from: i64, before: i64) -> Range<i64> {
+    place(0, size(from))..place(0, size(before))
 }
 
 /// The root of a tree with these peaks.
@@ -176,6 +182,11 @@ mod tests {
         }
         // Four of 256 records, two of 512, one of 1024.
         assert_eq!(growth.hashes.len(), 7);
+        for (from, before, count) in [(0, 255, 0), (255, 256, 1), (256, 512, 2), (512, 1200, 4), (0, 1200, 7)] {
+            let places = places(from, before);
+            let inside = growth.hashes.iter().filter(|hash| places.contains(&hash.place));
+            assert_eq!(inside.count(), count, "from {from} before {before}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::iter::{self, Peekable};
+use std::mem;
 use std::slice;
 use std::sync::Arc;
 
@@ -14,9 +15,9 @@ use tlog_tiles::Hash;
 use super::permits::{Permits, cuts};
 use super::present::{Found, Present};
 use super::tree::{self, Growth, leaf};
-use super::{BadCheckpoint, Chain, Checkpoint, CheckpointKey, size};
+use super::{BadCheckpoint, Chain, Checkpoint, CheckpointKey, UnusableFile, size};
 use crate::model::record::{Record, RecordKind};
-use crate::store::chain::{self, Head, Sealed, StoredCheckpoint, Unsealed};
+use crate::store::chain::{self, Head, Sealed, StoredCheckpoint, TreeHash, Unsealed};
 use crate::store::{Db, StoreError};
 use crate::warrant::WarrantKey;
 
@@ -113,7 +114,22 @@ pub enum Fault {
         /// Where it begins.
         size: i64,
     },
-    /// A checkpoint in the database or in the file is none.
+    /// The hashes that are kept of the tree are not those of its records: proofs would show nothing.
+    #[error("the tree over the first {size} records is not theirs: a hash of it was changed, added or removed")]
+    Tree {
+        /// Up to where it was compared.
+        size: i64,
+    },
+    /// Something is kept that cannot be: what it was nobody knows.
+    #[error("cannot be read: {what}")]
+    Unreadable {
+        /// Where, and what is wrong with it.
+        what: String,
+    },
+    /// The file in the data directory holds no checkpoint of this history.
+    #[error("{unusable}{advice}", unusable = .0, advice = advice(.0))]
+    File(#[from] UnusableFile),
+    /// A checkpoint in the database is none.
     #[error("a checkpoint of {size} records is not genuine: {reason}")]
     Checkpoint {
         /// How many records it claims to be of.
@@ -121,6 +137,11 @@ pub enum Fault {
         /// Why.
         reason: BadCheckpoint,
     },
+}
+
+/// What to do about a file where it may be nobody's fault.
+const fn advice(unusable: &UnusableFile) -> &'static str {
+    if unusable.is_of_another_history() { "; if this database is a new one, move the file away" } else { "" }
 }
 
 impl Fault {
@@ -151,6 +172,8 @@ struct Page {
     ends: Ends,
     /// Checkpoints of the chain as it was after one of these records, or why one is none.
     checkpoints: Vec<Result<Checkpoint, Fault>>,
+    /// The hashes that are kept of the subtrees that become whole with these records.
+    hashes: Vec<TreeHash>,
     /// Up to where it should reach.
     before: i64,
 }
@@ -177,9 +200,21 @@ impl Chain {
         kept: &[Checkpoint],
         mut progress: impl FnMut(u64, u64) + Send,
     ) -> Result<Result<Verified, Fault>, StoreError> {
+        match self.verify_from_base(kept, &mut progress).await {
+            // Not an error that may pass: it stops everybody who verifies, so it is damage as any other.
+            Err(StoreError::Corrupt(what)) => Ok(Err(Fault::Unreadable { what })),
+            verified => verified,
+        }
+    }
+
+    async fn verify_from_base(
+        &self,
+        kept: &[Checkpoint],
+        progress: &mut (impl FnMut(u64, u64) + Send),
+    ) -> Result<Result<Verified, Fault>, StoreError> {
         loop {
             let base = self.store.read(chain::base).await?;
-            let verified = self.verify_from(base.clone(), kept, &mut progress).await?;
+            let verified = self.verify_from(base.clone(), kept, progress).await?;
             // Where the oldest records were removed meanwhile, it begins elsewhere now.
             if verified.is_ok() || self.store.read(chain::base).await? == base {
                 return Ok(verified);
@@ -248,6 +283,7 @@ impl Chain {
                 permits,
                 ends,
                 checkpoints: checkpoints.iter().map(|checkpoint| opened(checkpoint, &key)).collect(),
+                hashes: chain::tree_hashes_in(db, tree::places(from, before))?,
                 before,
             })
         };
@@ -293,9 +329,11 @@ impl Followed {
             *self.things.entry(sealed.record.kind).or_default() += i64::from(is_there);
             self.meet(&mut checkpoints)?;
         }
-        self.growth.hashes.clear();
-        if self.growth.head.size < page.before {
-            Err(Fault::Missing { position: self.growth.head.size })
+        let (size, hashes) = (self.growth.head.size, mem::take(&mut self.growth.hashes));
+        if size < page.before {
+            Err(Fault::Missing { position: size })
+        } else if hashes != page.hashes {
+            Err(Fault::Tree { size })
         } else {
             Ok(())
         }
