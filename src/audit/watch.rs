@@ -1,12 +1,13 @@
 //! Verifies the whole history now and then, without being asked: damage is recorded, and reviewers are alerted (P6,
-//! LOG-11). Of several nodes, one does it.
+//! LOG-11). Of several nodes, one does it. Each signs checkpoints, and tells where there is nothing to be signed.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use super::chain::{Chain, Fault, Verified};
+use super::chain::{Chain, Fault, NotSigned, Verified};
 use crate::alert::Alerts;
 use crate::clock::Clock;
 use crate::model::alert::{AlertKind, NewAlert};
@@ -34,6 +35,8 @@ pub struct Parts {
 pub struct Watch {
     parts: Parts,
     period: TimeDelta,
+    /// Whether this process has recorded why it signs nothing.
+    told: AtomicBool,
 }
 
 /// What a verification found, in the words of the record; `Err` says what is damaged.
@@ -43,7 +46,7 @@ impl Watch {
     /// A watch that verifies once in `period`; zero switches it off.
     #[must_use]
     pub fn new(parts: Parts, period: std::time::Duration) -> Self {
-        Self { parts, period: TimeDelta::from_std(period).unwrap_or(TimeDelta::MAX) }
+        Self { parts, period: TimeDelta::from_std(period).unwrap_or(TimeDelta::MAX), told: AtomicBool::new(false) }
     }
 
     /// Verifies, unless some node did within the period. `None` where it is not due.
@@ -63,6 +66,29 @@ impl Watch {
         self.parts.metrics.record_verified(at, found.is_ok());
         self.record(at, &found).await?;
         Ok(Some(found))
+    }
+
+    /// Signs a checkpoint of the chain. Where it does not continue what was signed before, or the file of the newest cannot
+    /// be believed, that is damage: recorded once, and again only after the history was found intact.
+    pub async fn checkpoint(&self) -> Result<(), StoreError> {
+        let damage = match self.parts.chain.checkpoint().await {
+            Ok(_) => self.parts.chain.own_checkpoint().err().map(Fault::File),
+            Err(NotSigned::Damaged(fault)) => Some(fault),
+            Err(NotSigned::Store(error)) => return Err(error),
+        };
+        let Some(damage) = damage else {
+            self.told.store(false, Ordering::Relaxed);
+            return Ok(());
+        };
+        let last = self.parts.store.read(audit::last_verified).await?;
+        if self.told.load(Ordering::Relaxed) && last.is_some_and(|(_, intact)| !intact) {
+            return Ok(());
+        }
+        let at = self.parts.clock.now();
+        self.parts.metrics.record_verified(at, false);
+        self.record(at, &Err(damage.to_string())).await?;
+        self.told.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     async fn verify(&self) -> Result<Found, StoreError> {

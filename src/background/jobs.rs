@@ -54,9 +54,9 @@ fn seal(app: Arc<App>) -> Step {
     Box::pin(async move { app.chain.seal().await.map(drop) })
 }
 
-/// Signs what the chain is now.
+/// Signs what the chain is now, where it continues what was signed before.
 fn checkpoint(app: Arc<App>) -> Step {
-    Box::pin(async move { app.chain.checkpoint().await.map(drop) })
+    Box::pin(async move { app.watch.checkpoint().await })
 }
 
 /// Verifies the history, where that is due.

@@ -5,6 +5,7 @@ mod crash;
 mod erasure;
 mod forgery;
 mod retention;
+mod signing;
 mod tamper;
 mod watch;
 

@@ -445,7 +445,7 @@ async fn p6_a_prefix_that_no_retention_removed_is_missed(#[values(Sqlite, Postgr
     record(&app, 700).await;
     seal(&app).await;
     let head = app.app.store.read(vigie::store::chain::head).await.unwrap();
-    app.app.chain.begin_at(head).await.unwrap();
+    assert!(app.app.chain.begin_at(head).await.unwrap());
     tamper(&app, &["DELETE FROM sealed_records"]);
     let fault = verify(&app).await.unwrap_err();
     assert_eq!(word(&fault).0, "base", "{fault}");

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use super::permits::Permits;
 use super::present::Present;
+use super::sign::checkpoint_of;
 use super::tree::{self, Growth, leaf};
 use super::verify::{ends_of_missing, is_rightly_missing};
-use super::{Chain, Checkpoint, size};
+use super::{Chain, NotSigned};
 use crate::store::chain::{self, Head, StoredCheckpoint};
 use crate::store::{Db, StoreError};
 
@@ -46,19 +47,37 @@ impl Chain {
             }
             growth.hashes.clear();
             if growth.head.size < from + PAGE {
-                return Ok((found.size > base.size).then_some(found));
+                break;
             }
         }
+        let is_removable = found.size > base.size && self.is_beginning(&found).await?;
+        Ok(is_removable.then_some(found))
     }
 
-    /// Lets the chain begin there, after a signed checkpoint of so many records.
-    pub async fn begin_at(&self, base: Head) -> Result<(), StoreError> {
-        let note = self.key.sign(&Checkpoint { size: size(base.size), root: tree::root(&base.peaks) });
+    /// Lets the chain begin there, after a signed checkpoint of so many records; false where it does not lead to what was
+    /// signed before, and begins where it did.
+    pub async fn begin_at(&self, base: Head) -> Result<bool, StoreError> {
+        if !self.is_beginning(&base).await? {
+            return Ok(false);
+        }
+        let note = self.key.sign(&checkpoint_of(&base));
         let checkpoint = StoredCheckpoint { size: base.size, at: self.clock.now(), note };
         let begin = move |db: &mut Db| {
             chain::keep_checkpoint(db, &checkpoint)?;
             chain::set_base(db, &base)
         };
-        self.store.write(begin).await
+        self.store.write(begin).await?;
+        Ok(true)
+    }
+
+    async fn is_beginning(&self, base: &Head) -> Result<bool, StoreError> {
+        match self.began_so(base).await {
+            Ok(()) => Ok(true),
+            Err(NotSigned::Damaged(fault)) => {
+                tracing::error!(damage = %fault, "no records are removed: the chain is not what was signed before");
+                Ok(false)
+            }
+            Err(NotSigned::Store(error)) => Err(error),
+        }
     }
 }

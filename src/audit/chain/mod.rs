@@ -11,6 +11,7 @@ mod checkpoint;
 mod permits;
 mod present;
 mod proof;
+mod sign;
 mod tree;
 mod verify;
 
@@ -20,6 +21,7 @@ use std::sync::Arc;
 pub use checkpoint::{BadCheckpoint, Checkpoint, CheckpointKey, Unusable, UnusableFile};
 pub(super) use permits::cuts;
 pub use proof::{ConsistencyProof, InclusionProof, NoProof};
+pub use sign::NotSigned;
 pub use tree::{Growth, leaf};
 pub use verify::{Fault, Verified};
 
@@ -32,8 +34,9 @@ use present::{Found, Present};
 
 /// Records sealed in one transaction.
 const BATCH: i64 = 2_000;
-/// The newest checkpoint, in the data directory: outside the database, so that whoever changes that must change this too.
-const FILE: &str = "checkpoint";
+/// The newest checkpoint, in the data directory: outside the database, so that whoever changes that must change this too. It
+/// is replaced only by one that it leads to.
+pub const FILE: &str = "checkpoint";
 
 /// The operations on the chain. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -93,39 +96,9 @@ impl Chain {
         Ok(sealed)
     }
 
-    /// Signs what the chain is now, unless the newest checkpoint says it already. It is kept in the database and written to
-    /// the file; a file that cannot be written is logged, and written the next time.
-    pub async fn checkpoint(&self) -> Result<StoredCheckpoint, StoreError> {
-        let (head, newest) =
-            self.store.read(|db| Ok::<_, StoreError>((chain::head(db)?, chain::newest_checkpoint(db)?))).await?;
-        let checkpoint = match newest {
-            Some(newest) if newest.size >= head.size => newest,
-            _ => {
-                let note = self.key.sign(&Checkpoint { size: size(head.size), root: tree::root(&head.peaks) });
-                let made = StoredCheckpoint { size: head.size, at: self.clock.now(), note };
-                let kept = made.clone();
-                self.store.write(move |db| chain::keep_checkpoint(db, &kept)).await?;
-                made
-            }
-        };
-        if std::fs::read(self.file()).ok().as_deref() != Some(checkpoint.note.as_bytes())
-            && let Err(error) = self.write_file(&checkpoint.note)
-        {
-            tracing::warn!(path = %self.file().display(), cause = %error, "the checkpoint cannot be written");
-        }
-        Ok(checkpoint)
-    }
-
     /// The newest checkpoint that was made.
     pub async fn newest_checkpoint(&self) -> Result<Option<StoredCheckpoint>, StoreError> {
         self.store.read(chain::newest_checkpoint).await
-    }
-
-    /// Whole or not at all.
-    fn write_file(&self, note: &str) -> std::io::Result<()> {
-        let new = self.file().with_extension("new");
-        std::fs::write(&new, note)?;
-        std::fs::rename(new, self.file())
     }
 }
 

@@ -297,7 +297,7 @@ fn at_once() -> usize {
 }
 
 /// What a checkpoint in the database says, if it is genuine.
-fn opened(stored: &StoredCheckpoint, key: &CheckpointKey) -> Result<Checkpoint, Fault> {
+pub(super) fn opened(stored: &StoredCheckpoint, key: &CheckpointKey) -> Result<Checkpoint, Fault> {
     let opened = key
         .open(&stored.note)
         .and_then(|opened| if opened.size == size(stored.size) { Ok(opened) } else { Err(BadCheckpoint::Malformed) });
@@ -368,7 +368,12 @@ impl Followed {
 
 /// Whether the chain may begin there: a warrant says that the records before were removed, and a genuine checkpoint what
 /// they were.
-fn is_rightful(db: &mut Db, base: &Head, key: &CheckpointKey, warrants: &WarrantKey) -> Result<bool, StoreError> {
+pub(super) fn is_rightful(
+    db: &mut Db,
+    base: &Head,
+    key: &CheckpointKey,
+    warrants: &WarrantKey,
+) -> Result<bool, StoreError> {
     if base.size == 0 {
         return Ok(base.peaks.is_empty() && base.link == [0; 32]);
     }

@@ -208,7 +208,7 @@ impl Run {
         };
         self.retention.store().write(record).await?;
         chain.seal().await?;
-        chain.begin_at(base).await
+        chain.begin_at(base).await.map(drop)
     }
 
     async fn end(&self) -> Result<(), StoreError> {

@@ -5,6 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Report;
 use crate::app::open_store;
+use crate::audit::chain::{self, CheckpointKey, Fault};
 use crate::cli::migrate;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, is_loopback};
@@ -13,7 +14,7 @@ use crate::model::user::UserState;
 use crate::store::roles::{self, RolePrefix, Standing};
 use crate::store::signing_keys::{self, StoredKey};
 use crate::store::users::{self, UserFilter};
-use crate::store::{Store, StoreError};
+use crate::store::{self, Db, Store, StoreError, changes};
 
 /// Clocks that differ by more than this should be set right.
 const NOTICEABLE: TimeDelta = TimeDelta::seconds(2);
@@ -121,6 +122,33 @@ pub(super) fn look_at_keys(config: &Config, keys: &[StoredKey], master: Option<&
         );
     }
     report.ok(NAME, format_args!("the master key opens them; {} signs", current.id));
+}
+
+/// Whether the checkpoint in the data directory is of this history, and of no more records than there are.
+pub(super) async fn checkpoint(config: &Config, store: &Store, master: Option<&MasterKey>, report: &mut Report) {
+    const NAME: &str = "checkpoint";
+    let file = config.data.dir.join(chain::FILE);
+    let (Some(master), true) = (master, file.exists()) else { return };
+    let read = |db: &mut Db| Ok::<_, StoreError>((changes::head(db)?.database, store::chain::head(db)?.size));
+    let (key, records) = match store.read(read).await {
+        Ok((database, records)) => (CheckpointKey::new(master, &database), u64::try_from(records).unwrap_or(0)),
+        Err(error) => return report.fail(NAME, error),
+    };
+    match key.open_file(&file) {
+        Ok(kept) if kept.size <= records => {
+            report.ok(NAME, format_args!("{} is of this history", file.display()));
+        }
+        Ok(kept) => report.fail(
+            NAME,
+            format_args!(
+                "{} saw {} records, and there are {records}: if the database was restored from an older copy, move the \
+                 file away; else find out who cut it off",
+                file.display(),
+                kept.size
+            ),
+        ),
+        Err(unusable) => report.fail(NAME, Fault::File(unusable)),
+    }
 }
 
 /// Whether this machine's clock and the database's agree.

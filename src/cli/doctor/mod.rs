@@ -113,6 +113,7 @@ async fn look_at(config: &Config, report: &mut Report) {
     outlets::look_at(config, report).await;
     if let Some(store) = &database {
         database::look_at_keys(config, &keys, master.as_ref(), report);
+        database::checkpoint(config, store, master.as_ref(), report).await;
         database::clock(store, report).await;
         database::administrator(config, store, report).await;
     }

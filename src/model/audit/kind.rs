@@ -179,7 +179,7 @@ kinds! {
     RecordVerified = "record.verified": Success about [Everybody] for [] {
         "records": "how many sealed records there are", "checkpoints": "how many checkpoints they agree with"
     }
-    /// The server verified the whole history, and it is not what it was.
+    /// The history is not what it was: the server found so when it verified all of it, or when it was to sign it.
     RecordDamaged = "record.damaged": Failure about [Everybody] for [Altered] {
         "damage": "the first bad record, and what is wrong with it"
     }
