@@ -226,3 +226,50 @@ async fn log_06_the_file_refuses_to_change_its_history(#[case] statement: &str, 
     assert!(refused.contains(reason), "{refused}");
     verify(&app).await.unwrap();
 }
+
+/// LOG-06: nor does a conflict that is resolved take a row away, which no trigger on deletions sees.
+#[rstest]
+#[case("INSERT OR REPLACE INTO audit_events SELECT * FROM audit_events WHERE seq = 2", "never replaced")]
+#[case("INSERT OR REPLACE INTO attempts SELECT * FROM attempts LIMIT 1", "never replaced")]
+#[case(
+    "INSERT OR REPLACE INTO attempts (rowid, id, at, username, username_folded, outcome, ip, ip_key, request_id)
+     SELECT rowid, '01234567-89ab-7cde-8f01-23456789abcd', at, 'a', 'a', outcome, ip, ip_key, 'r' FROM attempts LIMIT 1",
+    "never replaced"
+)]
+#[case("INSERT OR REPLACE INTO sessions SELECT * FROM sessions WHERE username = 'alice'", "never replaced")]
+#[case("INSERT OR REPLACE INTO sealed_records SELECT * FROM sealed_records WHERE position = 2", "never replaced")]
+#[case(
+    "INSERT OR REPLACE INTO sealed_records (rowid, position, kind, subject, at, digest, link)
+     SELECT rowid, position + 1000, kind, subject, at, digest, link FROM sealed_records WHERE position = 2",
+    "never replaced"
+)]
+#[case("INSERT OR REPLACE INTO checkpoints SELECT * FROM checkpoints LIMIT 1", "never replaced")]
+#[case(
+    "INSERT OR REPLACE INTO checkpoints (rowid, size, at, note) SELECT rowid, size + 1000, at, note FROM checkpoints LIMIT 1",
+    "never replaced"
+)]
+#[case("UPDATE OR REPLACE audit_events SET rowid = 1 WHERE seq = 2", "never changed")]
+#[case("UPDATE OR REPLACE audit_events SET seq = 1 WHERE seq = 2", "never changed")]
+#[case(
+    "UPDATE OR REPLACE attempts SET rowid = (SELECT min(rowid) FROM attempts)
+     WHERE rowid = (SELECT max(rowid) FROM attempts)",
+    "never changed"
+)]
+#[case(
+    "UPDATE OR REPLACE sessions SET id = (SELECT id FROM sessions WHERE username = 'alice') WHERE username = 'bob'",
+    "never changed"
+)]
+#[case(
+    "UPDATE OR REPLACE sessions SET rowid = (SELECT rowid FROM sessions WHERE username = 'alice') WHERE username = 'bob'",
+    "never changed"
+)]
+#[actix_web::test]
+async fn log_06_the_file_refuses_to_replace_its_history(#[case] statement: &str, #[case] reason: &str) {
+    let app = history(Sqlite).await;
+    let before = app.dump();
+    let mut beside = Beside::connect(&app.database.url);
+    let refused = beside.execute(statement).map_err(|error| error.to_string());
+    assert!(refused.as_ref().is_err_and(|refused| refused.contains(reason)), "{refused:?}");
+    assert_eq!(app.dump(), before);
+    verify(&app).await.unwrap();
+}

@@ -165,6 +165,9 @@ fn log_06_the_server_serves_as_a_role_that_cannot_alter_the_history() {
         "UPDATE sealed_records SET link = link",
         "UPDATE tree_hashes SET hash = hash",
         "UPDATE checkpoints SET note = note",
+        // Nor is a row replaced by one that takes its key.
+        "INSERT INTO attempts SELECT * FROM attempts ON CONFLICT (id) DO UPDATE SET outcome = excluded.outcome",
+        "INSERT INTO checkpoints SELECT * FROM checkpoints ON CONFLICT (size) DO UPDATE SET note = excluded.note",
         // Who, when and from where is never changed, and of an ended session nothing at all.
         "UPDATE sessions SET ip = ip",
         "UPDATE sessions SET started_at = started_at",

@@ -1,0 +1,2 @@
+-- Nothing, as on the way up.
+SELECT 1;
