@@ -358,6 +358,17 @@ pub fn about_user(db: &mut Db, user_id: UserId, limit: i64) -> Result<Vec<Record
     rows.into_iter().map(Row::into_event).collect()
 }
 
+/// Whether it is recorded that a user was erased.
+pub fn is_erased(db: &mut Db, user_id: UserId) -> Result<bool, StoreError> {
+    let erased: Option<i64> = audit_events::table
+        .filter(audit_events::subject_id.eq(Some(user_id.to_string())))
+        .filter(audit_events::kind.eq(AuditKind::UserErased.as_str()))
+        .select(audit_events::seq)
+        .first(db)
+        .optional()?;
+    Ok(erased.is_some())
+}
+
 /// When the oldest event was.
 pub fn oldest(db: &mut Db) -> Result<Option<DateTime<Utc>>, StoreError> {
     let oldest: Option<At> = audit_events::table.select(diesel::dsl::min(audit_events::at)).first(db)?;

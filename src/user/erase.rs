@@ -62,7 +62,8 @@ impl Users {
                 erased.retain(|event| warrants.is_genuine(&event.event));
                 let ids = erased.into_iter().filter_map(|event| event.event.subject.id?.parse::<UserId>().ok());
                 for id in ids.collect::<HashSet<_>>() {
-                    if !names_of(db, id)?.is_empty() {
+                    // Somebody who is there again was not erased by this.
+                    if users::find(db, id)?.is_none() && !names_of(db, id)?.is_empty() {
                         unfinished.insert(id);
                     }
                 }
@@ -82,7 +83,7 @@ impl Users {
         sessions
             .change(move |db, changes| {
                 let Some(user) = users::lock(db, id)? else {
-                    return if names_of(db, id)?.is_empty() && !is_erased(db, id)? {
+                    return if names_of(db, id)?.is_empty() && !audit::is_erased(db, id)? {
                         Err(UserError::NotFound)
                     } else {
                         users.record_erasure(db, id, json!({}), &cause)?;
@@ -230,10 +231,6 @@ impl Users {
 fn in_the_clear<T>(kept: &[Kept<T>]) -> u64 {
     use crate::model::redaction::Proof;
     kept.iter().filter(|kept| *kept.proofs.of(Group::Person) == Proof::Clear).map(|_| 1).sum()
-}
-
-fn is_erased(db: &mut Db, id: UserId) -> Result<bool, StoreError> {
-    Ok(audit::about_user(db, id, i64::MAX)?.iter().any(|event| event.event.kind == AuditKind::UserErased))
 }
 
 /// The names, folded, that the history has of a user: at logins, in tries, and in what was done to the account.

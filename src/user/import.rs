@@ -14,7 +14,7 @@ use crate::credential::scheme::Scheme;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject};
 use crate::model::id::UserId;
 use crate::model::user::{Email, PasswordHash, Role, User, UserState, Username};
-use crate::store::{Db, StoreError, users};
+use crate::store::{Db, StoreError, audit, users};
 
 /// How the file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,6 +158,11 @@ fn insert_all(
             Some("a user of this name exists")
         } else if users::find(db, user.id)?.is_some() {
             Some("a user with this id exists")
+        } else if audit::is_erased(db, user.id)? {
+            // What is left of that person stands under the id, and is not this one's.
+            Some(
+                "somebody with this id was erased, and the history still holds the id: leave the id out, or choose another",
+            )
         } else {
             None
         };

@@ -3,11 +3,13 @@
 use chrono::TimeDelta;
 use rstest::rstest;
 use serde_json::{Value, json};
-use vigie::model::audit::{AuditKind, Cause};
+use vigie::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use vigie::model::id::UserId;
 use vigie::model::redaction::ERASED;
-use vigie::model::user::Email;
+use vigie::model::user::{Email, User};
 use vigie::user::UserError;
 use vigie::user::change::UserChange;
+use vigie::user::import::{self, Format, ImportError, Imported};
 
 use super::tamper::{tamper, word};
 use super::verify;
@@ -79,7 +81,7 @@ async fn a_long_history_is_exported_whole(#[values(Sqlite, Postgres)] backend: B
 }
 
 /// Somebody with a past: another name before, sessions, failures, notes of administrators, searches by reviewers.
-async fn past(app: &TestApp) -> vigie::model::user::User {
+async fn past(app: &TestApp) -> User {
     let user = app.user(FORMER, "agent").await;
     let root = app.admin().await;
     let login = json!({ "username": FORMER, "password": PASSWORD, "device_name": "le poste de Zoé-Marie" });
@@ -166,6 +168,14 @@ async fn prv_04_an_erased_person_is_named_nowhere_and_the_history_verifies(
     assert_eq!(word(&fault).0, "changed", "{fault}");
 }
 
+/// Records that this person is erased, and does nothing of it.
+async fn record_erasure(app: &TestApp, user: &User) {
+    let (now, subject) = (app.now(), Subject::new(SubjectKind::User, user.id));
+    let event = AuditEvent::new(now, AuditKind::UserErased, &Cause::command_line(), subject);
+    let event = app.app.chain.warrants().signed(event);
+    app.app.store.write(move |db| vigie::store::audit::record(db, &event)).await.unwrap();
+}
+
 /// An erasure that broke off after the account was gone is finished by the next run of retention.
 #[rstest]
 #[actix_web::test]
@@ -174,11 +184,7 @@ async fn prv_04_an_erasure_that_broke_off_is_finished_later(#[values(Sqlite, Pos
     let user = past(&app).await;
     // As after the first transaction: the account is gone, and it is recorded that this person is erased.
     app.app.users.delete(user.id, &Cause::command_line()).await.unwrap();
-    let (now, subject) =
-        (app.now(), vigie::model::audit::Subject::new(vigie::model::audit::SubjectKind::User, user.id));
-    let event = vigie::model::audit::AuditEvent::new(now, AuditKind::UserErased, &Cause::command_line(), subject);
-    let event = app.app.chain.warrants().signed(event);
-    app.app.store.write(move |db| vigie::store::audit::record(db, &event)).await.unwrap();
+    record_erasure(&app, &user).await;
     assert!(app.dump().contains(FORMER));
     app.app.users.finish_erasures().await.unwrap();
     names_nobody(&app.dump());
@@ -187,6 +193,42 @@ async fn prv_04_an_erasure_that_broke_off_is_finished_later(#[values(Sqlite, Pos
     let events = app.events().await.len();
     app.app.users.finish_erasures().await.unwrap();
     assert_eq!(app.events().await.len(), events);
+}
+
+async fn import_as(app: &TestApp, id: UserId, name: &str) -> Result<Imported, ImportError> {
+    let lines =
+        [json!({ "username": "somebody", "role": "agent" }), json!({ "id": id, "username": name, "role": "agent" })];
+    let lines = lines.map(|line| format!("{line}\n")).concat();
+    let lines = import::read(lines.as_bytes(), Format::Ndjson, app.now()).unwrap();
+    app.app.users.import(lines, false, &Cause::command_line(), |_| ()).await
+}
+
+/// What is left of a person stands under the id: nobody else gets it, and nobody is erased for it again.
+#[rstest]
+#[actix_web::test]
+async fn prv_04_an_erased_id_is_not_imported_again(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let (user, other) = (past(&app).await, app.user("other", "agent").await);
+    app.app.users.erase(user.id, &Cause::command_line()).await.unwrap();
+    let refused = import_as(&app, user.id, NAME).await;
+    let Err(ImportError::Refused(lines)) = &refused else { panic!("{refused:?}") };
+    assert!(matches!(&lines[..], [line] if line.line == 2 && line.reason.contains("was erased")), "{lines:?}");
+    assert!(app.app.users.find_by_id_or_name("somebody").await.unwrap().is_none());
+    // Whoever was only deleted may come back.
+    app.app.users.delete(other.id, &Cause::command_line()).await.unwrap();
+    import_as(&app, other.id, "other").await.unwrap();
+}
+
+/// Somebody who is there is not erased by what runs by itself, whatever was recorded before.
+#[rstest]
+#[actix_web::test]
+async fn prv_04_who_is_there_is_not_erased_by_retention(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let user = past(&app).await;
+    record_erasure(&app, &user).await;
+    let (before, events) = (app.dump(), app.events().await.len());
+    app.app.users.finish_erasures().await.unwrap();
+    assert_eq!((app.dump(), app.events().await.len()), (before, events));
 }
 
 /// Who justifies what is left is kept as long as that.
