@@ -2,14 +2,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use secrecy::ExposeSecret as _;
 
 use crate::alert::{self, Alerts, InvalidOutlet};
 use crate::audit::History;
 use crate::audit::chain::{Chain, CheckpointKey};
-use crate::audit::retention::{self, LeapWatch, Retention};
+use crate::audit::retention::{self, Retention};
 use crate::audit::shipping::{self, InvalidSink, Shipping};
 use crate::audit::watch::{self, Watch};
 use crate::client::Clients;
@@ -162,8 +161,6 @@ impl App {
             chain: chain.clone(),
             metrics: Arc::clone(&metrics),
             rules: config.retention,
-            told: AtomicBool::new(false),
-            leaps: LeapWatch::new(clock.now()),
         });
         let shipping = Shipping::new(
             shipping::Parts {

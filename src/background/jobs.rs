@@ -35,7 +35,7 @@ pub const JOBS: &[Job] = &[
     Job { name: "expiry", period: Duration::from_secs(10), step: expiry },
     Job { name: "schemes", period: Duration::from_secs(10), step: schemes },
     Job { name: "changes", period: Duration::from_mins(1), step: changes },
-    Job { name: "retention", period: Duration::from_hours(1), step: retention },
+    Job { name: "retention", period: Duration::from_mins(5), step: retention },
     Job { name: "throttles", period: Duration::from_hours(1), step: throttles },
 ];
 
@@ -99,15 +99,17 @@ fn changes(app: Arc<App>) -> Step {
     Box::pin(async move { app.sessions.forget_old_changes().await.map(drop) })
 }
 
-/// Removes what is older than it is kept, and goes on with erasures that broke off.
+/// Removes what is older than it is kept, and goes on with erasures that broke off, where that is due: a server that is
+/// started again and again does so too. Neither waits for the other to succeed.
 fn retention(app: Arc<App>) -> Step {
     Box::pin(async move {
-        app.retention.measure().await?;
-        if app.config.retention.run {
-            app.retention.run_by_itself().await?;
-            app.users.finish_erasures().await?;
+        let measured = app.retention.measure().await;
+        if !app.config.retention.run || !app.retention.is_due().await? {
+            return measured;
         }
-        Ok(())
+        let ran = app.retention.run_by_itself().await;
+        let finished = app.users.finish_erasures().await;
+        measured.and(ran).and(finished)
     })
 }
 

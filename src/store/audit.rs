@@ -214,17 +214,6 @@ pub fn by_numbers(db: &mut Db, numbers: Vec<i64>) -> Result<Vec<RecordedEvent>, 
     rows.into_iter().map(Row::into_event).collect()
 }
 
-/// When the newest event before `before` happened.
-pub fn newest_before(db: &mut Db, before: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreError> {
-    let newest: Option<At> = audit_events::table
-        .filter(audit_events::at.lt(At(before)))
-        .order(audit_events::at.desc())
-        .select(audit_events::at)
-        .first(db)
-        .optional()?;
-    Ok(newest.map(|at| at.0))
-}
-
 /// When the server verified the history last, and whether it was intact.
 pub fn last_verified(db: &mut Db) -> Result<Option<(DateTime<Utc>, bool)>, StoreError> {
     // One look at an index for each kind; both together would be sorted, or looked for among all events.

@@ -1,4 +1,4 @@
-//! Queries on `retention`: which process removes what is old, and what its transaction may remove. On SQLite triggers let
+//! Queries on `retention`: which process removes what is old, when one did last, and what its transaction may remove. On SQLite triggers let
 //! nothing else through; on PostgreSQL the database's roles see to that.
 
 use chrono::{DateTime, Utc};
@@ -83,12 +83,34 @@ pub fn claim(db: &mut Db, by: NodeId, until: DateTime<Utc>, now: DateTime<Utc>) 
     Ok(diesel::update(retention::table.filter(is_free.assume_not_null())).set(set).execute(db)? == 1)
 }
 
-/// Gives the claim back.
-pub fn release(db: &mut Db, by: NodeId) -> Result<(), StoreError> {
+/// Gives the claim back: the run is finished.
+pub fn finish(db: &mut Db, by: NodeId, now: DateTime<Utc>) -> Result<(), StoreError> {
     let own = retention::table.filter(retention::claimed_by.eq(Some(Id(by.0))));
-    let set = (retention::claimed_by.eq(None::<Id>), retention::claimed_until.eq(None::<At>));
+    let set = (
+        retention::claimed_by.eq(None::<Id>),
+        retention::claimed_until.eq(None::<At>),
+        retention::ran_at.eq(Some(At(now))),
+    );
     diesel::update(own).set(set).execute(db)?;
     Ok(())
+}
+
+/// When a run was last finished.
+pub fn ran_at(db: &mut Db) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let ran_at: Option<At> = retention::table.select(retention::ran_at).first(db)?;
+    Ok(ran_at.map(|at| at.0))
+}
+
+/// Notes that the clock is believed to say rightly that it is now.
+pub fn believe(db: &mut Db, now: DateTime<Utc>) -> Result<(), StoreError> {
+    diesel::update(retention::table).set(retention::believed_at.eq(Some(At(now)))).execute(db)?;
+    Ok(())
+}
+
+/// The moment that was believed last, by whatever process.
+pub fn believed_at(db: &mut Db) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let believed_at: Option<At> = retention::table.select(retention::believed_at).first(db)?;
+    Ok(believed_at.map(|at| at.0))
 }
 
 /// Rows from before `before` that were sealed in the clear, with their addresses.

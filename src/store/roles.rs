@@ -253,7 +253,10 @@ const RETENTION: &[Grant] = &[
     ),
     on("sealed_records", &[DELETE]),
     on("chain_base", &[update(&["size", "link", "peaks"])]),
-    on("retention", &[update(&["claimed_by", "claimed_until", "permit", "before", "records_before"])]),
+    on(
+        "retention",
+        &[update(&["claimed_by", "claimed_until", "permit", "before", "records_before", "believed_at", "ran_at"])],
+    ),
     on("alerts", &[DELETE, update(&["ip"])]),
 ];
 

@@ -291,6 +291,8 @@ table! {
         permit -> Nullable<Text>,
         before -> Nullable<Moment>,
         records_before -> Nullable<BigInt>,
+        believed_at -> Nullable<Moment>,
+        ran_at -> Nullable<Moment>,
     }
 }
 

@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use rstest::rstest;
 use serde_json::{Value, json};
+use vigie::background::JOBS;
 use vigie::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
 use vigie::model::id::UserId;
 use vigie::model::redaction::ERASED;
@@ -15,6 +16,7 @@ use super::tamper::{tamper, word};
 use super::verify;
 use crate::support::app::{PASSWORD, TestApp};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
+use crate::support::dump::Beside;
 use crate::support::history::attempt;
 use crate::support::program::Program;
 
@@ -193,6 +195,21 @@ async fn prv_04_an_erasure_that_broke_off_is_finished_later(#[values(Sqlite, Pos
     let events = app.events().await.len();
     app.app.users.finish_erasures().await.unwrap();
     assert_eq!(app.events().await.len(), events);
+}
+
+/// What keeps retention from removing what is old keeps nobody in the history who is to be erased.
+#[rstest]
+#[actix_web::test]
+async fn prv_04_an_erasure_is_finished_also_where_retention_fails(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let user = past(&app).await;
+    app.app.users.delete(user.id, &Cause::command_line()).await.unwrap();
+    record_erasure(&app, &user).await;
+    Beside::connect(&app.database.url).execute("ALTER TABLE one_time_tokens RENAME TO elsewhere").unwrap();
+    let job = JOBS.iter().find(|job| job.name == "retention").unwrap();
+    let failed = (job.step)(std::sync::Arc::clone(&app.app)).await;
+    assert!(failed.is_err(), "{failed:?}");
+    names_nobody(&app.dump());
 }
 
 async fn import_as(app: &TestApp, id: UserId, name: &str) -> Result<Imported, ImportError> {

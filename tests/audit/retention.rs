@@ -1,6 +1,6 @@
 //! What is old goes and what is left still verifies (PRV-01, PRV-02); whatever else goes is found.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -9,7 +9,8 @@ use chrono::TimeDelta;
 use rstest::rstest;
 use serde_json::{Value, json};
 use vigie::audit::chain::Fault;
-use vigie::audit::retention::{self, LeapWatch, Retention, RetentionError};
+use vigie::audit::retention::{self, Retention, RetentionError};
+use vigie::background::{JOBS, Job};
 use vigie::model::alert::{AlertKind, NewAlert};
 use vigie::model::attempt::Attempt;
 use vigie::model::audit::{AuditKind, Cause, Subject, SubjectKind};
@@ -499,8 +500,6 @@ async fn a_role_that_may_not_delete_removes_nothing_and_says_so() {
         chain: app.app.chain.clone(),
         metrics: app.app.metrics.clone(),
         rules: app.app.config.retention,
-        told: AtomicBool::new(false),
-        leaps: LeapWatch::new(app.now()),
     });
     let refused = retention.run(&Cause::command_line()).await.unwrap_err();
     assert!(matches!(refused, RetentionError::NotAllowed), "{refused}");
@@ -519,17 +518,63 @@ async fn a_role_that_may_not_delete_removes_nothing_and_says_so() {
 /// By a clock that leapt a year ahead the whole history is old: it goes only if somebody says so.
 #[rstest]
 #[actix_web::test]
-async fn a_clock_that_leapt_ahead_removes_nothing_by_itself(#[values(Sqlite, Postgres)] backend: Backend) {
+async fn a_clock_that_leapt_ahead_removes_nothing_by_itself(
+    #[values(true, false)] was_believed_before: bool,
+    #[values(Sqlite, Postgres)] backend: Backend,
+) {
     let app = history(backend, &[]).await;
     let attempts = count(&app, "attempts");
-    app.app.retention.run_by_itself().await.unwrap();
+    if was_believed_before {
+        app.app.retention.run_by_itself().await.unwrap();
+    }
     later(&app, 400).await;
     app.app.retention.run_by_itself().await.unwrap();
-    // A process that starts with that clock knows no other, but sees what happened before.
+    // A process that starts with that clock knows no other, but there is what was believed before.
     let other = app.another_node().await;
     other.app.retention.run_by_itself().await.unwrap();
+    // What is dated by that clock makes it no more believable to those that start later.
+    record(&other, 3).await;
+    other.advance(TimeDelta::hours(2));
+    let third = other.another_node().await;
+    third.app.retention.run_by_itself().await.unwrap();
     assert_eq!(count(&app, "attempts"), attempts);
+
+    // Somebody looks at the clock and says that it is right: from then on it is believed, also by who did not before.
     assert!(run(&other).await.attempts > 0);
+    for node in [&app, &third, &third.another_node().await] {
+        node.add_attempts(vec![attempt("dave", node.now() - TimeDelta::days(500))]).await;
+        node.app.retention.run_by_itself().await.unwrap();
+        assert_eq!(count(&app, "attempts"), "0");
+    }
+}
+
+fn job() -> &'static Job {
+    JOBS.iter().find(|job| job.name == "retention").expect("there is a job of retention")
+}
+
+/// A server that is started again before an hour has passed removes what is old all the same, and not more often.
+#[rstest]
+#[actix_web::test]
+async fn prv_01_a_server_that_is_often_restarted_removes_what_is_old(#[values(Sqlite, Postgres)] backend: Backend) {
+    assert!(job().period <= Duration::from_mins(10), "{:?}", job().period);
+    let app = TestApp::start(backend).await;
+    let old = async |app: &TestApp| app.add_attempts(vec![attempt("dave", app.now() - TimeDelta::days(500))]).await;
+    old(&app).await;
+    (job().step)(Arc::clone(&app.app)).await.unwrap();
+    assert_eq!(count(&app, "attempts"), "0");
+
+    old(&app).await;
+    app.advance(TimeDelta::minutes(40));
+    let app = app.restart().await;
+    (job().step)(Arc::clone(&app.app)).await.unwrap();
+    assert_eq!(count(&app, "attempts"), "1");
+    app.advance(TimeDelta::minutes(20));
+    (job().step)(Arc::clone(&app.app)).await.unwrap();
+    assert_eq!(count(&app, "attempts"), "0");
+
+    // A run that a clock dated which was put back since keeps nobody from running.
+    app.advance(TimeDelta::days(-3));
+    assert!(app.app.retention.is_due().await.unwrap());
 }
 
 #[rstest]

@@ -19,34 +19,20 @@ struct Look {
 }
 
 /// The watch over the clock of one process.
-#[derive(Debug)]
-pub struct LeapWatch {
-    began: DateTime<Utc>,
-    last: Mutex<Option<Look>>,
-}
+#[derive(Debug, Default)]
+pub(super) struct LeapWatch(Mutex<Option<Look>>);
 
 impl LeapWatch {
-    /// A watch of a process that began at `began`.
-    #[must_use]
-    pub const fn new(began: DateTime<Utc>) -> Self {
-        Self { began, last: Mutex::new(None) }
-    }
-
-    /// When the process began: what others recorded before is what its clock is compared with at first.
-    #[must_use]
-    pub const fn began(&self) -> DateTime<Utc> {
-        self.began
-    }
-
-    /// Whether the clock can be believed, `newest` being the newest event from before this process began. A clock that was
-    /// not believed once is not believed until it is back.
-    pub fn is_believable(&self, now: DateTime<Utc>, uptime: Duration, newest: Option<DateTime<Utc>>) -> bool {
-        let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    /// Whether the clock can be believed, `known` being the moment that was believed last, by whatever process. A clock
+    /// that was not believed once is not believed until it is back, or until somebody who asks for a run believes it.
+    pub fn is_believable(&self, now: DateTime<Utc>, uptime: Duration, known: Option<DateTime<Utc>>) -> bool {
+        let mut last = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let is_believable = match *last {
-            None => newest.is_none_or(|newest| now - newest <= AWAY),
+            None => known.is_none_or(|known| now - known <= AWAY),
             Some(look) => {
                 let passed = uptime.saturating_sub(look.uptime);
                 now - look.at <= TimeDelta::from_std(passed).unwrap_or(TimeDelta::MAX - CORRECTION) + CORRECTION
+                    || known.is_some_and(|known| now - known <= CORRECTION)
             }
         };
         if is_believable {
@@ -68,7 +54,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_leaps_is_not_believed_until_it_is_back() {
-        let watch = LeapWatch::new(noon());
+        let watch = LeapWatch::default();
         assert!(watch.is_believable(noon(), HOUR, None));
         assert!(watch.is_believable(noon() + TimeDelta::hours(1), 2 * HOUR, None));
         assert!(!watch.is_believable(noon() + TimeDelta::days(400), 3 * HOUR, None));
@@ -78,16 +64,25 @@ mod tests {
 
     #[test]
     fn a_corrected_clock_is_believed() {
-        let watch = LeapWatch::new(noon());
+        let watch = LeapWatch::default();
         assert!(watch.is_believable(noon(), HOUR, None));
         assert!(watch.is_believable(noon() + TimeDelta::hours(20), 2 * HOUR, None));
         assert!(watch.is_believable(noon() - TimeDelta::hours(20), 3 * HOUR, None));
     }
 
     #[test]
+    fn what_somebody_else_believes_is_believed() {
+        let (watch, ahead) = (LeapWatch::default(), noon() + TimeDelta::days(400));
+        assert!(watch.is_believable(noon(), HOUR, None));
+        assert!(!watch.is_believable(ahead, 2 * HOUR, Some(noon())));
+        assert!(!watch.is_believable(ahead, 3 * HOUR, Some(ahead - TimeDelta::days(20))));
+        assert!(watch.is_believable(ahead + TimeDelta::hours(2), 4 * HOUR, Some(ahead)));
+    }
+
+    #[test]
     fn after_a_long_absence_somebody_must_ask() {
-        assert!(LeapWatch::new(noon()).is_believable(noon(), HOUR, Some(noon() - TimeDelta::days(31))));
-        let watch = LeapWatch::new(noon());
+        assert!(LeapWatch::default().is_believable(noon(), HOUR, Some(noon() - TimeDelta::days(31))));
+        let watch = LeapWatch::default();
         for hours in 1..50 {
             let now = noon() + TimeDelta::hours(i64::from(hours));
             assert!(!watch.is_believable(now, hours * HOUR, Some(noon() - TimeDelta::days(32))));

@@ -6,15 +6,15 @@
 
 mod leap;
 mod run;
+mod told;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-
-pub use leap::LeapWatch;
+use chrono::{DateTime, TimeDelta, Utc};
+use leap::LeapWatch;
 pub use run::Run;
+use told::Told;
 
 use super::chain::{Chain, cuts};
 use crate::clock::{Clock, uptime};
@@ -25,10 +25,20 @@ use crate::store::{Db, Store, StoreError, attempts, audit, retention, sessions};
 use crate::telemetry::Metrics;
 use crate::warrant::WarrantKey;
 
+/// The pause after a run, before the next that nobody asks for.
+const PERIOD: TimeDelta = TimeDelta::hours(1);
+
 /// The operations of retention. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Retention {
-    inner: Arc<Parts>,
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    parts: Parts,
+    leaps: LeapWatch,
+    told: Told,
 }
 
 /// What the operations stand on.
@@ -44,10 +54,6 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// How long what is kept.
     pub rules: config::Retention,
-    /// Whether it was told why this process removes nothing by itself.
-    pub told: AtomicBool,
-    /// Whether the clock can be believed.
-    pub leaps: LeapWatch,
 }
 
 /// Why nothing was removed.
@@ -62,8 +68,8 @@ pub enum RetentionError {
     /// Another process is at it.
     #[error("another process removes what is old, or broke off less than ten minutes ago")]
     Claimed,
-    /// The clock leapt ahead, or nothing happened for a month: somebody has to look.
-    #[error("the clock says {0}, far ahead of what happened before: if that is right, run `vigie retention run`")]
+    /// The clock leapt ahead, or nobody looked at it for a month: somebody has to look.
+    #[error("the clock says {0}, far ahead of when it was believed last: if that is right, run `vigie retention run`")]
     ClockAhead(DateTime<Utc>),
     /// The store cannot be asked.
     #[error(transparent)]
@@ -83,19 +89,19 @@ impl Retention {
     /// The operations.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self { inner: Arc::new(parts) }
+        Self { inner: Arc::new(Inner { parts, leaps: LeapWatch::default(), told: Told::default() }) }
     }
 
     fn store(&self) -> &Store {
-        &self.inner.store
+        &self.inner.parts.store
     }
 
     fn now(&self) -> DateTime<Utc> {
-        self.inner.clock.now()
+        self.inner.parts.clock.now()
     }
 
     fn warrants(&self) -> Arc<WarrantKey> {
-        Arc::clone(self.inner.chain.warrants())
+        Arc::clone(self.inner.parts.chain.warrants())
     }
 
     /// What a run would remove now.
@@ -119,16 +125,20 @@ impl Retention {
         Ok(run)
     }
 
+    /// Whether a run by itself is due: no process has finished one within the hour. A moment to come is one of a clock that
+    /// was put back since.
+    pub async fn is_due(&self) -> Result<bool, StoreError> {
+        let ran_at = self.store().read(retention::ran_at).await?;
+        Ok(ran_at.is_none_or(|ran_at| !(TimeDelta::zero()..PERIOD).contains(&(self.now() - ran_at))))
+    }
+
     /// The same by the clock, if it can be believed; that this process may not is told once.
     pub async fn run_by_itself(&self) -> Result<(), StoreError> {
-        let began = self.inner.leaps.began();
-        let newest = self.store().read(move |db| audit::newest_before(db, began)).await?;
-        let now = self.now();
-        let outcome = if self.inner.leaps.is_believable(now, uptime(), newest) {
-            self.run(&Cause::system("retention")).await
-        } else {
-            Err(RetentionError::ClockAhead(now))
+        let outcome = match self.check_clock().await {
+            Ok(()) => self.run(&Cause::system("retention")).await,
+            Err(error) => Err(error),
         };
+        let is_news = self.inner.told.is_news(outcome.as_ref().err());
         match outcome {
             Ok(run) => {
                 if !run.removed.is_none() {
@@ -138,7 +148,7 @@ impl Retention {
             }
             Err(RetentionError::Claimed) => Ok(()),
             Err(error @ (RetentionError::NotAllowed | RetentionError::ClockAhead(_))) => {
-                if !self.inner.told.swap(true, Ordering::Relaxed) {
+                if is_news {
                     tracing::warn!(cause = %error, "nothing old is removed by this server");
                 }
                 Ok(())
@@ -147,25 +157,49 @@ impl Retention {
         }
     }
 
-    /// Tells the metrics how old the oldest rows are.
+    /// Refuses a clock that leapt ahead of the moment that was believed last, and says so of a process that would remove
+    /// something by it. Where none was believed yet, the oldest event is what cannot have been dated by such a clock.
+    async fn check_clock(&self) -> Result<(), RetentionError> {
+        let read = |db: &mut Db| {
+            let known = match retention::believed_at(db)? {
+                Some(believed_at) => Some(believed_at),
+                None => audit::oldest(db)?,
+            };
+            Ok::<_, StoreError>((retention::may_remove(db)?, known))
+        };
+        let (may_remove, known) = self.store().read(read).await?;
+        if !may_remove {
+            return Err(RetentionError::NotAllowed);
+        }
+        let now = self.now();
+        if self.inner.leaps.is_believable(now, uptime(), known) { Ok(()) } else { Err(RetentionError::ClockAhead(now)) }
+    }
+
+    /// Tells the metrics how old the oldest rows are, and when a run was last finished by whatever process.
     pub async fn measure(&self) -> Result<(), StoreError> {
         let read = |db: &mut Db| {
-            Ok::<_, StoreError>([
+            let oldest = [
                 ("sessions", sessions::oldest(db)?),
                 ("attempts", attempts::oldest(db)?),
                 ("audit_events", audit::oldest(db)?),
-            ])
+            ];
+            Ok::<_, StoreError>((oldest, retention::ran_at(db)?))
         };
-        for (table, oldest) in self.store().read(read).await? {
+        let (oldest, ran_at) = self.store().read(read).await?;
+        let metrics = &self.inner.parts.metrics;
+        for (table, oldest) in oldest {
             let age = oldest.and_then(|oldest| (self.now() - oldest).to_std().ok());
-            self.inner.metrics.oldest_row(table, age.unwrap_or(Duration::ZERO));
+            metrics.oldest_row(table, age.unwrap_or(Duration::ZERO));
+        }
+        if let Some(since_1970) = ran_at.and_then(|ran_at| u64::try_from(ran_at.timestamp()).ok()) {
+            metrics.retention_ran(Duration::from_secs(since_1970));
         }
         Ok(())
     }
 
     /// What is configured, as moments.
     fn asked(&self) -> Cuts {
-        let (rules, now) = (self.inner.rules, self.now());
+        let (rules, now) = (self.inner.parts.rules, self.now());
         Cuts {
             sessions: before(now, rules.sessions),
             attempts: before(now, rules.attempts),

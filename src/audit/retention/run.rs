@@ -1,7 +1,6 @@
 //! One run: the event that says what goes, then batch after batch.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -131,7 +130,15 @@ impl Retention {
         }
         let (now, asked) = (self.now(), self.asked());
         let node = NodeId::new(now);
-        if !self.store().write(move |db| retention::claim(db, node, now + CLAIM, now)).await? {
+        let claim = move |db: &mut Db| {
+            let is_ours = retention::claim(db, node, now + CLAIM, now)?;
+            if is_ours {
+                // The clock was looked at, or somebody asked who believes it.
+                retention::believe(db, now)?;
+            }
+            Ok::<_, StoreError>(is_ours)
+        };
+        if !self.store().write(claim).await? {
             return Err(RetentionError::Claimed);
         }
         let warrants = self.warrants();
@@ -144,7 +151,7 @@ impl Retention {
             self.store().write(move |db| audit::record(db, &event)).await?;
         }
         // Not one row goes before it is sealed why.
-        self.inner.chain.seal().await?;
+        self.inner.parts.chain.seal().await?;
         let stages = Stage::all(&if plan.counts.is_none() { known } else { plan.cuts }, &plan.cuts);
         Ok(Run { retention: self.clone(), node, cause: cause.clone(), plan, removed: Counts::default(), stages })
     }
@@ -189,13 +196,13 @@ impl Run {
             Stage::Alerts { .. } | Stage::AddressesOfAlerts { .. } | Stage::Tokens | Stage::Base => return,
         };
         *count += rows;
-        self.retention.inner.metrics.retention_removed(table, rows);
+        self.retention.inner.parts.metrics.retention_removed(table, rows);
     }
 
     /// Lets the chain begin after the oldest records that stand for nothing any more. As for rows, it is sealed that they go
     /// before they do.
     async fn move_base(&mut self) -> Result<(), StoreError> {
-        let chain = &self.retention.inner.chain;
+        let chain = &self.retention.inner.parts.chain;
         let Some(base) = chain.removable().await? else { return Ok(()) };
         let (now, cause, size) = (self.retention.now(), self.cause.clone(), base.size);
         let warrants = self.retention.warrants();
@@ -212,10 +219,8 @@ impl Run {
     }
 
     async fn end(&self) -> Result<(), StoreError> {
-        let node = self.node;
-        self.retention.store().write(move |db| retention::release(db, node)).await?;
-        let since_1970 = self.retention.now().timestamp().try_into().unwrap_or(0);
-        self.retention.inner.metrics.retention_ran(Duration::from_secs(since_1970));
+        let (node, now) = (self.node, self.retention.now());
+        self.retention.store().write(move |db| retention::finish(db, node, now)).await?;
         self.retention.measure().await
     }
 }

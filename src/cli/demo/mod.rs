@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::credential::password::Passwords;
 use crate::credential::scheme::Scheme;
 use crate::model::user::{PasswordHash, Role, User, UserState};
-use crate::store::{Db, StoreError, access_tokens, attempts, audit, clients, sessions, users};
+use crate::store::{Db, StoreError, access_tokens, attempts, audit, clients, retention, sessions, users};
 use random::Random;
 use story::Story;
 
@@ -46,7 +46,7 @@ impl Demonstration {
         let cast = people::cast(&app.config.roles, &hash, now);
         let names = Names::of(&cast);
         let story = Story::invent(&app.config, cast, now);
-        app.store.write(move |db| write(db, &story, &scheme)).await?;
+        app.store.write(move |db| write(db, &story, &scheme, now)).await?;
         app.users.refresh_schemes().await?;
         Ok(names.introduce(&password, self.directory.path()))
     }
@@ -62,13 +62,15 @@ async fn hash(config: &Config, password: &str) -> Outcome<(PasswordHash, String)
 }
 
 /// Writes everything in one transaction, events in the order in which they happened.
-fn write(db: &mut Db, story: &Story, scheme: &str) -> Result<(), StoreError> {
+fn write(db: &mut Db, story: &Story, scheme: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
     story.users.iter().try_for_each(|user| users::insert(db, user, Some(scheme)))?;
     story.clients.iter().try_for_each(|client| clients::insert(db, client))?;
     story.sessions.iter().try_for_each(|session| sessions::insert(db, session))?;
     story.tokens.iter().try_for_each(|(id, token)| access_tokens::insert(db, *id, token))?;
     story.attempts.iter().try_for_each(|attempt| attempts::insert(db, attempt))?;
-    story.events.iter().try_for_each(|event| audit::record(db, event))
+    story.events.iter().try_for_each(|event| audit::record(db, event))?;
+    // The history begins weeks ago, and no clock leapt.
+    retention::believe(db, now)
 }
 
 /// A user who has the password of the demonstration.
