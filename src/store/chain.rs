@@ -139,14 +139,14 @@ pub fn base(db: &mut Db) -> Result<Head, StoreError> {
     read_head(size, link, &peaks).map_err(corrupt("chain_base"))
 }
 
-/// Lets the chain begin elsewhere.
+/// Lets the chain begin further on. Where it begins there or further already, nothing changes: what is gone stays gone.
 pub fn set_base(db: &mut Db, base: &Head) -> Result<(), StoreError> {
     let set = (
         chain_base::size.eq(base.size),
         chain_base::link.eq(base.link.to_vec()),
         chain_base::peaks.eq(base.peaks.concat()),
     );
-    diesel::update(chain_base::table).set(set).execute(db)?;
+    diesel::update(chain_base::table.filter(chain_base::size.lt(base.size))).set(set).execute(db)?;
     Ok(())
 }
 

@@ -1,19 +1,22 @@
 //! What is old goes and what is left still verifies (PRV-01, PRV-02); whatever else goes is found.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use rstest::rstest;
 use serde_json::{Value, json};
 use vigie::audit::chain::Fault;
 use vigie::audit::retention::{self, Retention, RetentionError};
 use vigie::background::{JOBS, Job};
+use vigie::clock::{Clock, ManualClock};
 use vigie::model::alert::{AlertKind, NewAlert};
 use vigie::model::attempt::Attempt;
 use vigie::model::audit::{AuditKind, Cause, Subject, SubjectKind};
+use vigie::model::id::NodeId;
 use vigie::model::redaction::Group;
 use vigie::model::retention::Counts;
 use vigie::model::session::{EndReason, Origin, Session};
@@ -575,6 +578,106 @@ async fn prv_01_a_server_that_is_often_restarted_removes_what_is_old(#[values(Sq
     // A run that a clock dated which was put back since keeps nobody from running.
     app.advance(TimeDelta::days(-3));
     assert!(app.app.retention.is_due().await.unwrap());
+}
+
+/// Whoever stood still for so long that another took over does nothing more, wherever it stood.
+#[rstest]
+#[actix_web::test]
+async fn a_run_that_lost_its_claim_changes_nothing_any_more(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = history(backend, &[]).await;
+    record(&app, 700).await;
+    seal(&app).await;
+    later(&app, 396).await;
+    app.signed_in("erin").await;
+    let mut begun = app.app.retention.begin(&Cause::system("retention")).await.unwrap();
+    let tables = ["sessions", "attempts", "audit_events", "sealed_records", "unsealed_records", "checkpoints"];
+    let state = async || {
+        let base = app.app.store.read(vigie::store::chain::base).await.unwrap().size;
+        (base, tables.map(|table| count(&app, table)))
+    };
+    loop {
+        app.advance(TimeDelta::minutes(11));
+        let (other, now) = (NodeId::new(app.now()), app.now());
+        let claim = move |db: &mut _| vigie::store::retention::claim(db, other, now + TimeDelta::minutes(10), now);
+        assert!(app.app.store.write(claim).await.unwrap());
+        let before = state().await;
+        match begun.step().await {
+            Ok(None) => break,
+            Err(RetentionError::Claimed) => assert_eq!(state().await, before),
+            other => panic!("{other:?}"),
+        }
+        app.app.store.write(move |db| vigie::store::retention::finish(db, other, now)).await.unwrap();
+        begun.step().await.unwrap();
+    }
+    assert!(state().await.0 >= 512);
+    seal(&app).await;
+    verify(&app).await.unwrap();
+}
+
+/// Where the chain begins never goes back.
+#[rstest]
+#[actix_web::test]
+async fn the_base_never_goes_back(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = cut(backend).await;
+    let base = app.app.store.read(vigie::store::chain::base).await.unwrap();
+    let mut earlier = base.clone();
+    earlier.size -= 256;
+    app.app.store.write(move |db| vigie::store::chain::set_base(db, &earlier)).await.unwrap();
+    assert_eq!(app.app.store.read(vigie::store::chain::base).await.unwrap(), base);
+    verify(&app).await.unwrap();
+}
+
+/// A clock that lets something happen when it is asked for the third time.
+struct Interrupting {
+    clock: Arc<ManualClock>,
+    asked: AtomicUsize,
+    happens: Box<dyn Fn() + Send + Sync>,
+}
+
+impl std::fmt::Debug for Interrupting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Interrupting")
+    }
+}
+
+impl Clock for Interrupting {
+    fn now(&self) -> DateTime<Utc> {
+        if self.asked.fetch_add(1, Ordering::Relaxed) == 2 {
+            (self.happens)();
+        }
+        self.clock.now()
+    }
+}
+
+/// Counting what is old may take longer than the claim lasts: nothing is recorded then that another has overtaken.
+#[rstest]
+#[actix_web::test]
+async fn a_run_that_lost_its_claim_while_it_counted_records_nothing(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = history(backend, &[]).await;
+    later(&app, 396).await;
+    let url = app.database.url.clone();
+    let another_claims = move || {
+        let mut beside = Beside::connect(&url);
+        let until = if matches!(beside, Beside::Sqlite(_)) { "32503680000000000" } else { "'2999-12-31'" };
+        let id = "01234567-89ab-7cde-8f01-23456789abcd";
+        let claim = format!("UPDATE retention SET claimed_by = '{id}', claimed_until = {until}");
+        assert_eq!(beside.execute(&claim), Ok(1));
+    };
+    let clock = Arc::new(Interrupting {
+        clock: Arc::clone(&app.clock),
+        asked: AtomicUsize::new(0),
+        happens: Box::new(another_claims),
+    });
+    let retention = Retention::new(retention::Parts {
+        store: app.app.store.clone(),
+        clock,
+        chain: app.app.chain.clone(),
+        metrics: app.app.metrics.clone(),
+        rules: app.app.config.retention,
+    });
+    let overtaken = retention.begin(&Cause::system("retention")).await;
+    assert!(matches!(overtaken, Err(RetentionError::Claimed)), "{overtaken:?}");
+    assert!(app.events().await.iter().all(|event| event.event.kind != AuditKind::RetentionRan));
 }
 
 #[rstest]

@@ -146,9 +146,20 @@ impl Retention {
         let (plan, known) = self.store().read_at_length(read).await?;
         // A run that broke off has recorded the same; and where nothing is old there is nothing to say.
         if plan.cuts != known && !plan.counts.is_none() {
-            let event = AuditEvent::new(now, AuditKind::RetentionRan, cause, Subject::everybody());
-            let event = self.warrants().signed(event.with(plan.cuts.details(plan.counts)));
-            self.store().write(move |db| audit::record(db, &event)).await?;
+            let (now, cause, warrants) = (self.now(), cause.clone(), self.warrants());
+            let record = move |db: &mut Db| {
+                // Counting may have taken longer than the claim lasts. What another has recorded meanwhile holds.
+                if !retention::claim(db, node, now + CLAIM, now)? {
+                    return Ok::<_, StoreError>(false);
+                }
+                let cuts = cuts(db, &warrants)?.or_later(plan.cuts);
+                let event = AuditEvent::new(now, AuditKind::RetentionRan, &cause, Subject::everybody());
+                audit::record(db, &warrants.signed(event.with(cuts.details(plan.counts))))?;
+                Ok(true)
+            };
+            if !self.store().write(record).await? {
+                return Err(RetentionError::Claimed);
+            }
         }
         // Not one row goes before it is sealed why.
         self.inner.parts.chain.seal().await?;
@@ -201,21 +212,30 @@ impl Run {
 
     /// Lets the chain begin after the oldest records that stand for nothing any more. As for rows, it is sealed that they go
     /// before they do.
-    async fn move_base(&mut self) -> Result<(), StoreError> {
+    async fn move_base(&mut self) -> Result<(), RetentionError> {
         let chain = &self.retention.inner.parts.chain;
         let Some(base) = chain.removable().await? else { return Ok(()) };
-        let (now, cause, size) = (self.retention.now(), self.cause.clone(), base.size);
+        let (node, now, cause, size) = (self.node, self.retention.now(), self.cause.clone(), base.size);
         let warrants = self.retention.warrants();
         let record = move |db: &mut Db| {
-            let cuts = Cuts { records: Some(size), ..cuts(db, &warrants)? };
+            // Looking may have taken longer than the claim lasts, and another may have gone further meanwhile.
+            if !retention::claim(db, node, now + CLAIM, now)? {
+                return Ok::<_, StoreError>(None);
+            }
             let rows = u64::try_from(size - chain::base(db)?.size).unwrap_or(0);
-            let event = AuditEvent::new(now, AuditKind::RetentionRan, &cause, Subject::everybody());
-            let event = event.with(cuts.details(Counts { records: rows, ..Counts::default() }));
-            audit::record(db, &warrants.signed(event))
+            if rows > 0 {
+                let cuts = cuts(db, &warrants)?.or_later(Cuts { records: Some(size), ..Cuts::default() });
+                let event = AuditEvent::new(now, AuditKind::RetentionRan, &cause, Subject::everybody());
+                let event = event.with(cuts.details(Counts { records: rows, ..Counts::default() }));
+                audit::record(db, &warrants.signed(event))?;
+            }
+            Ok(Some(rows > 0))
         };
-        self.retention.store().write(record).await?;
-        chain.seal().await?;
-        chain.begin_at(base).await.map(drop)
+        if self.retention.store().write(record).await?.ok_or(RetentionError::Claimed)? {
+            chain.seal().await?;
+            chain.begin_at(base).await?;
+        }
+        Ok(())
     }
 
     async fn end(&self) -> Result<(), StoreError> {
