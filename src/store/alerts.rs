@@ -1,5 +1,7 @@
 //! Queries on `alerts`.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::deserialize;
 use diesel::prelude::*;
@@ -12,6 +14,7 @@ use super::schema::{alerts, users};
 use crate::model::alert::{Acknowledged, Alert, AlertKind, NewAlert};
 use crate::model::audit::Subject;
 use crate::model::id::{AlertId, SessionId, UserId};
+use crate::model::redaction::erased_details;
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = alerts, check_for_backend(MultiBackend))]
@@ -251,9 +254,11 @@ pub fn oldest_open(db: &mut Db) -> Result<Option<DateTime<Utc>>, StoreError> {
     Ok(oldest.map(|at| at.0))
 }
 
-/// Removes acknowledged alerts raised before `before`, at most `limit`; returns how many.
+/// Removes alerts raised and acknowledged before `before`, at most `limit`; returns how many. An alert stays as long as the
+/// event that says what was noted on it: it tells whom that is about.
 pub fn remove_acknowledged_before(db: &mut Db, before: DateTime<Utc>, limit: i64) -> Result<usize, StoreError> {
-    let old = alerts::table.filter(alerts::raised_at.lt(At(before))).filter(alerts::acknowledged_at.is_not_null());
+    let old =
+        alerts::table.filter(alerts::raised_at.lt(At(before))).filter(alerts::acknowledged_at.lt(Some(At(before))));
     let ids: Vec<Id> = old.order(alerts::raised_at.asc()).limit(limit).select(alerts::id).load(db)?;
     Ok(diesel::delete(alerts::table.filter(alerts::id.eq_any(ids))).execute(db)?)
 }
@@ -264,8 +269,23 @@ pub fn remove_addresses_before(db: &mut Db, before: DateTime<Utc>) -> Result<usi
     Ok(diesel::update(old).set(alerts::ip.eq(None::<String>)).execute(db)?)
 }
 
-/// Removes what reviewers noted on alerts about a user.
-pub fn remove_notes_about(db: &mut Db, user_id: UserId) -> Result<usize, StoreError> {
-    let about = alerts::table.filter(alerts::user_id.eq(Some(Id(user_id.0)))).filter(alerts::note.is_not_null());
-    Ok(diesel::update(about).set(alerts::note.eq(None::<String>)).execute(db)?)
+/// The users that these alerts are about; those about none are left out.
+pub fn users_of(db: &mut Db, ids: impl Iterator<Item = AlertId>) -> Result<HashMap<AlertId, UserId>, StoreError> {
+    let ids: Vec<Id> = ids.map(|id| Id(id.0)).collect();
+    let about = alerts::table.filter(alerts::id.eq_any(ids)).filter(alerts::user_id.is_not_null());
+    let rows: Vec<(Id, Option<Id>)> = about.select((alerts::id, alerts::user_id)).load(db)?;
+    Ok(rows.into_iter().filter_map(|(id, user)| Some((AlertId(id.0), UserId(user?.0)))).collect())
+}
+
+/// Removes what a reviewer noted on an alert.
+pub fn remove_note(db: &mut Db, id: AlertId) -> Result<(), StoreError> {
+    diesel::update(alerts::table.find(Id(id.0))).set(alerts::note.eq(None::<String>)).execute(db)?;
+    Ok(())
+}
+
+/// Leaves of the details of an alert what is left of those of an event when the person they name is erased.
+pub fn remove_details(db: &mut Db, id: AlertId) -> Result<(), StoreError> {
+    let left = Json(erased_details().clone());
+    diesel::update(alerts::table.find(Id(id.0))).set(alerts::details.eq(left)).execute(db)?;
+    Ok(())
 }

@@ -347,15 +347,13 @@ pub fn about_user(db: &mut Db, user_id: UserId, limit: i64) -> Result<Vec<Record
     rows.into_iter().map(Row::into_event).collect()
 }
 
-/// Whether it is recorded that a user was erased.
-pub fn is_erased(db: &mut Db, user_id: UserId) -> Result<bool, StoreError> {
-    let erased: Option<i64> = audit_events::table
+/// What is recorded of the erasure of a user, in any order.
+pub fn erasures_of(db: &mut Db, user_id: UserId) -> Result<Vec<RecordedEvent>, StoreError> {
+    let rows: Vec<Row> = audit_events::table
         .filter(audit_events::subject_id.eq(Some(user_id.to_string())))
         .filter(audit_events::kind.eq(AuditKind::UserErased.as_str()))
-        .select(audit_events::seq)
-        .first(db)
-        .optional()?;
-    Ok(erased.is_some())
+        .load(db)?;
+    rows.into_iter().map(Row::into_event).collect()
 }
 
 /// When the oldest event was.

@@ -20,6 +20,7 @@ mod migrations;
 pub mod nodes;
 pub mod not_befores;
 pub mod one_time_tokens;
+pub mod pending_erasures;
 mod pool;
 pub mod retention;
 pub mod roles;

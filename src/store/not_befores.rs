@@ -101,6 +101,14 @@ pub fn of(db: &mut Db, scope: &Scope) -> Result<Option<DateTime<Utc>>, StoreErro
     Ok(moment.map(|at| at.0))
 }
 
+/// Removes what was noted on a not-before.
+pub fn remove_note(db: &mut Db, scope: &Scope) -> Result<(), StoreError> {
+    let (word, subject) = scope.columns();
+    let set = not_befores::table.filter(not_befores::scope.eq(word).and(not_befores::subject.eq(subject)));
+    diesel::update(set).set(not_befores::note.eq(None::<String>)).execute(db)?;
+    Ok(())
+}
+
 /// A not-before as it was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotBefore {

@@ -117,6 +117,7 @@ const APPLICATION: &[Grant] = &[
             ]),
         ],
     ),
+    on("pending_erasures", &[SELECT, INSERT]),
     on("one_time_tokens", &[SELECT, INSERT, DELETE]),
     on("clients", &[SELECT, INSERT, DELETE, update(&["secret_digest", "secret_changed_at"])]),
     on("signing_keys", &[SELECT, INSERT, update(&["retired_at", "verify_until", "revoked_at"])]),
@@ -257,7 +258,8 @@ const RETENTION: &[Grant] = &[
         "retention",
         &[update(&["claimed_by", "claimed_until", "permit", "before", "records_before", "believed_at", "ran_at"])],
     ),
-    on("alerts", &[DELETE, update(&["ip"])]),
+    on("alerts", &[DELETE, update(&["ip", "details"])]),
+    on("pending_erasures", &[DELETE, update(&["names"])]),
 ];
 
 /// What the server never changes, deletes or empties. Sessions are changed while they live.

@@ -364,6 +364,17 @@ table! {
     }
 }
 
+table! {
+    use diesel::sql_types::{Binary, Nullable};
+    use crate::store::columns::{Identifier, Moment};
+
+    pending_erasures (user_id) {
+        user_id -> Identifier,
+        names -> Nullable<Binary>,
+        asked_at -> Moment,
+    }
+}
+
 allow_tables_to_appear_in_same_query!(users, sessions, access_tokens);
 allow_tables_to_appear_in_same_query!(users, throttles);
 allow_tables_to_appear_in_same_query!(users, alerts);

@@ -4,22 +4,24 @@
 //! A big history takes many transactions, which may break off anywhere: erasing again, or the next run of retention, goes
 //! on. So the person's own rows come last: they hold the names by which the others are found.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::named::{Person, names_of, sessions_started_by};
 use super::{UserError, Users};
 use crate::credential::throttle::forget_account;
-use crate::model::audit::{AuditEvent, AuditKind, Cause, RecordedEvent, Subject, SubjectKind};
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
 use crate::model::change::Change;
-use crate::model::id::{SessionId, UserId};
-use crate::model::redaction::{ERASED, Group, Kept};
+use crate::model::id::UserId;
+use crate::model::redaction::{Group, Kept};
 use crate::model::session::EndReason;
 use crate::model::user::fold;
 use crate::session::end::{end_by, end_of_user_in};
+use crate::store::alerts::AlertFilter;
 use crate::store::retention::{Permit, may_redact, permitted};
-use crate::store::{Db, StoreError, alerts, attempts, audit, sessions, users};
+use crate::store::{Db, StoreError, alerts, attempts, audit, pending_erasures, sessions, users};
 
 /// Rows of one transaction.
 const BATCH: i64 = 500;
@@ -47,47 +49,61 @@ impl Users {
         // What was refused a moment ago names the person too.
         self.inner.sessions.record_last_refusals().await?;
         let erased = self.erase_account(id, asked_by).await;
-        let names = self.noted(erased, AuditKind::UserErased, Subject::new(SubjectKind::User, id), asked_by)?;
-        Ok(self.erase_history(id, names, asked_by).await?)
+        self.noted(erased, AuditKind::UserErased, Subject::new(SubjectKind::User, id), asked_by)?;
+        let erased = self.erase_history(id, asked_by).await?;
+        if erased.complete {
+            // Another node may still record what names the person: the next run of retention looks again.
+            self.store().write(move |db| pending_erasures::forget_names(db, id)).await?;
+        }
+        Ok(erased)
     }
 
-    /// Goes on with erasures that broke off, or that a process was asked for that may not change the history.
+    /// Goes on with erasures that broke off, or that a process was asked for that may not change the history. One that fails
+    /// keeps no other from being finished.
     pub async fn finish_erasures(&self) -> Result<(), StoreError> {
-        let warrants = Arc::clone(&self.inner.warrants);
+        let users = self.clone();
         let unfinished = move |db: &mut Db| {
-            let mut unfinished = BTreeSet::new();
+            let mut unfinished = Vec::new();
             if may_redact(db)? {
-                // Whoever forged one would have the server erase somebody, and say so with its own word.
-                let mut erased = audit::newest_of(db, AuditKind::UserErased, i64::MAX)?;
-                erased.retain(|event| warrants.is_genuine(&event.event));
-                let ids = erased.into_iter().filter_map(|event| event.event.subject.id?.parse::<UserId>().ok());
-                for id in ids.collect::<HashSet<_>>() {
-                    // Somebody who is there again was not erased by this.
-                    if users::find(db, id)?.is_none() && !names_of(db, id)?.is_empty() {
-                        unfinished.insert(id);
+                for id in pending_erasures::list(db)? {
+                    // Somebody who is there again was not erased by this; and whoever forged one would have the server erase
+                    // somebody, and say so with its own word.
+                    if users::find(db, id)?.is_none() && users.was_erased(db, id)? {
+                        unfinished.push(id);
                     }
                 }
             }
             Ok::<_, StoreError>(unfinished)
         };
+        let mut outcome = Ok(());
         for id in self.store().read_at_length(unfinished).await? {
-            self.erase_history(id, BTreeSet::new(), &Cause::system("retention")).await?;
+            let finished = self.finish_erasure(id).await;
+            outcome = outcome.and(finished);
+        }
+        outcome
+    }
+
+    async fn finish_erasure(&self, id: UserId) -> Result<(), StoreError> {
+        if self.erase_history(id, &Cause::system("retention")).await?.complete {
+            self.store().write(move |db| pending_erasures::remove(db, id)).await?;
         }
         Ok(())
     }
 
-    /// Deletes the account, as [`Users::delete`] does, and records the erasure; the names that are known only there.
-    async fn erase_account(&self, id: UserId, asked_by: &Cause) -> Result<BTreeSet<String>, UserError> {
+    /// Deletes the account, as [`Users::delete`] does, and records the erasure; the names that are known only there are kept
+    /// for as long as the history may have them.
+    async fn erase_account(&self, id: UserId, asked_by: &Cause) -> Result<(), UserError> {
         let (users, cause, now) = (self.clone(), asked_by.clone(), self.now());
         let sessions = self.inner.sessions.clone();
         sessions
             .change(move |db, changes| {
                 let Some(user) = users::lock(db, id)? else {
-                    return if names_of(db, id)?.is_empty() && !audit::is_erased(db, id)? {
+                    return if names_of(db, id)?.is_empty() && !users.was_erased(db, id)? {
                         Err(UserError::NotFound)
                     } else {
+                        pending_erasures::insert(db, id, None, now)?;
                         users.record_erasure(db, id, json!({}), &cause)?;
-                        Ok(BTreeSet::new())
+                        Ok(())
                     };
                 };
                 users.keep_an_administrator(db, &user, None)?;
@@ -95,54 +111,80 @@ impl Users {
                 end_of_user_in(db, changes, id, None, &end_by(&cause, EndReason::UserDeleted, now, None), &cause)?;
                 forget_account(db, &users.inner.master, &user, now)?;
                 users::delete(db, id)?;
-                users.record_erasure(db, id, json!({}), &cause)?;
                 let email = user.email.map(|email| fold(email.as_str()));
-                Ok(std::iter::once(user.username.folded()).chain(email).collect())
+                let names: BTreeSet<String> = std::iter::once(user.username.folded()).chain(email).collect();
+                pending_erasures::insert(db, id, Some(users.sealed_names(id, &names)), now)?;
+                users.record_erasure(db, id, json!({}), &cause)?;
+                Ok(())
             })
             .await
     }
 
-    /// Takes the person's names, and those known otherwise, out of the history.
-    async fn erase_history(
-        &self,
-        id: UserId,
-        mut names: BTreeSet<String>,
-        cause: &Cause,
-    ) -> Result<Erased, StoreError> {
+    fn sealed_names(&self, id: UserId, names: &BTreeSet<String>) -> Vec<u8> {
+        self.inner.master.seal(&sealing_context(id), json!(names).to_string().as_bytes())
+    }
+
+    fn opened_names(&self, id: UserId, sealed: &[u8]) -> Result<BTreeSet<String>, StoreError> {
+        let corrupt = |error: &dyn std::fmt::Display| StoreError::Corrupt(format!("pending_erasures {id}: {error}"));
+        let names = self.inner.master.open(&sealing_context(id), sealed).map_err(|error| corrupt(&error))?;
+        serde_json::from_slice(&names).map_err(|error| corrupt(&error))
+    }
+
+    /// Takes the person's names, those that the account had as well, out of the history.
+    async fn erase_history(&self, id: UserId, cause: &Cause) -> Result<Erased, StoreError> {
         if !self.store().read(may_redact).await? {
             return Ok(Erased::default());
         }
-        names.extend(self.store().read_at_length(move |db| names_of(db, id)).await?);
+        let known = move |db: &mut Db| {
+            Ok::<_, StoreError>((
+                names_of(db, id)?,
+                pending_erasures::sealed_names(db, id)?,
+                sessions_started_by(db, id)?,
+            ))
+        };
+        let (mut names, sealed, started) = self.store().read_at_length(known).await?;
+        if let Some(sealed) = sealed {
+            names.extend(self.opened_names(id, &sealed)?);
+        }
+        let person = Arc::new(Person { id, names, started });
         let mut erased = Erased { complete: true, ..Erased::default() };
-        self.store().write(move |db| alerts::remove_notes_about(db, id)).await?;
-        self.erase_events(id, names, cause, &mut erased).await?;
+        self.erase_notes(&person).await?;
+        self.erase_events(&person, cause, &mut erased).await?;
         self.erase_attempts(id, &mut erased).await?;
         self.erase_sessions(id, &mut erased).await?;
         Ok(erased)
     }
 
-    /// From the newest event to the oldest: where a name came from is the last to forget it.
-    async fn erase_events(
-        &self,
-        id: UserId,
-        names: BTreeSet<String>,
-        cause: &Cause,
-        erased: &mut Erased,
-    ) -> Result<(), StoreError> {
-        let own: HashSet<SessionId> = self.session_ids(id).await?;
-        let (person, mut before) = (id.to_string(), i64::MAX);
+    /// Out of what is no part of the record: not-befores, and what alerts say of the record or reviewers noted on them.
+    async fn erase_notes(&self, person: &Arc<Person>) -> Result<(), StoreError> {
+        let sought = Arc::clone(person);
+        self.store().write_at_length(move |db| sought.leave_not_befores(db)).await?;
+        let mut after = None;
         loop {
-            let events = self.store().read_at_length(move |db| audit::kept_before(db, before, BATCH)).await?;
-            let Some(last) = events.last() else { return Ok(()) };
-            before = last.row.seq;
+            let sought = Arc::clone(person);
+            let work = move |db: &mut Db| {
+                let page = alerts::list(db, &AlertFilter::default(), after, BATCH)?;
+                page.items.iter().try_for_each(|alert| sought.leave_alert(db, alert))?;
+                let last = page.items.last().filter(|_| page.has_more);
+                Ok::<_, StoreError>(last.map(|last| alerts::Position { raised_at: last.raised.at, id: last.id }))
+            };
+            after = self.store().write_at_length(work).await?;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// From the newest event to the oldest: where a name came from is the last to forget it.
+    async fn erase_events(&self, person: &Arc<Person>, cause: &Cause, erased: &mut Erased) -> Result<(), StoreError> {
+        let (id, mut before) = (person.id, i64::MAX);
+        loop {
+            let sought = Arc::clone(person);
+            let (last, events) = self.store().read_at_length(move |db| sought.named_before(db, before, BATCH)).await?;
+            let Some(last) = last else { return Ok(()) };
+            before = last;
             let mut left = Vec::new();
             for event in events {
-                let told = &event.row.event;
-                let is_theirs = told.cause.actor.id == person || told.subject.id.as_ref() == Some(&person);
-                let is_own = is_theirs || told.session_id.is_some_and(|id| own.contains(&id));
-                if !names_somebody(told.kind, &told.details, is_own, &names) {
-                    continue;
-                }
                 match event.without(Group::Person) {
                     Some(redacted) => left.push(redacted),
                     None => erased.sealed_in_the_clear += u64::from(!event.proofs.is_removed(Group::Person)),
@@ -170,6 +212,12 @@ impl Users {
         let subject = Subject::new(SubjectKind::User, id);
         let event = AuditEvent::new(self.now(), AuditKind::UserErased, cause, subject).with(details);
         audit::record(db, &self.inner.warrants.signed(event))
+    }
+
+    /// Whether the server recorded that it erased this user.
+    pub(super) fn was_erased(&self, db: &mut Db, id: UserId) -> Result<bool, StoreError> {
+        let warrants = &self.inner.warrants;
+        Ok(audit::erasures_of(db, id)?.iter().any(|event| warrants.is_genuine(&event.event)))
     }
 
     async fn erase_attempts(&self, id: UserId, erased: &mut Erased) -> Result<(), StoreError> {
@@ -215,82 +263,14 @@ impl Users {
             after = last;
         }
     }
+}
 
-    /// The sessions that the user ever had, as far as they are kept.
-    async fn session_ids(&self, id: UserId) -> Result<HashSet<SessionId>, StoreError> {
-        let (mut ids, mut after) = (HashSet::new(), None);
-        loop {
-            let page = self.store().read_at_length(move |db| sessions::kept_of_user(db, id, after, BATCH)).await?;
-            let Some(last) = page.last() else { return Ok(ids) };
-            after = Some(sessions::Position { at: last.row.started_at, id: last.row.id });
-            ids.extend(page.iter().map(|session| session.row.id));
-        }
-    }
+/// What the names of a person are sealed for.
+fn sealing_context(id: UserId) -> String {
+    format!("erasure {id}")
 }
 
 fn in_the_clear<T>(kept: &[Kept<T>]) -> u64 {
     use crate::model::redaction::Proof;
     kept.iter().filter(|kept| *kept.proofs.of(Group::Person) == Proof::Clear).map(|_| 1).sum()
-}
-
-/// The names, folded, that the history has of a user: at logins, in tries, and in what was done to the account.
-fn names_of(db: &mut Db, id: UserId) -> Result<BTreeSet<String>, StoreError> {
-    let mut names: BTreeSet<String> = sessions::names_of_user(db, id)?.into_iter().collect();
-    names.extend(attempts::names_of_user(db, id)?);
-    for RecordedEvent { event, .. } in audit::about_user(db, id, i64::MAX)? {
-        let members: &[&str] = if event.kind == AuditKind::UserRenamed { &["from", "to"] } else { &["username"] };
-        names.extend(members.iter().filter_map(|member| event.details[*member].as_str()).map(fold));
-    }
-    names.remove(&fold(ERASED));
-    Ok(names)
-}
-
-/// Whether the details of an event name one of these, or are free text about the person whose own event it is.
-fn names_somebody(kind: AuditKind, details: &Value, is_own: bool, names: &BTreeSet<String>) -> bool {
-    let Value::Object(members) = details else { return false };
-    members.iter().any(|(member, value)| match (member.as_str(), value) {
-        ("username" | "user", Value::String(text)) => names.contains(&fold(text)),
-        ("from" | "to", Value::String(text)) if kind == AuditKind::UserRenamed => names.contains(&fold(text)),
-        ("note", Value::String(text)) => is_own || names.iter().any(|name| mentions(&fold(text), name)),
-        (_, Value::Object(_)) => names_somebody(kind, value, is_own, names),
-        _ => false,
-    })
-}
-
-/// Whether a text holds a name as a word of its own; both folded.
-fn mentions(text: &str, name: &str) -> bool {
-    text.match_indices(name).any(|(at, found)| {
-        let before = text[..at].chars().next_back();
-        let after = text[at + found.len()..].chars().next();
-        !before.is_some_and(char::is_alphanumeric) && !after.is_some_and(char::is_alphanumeric)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use chrono::{DateTime, Utc};
-
-    use super::*;
-
-    #[test]
-    fn prv_04_a_name_is_found_where_names_stand_and_nowhere_else() {
-        let names = BTreeSet::from(["alice".to_owned(), "zoé d'o".to_owned()]);
-        let is_named = |kind, details: Value, own| names_somebody(kind, &details, own, &names);
-        assert!(is_named(AuditKind::UserCreated, json!({ "username": "Alice", "role": "agent" }), true));
-        assert!(is_named(AuditKind::HistoryRead, json!({ "what": "sessions", "filter": { "user": "ALICE" } }), false));
-        assert!(is_named(AuditKind::SessionsEnded, json!({ "note": "Alice, again" }), false));
-        assert!(is_named(AuditKind::SessionsEnded, json!({ "note": "ask Zoé d'O" }), false));
-        assert!(is_named(AuditKind::SessionEnded, json!({ "note": "a stolen telephone" }), true));
-        assert!(is_named(AuditKind::UserRenamed, json!({ "from": "alice", "to": "carol" }), true));
-        assert!(!is_named(AuditKind::SessionsEnded, json!({ "note": "alicent" }), false));
-        assert!(!is_named(AuditKind::UserRoleChanged, json!({ "from": "alice", "to": "agent" }), false));
-        assert!(!is_named(AuditKind::HistoryRead, json!({ "what": "alice", "count": 1 }), false));
-    }
-
-    #[test]
-    fn a_moment_is_no_name() {
-        let names = BTreeSet::from(["x".to_owned()]);
-        let at: DateTime<Utc> = DateTime::UNIX_EPOCH;
-        assert!(!names_somebody(AuditKind::HistoryRead, &json!({ "filter": { "from": at } }), true, &names));
-    }
 }

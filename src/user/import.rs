@@ -158,7 +158,7 @@ fn insert_all(
             Some("a user of this name exists")
         } else if users::find(db, user.id)?.is_some() {
             Some("a user with this id exists")
-        } else if audit::is_erased(db, user.id)? {
+        } else if !audit::erasures_of(db, user.id)?.is_empty() {
             // What is left of that person stands under the id, and is not this one's.
             Some(
                 "somebody with this id was erased, and the history still holds the id: leave the id out, or choose another",

@@ -7,6 +7,7 @@ pub mod disown;
 pub mod erase;
 pub mod find;
 pub mod import;
+mod named;
 pub mod password;
 pub mod setup;
 

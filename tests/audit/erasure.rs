@@ -4,10 +4,14 @@ use chrono::TimeDelta;
 use rstest::rstest;
 use serde_json::{Value, json};
 use vigie::background::JOBS;
+use vigie::model::alert::{AlertKind, NewAlert};
+use vigie::model::attempt::Attempt;
 use vigie::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
 use vigie::model::id::UserId;
 use vigie::model::redaction::ERASED;
 use vigie::model::user::{Email, User};
+use vigie::store::not_befores::Scope;
+use vigie::store::pending_erasures;
 use vigie::user::UserError;
 use vigie::user::change::UserChange;
 use vigie::user::import::{self, Format, ImportError, Imported};
@@ -75,7 +79,7 @@ async fn a_long_history_is_exported_whole(#[values(Sqlite, Postgres)] backend: B
     let user = app.app.users.find_by_id_or_name("alice").await.unwrap().unwrap();
     let tried = |number: i64| {
         let tried = attempt("alice", app.now() - TimeDelta::seconds(number));
-        vigie::model::attempt::Attempt { user_id: Some(user.id), ..tried }
+        Attempt { user_id: Some(user.id), ..tried }
     };
     app.add_attempts((1..=1200).map(tried).collect()).await;
     let exported = lines(&alice.get("/auth/export").await.body);
@@ -172,10 +176,91 @@ async fn prv_04_an_erased_person_is_named_nowhere_and_the_history_verifies(
 
 /// Records that this person is erased, and does nothing of it.
 async fn record_erasure(app: &TestApp, user: &User) {
-    let (now, subject) = (app.now(), Subject::new(SubjectKind::User, user.id));
-    let event = AuditEvent::new(now, AuditKind::UserErased, &Cause::command_line(), subject);
+    let (id, now) = (user.id, app.now());
+    let event =
+        AuditEvent::new(now, AuditKind::UserErased, &Cause::command_line(), Subject::new(SubjectKind::User, id));
     let event = app.app.chain.warrants().signed(event);
-    app.app.store.write(move |db| vigie::store::audit::record(db, &event)).await.unwrap();
+    let write = move |db: &mut _| {
+        pending_erasures::insert(db, id, None, now)?;
+        vigie::store::audit::record(db, &event)
+    };
+    app.app.store.write(write).await.unwrap();
+}
+
+/// PRV-04: notes about the person go wherever they stand, also where nothing names them but the id.
+#[rstest]
+#[actix_web::test]
+async fn prv_04_what_was_noted_about_an_erased_person_goes_everywhere(#[values(Sqlite, Postgres)] backend: Backend) {
+    const NOTE: &str = "parti sans rendre la clef";
+    let app = TestApp::start_with(backend, &[("VIGIE__ALERTS__ENDS_AT_ONCE", "1")]).await;
+    let (root, user) = (app.admin().await, app.user(FORMER, "agent").await);
+    for named in [user.id.to_string(), FORMER.to_owned()] {
+        app.log_in(FORMER).await;
+        let body = json!({ "filter": { "user": named }, "note": NOTE });
+        assert_eq!(root.post("/admin/sessions/end", body).await.expect(200)["ended"], 1);
+        for alert in app.alerts_of(AlertKind::ManyEnds).await {
+            app.app.alerts.acknowledge(alert.id, None, &Cause::command_line()).await.unwrap();
+        }
+    }
+    let (scope, note) = (Scope::User(user.id), Some(NOTE.to_owned()));
+    app.app.sessions.set_not_before(scope, None, note.clone(), &Cause::command_line()).await.unwrap();
+    let about = Subject::new(SubjectKind::User, user.id);
+    let alert = NewAlert::new(app.now(), AlertKind::NewDevice, about).of_user(user.id);
+    let alert = app.app.alerts.raise(alert).await.unwrap();
+    app.app.alerts.acknowledge(alert, note, &Cause::command_line()).await.unwrap();
+    let notes = |table: &str| app.dump().lines().filter(|line| line.starts_with(table) && line.contains(NOTE)).count();
+    assert_eq!((notes("alerts:"), notes("not_befores:"), notes("sessions:")), (3, 1, 2), "{}", app.dump());
+    // By filter twice, for each of both sessions, of the not-before, and of the alert.
+    assert_eq!(notes("audit_events:"), 6, "{}", app.dump());
+
+    let erased = app.app.users.erase(user.id, &Cause::command_line()).await.unwrap();
+    assert!(erased.complete, "{erased:?}");
+    assert!(!app.dump().contains(NOTE), "{}", app.dump());
+    names_nobody(&app.dump());
+    for alert in app.alerts_of(AlertKind::ManyEnds).await {
+        assert_eq!(alert.raised.details, json!({ "erased": true }));
+    }
+    app.app.chain.seal().await.unwrap();
+    verify(&app).await.unwrap();
+}
+
+/// Who got the name of somebody who left loses no evidence when that one is erased.
+#[rstest]
+#[actix_web::test]
+async fn prv_04_a_namesake_keeps_the_own_history(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let root = app.admin().await;
+    let first = app.user("alice", "agent").await;
+    app.log_in("alice").await;
+    app.app.users.delete(first.id, &Cause::command_line()).await.unwrap();
+    let second = app.user("alice", "agent").await;
+    app.nobody().post("/auth/login", json!({ "username": "alice", "password": "wrong" })).await.expect(401);
+    let session = app.log_in("alice").await.session_id;
+    let note = json!({ "note": "alice, encore" });
+    root.post(&format!("/admin/sessions/{session}/end"), note.clone()).await.expect(204);
+    root.post(&format!("/admin/users/{}/end-sessions", second.id), note).await.expect(200);
+    app.app.sessions.record_last_refusals().await.unwrap();
+    let history = async |user: &User, session: &str| {
+        let (user, mut events) = (user.id.to_string(), app.events().await);
+        events.retain(|event| {
+            let of_session = event.event.session_id.is_some_and(|id| id.to_string() == session);
+            of_session || event.event.subject.id.as_ref() == Some(&user)
+        });
+        events
+    };
+    let before = history(&second, &session).await;
+    let kinds: Vec<AuditKind> = before.iter().map(|event| event.event.kind).collect();
+    for kind in [AuditKind::UserCreated, AuditKind::LoginFailed, AuditKind::SessionEnded, AuditKind::SessionsEnded] {
+        assert!(kinds.contains(&kind), "{kind} in {kinds:?}");
+    }
+
+    app.app.users.erase(first.id, &Cause::command_line()).await.unwrap();
+    assert_eq!(history(&second, &session).await, before);
+    let created = |event: &&vigie::model::audit::RecordedEvent| event.event.kind == AuditKind::UserCreated;
+    let of_first = history(&first, "").await;
+    assert_eq!(of_first.iter().find(created).unwrap().event.details, json!({ "erased": true }));
+    app.app.chain.seal().await.unwrap();
+    verify(&app).await.unwrap();
 }
 
 /// An erasure that broke off after the account was gone is finished by the next run of retention.
@@ -195,6 +280,51 @@ async fn prv_04_an_erasure_that_broke_off_is_finished_later(#[values(Sqlite, Pos
     let events = app.events().await.len();
     app.app.users.finish_erasures().await.unwrap();
     assert_eq!(app.events().await.len(), events);
+}
+
+/// The names that only the account had are not lost where an erasure breaks off.
+#[rstest]
+#[actix_web::test]
+async fn prv_04_what_only_the_account_knew_is_found_later(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let user = past(&app).await;
+    let note = format!("demander à {EMAIL}");
+    let root = app.log_in("root").await;
+    let everybody = json!({ "filter": { "user": "nobody-at-all" }, "note": note });
+    root.post("/admin/sessions/end", everybody).await.expect(200);
+    let mut beside = Beside::connect(&app.database.url);
+    beside.execute("ALTER TABLE alerts RENAME TO elsewhere").unwrap();
+    let broken_off = app.app.users.erase(user.id, &Cause::command_line()).await;
+    assert!(broken_off.is_err(), "{broken_off:?}");
+    beside.execute("ALTER TABLE elsewhere RENAME TO alerts").unwrap();
+    assert!(app.app.users.find(user.id).await.unwrap().is_none());
+    assert!(app.dump().contains(&note));
+    app.app.users.finish_erasures().await.unwrap();
+    names_nobody(&app.dump());
+    app.app.chain.seal().await.unwrap();
+    verify(&app).await.unwrap();
+}
+
+/// Rows that keep their names until they are removed make nobody go over the history again and again.
+#[rstest]
+#[actix_web::test]
+async fn prv_04_a_complete_erasure_is_over(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let user = past(&app).await;
+    tamper(&app, &["UPDATE attempts SET person_proof = NULL"]);
+    let erased = app.app.users.erase(user.id, &Cause::command_line()).await.unwrap();
+    assert!(erased.complete && erased.sealed_in_the_clear > 0, "{erased:?}");
+    let sealed = app.app.store.read(move |db| pending_erasures::sealed_names(db, user.id)).await.unwrap();
+    assert_eq!(sealed, None);
+    // A node that stood still records what it had in memory: that goes too, and then it is over.
+    let late = Attempt { user_id: Some(user.id), ..attempt(NAME, app.now()) };
+    let id = late.id;
+    app.add_attempts(vec![late]).await;
+    app.app.users.finish_erasures().await.unwrap();
+    let kept = app.attempts().await;
+    assert_eq!(kept.iter().find(|attempt| attempt.id == id).unwrap().username, ERASED);
+    assert!(kept.iter().any(|attempt| attempt.username == NAME));
+    assert_eq!(app.app.store.read(pending_erasures::list).await.unwrap(), []);
 }
 
 /// What keeps retention from removing what is old keeps nobody in the history who is to be erased.
@@ -243,9 +373,9 @@ async fn prv_04_who_is_there_is_not_erased_by_retention(#[values(Sqlite, Postgre
     let app = TestApp::start(backend).await;
     let user = past(&app).await;
     record_erasure(&app, &user).await;
-    let (before, events) = (app.dump(), app.events().await.len());
+    let before = app.dump_of_history();
     app.app.users.finish_erasures().await.unwrap();
-    assert_eq!((app.dump(), app.events().await.len()), (before, events));
+    assert_eq!(app.dump_of_history(), before);
 }
 
 /// Who justifies what is left is kept as long as that.

@@ -266,10 +266,10 @@ async fn log_06_the_file_refuses_to_change_its_history(#[case] statement: &str, 
 #[actix_web::test]
 async fn log_06_the_file_refuses_to_replace_its_history(#[case] statement: &str, #[case] reason: &str) {
     let app = history(Sqlite).await;
-    let before = app.dump();
+    let before = app.dump_of_history();
     let mut beside = Beside::connect(&app.database.url);
     let refused = beside.execute(statement).map_err(|error| error.to_string());
     assert!(refused.as_ref().is_err_and(|refused| refused.contains(reason)), "{refused:?}");
-    assert_eq!(app.dump(), before);
+    assert_eq!(app.dump_of_history(), before);
     verify(&app).await.unwrap();
 }

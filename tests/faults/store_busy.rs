@@ -9,7 +9,7 @@ use serde_json::json;
 use super::assert_unavailable;
 use crate::support::app::{PASSWORD, TestApp};
 use crate::support::backend::Backend::Sqlite;
-use crate::support::dump::{Beside, dump};
+use crate::support::dump::Beside;
 
 #[rstest]
 #[actix_web::test]
@@ -18,7 +18,7 @@ async fn while_another_connection_holds_the_lock_checks_go_on_and_writes_are_tol
 ) {
     let app = TestApp::start_with(Sqlite, &[("VIGIE__DATABASE__WAIT", "300ms")]).await;
     let alice = app.signed_in("alice").await;
-    let before = dump(&app.database.url);
+    let before = app.dump_of_history();
     let mut other = Beside::connect(&app.database.url);
     other.execute(lock).unwrap();
 
@@ -41,7 +41,7 @@ async fn while_another_connection_holds_the_lock_checks_go_on_and_writes_are_tol
     alice.get("/auth/me").await.expect(200);
 
     other.execute("ROLLBACK").unwrap();
-    assert_eq!(dump(&app.database.url), before);
+    assert_eq!(app.dump_of_history(), before);
     let refreshed = alice.refresh().await.expect(200);
     app.client(&refreshed).post_empty("/auth/logout").await.expect(204);
     login(PASSWORD).await.expect(200);

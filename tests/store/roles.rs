@@ -274,7 +274,9 @@ fn log_06_retention_runs_as_a_role_of_its_own_and_not_as_the_servers() {
         actix_web::rt::System::new().block_on(serving.token(name));
     }
     assert_eq!(serving.stop().0, Some(0));
-    server.run(&["session", "end", "--everything"]).expect(0);
+    // An address that only the account knows, and that it takes along.
+    server.run(&["user", "email", "bob", "bob@example.org"]).expect(0);
+    server.run(&["session", "end", "--everything", "--note", "ask bob@example.org"]).expect(0);
     split.superuser(
         "UPDATE attempts SET at = at - interval '14 months' WHERE username = 'alice';
          UPDATE sessions SET started_at = started_at - interval '14 months', ended_at = ended_at - interval '14 months',
@@ -295,6 +297,8 @@ fn log_06_retention_runs_as_a_role_of_its_own_and_not_as_the_servers() {
     let ran = retention.run(&["retention", "run", "--json"]).json();
     assert_eq!((&ran["rows"]["sessions"], &ran["rows"]["attempts"]), (&1.into(), &1.into()), "{ran}");
     assert_eq!((names("sessions"), names("attempts")), (vec!["(erased)".into()], vec!["(erased)".into()]));
+    let query = "SELECT details::text AS line FROM audit_events WHERE details::text LIKE '%bob%'";
+    assert_eq!(Beside::connect(&owner).lines(query), Vec::<String>::new());
 }
 
 #[test]
