@@ -4,6 +4,7 @@
 //! once for each connection, and costs one round trip. SQLite executes in place, one row after the other.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use diesel::backend::Backend;
 use diesel::expression::Expression;
@@ -43,15 +44,15 @@ where
 
 /// A statement around a list of values: rows by their columns, where it is PostgreSQL that reads them with `unnest`.
 pub(super) struct Listing<'r, DB: Backend> {
-    before: String,
+    before: Arc<str>,
     values: Vec<Value<'r, DB>>,
-    after: String,
+    after: Arc<str>,
 }
 
 impl<'r> Listing<'r, Pg> {
     /// `before`, each of the columns as an array, `after`.
     pub fn new(before: &str, after: &str) -> Self {
-        Self { before: before.to_owned(), values: Vec::new(), after: after.to_owned() }
+        Self { before: before.into(), values: Vec::new(), after: after.into() }
     }
 
     /// Adds a column.
@@ -165,8 +166,9 @@ impl<'r, R> Insert<'r, R> {
             Db::Postgres(_) if self.rows.is_empty() => {}
             Db::Postgres(connection) => drop(self.arrays("").execute(connection)?),
             Db::Sqlite(connection) => {
+                let around = self.around_values("");
                 for row in self.rows {
-                    self.values(row, "").execute(connection)?;
+                    self.values(row, &around).execute(connection)?;
                 }
             }
         }
@@ -180,7 +182,8 @@ impl<'r, R> Insert<'r, R> {
             Db::Postgres(_) if self.rows.is_empty() => Vec::new(),
             Db::Postgres(connection) => self.arrays(&returning).load(connection)?,
             Db::Sqlite(connection) => {
-                let numbered = |row| self.values(row, &returning).get_result(connection);
+                let around = self.around_values(&returning);
+                let numbered = |row| self.values(row, &around).get_result(connection);
                 self.rows.iter().map(numbered).collect::<QueryResult<_>>()?
             }
         };
@@ -191,17 +194,23 @@ impl<'r, R> Insert<'r, R> {
     fn arrays(&self, returning: &str) -> Listing<'r, Pg> {
         let (table, names) = (self.table, self.names());
         Listing {
-            before: format!("INSERT INTO {table} ({names}) SELECT {names} FROM unnest("),
+            before: format!("INSERT INTO {table} ({names}) SELECT {names} FROM unnest(").into(),
             values: self.columns.iter().map(|column| (column.array)(self.rows)).collect(),
-            after: format!(") WITH ORDINALITY AS given ({names}, ordinal) ORDER BY ordinal{returning}"),
+            after: format!(") WITH ORDINALITY AS given ({names}, ordinal) ORDER BY ordinal{returning}").into(),
         }
     }
 
-    fn values(&self, row: &'r R, returning: &str) -> Listing<'r, Sqlite> {
+    /// The text before and after the values of a row: the same for all of them, so made once.
+    fn around_values(&self, returning: &str) -> (Arc<str>, Arc<str>) {
+        let before = format!("INSERT INTO {} ({}) VALUES (", self.table, self.names());
+        (before.into(), format!("){returning}").into())
+    }
+
+    fn values(&self, row: &'r R, (before, after): &(Arc<str>, Arc<str>)) -> Listing<'r, Sqlite> {
         Listing {
-            before: format!("INSERT INTO {} ({}) VALUES (", self.table, self.names()),
+            before: Arc::clone(before),
             values: self.columns.iter().map(|column| (column.value)(row)).collect(),
-            after: format!("){returning}"),
+            after: Arc::clone(after),
         }
     }
 
