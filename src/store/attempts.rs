@@ -11,7 +11,7 @@ use super::backend::{Db, MultiBackend};
 use super::chain;
 use super::columns::{At, Id, address, parsed, proofs};
 use super::error::StoreError;
-use super::keyset::{Page, row_after, row_before};
+use super::keyset::{Page, row_after, row_before, to_before};
 use super::schema::attempts;
 use crate::model::address::{key, key_range};
 use crate::model::attempt::{Attempt, AttemptOutcome};
@@ -135,7 +135,11 @@ pub fn list(
     after: Option<Position>,
     limit: i64,
 ) -> Result<Page<Attempt>, StoreError> {
-    let mut query = matching(filter);
+    let mut filter = filter.clone();
+    if let Some(after) = after {
+        filter.to = to_before(filter.to, after.at);
+    }
+    let mut query = matching(&filter);
     if let Some(after) = after {
         query = query.filter(row_before((attempts::at, attempts::id), (At(after.at), Id(after.id.0))));
     }

@@ -10,7 +10,7 @@ use super::backend::{Db, MultiBackend};
 use super::chain;
 use super::columns::{At, Id, Json, parsed, proofs};
 use super::error::StoreError;
-use super::keyset::{Page, row_before};
+use super::keyset::{Page, row_before, to_before};
 use super::rows::Insert;
 use super::schema::audit_events;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Outcome, Reason, RecordedEvent, Subject};
@@ -148,8 +148,7 @@ pub fn list(
 ) -> Result<Page<RecordedEvent>, StoreError> {
     let mut filter = filter.clone();
     if let Some(after) = after {
-        // The place says more than a `to` behind it; given both, SQLite begins at `to` and passes over what is between.
-        filter.to = filter.to.filter(|to| *to <= after.at);
+        filter.to = to_before(filter.to, after.at);
     }
     let mut query = matching(&filter);
     if let Some(after) = after {

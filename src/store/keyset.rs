@@ -1,6 +1,7 @@
 //! Keyset paging: a page begins after the last row of the page before, in a total order, so that rows added meanwhile
 //! make neither a gap nor a duplicate.
 
+use chrono::{DateTime, Utc};
 use diesel::backend::Backend;
 use diesel::expression::{AsExpression, Expression, ValidGrouping};
 use diesel::prelude::*;
@@ -25,6 +26,17 @@ impl<T> Page<T> {
         items.truncate(limit);
         Self { items, has_more }
     }
+}
+
+/// What is left of the bound `to` of a list that goes back in time, where a page begins at `place`: that says more than a
+/// bound behind it, and given both SQLite begins at the bound and passes over what is between.
+pub(super) fn to_before(to: Option<DateTime<Utc>>, place: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    to.filter(|to| *to <= place)
+}
+
+/// The same of the bound `from` of a list that goes forward in time.
+pub(super) fn from_after(from: Option<DateTime<Utc>>, place: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    from.filter(|from| *from > place)
 }
 
 /// `(a, b) < (x, y)` or `(a, b) > (x, y)`: diesel has no row comparison for both databases, and both plan this one as one

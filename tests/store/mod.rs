@@ -1,6 +1,7 @@
 //! The two databases against each other: the same schema, the same answers.
 
 mod migrations;
+mod paging;
 mod parity;
 mod plans;
 mod roles;

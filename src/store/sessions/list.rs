@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use super::super::backend::{Db, MultiBackend};
 use super::super::columns::{At, Id};
 use super::super::error::StoreError;
-use super::super::keyset::{Page, row_after, row_before};
+use super::super::keyset::{Page, from_after, row_after, row_before, to_before};
 use super::super::schema::{sessions, users};
 use super::super::{access_tokens, containing};
 use super::Row;
@@ -97,7 +97,15 @@ pub fn list(
     after: Option<Position>,
     limit: i64,
 ) -> Result<Page<Session>, StoreError> {
-    let Some(mut query) = matching(db, filter, now)? else { return Ok(Page::cut(Vec::new(), limit)) };
+    let mut filter = filter.clone();
+    if let Some(after) = after {
+        match sort {
+            Sort::NewestStart => filter.started.1 = to_before(filter.started.1, after.at),
+            Sort::OldestStart => filter.started.0 = from_after(filter.started.0, after.at),
+            Sort::LastSeen => filter.last_seen.1 = to_before(filter.last_seen.1, after.at),
+        }
+    }
+    let Some(mut query) = matching(db, &filter, now)? else { return Ok(Page::cut(Vec::new(), limit)) };
     if let Some(after) = after {
         let place = (At(after.at), Id(after.id.0));
         query = match sort {
