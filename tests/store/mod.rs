@@ -1,5 +1,6 @@
 //! The two databases against each other: the same schema, the same answers.
 
+mod embedded;
 mod migrations;
 mod paging;
 mod parity;

@@ -1,7 +1,7 @@
 //! Which index answers what is asked at every login, and of many rows.
 
 use diesel::sql_types::Text;
-use diesel::{Connection as _, QueryableByName, RunQueryDsl as _, SqliteConnection};
+use diesel::{QueryableByName, RunQueryDsl as _};
 use rstest::rstest;
 
 use super::migrated;
@@ -115,24 +115,4 @@ async fn a_page_of_events_begins_at_its_first(
     assert!(plan.contains(&format!("audit_events_{index} ")), "{plan}");
     assert!(["at<", "at < ", "ROW(at, seq) < "].iter().any(|bound| plan.contains(bound)), "{plan}");
     assert!(!plan.contains("Sort") && !plan.contains("TEMP B-TREE") && !plan.contains("Filter"), "{plan}");
-}
-
-#[derive(QueryableByName)]
-struct CompileOption {
-    #[diesel(sql_type = Text)]
-    compile_options: String,
-}
-
-/// With STAT4 the embedded SQLite would prepare a statement again for nearly every new value (`.cargo/config.toml`).
-#[test]
-fn the_embedded_sqlite_is_compiled_as_we_want_it() {
-    let mut connection = SqliteConnection::establish(":memory:").unwrap();
-    let options: Vec<CompileOption> = diesel::sql_query("PRAGMA compile_options").load(&mut connection).unwrap();
-    let options: Vec<String> = options.into_iter().map(|option| option.compile_options).collect();
-    for absent in ["ENABLE_STAT4", "ENABLE_MEMORY_MANAGEMENT", "ENABLE_API_ARMOR"] {
-        assert!(!options.iter().any(|option| option == absent), "{options:?}");
-    }
-    for present in ["THREADSAFE=2", "DEFAULT_MEMSTATUS=0", "DQS=0"] {
-        assert!(options.iter().any(|option| option == present), "{options:?}");
-    }
 }
