@@ -109,17 +109,15 @@ impl SigningKey {
             _ => VerifyingKey::public(&encoding, algorithm)?,
         };
         let key = Self { secret: Zeroizing::new(bytes.to_vec()), encoding, verifying };
-        if key.signs()? { Ok(key) } else { Err(KeyError::Unusable(algorithm)) }
+        if key.signs() { Ok(key) } else { Err(KeyError::Unusable(algorithm)) }
     }
 
-    /// Whether it verifies what it signs. The first signature of a process also gathers entropy, for 30 ms: better here, as
-    /// a rule at the start, than in the first login.
-    fn signs(&self) -> Result<bool, KeyError> {
+    /// Whether it verifies what it signs. Above all, the first signature of a process gathers entropy for 30 ms: better here,
+    /// as a rule at the start, than in the first login.
+    fn signs(&self) -> bool {
         const MESSAGE: &str = "Vigie";
-        let algorithm = self.algorithm();
-        let signature = jsonwebtoken::crypto::sign(MESSAGE.as_bytes(), &self.encoding, algorithm.into());
-        let signature = signature.map_err(|_| KeyError::CannotSign(algorithm))?;
-        Ok(self.verifying.verifies(MESSAGE, &signature))
+        let signature = jsonwebtoken::crypto::sign(MESSAGE.as_bytes(), &self.encoding, self.algorithm().into());
+        signature.is_ok_and(|signature| self.verifying.verifies(MESSAGE, &signature))
     }
 
     /// The private form, to be sealed.
