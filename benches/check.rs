@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::{App as ActixApp, HttpResponse, HttpServer, web};
 use support::people::sessions_of_many;
-use support::{Cluster, median, open, say, serve_live};
+use support::{Cluster, median, on_one_thread, open, say, serve_live};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -132,8 +132,7 @@ fn serve_bare(answer: &[u8]) -> SocketAddr {
 async fn rate(address: SocketAddr, requests: &[Vec<u8>]) -> f64 {
     let requests: Arc<[Vec<u8>]> = requests.into();
     let load = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(async move {
+        on_one_thread(async move {
             let started = Instant::now();
             let begin = |number| number * requests.len() / CONNECTIONS;
             let clients = (0..CONNECTIONS).map(|number| drive(address, Arc::clone(&requests), begin(number), started));

@@ -16,7 +16,7 @@ use futures_util::future::join_all;
 use support::costs::repeatedly;
 use support::http::{Connection, request};
 use support::people::sessions_of_many;
-use support::{Cluster, median, open, say};
+use support::{Cluster, median, on_one_thread, open, say};
 use vigie::app::App;
 
 const ROUNDS: usize = 7;
@@ -112,8 +112,7 @@ impl Drop for Express {
 async fn rate(address: SocketAddr, requests: &Arc<[Vec<u8>]>) -> f64 {
     let requests = Arc::clone(requests);
     let load = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(async {
+        on_one_thread(async {
             let began = Instant::now();
             let clients = (0..CONNECTIONS).map(|number| drive(address, &requests, number));
             let done: u64 = join_all(clients).await.into_iter().sum();

@@ -14,7 +14,7 @@ use support::costs::{Meter, fsync, repeatedly};
 use support::http::{Connection, request};
 use support::node::Node;
 use support::people::{Holder, sessions_of_many};
-use support::{Cluster, milliseconds, open, say, spread};
+use support::{Cluster, milliseconds, on_one_thread, open, say, spread};
 
 /// Ends one after the other.
 const CALM: usize = 300;
@@ -30,8 +30,7 @@ const LOAD: Duration = Duration::from_secs(5);
 
 fn main() {
     let cluster = Cluster::start();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async {
+    on_one_thread(async {
         let data = tempfile::tempdir().expect("a directory");
         say(&format!("`fsync` of 8 KiB takes {:.0} us on this disk", fsync(data.path())));
         let url = format!("sqlite:{}", data.path().join("vigie.db").display());

@@ -13,7 +13,7 @@ use support::costs::{Meter, fsync, repeatedly};
 use support::http::{Connection, request};
 use support::node::Node;
 use support::people::sessions_of_many;
-use support::{Cluster, median, open, say};
+use support::{Cluster, median, on_one_thread, open, say};
 
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(5);
@@ -21,8 +21,7 @@ const AT_ONCE: usize = 32;
 
 fn main() {
     let cluster = Cluster::start();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async {
+    on_one_thread(async {
         let data = tempfile::tempdir().expect("a directory");
         let disk = fsync(data.path());
         say(&format!("`fsync` of 8 KiB takes {disk:.0} us on this disk"));

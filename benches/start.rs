@@ -11,7 +11,7 @@ use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, RunQueryDsl as _, SqliteConnection};
 use support::node::Node;
 use support::people::sessions_of_many;
-use support::{median, milliseconds, open, say};
+use support::{median, milliseconds, on_one_thread, open, say};
 
 const STARTS: usize = 5;
 /// Rows of one statement.
@@ -19,8 +19,7 @@ const BATCH: usize = 500_000;
 
 fn main() {
     let rows = std::env::var("VIGIE_BENCH_SESSIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000_000);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async {
+    on_one_thread(async {
         let data = tempfile::tempdir().expect("a directory");
         let file = data.path().join("vigie.db");
         let url = format!("sqlite:{}", file.display());

@@ -13,7 +13,7 @@ use futures_util::future::join_all;
 use support::http::{Connection, request};
 use support::node::Node;
 use support::people::sessions_of_many;
-use support::{PASSWORD, add_user, median, milliseconds, open, percentile, say};
+use support::{PASSWORD, add_user, median, milliseconds, on_one_thread, open, percentile, say};
 use tokio::time::Instant;
 
 const ROUNDS: usize = 5;
@@ -73,11 +73,8 @@ fn main() {
     });
 }
 
-fn on_one_thread<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work)
-}
-
-/// The 99th percentile of checks, in milliseconds, each counted from when it was due.
+/// The 99th percentile of checks, in milliseconds, each counted from when it was sent, or from when it was due if the answer
+/// before came later than that.
 async fn checks(address: SocketAddr, tokens: &[String]) -> f64 {
     let took = RefCell::new(Vec::new());
     let began = Instant::now();

@@ -30,6 +30,11 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 pub const PASSWORD: &str = "quatre lapins verts dansent";
 
+/// Does asynchronous work on the thread that calls this.
+pub fn on_one_thread<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work)
+}
+
 /// The application on a database, with the settings of production except where it listens.
 pub async fn open(url: &str, data: &std::path::Path, settings: &[(&str, &str)]) -> Arc<App> {
     let base = [
