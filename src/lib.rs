@@ -7,7 +7,7 @@
 //!
 //! | part | knows | must not know |
 //! |---|---|---|
-//! | [`clock`], [`config`], [`telemetry`], [`master_key`], [`trust`], [`webhook`], [`warrant`] | the time, the settings, the log and metrics, the key outside the database, who is believed, how others are told, which events may say what was removed | |
+//! | [`clock`], [`config`], [`telemetry`], [`master_key`], [`trust`], [`reach`], [`webhook`], [`warrant`] | the time, the settings, the log and metrics, the key outside the database, who is believed, who is there, how others are told, which events may say what was removed | |
 //! | [`model`] | what exists and what may happen to it; pure | input, output, the time of day |
 //! | [`token`] | what a token says and whether to believe it; pure | whether its session lives |
 //! | [`store`] | both databases: the only folder that names diesel | rules |
@@ -59,6 +59,7 @@ pub mod credential;
 pub mod http;
 pub mod master_key;
 pub mod model;
+pub mod reach;
 pub mod session;
 pub mod store;
 pub mod telemetry;

@@ -24,12 +24,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::clock::Clock;
 use crate::config;
 use crate::master_key::MasterKey;
+use crate::reach::Reach;
 use crate::store::Store;
 use crate::store::alerts::Bounds;
 use crate::telemetry::Metrics;
 pub use disown::NOT_ME_LIFE;
 use mail::Mail;
-pub use outlet::{InvalidOutlet, Reach};
+pub use outlet::InvalidOutlet;
 use webhook::Webhook;
 
 /// The operations on alerts. Cheap to clone.
@@ -62,18 +63,18 @@ struct Inner {
 }
 
 /// Whether alerts could be posted now. Nothing is posted.
-pub async fn try_webhook(config: &config::Config, patience: Duration) -> Result<Reach, InvalidOutlet> {
+pub async fn try_webhook(config: &config::Config, patience: Duration) -> Result<Option<Reach>, InvalidOutlet> {
     match Webhook::open(&config.alerts)? {
-        Some(webhook) => Ok(Reach::within(patience, webhook.reach()).await),
-        None => Ok(Reach::Off),
+        Some(webhook) => Ok(Some(Reach::within(patience, webhook.reach()).await)),
+        None => Ok(None),
     }
 }
 
 /// Whether mail could leave now. None is sent.
-pub async fn try_mail(config: &config::Config, patience: Duration) -> Result<Reach, InvalidOutlet> {
+pub async fn try_mail(config: &config::Config, patience: Duration) -> Result<Option<Reach>, InvalidOutlet> {
     match Mail::open(config)? {
-        Some(mail) => Ok(Reach::within(patience, mail.reach()).await),
-        None => Ok(Reach::Off),
+        Some(mail) => Ok(Some(Reach::within(patience, mail.reach()).await)),
+        None => Ok(None),
     }
 }
 

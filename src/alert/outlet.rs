@@ -1,8 +1,6 @@
 //! What is needed to tell others: secrets of other services, each in a file that only its owner may read.
 
-use std::future::Future;
 use std::path::Path;
-use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -28,28 +26,6 @@ pub(super) fn read_secret(key: &'static str, path: &Path) -> Result<Zeroizing<St
     let secret = master_key::read_secret(path).map_err(|reason| failed(&reason))?;
     let text = std::str::from_utf8(&secret).map_err(|error| failed(&error))?;
     Ok(Zeroizing::new(text.trim().to_owned()))
-}
-
-/// Whether those who are told could be told now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reach {
-    /// Nobody is configured.
-    Off,
-    /// They are there, and who they should be.
-    Reached,
-    /// They are not, or not in time.
-    NotReached(String),
-}
-
-impl Reach {
-    /// What came of trying, which may take so long.
-    pub(super) async fn within(patience: Duration, trying: impl Future<Output = Result<(), String>>) -> Self {
-        match tokio::time::timeout(patience, trying).await {
-            Ok(Ok(())) => Self::Reached,
-            Ok(Err(why)) => Self::NotReached(why),
-            Err(_) => Self::NotReached(format!("no answer in {} seconds", patience.as_secs())),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -75,20 +75,6 @@ fn the_doctor_finds_a_master_key_that_others_can_read(#[values(Sqlite, Postgres)
     program.run(&["serve"]).fails(1, "master.key");
 }
 
-/// What a sink lacks is found before the start.
-#[rstest]
-fn the_doctor_looks_at_what_sinks_need(#[values(Sqlite, Postgres)] backend: Backend) {
-    let program = Program::new(backend);
-    let secret = program.file("secret", &format!("whsec_{}", "A".repeat(32)));
-    let program = program.with("VIGIE__SHIPPING__WEBHOOK__URL", "https://collector.example/");
-    let program = program.with("VIGIE__SHIPPING__WEBHOOK__SECRET_FILE", &secret);
-    for (mode, status) in [(0o644, "fail"), (0o600, "ok")] {
-        std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(mode)).expect("the mode is set");
-        let report: Value = serde_json::from_str(&program.run(&["doctor", "--json"]).output).expect("JSON");
-        assert_eq!(check(&report, "shipping")["status"], status, "{report}");
-    }
-}
-
 /// Those who are told of alerts: what is needed for it, and whether they are there and who they should be.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]

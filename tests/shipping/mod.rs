@@ -2,6 +2,7 @@
 
 mod collector;
 mod cursor;
+mod doctor;
 mod receiver;
 mod sinks;
 

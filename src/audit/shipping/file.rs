@@ -26,6 +26,16 @@ impl EventFile {
         Self { path: config.path.clone(), most_bytes: u64::from(config.max_mib) * MIB, keep: config.keep }
     }
 
+    /// Whether it could be written, which changes nothing: where it is not there yet, by a file that never has a name.
+    pub(super) fn reach(&self) -> Result<(), String> {
+        let tried = if self.path.exists() {
+            OpenOptions::new().append(true).open(&self.path).map(drop)
+        } else {
+            tempfile::tempfile_in(directory(&self.path)).map(drop)
+        };
+        tried.map_err(|error| format!("{}: {error}", self.path.display()))
+    }
+
     /// Appends items; `Ok` when they are on the disk.
     pub(super) async fn take(&self, items: &[Item]) -> Result<(), SinkError> {
         let lines: String = items.iter().flat_map(|item| [&item.json, "\n"]).collect();
@@ -89,8 +99,11 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 fn sync_directory(path: &Path) -> io::Result<()> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(directory)?.sync_all()
+    File::open(directory(path))?.sync_all()
+}
+
+fn directory(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Removes a line without an end, which a crash has left, and which is sent again; the length that remains.

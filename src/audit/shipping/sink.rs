@@ -1,5 +1,7 @@
 //! Where shipments go: made from the configuration, each known by the name of its section.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 
 use super::file::EventFile;
@@ -7,6 +9,7 @@ use super::shipment::Shipment;
 use super::syslog::Syslog;
 use super::webhook::Webhook;
 use crate::config::{Config, ShippingFormat};
+use crate::reach::Reach;
 
 /// A configured sink.
 #[derive(Debug)]
@@ -75,6 +78,18 @@ impl Sink {
 
     pub(super) const fn format(&self) -> ShippingFormat {
         self.format
+    }
+
+    /// Whether it could take something now, found out in so long. Nothing is sent.
+    pub async fn reach(&self, patience: Duration) -> Reach {
+        let trying = async {
+            match &self.way {
+                Way::Syslog(syslog) => syslog.reach().await,
+                Way::File(file) => file.reach(),
+                Way::Webhook(webhook) => webhook.reach().await,
+            }
+        };
+        Reach::within(patience, trying).await
     }
 
     /// Hands a shipment over. `Ok` once the sink has it, and not before.

@@ -48,6 +48,19 @@ impl Syslog {
         Ok(Self { address: config.address.clone(), tls, host: host.to_owned() })
     }
 
+    /// Whether the collector is there, and who it should be; nothing is sent.
+    pub(super) async fn reach(&self) -> Result<(), String> {
+        self.connect().await.map_err(|error| format!("{}: {error}", self.address))
+    }
+
+    async fn connect(&self) -> io::Result<()> {
+        let stream = TcpStream::connect(&self.address).await?;
+        match &self.tls {
+            Some((connector, name)) => connector.connect(name.clone(), stream).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
     /// Sends items; `Ok` when the collector has read the last.
     pub(super) async fn take(&self, items: &[Item]) -> Result<(), SinkError> {
         let failed = |reason: &dyn std::fmt::Display| SinkError(format!("{}: {reason}", self.address));

@@ -23,6 +23,11 @@ impl Webhook {
         })
     }
 
+    /// Whether the receiver is there; nothing is sent.
+    pub(super) async fn reach(&self) -> Result<(), String> {
+        self.0.reach().await
+    }
+
     /// Sends a shipment; `Ok` when the receiver has answered that it has it.
     pub(super) async fn take(&self, shipment: &Shipment, now: DateTime<Utc>) -> Result<(), SinkError> {
         let items: Vec<&str> = shipment.items.iter().map(|item| &*item.json).collect();

@@ -1,5 +1,4 @@
-//! What the doctor looks at on this machine: the data directory, the database's file, the master key, the shared secret,
-//! and what sinks need.
+//! What the doctor looks at on this machine: the data directory, the database's file, the master key, the shared secret.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,7 +8,6 @@ use secrecy::ExposeSecret as _;
 
 use super::Report;
 use crate::app;
-use crate::audit::shipping::Sink;
 use crate::config::Config;
 use crate::master_key::{MasterKey, MasterKeyError};
 use crate::store::Address;
@@ -67,18 +65,6 @@ pub(super) fn master_key(config: &Config, is_needed: bool, report: &mut Report) 
             report.fail("master key", error);
             None
         }
-    }
-}
-
-/// The sinks that events are sent to: what they need from this machine.
-pub(super) fn sinks(config: &Config, report: &mut Report) {
-    match Sink::configured(config) {
-        Ok(sinks) if sinks.is_empty() => {}
-        Ok(sinks) => {
-            let names: Vec<&str> = sinks.iter().map(Sink::name).collect();
-            report.ok("shipping", format_args!("{} can be used", names.join(", ")));
-        }
-        Err(error) => report.fail("shipping", error),
     }
 }
 

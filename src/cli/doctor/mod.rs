@@ -109,7 +109,6 @@ async fn look_at(config: &Config, report: &mut Report) {
     };
     let master = files::master_key(config, !keys.is_empty(), report);
     files::shared_secret(config, report);
-    files::sinks(config, report);
     outlets::look_at(config, report).await;
     if let Some(store) = &database {
         database::look_at_keys(config, &keys, master.as_ref(), report);

@@ -1,11 +1,14 @@
-//! What the doctor finds out about those who are told of alerts: whether they could be told now. Nothing is sent.
+//! What the doctor finds out about those who are told of alerts and of events: whether they could be told now. Nothing is
+//! sent.
 
 use std::fmt::Display;
 use std::time::Duration;
 
 use super::Report;
-use crate::alert::{InvalidOutlet, Reach, try_mail, try_webhook};
+use crate::alert::{InvalidOutlet, try_mail, try_webhook};
+use crate::audit::shipping::Sink;
 use crate::config::Config;
+use crate::reach::Reach;
 
 /// How long a server may take to show itself.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -13,15 +16,37 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Whether what is needed to tell others is there, and whether they are. That somebody is away is no fault of the
 /// installation: what is to be told waits.
 pub(super) async fn look_at(config: &Config, report: &mut Report) {
-    tell("alert webhook", "[alerts] webhook_url", try_webhook(config, PATIENCE).await, report);
-    tell("mail", "[mail] smtp_url", try_mail(config, PATIENCE).await, report);
+    sinks(config, report).await;
+    outlet("alert webhook", "[alerts] webhook_url", try_webhook(config, PATIENCE).await, report);
+    outlet("mail", "[mail] smtp_url", try_mail(config, PATIENCE).await, report);
 }
 
-fn tell(name: &'static str, setting: impl Display, found: Result<Reach, InvalidOutlet>, report: &mut Report) {
+/// The sinks that events are sent to.
+async fn sinks(config: &Config, report: &mut Report) {
+    match Sink::configured(config) {
+        Ok(sinks) => {
+            for sink in sinks {
+                let (name, reach) = (sink.name(), sink.reach(PATIENCE).await);
+                tell("shipping", format_args!("{name} "), format_args!("[shipping.{name}]"), &reach, report);
+            }
+        }
+        Err(error) => report.fail("shipping", error),
+    }
+}
+
+fn outlet(name: &'static str, setting: &str, found: Result<Option<Reach>, InvalidOutlet>, report: &mut Report) {
     match found {
-        Ok(Reach::Off) => {}
-        Ok(Reach::Reached) => report.ok(name, "can be reached"),
-        Ok(Reach::NotReached(why)) => report.warn(name, format_args!("cannot be reached now: {why}; check {setting}")),
+        Ok(None) => {}
+        Ok(Some(reach)) => tell(name, "", setting, &reach, report),
         Err(error) => report.fail(name, error),
+    }
+}
+
+fn tell(name: &'static str, who: impl Display, setting: impl Display, reach: &Reach, report: &mut Report) {
+    match reach {
+        Reach::Reached => report.ok(name, format_args!("{who}can be reached")),
+        Reach::NotReached(why) => {
+            report.warn(name, format_args!("{who}cannot be reached now: {why}; check {setting}"));
+        }
     }
 }
