@@ -4,17 +4,19 @@
 //! so that no two different things are written alike. What can be removed before its row is covered by commitments
 //! (`model::redaction`).
 
-use std::fmt::Display;
 use std::io::Write as _;
 use std::net::IpAddr;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use chrono::{DateTime, Utc};
+use ipnet::IpNet;
+use uuid::Uuid;
 
 use super::address::kept_network;
 use super::attempt::Attempt;
-use super::audit::RecordedEvent;
-use super::redaction::{Commitments, ERASED, Group, Proof, Proofs, erased_details, is_cut};
+use super::audit::{Reason, RecordedEvent};
+use super::client::ClientId;
+use super::redaction::{Commitments, ERASED, ERASED_DETAILS, Group, Proof, Proofs, is_cut};
 use super::session::{End, Session};
 use super::words::words;
 
@@ -52,26 +54,27 @@ impl Record {
     /// The record of an audit event.
     #[must_use]
     pub fn of_event(event: &RecordedEvent, proofs: &Proofs) -> Self {
-        Members::of_event(event, proofs).record(event.seq.to_string(), event.event.at)
+        Members::of_event(event, proofs).record(RecordKind::Event, event.seq.to_string(), event.event.at)
     }
 
     /// The record of an attempt.
     #[must_use]
     pub fn of_attempt(attempt: &Attempt, proofs: &Proofs) -> Self {
-        Members::of_attempt(attempt, proofs).record(attempt.id.to_string(), attempt.at)
+        Members::of_attempt(attempt, proofs).record(RecordKind::Attempt, attempt.id.to_string(), attempt.at)
     }
 
     /// The record of a session as it began: what does not change while it lives.
     #[must_use]
     pub fn of_start(session: &Session, proofs: &Proofs) -> Self {
-        Members::of_start(session, proofs).record(session.id.to_string(), session.started_at)
+        let members = Members::of_start(session, proofs);
+        members.record(RecordKind::SessionStarted, session.id.to_string(), session.started_at)
     }
 
     /// The record of a session as it ended: from here on nothing of it changes. `None` while it lives.
     #[must_use]
     pub fn of_end(session: &Session, proofs: &Proofs) -> Option<Self> {
         let at = session.end.as_ref()?.at;
-        Some(Members::of_end(session, proofs)?.record(session.id.to_string(), at))
+        Some(Members::of_end(session, proofs)?.record(RecordKind::SessionEnded, session.id.to_string(), at))
     }
 
     /// What the chain and the tree are made of: the record, as bytes.
@@ -88,178 +91,363 @@ impl Record {
     }
 }
 
-/// Bytes that a length takes.
-const LENGTH: usize = 8;
-
-fn length(part: &[u8]) -> [u8; LENGTH] {
-    u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes()
+/// What a member is like, and so how it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A text.
+    Text,
+    /// A text that may be missing.
+    OptionalText,
+    /// A text that is empty where it is missing.
+    TextOrNothing,
+    /// A UUID.
+    Id,
+    /// A UUID that may be missing.
+    OptionalId,
+    /// A whole number.
+    Number,
+    /// Microseconds since 1970.
+    Time,
+    /// The same, where it may be missing.
+    OptionalTime,
+    /// Bytes.
+    Bytes,
+    /// An address. Where it can be cut, its network is covered as well: that stays.
+    Address,
+    /// An address that may be missing.
+    OptionalAddress,
+    /// What names a person.
+    Person,
+    /// What describes a person; missing also where it was removed.
+    OptionalPerson,
+    /// A JSON object, printed without white space and its members in the order of their names. It may name a person.
+    Details,
 }
 
-/// Room for the members of nearly everything.
-const USUAL: usize = 1_024;
+/// What a member is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Value<'a> {
+    /// It is not there.
+    Missing,
+    /// A text, or the text of an id.
+    Text(&'a str),
+    /// An id.
+    Id(Uuid),
+    /// A number, or a time.
+    Number(i64),
+    /// Bytes.
+    Bytes(&'a [u8]),
+    /// An address, and how it is written.
+    Address(IpAddr, &'a str),
+    /// Nothing that this member can be.
+    Impossible,
+}
+
+impl<'a> Value<'a> {
+    /// The text, if it is one.
+    #[must_use]
+    pub const fn text(self) -> Option<&'a str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The bytes, if it is these.
+    #[must_use]
+    pub const fn bytes(self) -> Option<&'a [u8]> {
+        match self {
+            Self::Bytes(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+}
+
+/// What the digest of an event covers.
+const EVENT: [Form; 13] = [
+    Form::Number,          // seq
+    Form::Time,            // at
+    Form::Text,            // kind
+    Form::Text,            // outcome
+    Form::OptionalText,    // reason
+    Form::Text,            // actor_kind
+    Form::Text,            // actor_id
+    Form::Text,            // subject_kind
+    Form::OptionalText,    // subject_id
+    Form::OptionalId,      // session_id
+    Form::OptionalAddress, // ip
+    Form::OptionalText,    // request_id
+    Form::Details,         // details
+];
+
+/// What the digest of an attempt covers.
+const ATTEMPT: [Form; 10] = [
+    Form::Id,             // id
+    Form::Time,           // at
+    Form::Person,         // username
+    Form::OptionalId,     // user_id
+    Form::Text,           // outcome
+    Form::Address,        // ip
+    Form::OptionalPerson, // user_agent
+    Form::OptionalText,   // client_id
+    Form::OptionalId,     // session_id
+    Form::Text,           // request_id
+];
+
+/// What does not change of a session while it lives.
+const START: [Form; 14] = [
+    Form::Id,             // id
+    Form::Id,             // user_id
+    Form::Person,         // username
+    Form::Text,           // role
+    Form::OptionalText,   // client_id
+    Form::OptionalPerson, // device_name
+    Form::Address,        // ip
+    Form::OptionalPerson, // user_agent
+    Form::OptionalText,   // browser
+    Form::OptionalText,   // os
+    Form::OptionalText,   // device_kind
+    Form::Text,           // methods
+    Form::Time,           // started_at
+    Form::Time,           // expires_at
+];
+
+/// What does not change of a session once it has ended.
+const END: [Form; 14] = [
+    Form::Time,           // last_seen_at
+    Form::Address,        // last_ip
+    Form::Time,           // idle_expires_at
+    Form::Id,             // token_id
+    Form::Time,           // token_issued_at
+    Form::Time,           // token_expires_at
+    Form::Number,         // refresh_generation
+    Form::Bytes,          // refresh_seed
+    Form::OptionalTime,   // refresh_spent_at
+    Form::Time,           // ended_at
+    Form::Text,           // end_reason
+    Form::Text,           // ended_by_kind
+    Form::TextOrNothing,  // ended_by_id
+    Form::OptionalPerson, // end_note
+];
+
+impl RecordKind {
+    /// What its digest covers, in this order. After each part come the commitments to what was put apart in it.
+    #[must_use]
+    pub const fn parts(self) -> &'static [&'static [Form]] {
+        match self {
+            Self::Event => &[&EVENT],
+            Self::Attempt => &[&ATTEMPT],
+            Self::SessionStarted => &[&START],
+            Self::SessionEnded => &[&START, &END],
+        }
+    }
+}
 
 /// Members that are to be digested, one after the other. Those of the two groups that can be removed are put apart, and
-/// covered by commitments.
-pub(super) struct Members<'a> {
-    kind: RecordKind,
+/// covered by commitments. Used again and again it takes no new memory.
+#[derive(Debug)]
+pub struct Members {
     bytes: Vec<u8>,
-    addresses: Apart<'a>,
-    person: Apart<'a>,
+    addresses: Apart,
+    person: Apart,
+    are_possible: bool,
 }
 
-impl<'a> Members<'a> {
-    fn of(kind: RecordKind, proofs: &'a Proofs) -> Self {
-        let addresses = Apart::new("addresses", &proofs.addresses);
-        let person = Apart::new("person", &proofs.person);
-        let mut members = Self { kind, bytes: Vec::with_capacity(USUAL), addresses, person };
-        members.text(kind.as_str());
-        if *proofs != Proofs::default() {
+impl Default for Members {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Members {
+    /// None, of nothing yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { bytes: Vec::new(), addresses: Apart::new("addresses"), person: Apart::new("person"), are_possible: true }
+    }
+
+    /// Begins the digest of one thing.
+    pub fn begin(&mut self, kind: RecordKind, proofs: Proofs) {
+        self.bytes.clear();
+        self.are_possible = true;
+        self.text(kind.as_str());
+        if proofs != Proofs::default() {
             // No digest of the one form is ever one of the other.
-            members.text("removable");
+            self.text("removable");
         }
-        members
+        self.addresses.begin(proofs.addresses);
+        self.person.begin(proofs.person);
     }
 
-    pub(super) fn of_event(RecordedEvent { seq, event }: &RecordedEvent, proofs: &'a Proofs) -> Self {
-        let mut members = Self::of(RecordKind::Event, proofs);
-        members.number(*seq);
-        members.time(event.at);
-        members.text(event.kind.as_str());
-        members.text(event.outcome.as_str());
-        members.optional(event.reason.map(super::audit::Reason::as_str));
-        members.text(event.cause.actor.kind.as_str());
-        members.text(&event.cause.actor.id);
-        members.text(event.subject.kind.as_str());
-        members.optional(event.subject.id.as_deref());
-        members.optional(event.session_id);
-        members.bytes.push(u8::from(event.cause.ip.is_some()));
-        match event.cause.ip {
-            Some(ip) => members.address(ip),
-            None => members.text(""),
+    /// Writes the next member.
+    pub fn write(&mut self, form: Form, value: Value<'_>) {
+        let bytes = &mut self.bytes;
+        match (form, value) {
+            (Form::Text | Form::Id | Form::TextOrNothing, Value::Text(text)) => write_bytes(bytes, text.as_bytes()),
+            (Form::TextOrNothing, Value::Missing) => write_bytes(bytes, &[]),
+            (Form::Id, Value::Id(id)) => write_id(bytes, id),
+            (Form::OptionalText | Form::OptionalId, Value::Text(text)) => write_optional(bytes, Some(text)),
+            (Form::OptionalText | Form::OptionalId | Form::OptionalAddress, Value::Missing) => {
+                write_optional(bytes, None);
+            }
+            (Form::OptionalId, Value::Id(id)) => {
+                bytes.push(1);
+                write_id(bytes, id);
+            }
+            (Form::Number | Form::Time, Value::Number(number)) => write_number(bytes, number),
+            (Form::OptionalTime, Value::Number(number)) => {
+                bytes.push(1);
+                write_number(bytes, number);
+            }
+            (Form::OptionalTime, Value::Missing) => {
+                bytes.push(0);
+                write_number(bytes, 0);
+            }
+            (Form::Bytes, Value::Bytes(value)) => write_bytes(bytes, value),
+            (Form::Address, Value::Address(ip, text)) => self.address(ip, text),
+            (Form::OptionalAddress, Value::Address(ip, text)) => {
+                bytes.push(1);
+                self.address(ip, text);
+            }
+            (Form::Person, Value::Text(text)) => {
+                write_bytes(self.person.or(bytes, || text == ERASED), text.as_bytes());
+            }
+            (Form::Details, Value::Text(text)) => {
+                write_bytes(self.person.or(bytes, || text == ERASED_DETAILS), text.as_bytes());
+            }
+            (Form::OptionalPerson, Value::Text(text)) => write_optional(self.person.or(bytes, || false), Some(text)),
+            (Form::OptionalPerson, Value::Missing) => write_optional(self.person.or(bytes, || true), None),
+            _ => self.are_possible = false,
         }
-        members.optional(event.cause.request_id.as_deref());
-        // Objects are sorted by their members' names, in both databases.
-        members.person(&event.details, &event.details == erased_details());
-        members.commit();
-        members
     }
 
-    pub(super) fn of_attempt(attempt: &Attempt, proofs: &'a Proofs) -> Self {
-        let mut members = Self::of(RecordKind::Attempt, proofs);
-        members.shown(attempt.id);
-        members.time(attempt.at);
-        members.person(&attempt.username, attempt.username == ERASED);
-        members.optional(attempt.user_id);
-        members.text(attempt.outcome.as_str());
-        members.address(attempt.ip);
-        members.optional_person(attempt.user_agent.as_deref());
-        members.optional(attempt.client_id.as_ref().map(super::client::ClientId::as_str));
-        members.optional(attempt.session_id);
-        members.text(&attempt.request_id);
-        members.commit();
-        members
-    }
-
-    fn of_start(session: &Session, proofs: &'a Proofs) -> Self {
-        let mut members = Self::of(RecordKind::SessionStarted, proofs);
-        members.start(session);
-        members
-    }
-
-    pub(super) fn of_end(session: &Session, proofs: &'a Proofs) -> Option<Self> {
-        let End { at, reason, by, note } = session.end.as_ref()?;
-        let mut members = Self::of(RecordKind::SessionEnded, proofs);
-        members.start(session);
-        members.time(session.last_seen_at);
-        members.address(session.last_ip);
-        members.time(session.idle_expires_at);
-        members.shown(session.token.id);
-        members.time(session.token.issued_at);
-        members.time(session.token.expires_at);
-        members.number(i64::from(session.refresh.generation));
-        members.bytes(&session.refresh.seed);
-        members.optional_time(session.refresh.spent_at);
-        members.time(*at);
-        members.text(reason.as_str());
-        members.text(by.kind.as_str());
-        members.text(&by.id);
-        members.optional_person(note.as_deref());
-        members.commit();
-        Some(members)
-    }
-
-    fn start(&mut self, session: &Session) {
-        self.shown(session.id);
-        self.shown(session.user_id);
-        self.person(&session.username, session.username.as_str() == ERASED);
-        self.text(session.role.as_str());
-        self.optional(session.client_id.as_ref().map(super::client::ClientId::as_str));
-        self.optional_person(session.device_name.as_deref());
-        self.address(session.origin.ip);
-        self.optional_person(session.origin.user_agent.as_deref());
-        self.optional(session.device.browser.as_deref());
-        self.optional(session.device.os.as_deref());
-        self.optional(session.device.kind.as_deref());
-        self.text(&session.methods.join(" "));
-        self.time(session.started_at);
-        self.time(session.expires_at);
-        self.commit();
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        write_bytes(&mut self.bytes, bytes);
-    }
-
-    fn text(&mut self, text: &str) {
-        self.bytes(text.as_bytes());
-    }
-
-    fn shown(&mut self, value: impl Display) {
-        write_shown(&mut self.bytes, value);
-    }
-
-    fn optional(&mut self, value: Option<impl Display>) {
-        write_optional(&mut self.bytes, value);
-    }
-
-    fn number(&mut self, number: i64) {
-        self.bytes(&number.to_be_bytes());
-    }
-
-    fn time(&mut self, at: DateTime<Utc>) {
-        self.number(at.timestamp_micros());
-    }
-
-    fn optional_time(&mut self, at: Option<DateTime<Utc>>) {
-        self.bytes.push(u8::from(at.is_some()));
-        self.number(at.map_or(0, |at| at.timestamp_micros()));
-    }
-
-    /// An address. Where it can be cut, its network is covered as well: that stays.
-    fn address(&mut self, ip: IpAddr) {
-        if *self.addresses.proof != Proof::Clear {
-            self.shown(kept_network(ip));
-        }
-        write_shown(self.addresses.or(&mut self.bytes, is_cut(ip)), ip);
-    }
-
-    /// What names a person; whether it is what stands in its place when it was removed.
-    fn person(&mut self, value: impl Display, is_left: bool) {
-        write_shown(self.person.or(&mut self.bytes, is_left), value);
-    }
-
-    /// The same, where it may be missing, as it is when it was removed.
-    fn optional_person(&mut self, value: Option<&str>) {
-        write_optional(self.person.or(&mut self.bytes, value.is_none()), value);
-    }
-
-    /// Covers what was put apart up to here.
-    fn commit(&mut self) {
+    /// Covers what was put apart since the part before.
+    pub fn commit(&mut self) {
         for apart in [&mut self.addresses, &mut self.person] {
             if let Some(commitment) = apart.commit() {
                 self.bytes.extend(commitment);
             }
         }
+    }
+
+    /// What covers them all; `None` where one was nothing that it can be.
+    #[must_use]
+    pub fn digest(&self) -> Option<Digest> {
+        self.are_possible.then(|| covering(&self.bytes))
+    }
+
+    fn text(&mut self, text: &str) {
+        write_bytes(&mut self.bytes, text.as_bytes());
+    }
+
+    fn address(&mut self, ip: IpAddr, text: &str) {
+        if self.addresses.proof != Proof::Clear {
+            write_network(&mut self.bytes, ip);
+        }
+        write_bytes(self.addresses.or(&mut self.bytes, || is_cut(ip)), text.as_bytes());
+    }
+
+    fn part<const N: usize>(&mut self, forms: &[Form; N], values: [Value<'_>; N]) {
+        for (form, value) in forms.iter().zip(values) {
+            self.write(*form, value);
+        }
+        self.commit();
+    }
+
+    fn of(kind: RecordKind, proofs: &Proofs) -> Self {
+        let mut members = Self::new();
+        members.begin(kind, proofs.clone());
+        members
+    }
+
+    pub(super) fn of_event(RecordedEvent { seq, event }: &RecordedEvent, proofs: &Proofs) -> Self {
+        let mut members = Self::of(RecordKind::Event, proofs);
+        let (ip, details) = (event.cause.ip.map(|ip| (ip, ip.to_string())), event.details.to_string());
+        let values = [
+            Value::Number(*seq),
+            time(event.at),
+            Value::Text(event.kind.as_str()),
+            Value::Text(event.outcome.as_str()),
+            optional(event.reason.map(Reason::as_str)),
+            Value::Text(event.cause.actor.kind.as_str()),
+            Value::Text(&event.cause.actor.id),
+            Value::Text(event.subject.kind.as_str()),
+            optional(event.subject.id.as_deref()),
+            event.session_id.map_or(Value::Missing, |id| Value::Id(id.0)),
+            ip.as_ref().map_or(Value::Missing, |(ip, text)| Value::Address(*ip, text)),
+            optional(event.cause.request_id.as_deref()),
+            Value::Text(&details),
+        ];
+        members.part(&EVENT, values);
+        members
+    }
+
+    pub(super) fn of_attempt(attempt: &Attempt, proofs: &Proofs) -> Self {
+        let mut members = Self::of(RecordKind::Attempt, proofs);
+        let values = [
+            Value::Id(attempt.id.0),
+            time(attempt.at),
+            Value::Text(&attempt.username),
+            attempt.user_id.map_or(Value::Missing, |id| Value::Id(id.0)),
+            Value::Text(attempt.outcome.as_str()),
+            Value::Address(attempt.ip, &attempt.ip.to_string()),
+            optional(attempt.user_agent.as_deref()),
+            optional(attempt.client_id.as_ref().map(ClientId::as_str)),
+            attempt.session_id.map_or(Value::Missing, |id| Value::Id(id.0)),
+            Value::Text(&attempt.request_id),
+        ];
+        members.part(&ATTEMPT, values);
+        members
+    }
+
+    fn of_start(session: &Session, proofs: &Proofs) -> Self {
+        let mut members = Self::of(RecordKind::SessionStarted, proofs);
+        members.start(session);
+        members
+    }
+
+    pub(super) fn of_end(session: &Session, proofs: &Proofs) -> Option<Self> {
+        let End { at, reason, by, note } = session.end.as_ref()?;
+        let mut members = Self::of(RecordKind::SessionEnded, proofs);
+        members.start(session);
+        let values = [
+            time(session.last_seen_at),
+            Value::Address(session.last_ip, &session.last_ip.to_string()),
+            time(session.idle_expires_at),
+            Value::Id(session.token.id.0),
+            time(session.token.issued_at),
+            time(session.token.expires_at),
+            Value::Number(i64::from(session.refresh.generation)),
+            Value::Bytes(&session.refresh.seed),
+            session.refresh.spent_at.map_or(Value::Missing, time),
+            time(*at),
+            Value::Text(reason.as_str()),
+            Value::Text(by.kind.as_str()),
+            Value::Text(&by.id),
+            optional(note.as_deref()),
+        ];
+        members.part(&END, values);
+        Some(members)
+    }
+
+    fn start(&mut self, session: &Session) {
+        let values = [
+            Value::Id(session.id.0),
+            Value::Id(session.user_id.0),
+            Value::Text(session.username.as_str()),
+            Value::Text(session.role.as_str()),
+            optional(session.client_id.as_ref().map(ClientId::as_str)),
+            optional(session.device_name.as_deref()),
+            Value::Address(session.origin.ip, &session.origin.ip.to_string()),
+            optional(session.origin.user_agent.as_deref()),
+            optional(session.device.browser.as_deref()),
+            optional(session.device.os.as_deref()),
+            optional(session.device.kind.as_deref()),
+            Value::Text(&session.methods.join(" ")),
+            time(session.started_at),
+            time(session.expires_at),
+        ];
+        self.part(&START, values);
     }
 
     /// The commitments to the members of a group.
@@ -270,72 +458,122 @@ impl<'a> Members<'a> {
         }
     }
 
-    fn record(self, subject: String, at: DateTime<Utc>) -> Record {
-        Record { kind: self.kind, subject, at, digest: covering(&self.bytes) }
+    fn record(&self, kind: RecordKind, subject: String, at: DateTime<Utc>) -> Record {
+        Record { kind, subject, at, digest: covering(&self.bytes) }
     }
 }
 
+const fn time(at: DateTime<Utc>) -> Value<'static> {
+    Value::Number(at.timestamp_micros())
+}
+
+fn optional(text: Option<&str>) -> Value<'_> {
+    text.map_or(Value::Missing, Value::Text)
+}
+
 /// The members of a group, put apart from the others since its last commitment.
-struct Apart<'a> {
+#[derive(Debug)]
+struct Apart {
     group: &'static str,
-    proof: &'a Proof,
+    proof: Proof,
+    /// What the next commitment is made of.
     bytes: Vec<u8>,
     commitments: Commitments,
 }
 
-impl<'a> Apart<'a> {
-    const fn new(group: &'static str, proof: &'a Proof) -> Self {
-        Self { group, proof, bytes: Vec::new(), commitments: Commitments::new_const() }
+impl Apart {
+    const fn new(group: &'static str) -> Self {
+        Self { group, proof: Proof::Clear, bytes: Vec::new(), commitments: Commitments::new_const() }
+    }
+
+    fn begin(&mut self, proof: Proof) {
+        self.proof = proof;
+        self.commitments.clear();
+        self.begin_part();
+    }
+
+    fn begin_part(&mut self) {
+        self.bytes.clear();
+        if let Proof::Salt(salt) = &self.proof {
+            self.bytes.extend(salt);
+            write_bytes(&mut self.bytes, self.group.as_bytes());
+            self.bytes.push(u8::try_from(self.commitments.len()).unwrap_or(u8::MAX));
+        }
     }
 
     /// Where a member of the group is written: apart, or with the others. What was removed is written to no avail; but
     /// what is neither that nor what is left in its place goes to the others, where it makes another digest.
-    fn or<'b>(&'b mut self, others: &'b mut Vec<u8>, is_left: bool) -> &'b mut Vec<u8> {
+    fn or<'b>(&'b mut self, others: &'b mut Vec<u8>, is_left: impl FnOnce() -> bool) -> &'b mut Vec<u8> {
         match self.proof {
             Proof::Clear => others,
-            Proof::Removed(_) if !is_left => others,
+            Proof::Removed(_) if !is_left() => others,
             Proof::Salt(_) | Proof::Removed(_) => &mut self.bytes,
         }
     }
 
     fn commit(&mut self) -> Option<Digest> {
-        let commitment = match self.proof {
+        let commitment = match &self.proof {
             Proof::Clear => return None,
             Proof::Removed(commitments) => commitments.get(self.commitments.len()).copied().unwrap_or_default(),
-            Proof::Salt(salt) => {
-                let mut bytes = Vec::with_capacity(USUAL);
-                bytes.extend(salt);
-                write_bytes(&mut bytes, self.group.as_bytes());
-                bytes.push(u8::try_from(self.commitments.len()).unwrap_or(u8::MAX));
-                bytes.extend(&self.bytes);
-                covering(&bytes)
-            }
+            Proof::Salt(_) => covering(&self.bytes),
         };
-        self.bytes.clear();
         self.commitments.push(commitment);
+        self.begin_part();
         Some(commitment)
     }
 }
 
-fn write_bytes(to: &mut Vec<u8>, bytes: &[u8]) {
-    to.extend(length(bytes));
-    to.extend(bytes);
+/// Bytes that a length takes.
+const LENGTH: usize = 8;
+
+fn length(part: &[u8]) -> [u8; LENGTH] {
+    u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes()
 }
 
-/// What is shown as a text, without making that text first.
-fn write_shown(to: &mut Vec<u8>, value: impl Display) {
+fn write_bytes(to: &mut Vec<u8>, bytes: &[u8]) {
+    to.reserve(LENGTH + bytes.len());
+    to.extend_from_slice(&length(bytes));
+    to.extend_from_slice(bytes);
+}
+
+fn write_number(to: &mut Vec<u8>, number: i64) {
+    write_bytes(to, &number.to_be_bytes());
+}
+
+fn write_id(to: &mut Vec<u8>, id: Uuid) {
+    let mut text = Uuid::encode_buffer();
+    write_bytes(to, id.as_hyphenated().encode_lower(&mut text).as_bytes());
+}
+
+fn write_optional(to: &mut Vec<u8>, text: Option<&str>) {
+    to.push(u8::from(text.is_some()));
+    write_bytes(to, text.unwrap_or_default().as_bytes());
+}
+
+/// The network of an address that stays known.
+fn write_network(to: &mut Vec<u8>, ip: IpAddr) {
     let begin = to.len();
     to.extend(length(&[]));
-    write!(to, "{value}").expect("memory takes it");
+    match kept_network(ip) {
+        // Nearly all are of this family, and what prints any takes four times as long.
+        IpNet::V4(network) => {
+            for (octet, after) in network.addr().octets().into_iter().zip(*b".../") {
+                write_decimal(to, octet);
+                to.push(after);
+            }
+            write_decimal(to, network.prefix_len());
+        }
+        IpNet::V6(network) => write!(to, "{network}").expect("memory takes it"),
+    }
     let (before, shown) = to.split_at_mut(begin + LENGTH);
     before[begin..].copy_from_slice(&length(shown));
 }
 
-fn write_optional(to: &mut Vec<u8>, value: Option<impl Display>) {
-    to.push(u8::from(value.is_some()));
-    match value {
-        Some(value) => write_shown(to, value),
-        None => write_bytes(to, &[]),
+fn write_decimal(to: &mut Vec<u8>, number: u8) {
+    for (unit, from) in [(100, 100), (10, 10), (1, 0)] {
+        if number >= from {
+            to.push(b'0' + number / unit % 10);
+        }
     }
 }
 
@@ -343,4 +581,167 @@ fn covering(bytes: &[u8]) -> Digest {
     let mut covering = [0; 32];
     covering.copy_from_slice(digest(&SHA256, bytes).as_ref());
     covering
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::attempt::AttemptOutcome;
+    use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+    use crate::model::id::{AttemptId, SessionId, TokenId, UserId};
+    use crate::model::session::{Actor, CurrentToken, Device, EndReason, Origin, RefreshTokens};
+    use crate::model::user::{Role, Username};
+
+    /// Of an event, a bare one, an attempt, the start and the end of a session: in the clear, salted, without addresses.
+    const GOLDEN: [[&str; 5]; 3] = [
+        [
+            "cf3594575ac7f471274426d6681d8e29e654e15d893e20651649fb262de37569",
+            "634083fe985a47495356545deb80cd4c103034ea9fa5c00fc39be1e2760672e0",
+            "9e5bd3b0b143b3fc7534df7d6aeafd640074f5ed98095bb9ed3aea3754bf31ea",
+            "43ef0ec105761cdbde55d5bd086ce2c3907acc4050e91923044156d6d23e271d",
+            "d1f86e9287d5123451d6c2490c9355495f04d6b244bf3aba2a264283ba851f3f",
+        ],
+        [
+            "06ef2ca9a3f03031654d970a2f37ea98105b9fc2c77d91dbfdd190d8af6be187",
+            "fe22c6ed26ad5251c9049cf7c700b2878b42c76657ac804deafb958ef3c00bf9",
+            "d8b53a471d9efc2fa6affdfb0fbb02f4f24fd91a228894a154a14dc2abd2339d",
+            "2bad3089ccfd4d882c61a2766b69b242d616697d95c33687f490dd1379ad06b2",
+            "751bba94d811057483ce1f0bd669f7f3333b48afebbf8d49d2a4af8a4e6942ed",
+        ],
+        [
+            "d92e625a215d5c730b8073609ccc5d05f40d08e905893301d80c753d8bb3b532",
+            "d9100fc119ba3478f76c65e59181527764094e03f7c2ed394a0b18035f4c1892",
+            "e69eb3695f9daaa56fdae7ac3939759ea8a9e0b933f1f9ca4676eccabc24c2f1",
+            "e568e2f73f867dbe5ca828fcb7d18b21279a6b9fa4e3dd941cd4771f1bf823e6",
+            "1076123f68881cc8f93a04fc949847f473c3ec086f5a8854dbbdbf7da74b968a",
+        ],
+    ];
+
+    const SHAPES: [Value<'static>; 7] = [
+        Value::Missing,
+        Value::Text("a"),
+        Value::Id(Uuid::nil()),
+        Value::Number(1),
+        Value::Bytes(b"a"),
+        Value::Address(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), "127.0.0.1"),
+        Value::Impossible,
+    ];
+
+    /// Of each form the values that it has; all others are impossible.
+    #[test]
+    fn a_member_of_another_shape_has_no_digest() {
+        let fits = |form: Form| -> &[usize] {
+            match form {
+                Form::Text | Form::Person | Form::Details => &[1],
+                Form::OptionalText | Form::TextOrNothing | Form::OptionalPerson => &[0, 1],
+                Form::Id => &[1, 2],
+                Form::OptionalId => &[0, 1, 2],
+                Form::Number | Form::Time => &[3],
+                Form::OptionalTime => &[0, 3],
+                Form::Bytes => &[4],
+                Form::Address => &[5],
+                Form::OptionalAddress => &[0, 5],
+            }
+        };
+        let forms = RecordKind::ALL.iter().flat_map(|kind| kind.parts()).copied().flatten();
+        for form in forms.copied() {
+            for (place, value) in SHAPES.into_iter().enumerate() {
+                let mut members = Members::new();
+                members.begin(RecordKind::Event, Proofs::new());
+                members.write(form, value);
+                assert_eq!(members.digest().is_some(), fits(form).contains(&place), "{form:?} {value:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_left_of_what_was_digested_before() {
+        let (proofs, mut members) = (Proofs::new(), Members::new());
+        let mut digest = |proofs: &Proofs| {
+            members.begin(RecordKind::Attempt, proofs.clone());
+            members.write(Form::Person, SHAPES[1]);
+            members.write(Form::Address, SHAPES[5]);
+            members.commit();
+            members.digest()
+        };
+        let first = digest(&proofs);
+        assert_ne!(digest(&Proofs::default()), first);
+        assert_eq!(digest(&proofs), first);
+    }
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000 + seconds, 123_456_000).unwrap()
+    }
+
+    fn session() -> Session {
+        let id = |text: &str| text.parse().unwrap();
+        Session {
+            id: SessionId(id("01890a5d-ac96-7000-8000-00000000000a")),
+            user_id: UserId(id("01890a5d-ac96-7000-8000-00000000000b")),
+            username: Username::parse("Zoé").unwrap(),
+            role: Role::parse("agent d’accueil").unwrap(),
+            client_id: ClientId::parse("crm").ok(),
+            device_name: Some("Tablette".to_owned()),
+            origin: Origin { ip: "2001:db8:1:2::9".parse().unwrap(), user_agent: Some("curl".to_owned()) },
+            device: Device { browser: None, os: Some("Linux".to_owned()), kind: Some(String::new()) },
+            methods: vec!["pwd".to_owned(), "otp".to_owned()],
+            started_at: at(0),
+            last_seen_at: at(1),
+            last_ip: "192.0.2.77".parse().unwrap(),
+            expires_at: at(2),
+            idle_expires_at: at(3),
+            token: CurrentToken {
+                id: TokenId(id("01890a5d-ac96-7000-8000-00000000000c")),
+                issued_at: at(4),
+                expires_at: at(5),
+            },
+            refresh: RefreshTokens { generation: 6, seed: [7; 32], spent_at: Some(at(8)) },
+            end: Some(End { at: at(9), reason: EndReason::Logout, by: Actor::system("cli"), note: None }),
+        }
+    }
+
+    fn attempt() -> Attempt {
+        let session = session();
+        Attempt {
+            id: AttemptId(session.id.0),
+            at: at(10),
+            username: "zoe".to_owned(),
+            user_id: None,
+            outcome: AttemptOutcome::Success,
+            ip: "192.0.2.0".parse().unwrap(),
+            user_agent: Some(String::new()),
+            client_id: session.client_id,
+            session_id: Some(session.id),
+            request_id: "r".to_owned(),
+        }
+    }
+
+    fn event() -> RecordedEvent {
+        let subject = Subject::new(SubjectKind::Session, session().id);
+        let cause = Cause { ip: Some("::ffff:192.0.2.77".parse().unwrap()), ..Cause::command_line() };
+        let event = AuditEvent::new(at(11), AuditKind::LoginFailed, &cause, subject).because(Reason::WrongPassword);
+        let details = serde_json::json!({ "token": "\"é\"", "again": [false, -1, 0.5], "a": {} });
+        RecordedEvent { seq: 7, event: event.in_session(session().id).with(details) }
+    }
+
+    /// What was sealed once verifies for ever: these digests never change.
+    #[test]
+    fn a_digest_is_what_it_always_was() {
+        let salted = Proofs { addresses: Proof::Salt([1; 16]), person: Proof::Salt([2; 16]) };
+        let removed = Proofs { addresses: Proof::Removed([[3; 32], [4; 32]].into()), person: Proof::Salt([2; 16]) };
+        let nowhere = Cause::command_line();
+        let bare = AuditEvent::new(at(12), AuditKind::KeyRotated, &nowhere, Subject::everybody());
+        let bare = RecordedEvent { seq: 8, event: bare };
+        let digests = [Proofs::default(), salted, removed].map(|proofs| {
+            [
+                Record::of_event(&event(), &proofs),
+                Record::of_event(&bare, &proofs),
+                Record::of_attempt(&attempt(), &proofs),
+                Record::of_start(&session(), &proofs),
+                Record::of_end(&session(), &proofs).unwrap(),
+            ]
+            .map(|record| record.digest.map(|byte| format!("{byte:02x}")).concat())
+        });
+        assert_eq!(digests, GOLDEN);
+    }
 }

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::sync::LazyLock;
 
 use arrayvec::ArrayVec;
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::address::cut;
@@ -20,6 +21,8 @@ use super::user::Username;
 
 /// The name of a person who was erased.
 pub const ERASED: &str = "(erased)";
+/// What is left of the details of an event then, as text.
+pub(super) const ERASED_DETAILS: &str = r#"{"erased":true}"#;
 
 /// Bytes of a salt.
 const SALT: usize = 16;
@@ -151,9 +154,27 @@ impl<T> Kept<T> {
     }
 
     /// The commitments to the members of a group; `None` where these cannot be removed, or are already.
-    fn commitments(&self, group: Group, members: Members<'_>) -> Option<Commitments> {
+    fn commitments(&self, group: Group, members: Members) -> Option<Commitments> {
         matches!(self.proofs.of(group), Proof::Salt(_)).then(|| members.commitments(group))
     }
+}
+
+/// What was removed from a row, as far as it must be justified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redacted {
+    /// Its addresses: they must be older than the moment that these are cut from.
+    pub addresses: Option<DateTime<Utc>>,
+    /// What names a person, and where.
+    pub person: Option<Named>,
+}
+
+/// Where a person was named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Named {
+    /// In a session or an attempt of this user, who must have been erased. Nobody, where an attempt is of no user.
+    OfUser(Option<String>),
+    /// In the event with this number: an erasure must name it.
+    InEvent(i64),
 }
 
 impl Kept<Attempt> {
