@@ -123,7 +123,7 @@ async fn verifying(name: &str, app: &App, parties: &[(&'static str, &[u32])]) {
 async fn pure_part(name: &str, app: &App) {
     let read = |db: &mut _| {
         let sealed = chain::page(db, 0, IN_MEMORY, IN_MEMORY)?;
-        Ok::<_, StoreError>((sealed, audit::between(db, 0, i64::MAX, IN_MEMORY)?))
+        Ok::<_, StoreError>((sealed, audit::kept_before(db, i64::MAX, IN_MEMORY)?))
     };
     let (sealed, events): (Vec<Sealed>, Vec<Kept<RecordedEvent>>) = app.store.read_at_length(read).await.expect("read");
     let began = Instant::now();

@@ -181,6 +181,16 @@ impl std::fmt::Debug for PasswordHash {
     }
 }
 
+/// Whether this is the form in which a name is compared.
+#[must_use]
+pub fn is_folded(name: &str, folded: &str) -> bool {
+    if name.is_ascii() {
+        let lower = name.bytes().map(|byte| byte.to_ascii_lowercase());
+        return name.len() == folded.len() && lower.eq(folded.bytes());
+    }
+    fold(name) == folded
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

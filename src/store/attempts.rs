@@ -65,17 +65,6 @@ impl Row {
         Ok(Kept { row: self.into_attempt()?, proofs })
     }
 
-    /// As it is kept, unless what it is searched by is not what follows from it: no digest covers that.
-    fn into_judged(mut self) -> Result<Kept<Attempt>, StoreError> {
-        let searched = (std::mem::take(&mut self.ip_key), std::mem::take(&mut self.username_folded));
-        let kept = self.into_kept()?;
-        if searched == (key(kept.row.ip).to_vec(), fold(&kept.row.username)) {
-            Ok(kept)
-        } else {
-            Err(StoreError::Corrupt(format!("attempts {}: it is not found by what it says", kept.row.id)))
-        }
-    }
-
     fn into_attempt(self) -> Result<Attempt, StoreError> {
         let read = || -> deserialize::Result<Attempt> {
             Ok(Attempt {
@@ -179,24 +168,6 @@ fn matching(filter: &AttemptFilter) -> attempts::BoxedQuery<'static, MultiBacken
         query = query.filter(attempts::at.lt(At(to)));
     }
     query
-}
-
-/// The attempts with these ids, as they are kept.
-pub fn kept_by_ids(db: &mut Db, ids: &[AttemptId]) -> Result<Vec<Kept<Attempt>>, StoreError> {
-    let ids: Vec<Id> = ids.iter().map(|id| Id(id.0)).collect();
-    let rows: Vec<Row> = attempts::table.filter(attempts::id.eq_any(ids)).load(db)?;
-    rows.into_iter().map(Row::into_judged).collect()
-}
-
-/// Attempts whose ids lie from `from` to `to`, at most `limit`.
-pub fn between(db: &mut Db, from: AttemptId, to: AttemptId, limit: i64) -> Result<Vec<Kept<Attempt>>, StoreError> {
-    let rows: Vec<Row> = attempts::table
-        .filter(attempts::id.ge(Id(from.0)))
-        .filter(attempts::id.le(Id(to.0)))
-        .order(attempts::id.asc())
-        .limit(limit)
-        .load(db)?;
-    rows.into_iter().map(Row::into_judged).collect()
 }
 
 /// Attempts after `after`, oldest first: for following them live.

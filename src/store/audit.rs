@@ -229,23 +229,6 @@ pub fn last_verified(db: &mut Db) -> Result<Option<(DateTime<Utc>, bool)>, Store
     Ok(verified.max(damaged).map(|(at, _)| (at, verified > damaged)))
 }
 
-/// Events numbered `from` to `to`, at most `limit`.
-pub fn between(db: &mut Db, from: i64, to: i64, limit: i64) -> Result<Vec<Kept<RecordedEvent>>, StoreError> {
-    let rows: Vec<Row> = audit_events::table
-        .filter(audit_events::seq.ge(from))
-        .filter(audit_events::seq.le(to))
-        .order(audit_events::seq.asc())
-        .limit(limit)
-        .load(db)?;
-    rows.into_iter().map(Row::into_kept).collect()
-}
-
-/// The events with these numbers, as they are kept.
-pub fn kept_by_numbers(db: &mut Db, numbers: Vec<i64>) -> Result<Vec<Kept<RecordedEvent>>, StoreError> {
-    let rows: Vec<Row> = audit_events::table.filter(audit_events::seq.eq_any(numbers)).load(db)?;
-    rows.into_iter().map(Row::into_kept).collect()
-}
-
 /// The events of a kind that were recorded last, whatever the clock said: the last first, at most `limit`. Of a kind that
 /// happens seldom.
 pub fn newest_of(db: &mut Db, kind: AuditKind, limit: i64) -> Result<Vec<RecordedEvent>, StoreError> {

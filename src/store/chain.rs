@@ -6,16 +6,21 @@ use std::ops::Range;
 use chrono::{DateTime, Utc};
 use diesel::deserialize;
 use diesel::prelude::*;
+use diesel::row::Row;
 
 use super::backend::{Db, on_backend};
 use super::columns::{At, fixed, parsed};
 use super::error::StoreError;
+use super::raw::{self, Raw, Take};
 use super::rows::Insert;
 use super::schema::{chain_base, chain_head, checkpoints, sealed_records, tree_hashes, unsealed_records};
-use crate::model::record::{Digest, Record, RecordKind};
+use crate::model::record::{Digest, Form, Record, RecordKind};
 
 /// Rows of one statement: below SQLite's limit of bound values.
 const BATCH: usize = 500;
+
+/// Records that room is made for before they are read.
+const MOST_ROOM: i64 = 4_096;
 
 /// Something that waits to be sealed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -193,24 +198,50 @@ pub fn append(
 
 /// Records in their order, from a position on, before another, at most `limit`.
 pub fn page(db: &mut Db, from: i64, before: i64, limit: i64) -> Result<Vec<Sealed>, StoreError> {
-    let rows: Vec<Columns> = sealed_records::table
+    let query = sealed_records::table
         .filter(sealed_records::position.ge(from))
         .filter(sealed_records::position.lt(before))
         .order(sealed_records::position.asc())
-        .limit(limit)
-        .load(db)?;
-    rows.into_iter().map(read_sealed).collect()
+        .limit(limit);
+    let room = usize::try_from(before.saturating_sub(from).min(limit).min(MOST_ROOM)).unwrap_or(0);
+    let mut records = Records(Vec::with_capacity(room));
+    on_backend!(db, |connection| raw::each(connection, query, &mut records))?;
+    Ok(records.0)
 }
 
 /// The latest record of a thing.
 pub fn latest(db: &mut Db, kind: RecordKind, subject: &str) -> Result<Option<Sealed>, StoreError> {
-    let row: Option<Columns> = sealed_records::table
-        .filter(sealed_records::subject.eq(subject.to_owned()))
+    let query = sealed_records::table
+        .filter(sealed_records::subject.eq(subject))
         .filter(sealed_records::kind.eq(kind.as_str()))
         .order(sealed_records::position.desc())
-        .first(db)
-        .optional()?;
-    row.map(read_sealed).transpose()
+        .limit(1);
+    let mut records = Records(Vec::new());
+    on_backend!(db, |connection| raw::each(connection, query, &mut records))?;
+    Ok(records.0.pop())
+}
+
+/// Records of whole rows, read without a piece of memory for each word and digest: millions are, to be verified.
+struct Records(Vec<Sealed>);
+
+impl Take for Records {
+    fn take<'r, DB: Raw>(&mut self, row: &impl Row<'r, DB>) -> Result<(), StoreError> {
+        let digest = |column| raw::column(row, column, Form::Bytes, |value| value.bytes()?.try_into().ok());
+        let position = raw::number(row, 0, Form::Number);
+        let read = || {
+            let kind = raw::column(row, 1, Form::Text, |value| value.text()?.parse().ok())?;
+            let subject = raw::column(row, 2, Form::Text, |value| value.text().map(str::to_owned))?;
+            let at = raw::number(row, 3, Form::Time).and_then(DateTime::from_timestamp_micros)?;
+            let record = Record { kind, subject, at, digest: digest(4)? };
+            Some(Sealed { position: position?, record, link: digest(5)? })
+        };
+        let Some(sealed) = read() else {
+            let what = format!("sealed_records {}: it is no record", position.unwrap_or_default());
+            return Err(StoreError::Corrupt(what));
+        };
+        self.0.push(sealed);
+        Ok(())
+    }
 }
 
 /// When these things of a kind were, as their records say.
@@ -229,16 +260,6 @@ pub fn times_of(
         times.extend(rows.into_iter().map(|(subject, at)| (subject, at.0)));
     }
     Ok(times)
-}
-
-type Columns = (i64, String, String, At, Vec<u8>, Vec<u8>);
-
-fn read_sealed((position, kind, subject, at, digest, link): Columns) -> Result<Sealed, StoreError> {
-    let read = || -> deserialize::Result<Sealed> {
-        let record = Record { kind: parsed(&kind)?, subject, at: at.0, digest: fixed(digest)? };
-        Ok(Sealed { position, record, link: fixed(link)? })
-    };
-    read().map_err(corrupt(&format!("sealed_records {position}")))
 }
 
 fn corrupt(table: &str) -> impl Fn(Box<dyn std::error::Error + Send + Sync>) -> StoreError {

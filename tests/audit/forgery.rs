@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use rstest::rstest;
 use vigie::model::audit::{AuditKind, Cause};
-use vigie::model::id::{AttemptId, UserId};
+use vigie::model::id::UserId;
 use vigie::model::record::RecordKind;
 use vigie::model::redaction::Group;
 use vigie::model::retention::Counts;
@@ -31,9 +31,10 @@ async fn forge(app: &TestApp, members: &str, from: &str) {
 }
 
 /// Takes the person out of a row, as an erasure does: the record itself agrees.
-async fn redact_attempt(app: &TestApp, id: AttemptId) {
+async fn redact_attempt(app: &TestApp, of: UserId) {
     let redact = move |db: &mut _| {
-        let left = attempts::kept_by_ids(db, &[id])?.remove(0).without(Group::Person).expect("there is something");
+        let kept = attempts::kept_of_user(db, of, None, 1)?.remove(0);
+        let left = kept.without(Group::Person).expect("there is something");
         permitted(db, Permit::Person, |db| attempts::redact(db, &left, Group::Person))
     };
     app.app.store.write::<_, StoreError>(redact).await.unwrap();
@@ -41,7 +42,7 @@ async fn redact_attempt(app: &TestApp, id: AttemptId) {
 
 async fn redact_event(app: &TestApp, seq: i64) {
     let redact = move |db: &mut _| {
-        let left = audit::kept_by_numbers(db, vec![seq])?.remove(0).without(Group::Person).expect("there is something");
+        let left = audit::kept_before(db, seq + 1, 1)?.remove(0).without(Group::Person).expect("there is something");
         permitted(db, Permit::Person, |db| audit::redact(db, &left, Group::Person))
     };
     app.app.store.write::<_, StoreError>(redact).await.unwrap();
@@ -49,10 +50,6 @@ async fn redact_event(app: &TestApp, seq: i64) {
 
 async fn id_of(app: &TestApp, name: &str) -> UserId {
     app.app.users.find_by_id_or_name(name).await.unwrap().unwrap().id
-}
-
-async fn attempt_of(app: &TestApp, user: UserId) -> AttemptId {
-    app.attempts().await.iter().find(|attempt| attempt.user_id == Some(user)).expect("an attempt").id
 }
 
 /// Neither are rows missed that it says were removed, nor does the server itself remove them by its word.
@@ -86,7 +83,7 @@ async fn p6_a_forged_erasure_justifies_nothing(
     assert_eq!(app.events().await.iter().filter(|event| event.event.kind == AuditKind::UserErased).count(), 1);
     assert!(app.dump().contains("alice"));
     let kind = if of_the_person {
-        redact_attempt(&app, attempt_of(&app, alice).await).await;
+        redact_attempt(&app, alice).await;
         RecordKind::Attempt
     } else {
         redact_event(&app, created.seq).await;
@@ -108,7 +105,7 @@ async fn p6_an_erasure_that_is_copied_for_somebody_else_justifies_nothing(
     let genuine = format!("kind = 'user.erased' AND subject_id = '{bob}'");
     let first = format!("seq = (SELECT min(seq) FROM audit_events WHERE {genuine})");
     forge(&app, &format!("at, kind, subject_kind, '{alice}', details"), &first).await;
-    redact_attempt(&app, attempt_of(&app, alice).await).await;
+    redact_attempt(&app, alice).await;
     let fault = verify(&app).await.unwrap_err();
     assert_eq!(word(&fault), ("changed", Some(RecordKind::Attempt)), "{fault}");
 }

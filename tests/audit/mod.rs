@@ -2,6 +2,7 @@
 
 mod chain;
 mod crash;
+mod digests;
 mod erasure;
 mod forgery;
 mod retention;

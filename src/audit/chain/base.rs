@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::permits::Permits;
-use super::present::Present;
+use super::present::present;
 use super::sign::checkpoint_of;
 use super::tree::{self, Growth, leaf};
 use super::verify::{ends_of_missing, is_rightly_missing};
@@ -30,13 +30,14 @@ impl Chain {
                 let sealed = chain::page(db, from, from + PAGE, PAGE)?;
                 let things =
                     sealed.iter().map(|sealed| (sealed.record.kind, &*sealed.record.subject, sealed.record.at));
-                let present = Present::of(db, things)?;
+                let present = present(db, things)?;
                 let ends = ends_of_missing(db, &sealed, &present)?;
                 Ok::<_, StoreError>((Permits::read(db, &warrants)?, sealed, present, ends))
             };
             let (permits, sealed, present, ends) = self.store.read_at_length(read).await?;
-            let is_gone = |sealed: &&chain::Sealed| is_rightly_missing(sealed, &present, &permits, &ends);
-            for sealed in sealed.iter().take_while(is_gone) {
+            let things = sealed.iter().zip(&present);
+            let gone = things.take_while(|(sealed, found)| is_rightly_missing(sealed, found.as_ref(), &permits, &ends));
+            for (sealed, _) in gone {
                 growth.grow(leaf(&sealed.record));
                 if sealed.position + 1 != growth.head.size || sealed.link != growth.head.link {
                     return Ok(None);

@@ -30,7 +30,7 @@ use crate::model::record::Record;
 use crate::store::chain::{self, StoredCheckpoint, Unsealed};
 use crate::store::{Db, Store, StoreError};
 use crate::warrant::WarrantKey;
-use present::{Found, Present};
+use present::{Found, present};
 
 /// Records sealed in one transaction.
 const BATCH: i64 = 2_000;
@@ -117,12 +117,13 @@ fn seal_batch(db: &mut Db) -> Result<usize, StoreError> {
 /// The records that wait. What was there before the chain is sealed as it is found; nothing, where it is gone.
 fn records(db: &mut Db, waiting: Vec<Unsealed>) -> Result<Vec<Record>, StoreError> {
     let before_the_chain = waiting.iter().filter(|unsealed| unsealed.digest.is_none());
-    let present = Present::of(db, before_the_chain.map(|unsealed| (unsealed.kind, &*unsealed.subject, unsealed.at)))?;
+    let things = before_the_chain.map(|unsealed| (unsealed.kind, &*unsealed.subject, unsealed.at));
+    let mut present = present(db, things)?.into_iter();
     let record = |Unsealed { kind, subject, at, digest, .. }| {
         let digest = match digest {
             Some(digest) => digest,
-            None => match present.find(kind, &subject)? {
-                Found::As(digest, _) => *digest,
+            None => match present.next()?? {
+                Found::As(digest, _) => digest,
                 Found::Unended => return None,
                 Found::Unreadable => {
                     return Some(Err(StoreError::Corrupt(format!("{kind} {subject} cannot be read"))));

@@ -5,56 +5,12 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 
-use crate::model::attempt::Attempt;
 use crate::model::audit::{AuditKind, RecordedEvent};
 use crate::model::record::{Record, RecordKind};
-use crate::model::redaction::{Group, Kept};
+use crate::model::redaction::{Named, Redacted};
 use crate::model::retention::Cuts;
-use crate::model::session::Session;
 use crate::store::{Db, StoreError, audit};
 use crate::warrant::WarrantKey;
-
-/// What was removed from a row.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Redacted {
-    /// Its addresses, which must be older than the moment that these are cut from.
-    addresses: Option<DateTime<Utc>>,
-    /// What names a person, and where.
-    person: Option<Named>,
-}
-
-/// Where a person was named.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Named {
-    /// In a session or an attempt of this user, who must have been erased. Nobody, where an attempt is of no user.
-    OfUser(Option<String>),
-    /// In the event with this number: an erasure must name it.
-    InEvent(i64),
-}
-
-impl Redacted {
-    /// What was removed from an event; `None` if nothing was.
-    pub fn of_event(event: &Kept<RecordedEvent>) -> Option<Box<Self>> {
-        Self::of(event, event.row.event.at, || Named::InEvent(event.row.seq))
-    }
-
-    /// The same of an attempt.
-    pub fn of_attempt(attempt: &Kept<Attempt>) -> Option<Box<Self>> {
-        Self::of(attempt, attempt.row.at, || Named::OfUser(attempt.row.user_id.map(|id| id.to_string())))
-    }
-
-    /// The same of a session. While it lives nothing may be.
-    pub fn of_session(session: &Kept<Session>) -> Option<Box<Self>> {
-        let ended = session.row.end.as_ref().map_or(DateTime::<Utc>::MAX_UTC, |end| end.at);
-        Self::of(session, ended, || Named::OfUser(Some(session.row.user_id.to_string())))
-    }
-
-    fn of<T>(kept: &Kept<T>, at: DateTime<Utc>, named: impl FnOnce() -> Named) -> Option<Box<Self>> {
-        let addresses = kept.proofs.is_removed(Group::Addresses).then_some(at);
-        let person = kept.proofs.is_removed(Group::Person).then(named);
-        (addresses.is_some() || person.is_some()).then(|| Box::new(Self { addresses, person }))
-    }
-}
 
 /// What the warrants in the history say was removed.
 #[derive(Debug, Default)]

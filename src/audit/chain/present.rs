@@ -1,180 +1,104 @@
 //! What the things that records stand for are now. Each kind is read as a stretch of its own table, because the chain
 //! follows nearly the same order; what lies elsewhere is asked for by name.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::permits::Redacted;
-use crate::model::attempt::Attempt;
-use crate::model::audit::RecordedEvent;
-use crate::model::id::{AttemptId, SessionId};
-use crate::model::record::{Digest, RecordKind};
-use crate::model::redaction::Kept;
-use crate::model::session::Session;
-use crate::store::{Db, StoreError, attempts, audit, sessions};
+use crate::model::record::RecordKind;
+pub(super) use crate::store::covered::Found;
+use crate::store::{Db, StoreError, covered};
 
 /// Things asked for by name in one statement.
 const BATCH: usize = 500;
 
-/// What a thing is now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Found {
-    /// It would be sealed so, and this was removed from it.
-    As(Digest, Option<Box<Redacted>>),
-    /// The end of a session that is there and has not ended.
-    Unended,
-    /// Its row says something impossible.
-    Unreadable,
-}
-
 /// What a record stands for: of which kind, its number or id, and when it was.
 pub(super) type Thing<'a> = (RecordKind, &'a str, DateTime<Utc>);
 
-/// What things are now, by their names.
-#[derive(Debug, Default)]
-pub(super) struct Present(HashMap<Name, Found, ahash::RandomState>);
-
-/// The kind of a thing, and its number or id as a number.
-type Name = (RecordKind, u128);
-
-impl Present {
-    /// What these things are now.
-    pub fn of<'a>(db: &mut Db, things: impl Iterator<Item = Thing<'a>>) -> Result<Self, StoreError> {
-        let mut wanted: BTreeMap<RecordKind, Vec<(u128, DateTime<Utc>)>> = BTreeMap::new();
-        for (kind, subject, at) in things {
-            if let Some((_, number)) = name(kind, subject) {
-                wanted.entry(kind).or_default().push((number, at));
-            }
+/// What these things are now, in their order; `None` for those that are not there.
+pub(super) fn present<'a>(
+    db: &mut Db,
+    things: impl Iterator<Item = Thing<'a>>,
+) -> Result<Vec<Option<Found>>, StoreError> {
+    let (mut present, mut wanted) = (Vec::new(), BTreeMap::<RecordKind, Vec<Wanted>>::new());
+    for (place, (kind, subject, at)) in things.enumerate() {
+        let number = number(kind, subject);
+        // Nothing is named otherwise.
+        present.push(number.is_none().then_some(Found::Unreadable));
+        if let Some(number) = number {
+            wanted.entry(kind).or_default().push(Wanted { number, at, place });
         }
-        let mut present = Self::default();
-        for (kind, wanted) in wanted {
-            // Where a row of the stretch cannot be read, all are asked for by name.
-            present.take(stretch(db, kind, &wanted))?;
-            present.ask(db, kind, &wanted)?;
-        }
-        Ok(present)
+    }
+    for (kind, wanted) in wanted {
+        let mut search = Search::of(kind, wanted, &mut present);
+        search.read_stretch(db)?;
+        search.ask_by_name(db)?;
+    }
+    Ok(present)
+}
+
+/// Something that is looked for.
+struct Wanted {
+    /// Its number, or its id as one.
+    number: u128,
+    at: DateTime<Utc>,
+    /// Where it stands among all that is asked for.
+    place: usize,
+}
+
+/// The search for things of a kind.
+struct Search<'a> {
+    kind: RecordKind,
+    /// In the order of their numbers.
+    wanted: Vec<Wanted>,
+    /// The one after that which was found last: as a rule it is found next.
+    next: usize,
+    present: &'a mut [Option<Found>],
+}
+
+impl<'a> Search<'a> {
+    fn of(kind: RecordKind, mut wanted: Vec<Wanted>, present: &'a mut [Option<Found>]) -> Self {
+        wanted.sort_by_key(|wanted| wanted.number);
+        Self { kind, wanted, next: 0, present }
     }
 
-    /// What the thing of this kind and name is now; `None` where it is not there.
-    pub fn find(&self, kind: RecordKind, subject: &str) -> Option<&Found> {
-        match name(kind, subject) {
-            Some(name) => self.0.get(&name),
-            // Nothing is named so.
-            None => Some(&Found::Unreadable),
-        }
+    /// Reads the things from the first to the last of these: as a rule these, and few others.
+    fn read_stretch(&mut self, db: &mut Db) -> Result<(), StoreError> {
+        let (Some(first), Some(last)) = (self.wanted.first(), self.wanted.last()) else { return Ok(()) };
+        let times = self.wanted.iter().map(|wanted| wanted.at);
+        let (Some(earliest), Some(latest)) = (times.clone().min(), times.max()) else { return Ok(()) };
+        // One that lies far off must not make this read the whole table.
+        let limit = i64::try_from(self.wanted.len() * 2).unwrap_or(i64::MAX);
+        let numbers = (first.number, last.number);
+        covered::between(db, self.kind, numbers, (earliest, latest), limit, |number, found| self.take(number, &found))
     }
 
     /// Asks by name for those that are not known yet.
-    fn ask(&mut self, db: &mut Db, kind: RecordKind, wanted: &[(u128, DateTime<Utc>)]) -> Result<(), StoreError> {
-        let numbers = wanted.iter().map(|(number, _)| *number);
-        let numbers: Vec<u128> = numbers.filter(|number| !self.0.contains_key(&(kind, *number))).collect();
-        for numbers in numbers.chunks(BATCH) {
-            if self.take(named(db, kind, numbers))? {
-                continue;
-            }
-            // One of them cannot be read: each alone tells which.
-            for number in numbers {
-                if !self.take(named(db, kind, &[*number]))? {
-                    self.0.insert((kind, *number), Found::Unreadable);
-                }
-            }
-        }
-        Ok(())
+    fn ask_by_name(&mut self, db: &mut Db) -> Result<(), StoreError> {
+        let unknown = self.wanted.iter().filter(|wanted| self.present[wanted.place].is_none());
+        let unknown: Vec<u128> = unknown.map(|wanted| wanted.number).collect();
+        unknown
+            .chunks(BATCH)
+            .try_for_each(|numbers| covered::named(db, self.kind, numbers, |number, found| self.take(number, &found)))
     }
 
-    /// Takes what was read; false where a row says something impossible.
-    fn take(&mut self, read: Result<Vec<(Name, Found)>, StoreError>) -> Result<bool, StoreError> {
-        match read {
-            Ok(read) => {
-                self.0.extend(read);
-                Ok(true)
-            }
-            Err(StoreError::Corrupt(_)) => Ok(false),
-            Err(error) => Err(error),
+    /// Takes what was found, for each that asked for it.
+    fn take(&mut self, number: u128, found: &Found) {
+        if self.wanted.get(self.next).is_none_or(|next| next.number != number) {
+            self.next = self.wanted.partition_point(|wanted| wanted.number < number);
+        }
+        while let Some(wanted) = self.wanted.get(self.next).filter(|wanted| wanted.number == number) {
+            self.present[wanted.place] = Some(found.clone());
+            self.next += 1;
         }
     }
 }
 
 /// `None` where nothing of this kind could be named so.
-fn name(kind: RecordKind, subject: &str) -> Option<Name> {
-    let number = match kind {
-        RecordKind::Event => u128::try_from(subject.parse::<i64>().ok()?).ok()?,
-        _ => Uuid::parse_str(subject).ok()?.as_u128(),
-    };
-    Some((kind, number))
-}
-
-/// The things from the first to the last of these: as a rule these, and few others.
-fn stretch(db: &mut Db, kind: RecordKind, wanted: &[(u128, DateTime<Utc>)]) -> Result<Vec<(Name, Found)>, StoreError> {
-    let (numbers, times) = (wanted.iter().map(|(number, _)| *number), wanted.iter().map(|(_, at)| *at));
-    let (Some(first), Some(last)) = (numbers.clone().min(), numbers.max()) else { return Ok(Vec::new()) };
-    let (Some(earliest), Some(latest)) = (times.clone().min(), times.max()) else { return Ok(Vec::new()) };
-    // One that lies far off must not make this read the whole table.
-    let limit = i64::try_from(wanted.len() * 2).unwrap_or(i64::MAX);
-    Ok(match kind {
-        RecordKind::Event => of_events(&audit::between(db, seq(first), seq(last), limit)?),
-        RecordKind::Attempt => of_attempts(&attempts::between(db, attempt(first), attempt(last), limit)?),
-        RecordKind::SessionStarted => of_starts(&sessions::between(db, session(first), session(last), limit)?),
-        RecordKind::SessionEnded => of_ends(&sessions::ended_between(db, earliest, latest, limit)?),
-    })
-}
-
-fn named(db: &mut Db, kind: RecordKind, numbers: &[u128]) -> Result<Vec<(Name, Found)>, StoreError> {
-    let sessions = |db: &mut Db| sessions::kept_by_ids(db, &numbers.iter().copied().map(session).collect::<Vec<_>>());
-    Ok(match kind {
-        RecordKind::Event => of_events(&audit::kept_by_numbers(db, numbers.iter().copied().map(seq).collect())?),
-        RecordKind::Attempt => {
-            of_attempts(&attempts::kept_by_ids(db, &numbers.iter().copied().map(attempt).collect::<Vec<_>>())?)
-        }
-        RecordKind::SessionStarted => of_starts(&sessions(db)?),
-        RecordKind::SessionEnded => of_ends(&sessions(db)?),
-    })
-}
-
-fn seq(number: u128) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-const fn attempt(number: u128) -> AttemptId {
-    AttemptId(Uuid::from_u128(number))
-}
-
-const fn session(number: u128) -> SessionId {
-    SessionId(Uuid::from_u128(number))
-}
-
-fn of_events(events: &[Kept<RecordedEvent>]) -> Vec<(Name, Found)> {
-    let found = |event: &Kept<RecordedEvent>| {
-        let number = u128::try_from(event.row.seq).ok()?;
-        Some(((RecordKind::Event, number), Found::As(event.record().digest, Redacted::of_event(event))))
-    };
-    events.iter().filter_map(found).collect()
-}
-
-fn of_attempts(attempts: &[Kept<Attempt>]) -> Vec<(Name, Found)> {
-    let found = |attempt: &Kept<Attempt>| {
-        let name = (RecordKind::Attempt, attempt.row.id.0.as_u128());
-        (name, Found::As(attempt.record().digest, Redacted::of_attempt(attempt)))
-    };
-    attempts.iter().map(found).collect()
-}
-
-fn of_starts(sessions: &[Kept<Session>]) -> Vec<(Name, Found)> {
-    let found = |session: &Kept<Session>| {
-        let name = (RecordKind::SessionStarted, session.row.id.0.as_u128());
-        (name, Found::As(session.start().digest, Redacted::of_session(session)))
-    };
-    sessions.iter().map(found).collect()
-}
-
-/// A session that is there without its end: the end was taken back.
-fn of_ends(sessions: &[Kept<Session>]) -> Vec<(Name, Found)> {
-    let found = |session: &Kept<Session>| {
-        let name = (RecordKind::SessionEnded, session.row.id.0.as_u128());
-        let end = session.end().map(|end| Found::As(end.digest, Redacted::of_session(session)));
-        (name, end.unwrap_or(Found::Unended))
-    };
-    sessions.iter().map(found).collect()
+fn number(kind: RecordKind, subject: &str) -> Option<u128> {
+    match kind {
+        RecordKind::Event => u128::try_from(subject.parse::<i64>().ok()?).ok(),
+        _ => Some(Uuid::parse_str(subject).ok()?.as_u128()),
+    }
 }

@@ -13,7 +13,7 @@ use futures_util::stream::{self, StreamExt as _};
 use tlog_tiles::Hash;
 
 use super::permits::{Permits, cuts};
-use super::present::{Found, Present};
+use super::present::{Found, present};
 use super::tree::{self, Growth, leaf};
 use super::{BadCheckpoint, Chain, Checkpoint, CheckpointKey, UnusableFile, size};
 use crate::model::record::{Record, RecordKind};
@@ -165,7 +165,7 @@ impl Fault {
 struct Page {
     sealed: Vec<Sealed>,
     leaves: Vec<Hash>,
-    present: Present,
+    present: Vec<Option<Found>>,
     /// What may be missing or redacted.
     permits: Permits,
     /// When the sessions ended that began in this page and are not there any more.
@@ -270,7 +270,7 @@ impl Chain {
         let read = move |db: &mut Db| {
             let sealed = chain::page(db, from, before, before - from)?;
             let things = sealed.iter().map(|Sealed { record, .. }| (record.kind, &*record.subject, record.at));
-            let present = Present::of(db, things)?;
+            let present = present(db, things)?;
             let permits = Permits::read(db, &warrants)?;
             let ends = ends_of_missing(db, &sealed, &present)?;
             // The first page has that of the records before it as well.
@@ -317,7 +317,7 @@ impl Followed {
     fn follow(&mut self, page: &Page) -> Result<(), Fault> {
         let mut checkpoints = page.checkpoints.iter().peekable();
         self.meet(&mut checkpoints)?;
-        for (sealed, leaf) in page.sealed.iter().zip(&page.leaves) {
+        for ((sealed, leaf), found) in page.sealed.iter().zip(&page.leaves).zip(&page.present) {
             if sealed.position != self.growth.head.size {
                 return Err(Fault::Missing { position: self.growth.head.size });
             }
@@ -325,7 +325,7 @@ impl Followed {
             if sealed.link != self.growth.head.link {
                 return Err(Fault::broken(sealed));
             }
-            let is_there = compare(sealed, &page.present, &page.permits, &page.ends)?;
+            let is_there = compare(sealed, found.as_ref(), &page.permits, &page.ends)?;
             *self.things.entry(sealed.record.kind).or_default() += i64::from(is_there);
             self.meet(&mut checkpoints)?;
         }
@@ -384,14 +384,14 @@ pub(super) fn is_rightful(
 }
 
 /// Whether what a record stands for is gone, and may be.
-pub(super) fn is_rightly_missing(sealed: &Sealed, present: &Present, permits: &Permits, ends: &Ends) -> bool {
-    compare(sealed, present, permits, ends) == Ok(false)
+pub(super) fn is_rightly_missing(sealed: &Sealed, found: Option<&Found>, permits: &Permits, ends: &Ends) -> bool {
+    compare(sealed, found, permits, ends) == Ok(false)
 }
 
 /// Judges a record by what it stands for; whether that is still there.
-fn compare(sealed: &Sealed, present: &Present, permits: &Permits, ends: &Ends) -> Result<bool, Fault> {
-    let Record { kind, subject, digest, .. } = &sealed.record;
-    match present.find(*kind, subject) {
+fn compare(sealed: &Sealed, found: Option<&Found>, permits: &Permits, ends: &Ends) -> Result<bool, Fault> {
+    let Record { subject, digest, .. } = &sealed.record;
+    match found {
         Some(Found::As(found, redacted))
             if found == digest && redacted.as_ref().is_none_or(|redacted| permits.may_be_redacted(redacted)) =>
         {
@@ -407,11 +407,10 @@ fn compare(sealed: &Sealed, present: &Present, permits: &Permits, ends: &Ends) -
 pub(super) type Ends = HashMap<String, DateTime<Utc>>;
 
 /// When those sessions ended that began here and are not there any more.
-pub(super) fn ends_of_missing(db: &mut Db, sealed: &[Sealed], present: &Present) -> Result<Ends, StoreError> {
-    let started = sealed.iter().filter(|sealed| sealed.record.kind == RecordKind::SessionStarted);
-    let subjects = started.map(|sealed| &sealed.record.subject);
-    let missing = subjects.filter(|subject| present.find(RecordKind::SessionStarted, subject).is_none()).cloned();
-    chain::times_of(db, RecordKind::SessionEnded, &missing.collect::<Vec<_>>())
+pub(super) fn ends_of_missing(db: &mut Db, sealed: &[Sealed], present: &[Option<Found>]) -> Result<Ends, StoreError> {
+    let missing = sealed.iter().zip(present).filter(|(_, found)| found.is_none()).map(|(sealed, _)| &sealed.record);
+    let starts = missing.filter(|record| record.kind == RecordKind::SessionStarted);
+    chain::times_of(db, RecordKind::SessionEnded, &starts.map(|record| record.subject.clone()).collect::<Vec<_>>())
 }
 
 /// What waits to be sealed is what it was when it was written, and nothing is there that neither waits nor is sealed.
@@ -431,10 +430,14 @@ fn verify_rest(
             Some(Sealed { position: sealed, record: Record { kind, subject, at, digest: digest? }, link: [0; 32] })
         });
         let written: Vec<Sealed> = written.collect();
-        let present = written.iter().map(|Sealed { record, .. }| (record.kind, &*record.subject, record.at));
-        let present = Present::of(db, present)?;
+        let things = written.iter().map(|Sealed { record, .. }| (record.kind, &*record.subject, record.at));
+        let present = present(db, things)?;
         let (permits, ends) = (Permits::read(db, warrants)?, Ends::new());
-        if let Some(fault) = written.iter().find_map(|sealed| compare(sealed, &present, &permits, &ends).err()) {
+        if let Some(fault) = written
+            .iter()
+            .zip(&present)
+            .find_map(|(sealed, found)| compare(sealed, found.as_ref(), &permits, &ends).err())
+        {
             return Ok(Err(fault));
         }
     }

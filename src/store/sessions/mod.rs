@@ -113,17 +113,6 @@ impl Row {
         Ok(Kept { row: self.into_session()?, proofs })
     }
 
-    /// As it is kept, unless what it is searched by is not what follows from it: no digest covers that.
-    fn into_judged(mut self) -> Result<Kept<Session>, StoreError> {
-        let searched = (std::mem::take(&mut self.ip_key), std::mem::take(&mut self.username_folded));
-        let kept = self.into_kept()?;
-        if searched == (key(kept.row.origin.ip).to_vec(), kept.row.username.folded()) {
-            Ok(kept)
-        } else {
-            Err(StoreError::Corrupt(format!("sessions {}: it is not found by what it says", kept.row.id)))
-        }
-    }
-
     fn into_session(self) -> Result<Session, StoreError> {
         let id = self.id.0;
         self.read().map_err(|error| StoreError::Corrupt(format!("sessions {id}: {error}")))
@@ -185,45 +174,12 @@ pub fn find(db: &mut Db, id: SessionId) -> Result<Option<Session>, StoreError> {
     sessions::table.find(Id(id.0)).first::<Row>(db).optional()?.map(Row::into_session).transpose()
 }
 
-/// The sessions with these ids, as they are kept.
-pub fn kept_by_ids(db: &mut Db, ids: &[SessionId]) -> Result<Vec<Kept<Session>>, StoreError> {
-    let ids: Vec<Id> = ids.iter().map(|id| Id(id.0)).collect();
-    let rows: Vec<Row> = sessions::table.filter(sessions::id.eq_any(ids)).load(db)?;
-    rows.into_iter().map(Row::into_judged).collect()
-}
-
 /// Whose sessions these are.
 pub fn owners(db: &mut Db, ids: impl Iterator<Item = SessionId>) -> Result<HashMap<SessionId, UserId>, StoreError> {
     let ids: Vec<Id> = ids.map(|id| Id(id.0)).collect();
     let owned = sessions::table.filter(sessions::id.eq_any(ids)).select((sessions::id, sessions::user_id));
     let rows: Vec<(Id, Id)> = on_backend!(db, |connection| owned.load(connection))?;
     Ok(rows.into_iter().map(|(id, user_id)| (SessionId(id.0), UserId(user_id.0))).collect())
-}
-
-/// Sessions whose ids lie from `from` to `to`, at most `limit`.
-pub fn between(db: &mut Db, from: SessionId, to: SessionId, limit: i64) -> Result<Vec<Kept<Session>>, StoreError> {
-    let rows: Vec<Row> = sessions::table
-        .filter(sessions::id.ge(Id(from.0)))
-        .filter(sessions::id.le(Id(to.0)))
-        .order(sessions::id.asc())
-        .limit(limit)
-        .load(db)?;
-    rows.into_iter().map(Row::into_judged).collect()
-}
-
-/// Sessions that ended at `from`, at `to` or between them, at most `limit`, in any order.
-pub fn ended_between(
-    db: &mut Db,
-    from: DateTime<Utc>,
-    to: DateTime<Utc>,
-    limit: i64,
-) -> Result<Vec<Kept<Session>>, StoreError> {
-    let rows: Vec<Row> = sessions::table
-        .filter(sessions::ended_at.ge(Some(At(from))))
-        .filter(sessions::ended_at.le(Some(At(to))))
-        .limit(limit)
-        .load(db)?;
-    rows.into_iter().map(Row::into_judged).collect()
 }
 
 /// What the check needs of a session and its user.

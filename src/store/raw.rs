@@ -1,0 +1,145 @@
+//! Rows as the databases hand them out, without making anything of them first: for what is read a million rows at a time.
+
+use std::borrow::Cow;
+use std::str::from_utf8;
+
+use diesel::backend::Backend;
+use diesel::connection::LoadConnection;
+use diesel::expression::QueryMetadata;
+use diesel::pg::{Pg, PgValue};
+use diesel::query_builder::{Query, QueryFragment, QueryId};
+use diesel::row::{Field as _, Row};
+use diesel::sqlite::{Sqlite, SqliteType};
+use uuid::Uuid;
+
+use super::error::StoreError;
+use crate::model::record::{Form, Value};
+
+/// Microseconds from 1970 to 2000, from when PostgreSQL counts.
+const UNTIL_2000: i64 = 946_684_800_000_000;
+
+/// A database whose values are read as they are.
+pub(super) trait Raw: Backend {
+    /// Hands on what a column says, as a member of this form.
+    fn hand<T>(value: Option<Self::RawValue<'_>>, form: Form, to: impl FnOnce(Value<'_>) -> T) -> T;
+}
+
+/// What is made of rows.
+pub(super) trait Take {
+    /// Takes a row.
+    fn take<'r, DB: Raw>(&mut self, row: &impl Row<'r, DB>) -> Result<(), StoreError>;
+}
+
+/// Hands on the rows that a query finds.
+pub(super) fn each<'q, C, Q>(connection: &mut C, query: Q, to: &mut impl Take) -> Result<(), StoreError>
+where
+    C: LoadConnection,
+    C::Backend: Raw + QueryMetadata<Q::SqlType>,
+    Q: Query + QueryFragment<C::Backend> + QueryId + 'q,
+{
+    for row in connection.load(query)? {
+        to.take(&row?)?;
+    }
+    Ok(())
+}
+
+/// What a column of a row says, as a member of this form.
+pub(super) fn column<'r, DB: Raw, T>(
+    row: &impl Row<'r, DB>,
+    place: usize,
+    form: Form,
+    to: impl FnOnce(Value<'_>) -> T,
+) -> T {
+    let field = row.get(place);
+    DB::hand(field.as_ref().and_then(|field| field.value()), form, to)
+}
+
+/// The number or time in a column of a row, if it is one.
+pub(super) fn number<'r, DB: Raw>(row: &impl Row<'r, DB>, place: usize, form: Form) -> Option<i64> {
+    column(row, place, form, |value| match value {
+        Value::Number(number) => Some(number),
+        _ => None,
+    })
+}
+
+/// The id in a column of a row, if it is one.
+pub(super) fn id<'r, DB: Raw>(row: &impl Row<'r, DB>, place: usize) -> Option<Uuid> {
+    column(row, place, Form::OptionalId, |value| match value {
+        Value::Id(id) => Some(id),
+        Value::Text(text) => Uuid::parse_str(text).ok(),
+        _ => None,
+    })
+}
+
+impl Raw for Sqlite {
+    fn hand<T>(value: Option<Self::RawValue<'_>>, form: Form, to: impl FnOnce(Value<'_>) -> T) -> T {
+        let Some(mut value) = value else { return to(Value::Missing) };
+        match (form, value.value_type()) {
+            (Form::Number | Form::Time | Form::OptionalTime, Some(SqliteType::Long)) => {
+                to(Value::Number(value.read_long()))
+            }
+            (Form::Bytes, Some(SqliteType::Binary)) => to(Value::Bytes(value.read_blob())),
+            (Form::Number | Form::Time | Form::OptionalTime | Form::Bytes, _) => to(Value::Impossible),
+            (_, Some(SqliteType::Text)) => {
+                let text = value.read_text();
+                // What is no UTF-8 is read with this character in its place.
+                if text.is_ascii() || !text.contains(char::REPLACEMENT_CHARACTER) {
+                    return of_text(text, form, to);
+                }
+                match from_utf8(value.read_blob()) {
+                    Ok(text) => of_text(text, form, to),
+                    Err(_) => to(Value::Impossible),
+                }
+            }
+            _ => to(Value::Impossible),
+        }
+    }
+}
+
+impl Raw for Pg {
+    fn hand<T>(value: Option<PgValue<'_>>, form: Form, to: impl FnOnce(Value<'_>) -> T) -> T {
+        let Some(value) = value else { return to(Value::Missing) };
+        let bytes = value.as_bytes();
+        match form {
+            Form::Id | Form::OptionalId => to(Uuid::from_slice(bytes).map_or(Value::Impossible, Value::Id)),
+            Form::Number => to(whole(bytes).map_or(Value::Impossible, Value::Number)),
+            Form::Time | Form::OptionalTime => {
+                let time = whole(bytes).and_then(|time| time.checked_add(UNTIL_2000));
+                to(time.map_or(Value::Impossible, Value::Number))
+            }
+            Form::Bytes => to(Value::Bytes(bytes)),
+            Form::Details => to(details(bytes).as_deref().map_or(Value::Impossible, Value::Text)),
+            _ => match from_utf8(bytes) {
+                Ok(text) => of_text(text, form, to),
+                Err(_) => to(Value::Impossible),
+            },
+        }
+    }
+}
+
+/// PostgreSQL's JSON as records cover it: the members of an object in the order of their names, not in one of its own.
+fn details(bytes: &[u8]) -> Option<Cow<'static, str>> {
+    match bytes.split_first()? {
+        (1, b"{}") => Some("{}".into()),
+        (1, json) => serde_json::from_slice::<serde_json::Value>(json).ok().map(|details| details.to_string().into()),
+        _ => None,
+    }
+}
+
+/// PostgreSQL's whole numbers, by their length.
+fn whole(bytes: &[u8]) -> Option<i64> {
+    match bytes.len() {
+        4 => bytes.try_into().ok().map(i32::from_be_bytes).map(i64::from),
+        8 => bytes.try_into().ok().map(i64::from_be_bytes),
+        _ => None,
+    }
+}
+
+fn of_text<T>(text: &str, form: Form, to: impl FnOnce(Value<'_>) -> T) -> T {
+    match form {
+        Form::Address | Form::OptionalAddress => {
+            to(text.parse().map_or(Value::Impossible, |ip| Value::Address(ip, text)))
+        }
+        _ => to(Value::Text(text)),
+    }
+}
