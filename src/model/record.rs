@@ -243,6 +243,9 @@ impl RecordKind {
     }
 }
 
+/// Room for the members of nearly everything.
+const USUAL: usize = 1_024;
+
 /// Members that are to be digested, one after the other. Those of the two groups that can be removed are put apart, and
 /// covered by commitments. Used again and again it takes no new memory.
 #[derive(Debug)]
@@ -269,6 +272,7 @@ impl Members {
     /// Begins the digest of one thing.
     pub fn begin(&mut self, kind: RecordKind, proofs: Proofs) {
         self.bytes.clear();
+        self.bytes.reserve(USUAL);
         self.are_possible = true;
         self.text(kind.as_str());
         if proofs != Proofs::default() {
