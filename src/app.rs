@@ -146,7 +146,7 @@ impl App {
         });
         users.refresh_schemes().await?;
         let clients = Clients::new(store.clone(), Arc::clone(&clock), sessions.clone());
-        let history = History::new(store.clone(), Arc::clone(&clock), sessions.clone());
+        let history = History::new(store.clone(), Arc::clone(&clock), sessions.clone(), &config.audit);
         let watched = watch::Parts {
             store: store.clone(),
             clock: Arc::clone(&clock),

@@ -228,6 +228,7 @@ pub struct Alerts {
 pub struct Audit {
     #[serde(deserialize_with = "duration")]
     pub verify_every: Duration,
+    pub purpose_required: bool,
 }
 
 /// `[mail]`

@@ -1,6 +1,9 @@
 //! Exports of the history: CSV, NDJSON or OCSF, page by page in constant memory, safe against formula injection.
 
+use std::str::FromStr;
+
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::History;
@@ -39,6 +42,45 @@ impl ExportFormat {
     }
 }
 
+/// What an export is for, as whoever asks for it says (PRV-05): 1 to 200 characters in one line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Purpose(String);
+
+/// The text says no purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a purpose has 1 to 200 characters in one line, and no white space at its ends")]
+pub struct InvalidPurpose;
+
+impl FromStr for Purpose {
+    type Err = InvalidPurpose;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPurpose> {
+        text.to_owned().try_into()
+    }
+}
+
+impl TryFrom<String> for Purpose {
+    type Error = InvalidPurpose;
+
+    fn try_from(text: String) -> Result<Self, InvalidPurpose> {
+        let fits =
+            (1..=200).contains(&text.chars().count()) && text.trim() == text && !text.chars().any(char::is_control);
+        if fits { Ok(Self(text)) } else { Err(InvalidPurpose) }
+    }
+}
+
+/// Why an export did not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// It must be said what it is for.
+    #[error("say what the export is for: [audit] purpose_required asks for that")]
+    PurposeMissing,
+    /// The store could not be asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// What is exported.
 #[derive(Debug, Clone)]
 pub enum Selection {
@@ -71,21 +113,29 @@ enum Place {
 }
 
 impl History {
-    /// Begins an export, and records that it was asked for: by whom, with which filter, and how many rows match (ADM-06).
+    /// Begins an export, and records that it was asked for: by whom, with which filter, what for, and how many rows match
+    /// (ADM-06, PRV-05).
     pub async fn export(
         &self,
         selection: Selection,
         format: ExportFormat,
         described: Value,
+        purpose: Option<Purpose>,
         cause: &Cause,
-    ) -> Result<Export, StoreError> {
+    ) -> Result<Export, ExportError> {
+        if purpose.is_none() && self.purpose_required {
+            return Err(ExportError::PurposeMissing);
+        }
         self.sessions.record_overdue().await?;
         let now = self.clock.now();
         let asked = selection.clone();
         let count = self.store.read(move |db| asked.count(db, now)).await?;
-        let details = json!({ "what": selection.word(), "filter": described, "format": format, "count": count });
+        let mut details = json!({ "what": selection.word(), "filter": described, "format": format, "count": count });
+        if let (Value::Object(members), Some(purpose)) = (&mut details, purpose) {
+            members.insert("purpose".into(), json!(purpose));
+        }
         let event = AuditEvent::new(now, AuditKind::HistoryExported, cause, Subject::everybody()).with(details);
-        self.store.write(move |db| audit::record(db, &event)).await?;
+        self.store.write::<_, StoreError>(move |db| audit::record(db, &event)).await?;
         Ok(Export { history: self.clone(), selection, format, now, place: Place::Start })
     }
 }

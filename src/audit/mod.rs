@@ -14,6 +14,7 @@ pub mod watch;
 use std::sync::Arc;
 
 use crate::clock::Clock;
+use crate::config;
 use crate::session::Sessions;
 use crate::store::Store;
 
@@ -23,12 +24,14 @@ pub struct History {
     store: Store,
     clock: Arc<dyn Clock>,
     sessions: Sessions,
+    /// Whether whoever exports must say what for.
+    purpose_required: bool,
 }
 
 impl History {
     /// The operations.
     #[must_use]
-    pub const fn new(store: Store, clock: Arc<dyn Clock>, sessions: Sessions) -> Self {
-        Self { store, clock, sessions }
+    pub const fn new(store: Store, clock: Arc<dyn Clock>, sessions: Sessions, rules: &config::Audit) -> Self {
+        Self { store, clock, sessions, purpose_required: rules.purpose_required }
     }
 }

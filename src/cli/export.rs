@@ -11,7 +11,7 @@ use super::outcome::{Failure, Outcome};
 use super::output::Output;
 use super::progress;
 use crate::app::App;
-use crate::audit::export::{ExportFormat, Selection};
+use crate::audit::export::{ExportFormat, Purpose, Selection};
 use crate::model::audit::Cause;
 
 /// How and where to.
@@ -20,6 +20,9 @@ pub(super) struct Destination {
     /// `csv` (RFC 4180, no cell is a formula), `ndjson` (one object of the API a line) or `ocsf` (one OCSF event a line)
     #[arg(long)]
     format: ExportFormat,
+    /// What it is for; the record keeps it
+    #[arg(long, value_name = "TEXT")]
+    purpose: Option<Purpose>,
     /// File to write instead of the standard output; only its owner may read it
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -33,8 +36,10 @@ pub(super) async fn export(
     to: &Destination,
     output: &mut Output,
 ) -> Outcome {
+    let (purpose, cause) = (to.purpose.clone(), Cause::command_line());
+    let mut export = app.history.export(selection, to.format, described, purpose, &cause).await?;
+    // Not before: a file that is there stays as it is where nothing is exported.
     let mut file = to.output.as_deref().map(create).transpose()?;
-    let mut export = app.history.export(selection, to.format, described, &Cause::command_line()).await?;
     // On a terminal that shows the rows themselves, a count between them would only disturb.
     let progress = (file.is_some() || !output.is_terminal()).then(|| progress::bytes("exported"));
     while let Some(piece) = export.next().await? {

@@ -7,6 +7,7 @@ use actix_web::http::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_A
 use actix_web::{HttpResponse, ResponseError};
 
 use super::problem::{InvalidMember, Problem};
+use crate::audit::export::ExportError;
 use crate::client::ClientError;
 use crate::session::check::CheckError;
 use crate::session::not_before::NotBeforeError;
@@ -210,6 +211,15 @@ impl From<StoreError> for ApiError {
         }
         tracing::error!(cause = %error, "the store could not serve a request");
         Self::Unavailable
+    }
+}
+
+impl From<ExportError> for ApiError {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::PurposeMissing => Self::invalid("/purpose", "say what the export is for"),
+            ExportError::Store(error) => error.into(),
+        }
     }
 }
 

@@ -72,6 +72,42 @@ async fn every_session_is_exported(#[values(Sqlite, Postgres)] backend: Backend)
     assert_eq!(events["items"][0]["details"]["count"], MANY);
 }
 
+/// Where it is asked for, nothing is exported before it is said what for; the record keeps it in any case.
+#[rstest]
+#[actix_web::test]
+async fn prv_05_an_export_says_what_it_is_for(
+    #[values(Sqlite, Postgres)] backend: Backend,
+    #[values(false, true)] required: bool,
+) {
+    let app = TestApp::start_with(backend, &[("VIGIE__AUDIT__PURPOSE_REQUIRED", &required.to_string())]).await;
+    let auditor = app.auditor().await;
+    for what in ["sessions", "attempts", "audit"] {
+        let export = async |purpose: &str| auditor.get(&format!("/admin/{what}/export?format=ndjson{purpose}")).await;
+        let newest = async || {
+            let events = auditor.get("/admin/audit?kind=history.exported").await.expect(200);
+            events["items"][0]["details"].clone()
+        };
+        let before = newest().await;
+        let bare = export("").await;
+        if required {
+            let problem = bare.problem(422, "invalid_input");
+            assert_eq!(problem["errors"][0]["pointer"], "/purpose", "{problem}");
+            assert_eq!(newest().await, before);
+        } else {
+            assert_eq!(bare.status, 200, "{}", bare.body);
+            assert_eq!(newest().await.get("purpose"), None);
+        }
+        for none in ["", "%20", "court%20order%0A2026-17", &"x".repeat(201)] {
+            let problem = export(&format!("&purpose={none}")).await.problem(422, "invalid_input");
+            assert_eq!(problem["errors"][0]["pointer"], "/purpose", "{problem}");
+        }
+        assert_eq!(export("&purpose=r%C3%A9quisition%202026-17").await.status, 200);
+        let event = newest().await;
+        assert_eq!((&event["what"], &event["purpose"]), (&json!(what), &json!("réquisition 2026-17")));
+        assert_eq!(export(&format!("&purpose={}", "é".repeat(200))).await.status, 200);
+    }
+}
+
 #[rstest]
 #[actix_web::test]
 async fn every_attempt_is_exported(#[values(Sqlite, Postgres)] backend: Backend) {

@@ -92,6 +92,27 @@ async fn the_history_is_listed_and_exported(#[values(Sqlite, Postgres)] backend:
     assert!(events.lines().count() >= 2, "an export is an event, this one too (ADM-06): {events}");
 }
 
+/// An export that does not say what it is for leaves a file as it was, where that is asked for.
+#[rstest]
+fn prv_05_an_export_by_command_says_what_it_is_for(#[values(Sqlite, Postgres)] backend: Backend) {
+    let program = Program::new(backend).with("VIGIE__AUDIT__PURPOSE_REQUIRED", "true");
+    program.add_user("alice", "agent");
+    let file = program.file("events.ndjson", "of last month");
+    for what in ["session", "audit"] {
+        let export =
+            |rest: &[&str]| program.run(&[&[what, "export", "--format", "ndjson", "--output", &file], rest].concat());
+        export(&[]).fails(1, "say what the export is for");
+        export(&["--purpose", " "]).fails(2, "1 to 200 characters");
+        assert_eq!(std::fs::read_to_string(&file).expect("the file"), "of last month");
+    }
+    program.run(&["audit", "export", "--format", "ndjson", "--output", &file, "--purpose", "yearly review"]).expect(0);
+    let exported = std::fs::read_to_string(&file).expect("the file");
+    let events: Vec<Value> = exported.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let purposes = events.iter().filter(|event| event["kind"] == "history.exported");
+    let purposes: Vec<&Value> = purposes.map(|event| &event["details"]["purpose"]).collect();
+    assert_eq!(purposes, ["yearly review"], "those that were refused exported nothing");
+}
+
 /// Logins and ends are followed as they happen.
 #[rstest]
 #[actix_web::test]

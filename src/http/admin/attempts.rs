@@ -112,7 +112,8 @@ pub async fn export_attempts(
 ) -> Result<HttpResponse, ApiError> {
     let Filtered { filter, options } = query?;
     let selection = Selection::Attempts(filter.filter(&app.sessions));
-    let export = app.history.export(selection, options.format, described(&filter), &reviewer.cause()).await?;
+    let (described, cause) = (described(&filter), reviewer.cause());
+    let export = app.history.export(selection, options.format, described, options.purpose, &cause).await?;
     export::answer(export, "attempts", options.format).await
 }
 

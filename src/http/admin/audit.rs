@@ -108,6 +108,7 @@ pub async fn export_events(
 ) -> Result<HttpResponse, ApiError> {
     let Filtered { filter, options } = query?;
     let selection = Selection::Events(filter.filter());
-    let export = app.history.export(selection, options.format, described(&filter), &reviewer.cause()).await?;
+    let (described, cause) = (described(&filter), reviewer.cause());
+    let export = app.history.export(selection, options.format, described, options.purpose, &cause).await?;
     export::answer(export, "audit", options.format).await
 }

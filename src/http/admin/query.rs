@@ -12,7 +12,7 @@ use utoipa::IntoParams;
 use utoipa::openapi::path::ParameterIn;
 
 use super::member::SessionOrder;
-use crate::audit::export::ExportFormat;
+use crate::audit::export::{ExportFormat, Purpose};
 use crate::http::error::ApiError;
 use crate::http::input::parse_query;
 
@@ -60,6 +60,9 @@ pub struct ExportOptions {
     /// The format.
     #[param(inline)]
     pub format: ExportFormat,
+    /// What it is for; the record keeps it. `[audit] purpose_required` asks for it.
+    #[param(value_type = Option<String>, min_length = 1, max_length = 200)]
+    pub purpose: Option<Purpose>,
 }
 
 /// How an export of sessions is written.
@@ -70,6 +73,9 @@ pub struct SessionExportOptions {
     /// The format.
     #[param(inline)]
     pub format: ExportFormat,
+    /// What it is for; the record keeps it. `[audit] purpose_required` asks for it.
+    #[param(value_type = Option<String>, min_length = 1, max_length = 200)]
+    pub purpose: Option<Purpose>,
     /// The order; newest login first unless said otherwise.
     #[param(inline)]
     pub sort: Option<SessionOrder>,

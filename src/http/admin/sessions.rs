@@ -228,7 +228,8 @@ pub async fn export_sessions(
     let Filtered { filter, options } = query?;
     let sort = options.sort.map_or(Sort::NewestStart, SessionOrder::sort);
     let selection = Selection::Sessions(filter.filter(), sort);
-    let export = app.history.export(selection, options.format, described(&filter), &reviewer.cause()).await?;
+    let (described, cause) = (described(&filter), reviewer.cause());
+    let export = app.history.export(selection, options.format, described, options.purpose, &cause).await?;
     export::answer(export, "sessions", options.format).await
 }
 
