@@ -9,7 +9,7 @@ use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{KnownFormat, RefOr, Schema, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::audit::export::ExportFormat;
+use crate::audit::export::{ExportFormat, Purpose};
 use crate::model::address;
 use crate::model::alert::AlertKind;
 use crate::model::attempt::AttemptOutcome;
@@ -242,6 +242,14 @@ impl PartialSchema for Label {
     }
 }
 
+impl PartialSchema for Purpose {
+    fn schema() -> RefOr<Schema> {
+        let pattern =
+            r"^[^\s\u0000-\u001f\u007f-\u009f]([^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f])?$";
+        text().min_length(Some(1)).max_length(Some(200)).pattern(Some(pattern)).into()
+    }
+}
+
 impl PartialSchema for Note {
     fn schema() -> RefOr<Schema> {
         let pattern = r"^[^\u0000-\u0009\u000b-\u001f\u007f-\u009f]*$";
@@ -254,6 +262,7 @@ impl ToSchema for Network {}
 impl ToSchema for Text {}
 impl ToSchema for Label {}
 impl ToSchema for Note {}
+impl ToSchema for Purpose {}
 
 /// Documents closed lists of words as what they are.
 macro_rules! documented {

@@ -61,12 +61,7 @@ pub struct ExportOptions {
     #[param(inline)]
     pub format: ExportFormat,
     /// What it is for; the record keeps it. `[audit] purpose_required` asks for it.
-    #[param(
-        value_type = Option<String>,
-        min_length = 1,
-        max_length = 200,
-        pattern = r"^[^\s\u0000-\u001f\u007f-\u009f]([^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f])?$"
-    )]
+    #[param(inline)]
     pub purpose: Option<Purpose>,
 }
 
@@ -79,12 +74,7 @@ pub struct SessionExportOptions {
     #[param(inline)]
     pub format: ExportFormat,
     /// What it is for; the record keeps it. `[audit] purpose_required` asks for it.
-    #[param(
-        value_type = Option<String>,
-        min_length = 1,
-        max_length = 200,
-        pattern = r"^[^\s\u0000-\u001f\u007f-\u009f]([^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f])?$"
-    )]
+    #[param(inline)]
     pub purpose: Option<Purpose>,
     /// The order; newest login first unless said otherwise.
     #[param(inline)]
