@@ -22,7 +22,7 @@ use crate::store::Hints;
 const RENEWALS: u32 = 4;
 /// How often hints are looked for while there are other nodes. libpq does not tell when one comes, and looking costs some
 /// microseconds.
-const LOOK: Duration = Duration::from_millis(1);
+const LOOK: Duration = Duration::from_micros(500);
 /// How often a node does that is alone: only commands send hints then.
 const LOOK_ALONE: Duration = Duration::from_millis(20);
 /// How long to wait before connecting again.

@@ -15,13 +15,17 @@ use crate::clock::uptime;
 use crate::config::LONGEST_LEASE;
 use crate::model::change::Change;
 use crate::model::id::{NodeId, SessionId};
-use crate::store::changes::{self, Numbered};
+use crate::store::changes;
 use crate::store::nodes::{self, Node};
 use crate::store::sessions::Seen;
 use crate::store::{Db, StoreError, not_befores};
 
-/// The pauses between two looks at what other nodes have applied.
-const FIRST_PAUSE: Duration = Duration::from_millis(1);
+/// What nodes take as a rule until they have applied a change, in looks and the pause before each. They are made in one
+/// piece: the runtime's timers are late by as much.
+const FIRST_LOOKS: u32 = 6;
+const SHORT_PAUSE: Duration = Duration::from_micros(500);
+/// The pauses between looks at those who take longer.
+const FIRST_PAUSE: Duration = Duration::from_millis(4);
 const LONGEST_PAUSE: Duration = Duration::from_millis(16);
 /// The pause before other nodes are asked again, where the store did not answer.
 const RETRY: Duration = Duration::from_millis(100);
@@ -101,7 +105,7 @@ impl Sessions {
             .await?;
         drop(hold);
         if let Some(nodes) = nodes {
-            self.note_leases(&nodes);
+            self.note_others(&nodes);
         }
         // What is committed but not applied here is not acknowledged either; the next renewal of the lease applies it.
         self.apply(&noted).await.map_err(StoreError::from)?;
@@ -132,16 +136,13 @@ impl Sessions {
         Ok(())
     }
 
-    /// Numbers the changes that are committed, and tells the nodes that there are some to read; returns the highest number.
-    async fn number(&self) -> Result<i64, StoreError> {
-        let Numbered { count, head } = self.store().write(changes::number).await?;
-        // Where another process has numbered them before, it tells.
-        if count > 0
-            && let Err(error) = self.store().hint().await
-        {
+    /// Numbers the changes that are committed, and tells the nodes that there are some to read.
+    async fn number(&self) -> Result<(), StoreError> {
+        self.store().write_alone(changes::number).await?;
+        if let Err(error) = self.store().hint().await {
             tracing::debug!(cause = %error, "no hint could be sent");
         }
-        Ok(head)
+        Ok(())
     }
 
     /// The same where it must be done, as a look tells that writes nothing.
@@ -181,6 +182,11 @@ impl Sessions {
         *self.inner.node.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    /// Whether there were other nodes when this process looked last.
+    pub(super) fn has_company(&self) -> bool {
+        self.inner.has_company.load(Ordering::Relaxed)
+    }
+
     /// How long leases may be. A node without one may not have looked at the others for any time.
     fn longest_lease(&self) -> Duration {
         if self.node().is_some() && !self.inner.lease.is_held() {
@@ -189,36 +195,36 @@ impl Sessions {
         Duration::from_millis(self.inner.longest_lease.load(Ordering::Relaxed))
     }
 
-    /// Notes how long leases are, for when nodes cannot be asked.
-    pub(super) fn note_leases(&self, nodes: &[Node]) {
+    /// Notes that these other nodes were seen, and how long their leases are, for when they cannot be asked.
+    pub(super) fn note_others(&self, nodes: &[Node]) {
+        self.inner.has_company.store(!nodes.is_empty(), Ordering::Relaxed);
         let longest = nodes.iter().map(|node| node.lease).fold(self.inner.live_rules.lease, Duration::max);
         self.inner.longest_lease.store(milliseconds(longest), Ordering::Relaxed);
     }
 
     /// Waits until every other node has applied what is committed now, or has no lease left.
     async fn round(&self) -> Result<(), StoreError> {
-        let own = self.node();
-        let others = move |db: &mut Db| nodes::others(db, own);
-        if self.store().read(others).await?.is_empty() {
-            return Ok(());
-        }
-        let head = self.number().await?;
-        let mut watch = Watch::default();
-        let mut pause = FIRST_PAUSE;
-        loop {
-            // This node's own row as well: another process may have committed an end, and died before anybody heard of it.
-            let everybody = |db: &mut Db| nodes::others(db, None);
-            let behind: Vec<Node> =
-                self.store().read(everybody).await?.into_iter().filter(|node| node.applied_seq < head).collect();
-            if behind.is_empty() {
+        // Where there were others a moment ago, they are told without looking first.
+        if !self.has_company() {
+            let own = self.node();
+            if self.store().read(move |db| nodes::others(db, own)).await?.is_empty() {
                 return Ok(());
             }
+        }
+        self.number().await?;
+        // Perhaps more than what this waits for: others number as well.
+        let head = self.store().read(changes::head).await?.seq;
+        let mut behind = self.store().read(move |db| nodes_behind_after_a_while(db, head)).await?;
+        let (mut watch, mut pause) = (Watch::default(), FIRST_PAUSE);
+        while !behind.is_empty() {
             for node in watch.run_out(&behind) {
                 self.expel(node).await;
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
+            behind = self.store().read(move |db| nodes_behind(db, head)).await?;
         }
+        Ok(())
     }
 
     /// Removes a node whose lease has run out, unless it has moved.
@@ -234,6 +240,27 @@ impl Sessions {
     pub async fn forget_old_changes(&self) -> Result<usize, StoreError> {
         let before = self.now() - KEPT_FOR;
         self.store().write(move |db| changes::forget(db, before, FORGOTTEN_AT_ONCE)).await
+    }
+}
+
+/// The nodes that have not applied what is numbered up to `head`. This node's own row counts as well: another process may
+/// have committed an end, and died before anybody heard of it.
+fn nodes_behind(db: &mut Db, head: i64) -> Result<Vec<Node>, StoreError> {
+    let everybody = nodes::others(db, None)?;
+    Ok(everybody.into_iter().filter(|node| node.applied_seq < head).collect())
+}
+
+/// The same when there are none, or it has taken longer than as a rule.
+#[expect(clippy::disallowed_methods, reason = "on a thread that works for the store, and for three milliseconds at most")]
+fn nodes_behind_after_a_while(db: &mut Db, head: i64) -> Result<Vec<Node>, StoreError> {
+    let mut looks = 0;
+    loop {
+        std::thread::sleep(SHORT_PAUSE);
+        looks += 1;
+        let behind = nodes_behind(db, head)?;
+        if behind.is_empty() || looks == FIRST_LOOKS {
+            return Ok(behind);
+        }
     }
 }
 

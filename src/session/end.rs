@@ -1,8 +1,6 @@
 //! Ending sessions. Every end, whatever door it came through, passes `end_all_in`; the first end wins, and a second
 //! changes nothing and succeeds.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
@@ -15,7 +13,7 @@ use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, Subject
 use crate::model::change::Change;
 use crate::model::id::{SessionId, UserId};
 use crate::model::session::{Actor, End, EndReason};
-use crate::store::sessions::{Seen, SessionFilter};
+use crate::store::sessions::{Closing, SessionFilter};
 use crate::store::{Db, StoreError, audit, sessions};
 use crate::token::refresh::RefreshToken;
 
@@ -57,14 +55,9 @@ pub(crate) fn end_all_in(db: &mut Db, changes: &mut Changes, endings: &[Ending<'
     for ending in endings {
         changes.note(Change::Session(ending.id));
     }
-    // What is recorded of a session covers its last use.
-    let uses = endings.iter().filter_map(|ending| Some((ending.id, changes.last_use(ending.id)?)));
-    let uses: BTreeMap<SessionId, Seen> = uses.collect();
-    if !uses.is_empty() {
-        sessions::touch_all(db, &uses.into_iter().collect::<Vec<_>>())?;
-    }
-    let ends: Vec<(SessionId, &End)> = endings.iter().map(|ending| (ending.id, ending.end)).collect();
-    let mut ended = sessions::end_all(db, &ends)?;
+    let closings =
+        endings.iter().map(|Ending { id, end, .. }| Closing { id: *id, end, last_use: changes.last_use(*id) });
+    let mut ended = sessions::end_all(db, &closings.collect::<Vec<_>>())?;
     // Of two ends of one session the first in the list counts.
     let is_first: Vec<bool> = endings.iter().map(|ending| ended.remove(&ending.id)).collect();
     let recorded = endings.iter().zip(&is_first).filter(|(_, is_first)| **is_first);

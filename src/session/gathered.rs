@@ -1,13 +1,15 @@
 //! Single ends that are asked for at the same time: they share a transaction, its statements, and the wait for other nodes.
 //!
-//! While one transaction is under way further ends gather, and go together into the next. Nobody waits for others to come,
-//! so that a lone end is not delayed. Whoever asks gets the outcome of their own end; whoever goes away takes nothing along.
+//! While one transaction is under way, and while other nodes apply it, further ends gather, and go together into the next.
+//! A lone end waits for no others. Whoever asks gets the outcome of their own end; whoever goes away takes nothing along.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use super::Sessions;
 use super::change::Changes;
@@ -19,6 +21,11 @@ use crate::store::{Db, StoreError, sessions};
 
 /// Ends that share one transaction at most.
 const BATCH: usize = 256;
+
+/// How long further ends gather at most while other nodes are waited for.
+const LONGEST_GATHERING: Duration = Duration::from_millis(50);
+/// How long they gather after that, where there are many.
+const MOMENT: Duration = Duration::from_millis(2);
 
 /// The end of one session that somebody asks for.
 #[derive(Debug)]
@@ -118,9 +125,12 @@ impl Sessions {
     async fn serve_line(self) {
         let mut turn = Turn { gathering: &self.inner.gathering, is_over: false };
         while let Some((asked, tell)) = turn.next() {
+            let count = asked.len();
             let outcomes = self.end_asked(asked).await;
-            // The next transaction need not wait for other nodes.
-            tokio::spawn(self.clone().tell(outcomes, tell));
+            let told = tokio::spawn(self.clone().tell(outcomes, tell));
+            if self.has_company() {
+                gather(told, count).await;
+            }
         }
     }
 
@@ -202,5 +212,15 @@ impl Sessions {
             self.acknowledged().await;
             tell_all(done);
         }
+    }
+}
+
+/// Lets those who come while `count` others wait for the other nodes share the next transaction and the next wait: both cost
+/// every node as much for one end as for many. A node that does not answer holds up no transaction.
+async fn gather(told: JoinHandle<()>, count: usize) {
+    let _ = tokio::time::timeout(LONGEST_GATHERING, told).await;
+    // Where there are many, some come again when they have been told. The first of them is not to go alone.
+    if count > 1 {
+        tokio::time::sleep(MOMENT).await;
     }
 }

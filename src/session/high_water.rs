@@ -59,6 +59,14 @@ impl HighWater {
         }
     }
 
+    /// The feed of the same database has come this far.
+    pub fn advance(&mut self, seq: i64) {
+        if let Some(mark) = self.mark.as_mut().filter(|mark| mark.seq < seq) {
+            mark.seq = seq;
+            self.is_saved = false;
+        }
+    }
+
     /// Begins anew, after the database has gone back.
     pub fn forget(&mut self) {
         self.mark = None;
@@ -77,7 +85,8 @@ impl HighWater {
 }
 
 fn write(path: &Path, mark: &Mark) -> std::io::Result<()> {
-    let new = path.with_extension("json.new");
+    // Of this process alone: nodes on one machine may share the directory.
+    let new = path.with_extension(format!("json.{}", std::process::id()));
     std::fs::write(&new, serde_json::to_vec(mark)?)?;
     std::fs::rename(new, path)
 }

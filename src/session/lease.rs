@@ -92,7 +92,6 @@ pub struct Membership {
     applied: i64,
     watch: Watch,
     high_water: HighWater,
-    is_alone: bool,
     first_leases: FirstLeases,
 }
 
@@ -130,7 +129,6 @@ impl Sessions {
             applied: 0,
             watch: Watch::default(),
             high_water,
-            is_alone: false,
             first_leases: FirstLeases::default(),
         }
     }
@@ -154,13 +152,14 @@ impl Membership {
     pub async fn heed(&mut self) -> Result<(), SigningError> {
         let Some(id) = self.id else { return self.renew().await };
         let before = self.applied;
-        if !self.catch_up().await? {
+        if !self.follow().await? {
             self.forget_everything();
             return self.renew().await;
         }
         let applied = self.applied;
         if applied > before && !self.sessions.store().write_alone(move |db| nodes::renew(db, id, applied)).await? {
             self.forget_everything();
+            return self.renew().await;
         }
         Ok(())
     }
@@ -180,7 +179,7 @@ impl Membership {
         }
         let applied = self.applied;
         if !self.sessions.store().write_alone(move |db| nodes::renew(db, id, applied)).await? {
-            tracing::warn!(node.id = %id, "expelled: this node did not renew its lease in time");
+            tracing::warn!(node.id = %id, "expelled: this node did not renew its lease in time, or the database is another");
             self.forget_everything();
             return self.join(began).await;
         }
@@ -254,25 +253,31 @@ impl Membership {
         self.id = None;
     }
 
-    /// Applies what has changed. `false` where that is not known any more.
+    /// Applies what has changed, as far as the feed has come now. `false` where that is not known any more.
     async fn catch_up(&mut self) -> Result<bool, SigningError> {
+        let (after, head) = (self.applied, self.sessions.store().read(changes::head).await?);
+        if head.seq < after {
+            self.history_went_back(after, head.seq).await?;
+            return Ok(false);
+        }
+        // Numbered, but not kept any more, is what is still missing then.
+        if !self.follow().await? || self.applied < head.seq {
+            return Ok(false);
+        }
+        self.high_water.reach(&head);
+        Ok(true)
+    }
+
+    /// Applies the changes that follow in the feed. `false` where some in between are missing.
+    async fn follow(&mut self) -> Result<bool, SigningError> {
         loop {
             let after = self.applied;
-            let read = move |db: &mut Db| Ok::<_, StoreError>((changes::head(db)?, changes::after(db, after, PAGE)?));
-            let (head, following) = self.sessions.store().read(read).await?;
-            if head.seq < after {
-                self.history_went_back(after, head.seq).await?;
-                return Ok(false);
-            }
+            let following = self.sessions.store().read(move |db| changes::after(db, after, PAGE)).await?;
             let Following::Changes { changes, seq } = following else { return Ok(false) };
             self.sessions.apply(&changes).await?;
             self.applied = seq;
+            self.high_water.advance(seq);
             if changes.len() < usize::try_from(PAGE).unwrap_or(usize::MAX) {
-                if seq < head.seq {
-                    // Numbered, but not kept any more.
-                    return Ok(false);
-                }
-                self.high_water.reach(&head);
                 return Ok(true);
             }
         }
@@ -314,8 +319,7 @@ impl Membership {
             self.sessions.inner.longest_lease.store(milliseconds(LONGEST_LEASE), Ordering::Relaxed);
             return;
         };
-        self.is_alone = others.is_empty();
-        self.sessions.note_leases(&others);
+        self.sessions.note_others(&others);
         for node in self.watch.run_out(&others) {
             self.sessions.expel(node).await;
         }
@@ -329,8 +333,8 @@ impl Membership {
 
     /// Whether there was no other node when this one looked last.
     #[must_use]
-    pub const fn is_alone(&self) -> bool {
-        self.is_alone
+    pub fn is_alone(&self) -> bool {
+        !self.sessions.has_company()
     }
 
     /// Remembers, across a restart, how far the feed had come.

@@ -26,7 +26,7 @@ pub mod throttled;
 mod turns;
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -94,6 +94,8 @@ struct Inner {
     lease: Lease,
     /// Of this node and of those that were seen last, in milliseconds; as long as any may be, before anybody looked.
     longest_lease: AtomicU64,
+    /// Whether there were other nodes when this one looked last.
+    has_company: AtomicBool,
     /// The row by which other nodes know this one, while it has one.
     node: Mutex<Option<NodeId>>,
     rounds: Rounds,
@@ -143,6 +145,7 @@ impl Sessions {
             live_rules: LiveRules { lease: config.nodes.lease, data_dir: config.data.dir.clone() },
             lease: Lease::default(),
             longest_lease: AtomicU64::new(milliseconds(config::LONGEST_LEASE)),
+            has_company: AtomicBool::new(false),
             node: Mutex::default(),
             rounds: Rounds::default(),
             reading: tokio::sync::Mutex::default(),

@@ -5,12 +5,13 @@
 //! would wait for each other's disk, and two that lock their sessions in another order would lock each other out.
 
 use chrono::{DateTime, Utc};
+use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 
 use super::backend::{Db, on_backend};
 use super::columns::{At, parsed};
 use super::error::StoreError;
-use super::rows::{Fixed, Insert, Number};
+use super::rows::{Insert, Number};
 use super::schema::{change_head, changes, nodes};
 use crate::model::change::Change;
 
@@ -21,15 +22,6 @@ pub struct Head {
     pub seq: i64,
     /// Names the history that the numbers belong to.
     pub database: String,
-}
-
-/// What was numbered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Numbered {
-    /// How many changes got a number.
-    pub count: usize,
-    /// The highest number given so far.
-    pub head: i64,
 }
 
 /// Changes after a number.
@@ -64,23 +56,24 @@ pub fn are_unnumbered(db: &mut Db) -> Result<bool, StoreError> {
     Ok(first.is_some())
 }
 
-/// Numbers every change that is committed, in a transaction of its own.
-pub fn number(db: &mut Db) -> Result<Numbered, StoreError> {
-    // The lock of this row is taken before anything is looked at, so that numbers become visible in their order.
-    let lock = Fixed("UPDATE change_head SET seq = seq RETURNING seq AS number");
-    let Number { number: seq } = on_backend!(db, |connection| lock.get_result(connection))?;
-    // Nor is this prepared: a plan from when there were few changes would read all of them.
-    let number = diesel::sql_query(format!(
-        "UPDATE changes SET seq = numbered.seq
-         FROM (SELECT id, {seq} + row_number() OVER (ORDER BY id) AS seq FROM changes WHERE seq = 0) AS numbered
-         WHERE changes.id = numbered.id"
-    ));
-    let count = on_backend!(db, |connection| number.execute(connection))?;
-    let head = seq + i64::try_from(count).unwrap_or(i64::MAX);
-    if count > 0 {
-        diesel::update(change_head::table).set(change_head::seq.eq(head)).execute(db)?;
-    }
-    Ok(Numbered { count, head })
+/// Numbers every change that is committed.
+///
+/// The lock of the one row is taken before anything is looked at, so that numbers become visible in their order. Nothing is
+/// asked between the statements, so that they go to the server as one ([`Store::write_alone`](super::Store)): nobody who
+/// stops half way holds the lock.
+pub fn number(db: &mut Db) -> Result<(), StoreError> {
+    // None of it is prepared: a plan from when there were few changes would read all of them.
+    Ok(db.batch_execute(
+        "UPDATE change_head SET seq = seq;
+         UPDATE changes SET seq = numbered.seq
+         FROM (
+           SELECT id, (SELECT seq FROM change_head) + row_number() OVER (ORDER BY id) AS seq FROM changes WHERE seq = 0
+         ) AS numbered
+         WHERE changes.id = numbered.id;
+         UPDATE change_head SET seq = numbered.seq
+         FROM (SELECT max(seq) AS seq FROM changes WHERE seq > 0) AS numbered
+         WHERE numbered.seq > change_head.seq",
+    )?)
 }
 
 /// Where the feed stands.

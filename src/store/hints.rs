@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
@@ -16,10 +17,7 @@ pub(super) fn send(db: &mut Db) -> Result<(), StoreError> {
     match db {
         // Every connection to the file sees that it changed.
         Db::Sqlite(_) => Ok(()),
-        Db::Postgres(connection) => {
-            diesel::sql_query("NOTIFY vigie_changes").execute(connection)?;
-            Ok(())
-        }
+        Db::Postgres(connection) => Ok(connection.batch_execute("NOTIFY vigie_changes")?),
     }
 }
 

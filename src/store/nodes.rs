@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use diesel::dsl::exists;
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Text};
+use diesel::sql_types::BigInt;
 
 use super::backend::Db;
-use super::columns::{At, Id};
+use super::columns::{At, Id, Identifier};
 use super::error::StoreError;
-use super::schema::nodes;
+use super::rows::Listing;
+use super::schema::{change_head, nodes};
 use crate::model::id::NodeId;
 
 /// What a node says of itself.
@@ -39,24 +41,31 @@ pub fn join(db: &mut Db, id: NodeId, address: &str, lease: Duration, now: DateTi
     Ok(())
 }
 
-define_sql_function! {
-    /// PostgreSQL: changes a setting, until the transaction ends if so asked.
-    fn set_config(name: Text, value: Text, is_local: Bool) -> Text;
-}
-
 /// Begins the node's next lease, in one statement that is its own transaction ([`Store::write_alone`](super::Store)).
-/// `false` where its row is gone: it has been expelled.
+/// `false` where its row is gone: it has been expelled; and where the feed has not come as far as what it has applied: the
+/// database is an older copy.
 ///
 /// Need not be on the disk: a database that forgets it has an older row, which others wait for all the longer.
 pub fn renew(db: &mut Db, id: NodeId, applied_seq: i64) -> Result<bool, StoreError> {
-    let next = (nodes::lease_no.eq(nodes::lease_no + 1), nodes::applied_seq.eq(applied_seq));
-    let own = nodes::table.find(Id(id.0));
     let renewed = match db {
-        Db::Postgres(connection) => {
-            let relaxed = set_config("synchronous_commit", "off", true).eq("off");
-            diesel::update(own.filter(relaxed)).set(next).execute(connection)?
+        // In words, so that it is prepared once: it is what nodes do most often.
+        Db::Postgres(connection) => Listing::new(
+            "WITH given (id, applied_seq) AS (SELECT ",
+            ")
+             UPDATE nodes SET lease_no = lease_no + 1, applied_seq = given.applied_seq
+             FROM given
+             WHERE nodes.id = given.id AND given.applied_seq <= (SELECT seq FROM change_head)
+               AND set_config('synchronous_commit', 'off', true) = 'off'",
+        )
+        .value::<Identifier, _>(Id(id.0))
+        .value::<BigInt, _>(applied_seq)
+        .execute(connection)?,
+        Db::Sqlite(connection) => {
+            let next = (nodes::lease_no.eq(nodes::lease_no + 1), nodes::applied_seq.eq(applied_seq));
+            let has_come_so_far = exists(change_head::table.filter(change_head::seq.ge(applied_seq)));
+            let own = nodes::table.find(Id(id.0)).filter(has_come_so_far);
+            diesel::update(own).set(next).execute(connection)?
         }
-        Db::Sqlite(connection) => diesel::update(own).set(next).execute(connection)?,
     };
     Ok(renewed == 1)
 }

@@ -67,6 +67,17 @@ impl<'r> Listing<'r, Pg> {
         self.values.push(bound::<Pg, Array<S>, _>(column));
         self
     }
+
+    /// Adds a single value.
+    pub fn value<S, V>(mut self, value: V) -> Self
+    where
+        S: SqlType + 'r,
+        Pg: HasSqlType<S>,
+        V: ToSql<S, Pg> + 'r,
+    {
+        self.values.push(bound::<Pg, S, _>(value));
+        self
+    }
 }
 
 impl<DB: Backend> QueryFragment<DB> for Listing<'_, DB> {
@@ -94,28 +105,6 @@ impl<DB: Backend> Query for Listing<'_, DB> {
 }
 
 impl<C: Connection> RunQueryDsl<C> for Listing<'_, C::Backend> {}
-
-/// A statement whose text is always the same. Prepared once for each connection, unlike diesel's `sql_query`.
-pub(super) struct Fixed(pub &'static str);
-
-impl<DB: Backend> QueryFragment<DB> for Fixed {
-    fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        pass.push_sql(self.0);
-        Ok(())
-    }
-}
-
-/// As of [`Listing`].
-impl QueryId for Fixed {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl Query for Fixed {
-    type SqlType = Untyped;
-}
-
-impl<C: Connection> RunQueryDsl<C> for Fixed {}
 
 /// Rows that are added to a table, in their order.
 pub(super) struct Insert<'r, R> {

@@ -379,3 +379,4 @@ allow_tables_to_appear_in_same_query!(users, sessions, access_tokens);
 allow_tables_to_appear_in_same_query!(users, throttles);
 allow_tables_to_appear_in_same_query!(users, alerts);
 allow_tables_to_appear_in_same_query!(sessions, alerts);
+allow_tables_to_appear_in_same_query!(nodes, change_head);

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::{join, join_all};
 use rstest::rstest;
 use vigie::model::session::{Actor, End, EndReason};
-use vigie::store::sessions;
+use vigie::store::sessions::{self, Closing};
 
 use crate::support::app::{BY_QUERY, TestApp, TestClient};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
@@ -72,7 +72,12 @@ async fn ses_02_a_row_ended_behind_the_servers_back_is_over_at_once(#[values(Sql
     alice.get("/auth/me").await.expect(200);
     let id = alice.session_id.parse().expect("an id");
     let end = End { at: app.now(), reason: EndReason::EndedByAdmin, by: Actor::system("test"), note: None };
-    let ended = app.app.store.write(move |db| sessions::end_all(db, &[(id, &end)])).await.expect("written");
+    let ended = app
+        .app
+        .store
+        .write(move |db| sessions::end_all(db, &[Closing { id, end: &end, last_use: None }]))
+        .await
+        .expect("written");
     assert!(ended.contains(&id));
     alice.get("/auth/me").await.problem(401, "session_ended");
     alice.get("/auth/verify").await.problem(401, "session_ended");

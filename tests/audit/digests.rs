@@ -15,6 +15,7 @@ use vigie::model::redaction::{Group, Kept, Named, Proofs, Redacted};
 use vigie::model::session::{Actor, Device, EndReason, Origin, RefreshTokens, Session};
 use vigie::store::covered::{self, Found};
 use vigie::store::retention::{Permit, permitted};
+use vigie::store::sessions::Closing;
 use vigie::store::{Db, StoreError, attempts, audit, sessions};
 
 use super::tamper::{tamper, word};
@@ -117,7 +118,9 @@ async fn history(backend: Backend) -> TestApp {
         (full.id, ended(now, EndReason::EndedByAdmin, &by, Some("“égaré”"))),
     ];
     app.add_sessions(vec![bare, lives, full.clone()]).await;
-    let end = move |db: &mut _| sessions::end_all(db, &ends.each_ref().map(|(id, end)| (*id, end)));
+    let end = move |db: &mut _| {
+        sessions::end_all(db, &ends.each_ref().map(|(id, end)| Closing { id: *id, end, last_use: None }))
+    };
     app.app.store.write(end).await.unwrap();
     let tried = Attempt {
         user_id: Some(user.id),

@@ -22,6 +22,7 @@ use vigie::model::retention::Counts;
 use vigie::model::session::{EndReason, Origin, Session};
 use vigie::store::alerts::{self, Bounds};
 use vigie::store::retention::{Permit, permitted};
+use vigie::store::sessions::{self, Closing};
 use vigie::store::{Address, Settings, Store, StoreError, attempts};
 
 use super::chain::{hashes, record, start_anew};
@@ -48,7 +49,11 @@ pub(super) async fn history(backend: Backend, settings: &[(&str, &str)]) -> Test
     let end = ended(app.now(), EndReason::Logout, &Cause::system("test").actor, Some("a note"));
     let session = Session { origin, last_ip: WHOLE.parse().unwrap(), ..app.session(&carol, "c", TimeDelta::hours(1)) };
     app.add_sessions(vec![session.clone()]).await;
-    app.app.store.write(move |db| vigie::store::sessions::end_all(db, &[(session.id, &end)])).await.unwrap();
+    app.app
+        .store
+        .write(move |db| sessions::end_all(db, &[Closing { id: session.id, end: &end, last_use: None }]))
+        .await
+        .unwrap();
     let tried = Attempt { ip: WHOLE.parse().unwrap(), ..attempt("dave", app.now()) };
     app.add_attempts(vec![tried]).await;
     seal(&app).await;

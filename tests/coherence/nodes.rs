@@ -14,7 +14,7 @@ use vigie::model::id::NodeId;
 use vigie::model::session::{Actor, End, EndReason};
 use vigie::model::user::Role;
 use vigie::store::not_befores::Scope;
-use vigie::store::sessions::{self, SessionFilter};
+use vigie::store::sessions::{self, Closing, SessionFilter};
 use vigie::store::{StoreError, changes, nodes};
 use vigie::user::change::UserChange;
 
@@ -198,7 +198,7 @@ async fn what_a_dead_process_ended_is_over_when_the_next_end_is_acknowledged(
         let (id, now) = (left.session_id.parse().expect("an id"), a.now());
         let end = End { at: now, reason: EndReason::EndedByAdmin, by: Actor::command_line(), note: None };
         let write = move |db: &mut _| {
-            sessions::end_all(db, &[(id, &end)])?;
+            sessions::end_all(db, &[Closing { id, end: &end, last_use: None }])?;
             changes::insert(db, &[Change::Session(id)], now)
         };
         // Each node renews its lease twice a second; the call comes at another moment between, each time.
@@ -339,6 +339,26 @@ async fn an_expelled_node_joins_anew_and_remembers_nothing(#[values(Sqlite, Post
     }
     alice.post_empty("/auth/logout").await.expect(204);
     on(&b, &alice).get("/auth/verify").await.problem(401, "session_ended");
+}
+
+/// A node that has applied what the database does not have any more may not say so to those who end sessions: the numbers it
+/// knows are given anew there.
+#[rstest]
+#[actix_web::test]
+async fn a_node_renews_no_lease_on_an_older_copy(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let (id, now) = (NodeId::new(app.now()), app.now());
+    let join = move |db: &mut _| {
+        nodes::join(db, id, "192.0.2.1:1", Duration::from_secs(2), now)?;
+        Ok::<_, StoreError>(changes::head(db)?.seq)
+    };
+    let head = app.app.store.write(join).await.expect("written");
+    let renew = |applied: i64| app.app.store.write_alone(move |db| nodes::renew(db, id, applied));
+    assert_eq!(renew(head).await, Ok(true));
+    assert_eq!(renew(head + 1).await, Ok(false));
+    let row = app.app.store.read(move |db| nodes::others(db, None)).await.expect("read");
+    let row = row.into_iter().find(|node| node.id == id).expect("a row");
+    assert_eq!((row.applied_seq, row.lease_no), (head, 2));
 }
 
 /// A restored backup brings ended sessions back; the mark beside the database tells, and everybody logs in again.

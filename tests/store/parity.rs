@@ -16,7 +16,7 @@ use vigie::model::session::{Actor, CurrentToken, End, EndReason};
 use vigie::model::user::{Role, User, UserState, Username};
 use vigie::store::audit::AuditFilter;
 use vigie::store::one_time_tokens::{self, Purpose};
-use vigie::store::sessions::{self, Seen, SessionFilter};
+use vigie::store::sessions::{self, Closing, Seen, SessionFilter};
 use vigie::store::signing_keys::{self, StoredKey};
 use vigie::store::users::{self, UserFilter};
 use vigie::store::{Constraint, Store, StoreError, audit, clients};
@@ -334,7 +334,9 @@ async fn of_eight_that_decide_at_once_one_wins(#[values(Sqlite, Postgres)] backe
 
         let finish = |number: usize| {
             let end = end(EndReason::Logout, &format!("number {number}"));
-            store_of(number).write(move |db| Ok::<_, StoreError>(sessions::end_all(db, &[(id, &end)])?.contains(&id)))
+            store_of(number).write(move |db| {
+                Ok::<_, StoreError>(sessions::end_all(db, &[Closing { id, end: &end, last_use: None }])?.contains(&id))
+            })
         };
         let won: Vec<_> = join_all((0..8).map(finish)).await.into_iter().map(Result::unwrap).collect();
         assert_eq!(won.iter().filter(|won| **won).count(), 1, "ends");
@@ -351,6 +353,45 @@ async fn of_eight_that_decide_at_once_one_wins(#[values(Sqlite, Postgres)] backe
             store_of(number).write(move |db| Ok::<_, StoreError>(one_time_tokens::take(db, secret)?.is_some()))
         };
         assert_eq!(count(join_all((0..8).map(take)).await), 1, "takes");
+    }
+}
+
+/// What is recorded of an end covers the last use, so that both are written together; an older use changes nothing.
+#[rstest]
+#[actix_web::test]
+async fn an_end_brings_the_last_use_with_it(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    app.user("alice", "agent").await;
+    let mut all = Vec::new();
+    for seconds in [None, Some(60), Some(-60)] {
+        let id: SessionId = app.log_in("alice").await.session_id.parse().unwrap();
+        let session = app.app.sessions.find(id).await.unwrap().unwrap();
+        let used = seconds.map(|seconds| Seen {
+            at: session.last_seen_at + TimeDelta::seconds(seconds),
+            ip: [198, 51, 100, 7].into(),
+            idle_expires_at: session.idle_expires_at + TimeDelta::seconds(seconds),
+        });
+        all.push((session, used));
+    }
+    let end = end(EndReason::Logout, "somebody");
+    let asked = all.clone();
+    let finish = move |db: &mut _| {
+        let closings = asked.iter().map(|(session, used)| Closing { id: session.id, end: &end, last_use: *used });
+        sessions::end_all(db, &closings.collect::<Vec<_>>())
+    };
+    assert_eq!(app.app.store.write(finish).await.unwrap().len(), 3);
+    for (before, used) in all {
+        let after = app.app.sessions.find(before.id).await.unwrap().unwrap();
+        let last = used.filter(|used| used.at > before.last_seen_at).unwrap_or(Seen {
+            at: before.last_seen_at,
+            ip: before.last_ip,
+            idle_expires_at: before.idle_expires_at,
+        });
+        assert_eq!(
+            (after.last_seen_at, after.last_ip, after.idle_expires_at),
+            (last.at, last.ip, last.idle_expires_at)
+        );
+        assert_eq!(after.end.map(|end| end.reason), Some(EndReason::Logout));
     }
 }
 

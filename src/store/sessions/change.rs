@@ -30,13 +30,24 @@ pub struct Seen {
     pub idle_expires_at: DateTime<Utc>,
 }
 
+/// The end of a session, with its last use where that is not written yet: what is recorded of a session covers both.
+#[derive(Debug, Clone, Copy)]
+pub struct Closing<'a> {
+    /// Which session.
+    pub id: SessionId,
+    /// How it ends.
+    pub end: &'a End,
+    /// An older one than what is there changes nothing.
+    pub last_use: Option<Seen>,
+}
+
 /// Ends the sessions that have not ended before, the first end of each; returns which.
-pub fn end_all(db: &mut Db, ends: &[(SessionId, &End)]) -> Result<HashSet<SessionId>, StoreError> {
-    let mut first = HashSet::with_capacity(ends.len());
-    let ends: Vec<_> = ends.iter().copied().filter(|(id, _)| first.insert(*id)).collect();
+pub fn end_all(db: &mut Db, closings: &[Closing<'_>]) -> Result<HashSet<SessionId>, StoreError> {
+    let mut first = HashSet::with_capacity(closings.len());
+    let closings: Vec<_> = closings.iter().copied().filter(|closing| first.insert(closing.id)).collect();
     let rows = match db {
-        Db::Sqlite(connection) => end_in_place(connection, &ends)?,
-        Db::Postgres(connection) => end_together(connection, &ends)?,
+        Db::Sqlite(_) => end_in_place(db, &closings)?,
+        Db::Postgres(connection) => end_together(connection, &closings)?,
     };
     let ended: Vec<Kept<Session>> = rows.into_iter().map(Row::into_kept).collect::<Result<_, _>>()?;
     let records: Vec<Record> = ended.iter().filter_map(Kept::<Session>::end).collect();
@@ -44,9 +55,12 @@ pub fn end_all(db: &mut Db, ends: &[(SessionId, &End)]) -> Result<HashSet<Sessio
     Ok(ended.into_iter().map(|session| session.row.id).collect())
 }
 
-fn end_in_place(connection: &mut SqliteConnection, ends: &[(SessionId, &End)]) -> QueryResult<Vec<Row>> {
-    let mut ended = Vec::with_capacity(ends.len());
-    for (id, end) in ends {
+fn end_in_place(db: &mut Db, closings: &[Closing<'_>]) -> Result<Vec<Row>, StoreError> {
+    let mut ended = Vec::with_capacity(closings.len());
+    for Closing { id, end, last_use } in closings {
+        if let Some(seen) = last_use {
+            touch(db, *id, seen)?;
+        }
         let open = sessions::table.find(Id(id.0)).filter(sessions::ended_at.is_null());
         let set = (
             sessions::ended_at.eq(Some(At(end.at))),
@@ -55,37 +69,45 @@ fn end_in_place(connection: &mut SqliteConnection, ends: &[(SessionId, &End)]) -
             sessions::ended_by_id.eq(Some(&end.by.id)),
             sessions::end_note.eq(&end.note),
         );
-        ended.extend(
-            diesel::update(open).set(set).returning(sessions::all_columns).get_result::<Row>(connection).optional()?,
-        );
+        ended.extend(diesel::update(open).set(set).returning(sessions::all_columns).get_result::<Row>(db).optional()?);
     }
     Ok(ended)
 }
 
 /// The rows are locked in the order of their ids: those who end the same sessions wait for each other, never in a circle.
-fn end_together(connection: &mut PgConnection, ends: &[(SessionId, &End)]) -> QueryResult<Vec<Row>> {
-    if ends.is_empty() {
+fn end_together(connection: &mut PgConnection, closings: &[Closing<'_>]) -> Result<Vec<Row>, StoreError> {
+    if closings.is_empty() {
         return Ok(Vec::new());
     }
-    Listing::new(
-        "WITH asked AS (SELECT * FROM unnest(",
-        ") AS asked (id, at, reason, by_kind, by_id, note)),
+    let ends = || closings.iter().map(|closing| closing.end);
+    let uses = || closings.iter().map(|closing| closing.last_use);
+    let ended = Listing::new(
+        "WITH asked AS (
+           SELECT * FROM unnest(",
+        ") AS asked (id, at, reason, by_kind, by_id, note, seen_at, seen_ip, idle_end)
+         ),
          locked AS (
            SELECT id FROM sessions WHERE id IN (SELECT id FROM asked) AND ended_at IS NULL ORDER BY id FOR NO KEY UPDATE
          )
          UPDATE sessions SET ended_at = asked.at, end_reason = asked.reason, ended_by_kind = asked.by_kind,
-           ended_by_id = asked.by_id, end_note = asked.note
+           ended_by_id = asked.by_id, end_note = asked.note,
+           last_seen_at = CASE WHEN asked.seen_at > last_seen_at THEN asked.seen_at ELSE last_seen_at END,
+           last_ip = CASE WHEN asked.seen_at > last_seen_at THEN asked.seen_ip ELSE last_ip END,
+           idle_expires_at = CASE WHEN asked.seen_at > last_seen_at THEN asked.idle_end ELSE idle_expires_at END
          FROM locked, asked
          WHERE sessions.id = locked.id AND asked.id = locked.id
          RETURNING sessions.*",
     )
-    .array::<Identifier, _>(ends.iter().map(|(id, _)| Id(id.0)).collect())
-    .array::<Moment, _>(ends.iter().map(|(_, end)| At(end.at)).collect())
-    .array::<Text, _>(ends.iter().map(|(_, end)| end.reason.as_str()).collect())
-    .array::<Text, _>(ends.iter().map(|(_, end)| end.by.kind.as_str()).collect())
-    .array::<Text, _>(ends.iter().map(|(_, end)| end.by.id.as_str()).collect())
-    .array::<Nullable<Text>, _>(ends.iter().map(|(_, end)| end.note.as_deref()).collect())
-    .load(connection)
+    .array::<Identifier, _>(closings.iter().map(|closing| Id(closing.id.0)).collect())
+    .array::<Moment, _>(ends().map(|end| At(end.at)).collect())
+    .array::<Text, _>(ends().map(|end| end.reason.as_str()).collect())
+    .array::<Text, _>(ends().map(|end| end.by.kind.as_str()).collect())
+    .array::<Text, _>(ends().map(|end| end.by.id.as_str()).collect())
+    .array::<Nullable<Text>, _>(ends().map(|end| end.note.as_deref()).collect())
+    .array::<Nullable<Moment>, _>(uses().map(|seen| Some(At(seen?.at))).collect())
+    .array::<Nullable<Text>, _>(uses().map(|seen| Some(seen?.ip.to_string())).collect())
+    .array::<Nullable<Moment>, _>(uses().map(|seen| Some(At(seen?.idle_expires_at))).collect());
+    Ok(ended.load(connection)?)
 }
 
 /// Puts the next generation of tokens in place of `generation`. `false` where the session has ended, or another refresh
