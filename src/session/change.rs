@@ -251,7 +251,10 @@ fn nodes_behind(db: &mut Db, head: i64) -> Result<Vec<Node>, StoreError> {
 }
 
 /// The same when there are none, or it has taken longer than as a rule.
-#[expect(clippy::disallowed_methods, reason = "on a thread that works for the store, and for three milliseconds at most")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "on a thread that works for the store, and for three milliseconds at most"
+)]
 fn nodes_behind_after_a_while(db: &mut Db, head: i64) -> Result<Vec<Node>, StoreError> {
     let mut looks = 0;
     loop {

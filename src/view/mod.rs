@@ -26,7 +26,8 @@ pub type TimeText = ArrayString<27>;
 /// RFC 3339 in UTC, ending in `Z`, to the microsecond. The years of the calendar that RFC 3339 knows: 0 to 9999.
 pub(crate) fn time(at: DateTime<Utc>) -> TimeText {
     const DIGITS: &[u8; 10] = b"0123456789";
-    let (date, time) = (at.date_naive(), at.time());
+    let at = at.naive_utc();
+    let (date, time) = (at.date(), at.time());
     let mut text = *b"0000-00-00T00:00:00.000000Z";
     let mut part = |place: Range<usize>, number: u32| {
         let mut rest = number;

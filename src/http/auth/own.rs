@@ -1,6 +1,6 @@
 //! What is one's own: who am I, my sessions, tries on my account.
 
-use actix_web::http::header::ContentType;
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::{HttpResponse, delete, get, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -17,6 +17,9 @@ use crate::model::id::SessionId;
 use crate::model::session::Session;
 use crate::store::{attempts, sessions};
 use crate::view::{AttemptObject, SessionObject, UserSummary};
+
+/// Made once: "who am I" is asked all the time.
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The user and the session of a request.
 #[derive(Debug, Serialize, ToSchema)]
@@ -70,7 +73,7 @@ pub async fn me(caller: Caller, app: web::Data<App>) -> Result<HttpResponse, Api
     // As much as it takes as a rule: asked all the time, it is not to grow bit by bit.
     let mut body = Vec::with_capacity(1024);
     serde_json::to_writer(&mut body, &answer).map_err(|_| ApiError::Unavailable)?;
-    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(body))
+    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, JSON)).body(body))
 }
 
 /// My sessions, newest first.
