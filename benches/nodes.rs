@@ -45,7 +45,7 @@ fn main() {
         }
 
         let data = tempfile::tempdir().expect("a directory");
-        let holders = CALM * 2 + FREEZES * (AFTER + 1) + 200_000;
+        let holders = CALM * 2 + FREEZES * (AFTER + 1) + 1 + 200_000;
         let mut holders = prepare(&cluster.url, data.path(), holders).await.into_iter();
         let database = [cluster.process()];
         let start = || Node::start(&cluster.url, data.path(), &[]);
@@ -57,7 +57,10 @@ fn main() {
         frozen(&three, &mut holders).await;
         many("PostgreSQL, three nodes", &three, &mut holders, &database).await;
         drop(three);
-        many("PostgreSQL, one node", &[start().await], &mut holders, &database).await;
+        let one = [start().await];
+        // It waits for the three, who have left no word.
+        end(&mut [Connection::open(one[0].address).await], &holders.next().expect("a session")).await;
+        many("PostgreSQL, one node", &one, &mut holders, &database).await;
     });
 }
 

@@ -207,9 +207,11 @@ impl Sessions {
         // Where there were others a moment ago, they are told without looking first.
         if !self.has_company() {
             let own = self.node();
-            if self.store().read(move |db| nodes::others(db, own)).await?.is_empty() {
+            let others = self.store().read(move |db| nodes::others(db, own)).await?;
+            if others.is_empty() {
                 return Ok(());
             }
+            self.note_others(&others);
         }
         self.number().await?;
         // Perhaps more than what this waits for: others number as well.

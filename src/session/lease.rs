@@ -222,6 +222,8 @@ impl Membership {
         };
         let others = store.write::<_, StoreError>(join).await?;
         self.first_leases = FirstLeases::beside(&others);
+        // Not how long their leases are: one that joins in this moment may not be among them.
+        self.sessions.inner.has_company.store(!others.is_empty(), Ordering::Relaxed);
         *self.sessions.inner.node.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(id);
         self.sessions.number_if_any().await?;
         let head = store.read(changes::head).await?;
