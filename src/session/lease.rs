@@ -179,7 +179,7 @@ impl Membership {
         }
         let applied = self.applied;
         if !self.sessions.store().write_alone(move |db| nodes::renew(db, id, applied)).await? {
-            tracing::warn!(node.id = %id, "expelled: this node did not renew its lease in time, or the database is another");
+            tracing::warn!(node.id = %id, "expelled: this node did not renew its lease in time, or the database is an older copy");
             self.forget_everything();
             return self.join(began).await;
         }

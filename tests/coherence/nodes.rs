@@ -124,6 +124,40 @@ async fn a_node_with_a_longer_lease_is_waited_for(#[values(Sqlite, Postgres)] ba
     assert!(begun.elapsed() < longer + Duration::from_secs(2), "{:?}", begun.elapsed());
 }
 
+/// Ends gather while other nodes are waited for; where one does not answer, those that come later are committed all the same,
+/// and all of them are acknowledged by the one wait.
+#[rstest]
+#[actix_web::test]
+async fn a_silent_node_holds_up_no_later_end(#[values(Sqlite, Postgres)] backend: Backend) {
+    let a = TestApp::start(backend).await;
+    let (alice, bob) = (a.signed_in("alice").await, a.signed_in("bob").await);
+    let silent = LEASE * 3;
+    let (id, now) = (NodeId::new(a.now()), a.now());
+    let join = move |db: &mut _| nodes::join(db, id, "192.0.2.1:1", silent, now);
+    a.app.store.write::<_, StoreError>(join).await.expect("written");
+    // Until the node has seen that it has company, which is when it begins to count.
+    tokio::time::sleep(LEASE / 2).await;
+    let begun = Instant::now();
+    let second = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        bob.post_empty("/auth/logout").await.expect(204);
+    };
+    let committed = async {
+        let query = "SELECT count(*) || '' AS line FROM sessions WHERE ended_at IS NOT NULL";
+        let mut beside = Beside::connect(&a.database.url);
+        while beside.lines(query).remove(0) != "2" {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        begun.elapsed()
+    };
+    let first = async { alice.post_empty("/auth/logout").await.expect(204) };
+    let (_, (), committed) = tokio::join!(first, second, committed);
+    let acknowledged = begun.elapsed();
+    assert!(committed < silent / 2, "the second end waited {committed:?} for a node that is silent");
+    assert!(acknowledged > silent / 2, "{acknowledged:?}: the silent node was not waited for");
+    assert!(acknowledged < silent * 2, "{acknowledged:?}: they did not wait together");
+}
+
 /// P2: whoever commits an end and loses the store waits for the leases it has seen. So a node's are no longer than those of
 /// the others until they have seen its row.
 #[rstest]
