@@ -7,7 +7,8 @@ use secrecy::ExposeSecret as _;
 
 use crate::alert::{self, Alerts, InvalidOutlet};
 use crate::audit::History;
-use crate::audit::chain::{Chain, CheckpointKey};
+use crate::audit::backlog::{self, Backlog};
+use crate::audit::chain::{self, Chain, CheckpointKey, LinkKey, NotSigned};
 use crate::audit::retention::{self, Retention};
 use crate::audit::shipping::{self, InvalidSink, Shipping};
 use crate::audit::watch::{self, Watch};
@@ -49,6 +50,8 @@ pub struct App {
     pub chain: Chain,
     /// Verifies it now and then.
     pub watch: Watch,
+    /// Looks whether sealing goes on.
+    pub backlog: Backlog,
     /// What removes what is older than it is kept.
     pub retention: Retention,
     /// What reviewers should look at.
@@ -91,6 +94,9 @@ pub enum StartError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The history is not what was signed.
+    #[error("the history was altered, and nothing can be sealed any more: {0}; `docs/record-chain.md` says what to do")]
+    Record(NotSigned),
     /// Events cannot be sent as it is configured.
     #[error(transparent)]
     Sink(#[from] InvalidSink),
@@ -110,8 +116,12 @@ impl App {
         let foreign = shared_secret(&config)?;
         let database = store.read(changes::head).await?.database;
         let warrants = Arc::new(WarrantKey::new(&master, &database));
-        let key = CheckpointKey::new(&master, &database);
-        let chain = Chain::new(store.clone(), Arc::clone(&clock), key, Arc::clone(&warrants), &config.data.dir);
+        let keys = chain::Keys {
+            checkpoint: Arc::new(CheckpointKey::new(&master, &database)),
+            warrants: Arc::clone(&warrants),
+            links: Arc::new([LinkKey::new(&master, &database)]),
+        };
+        let chain = Chain::new(store.clone(), Arc::clone(&clock), keys, &config.data.dir);
         let signing = Signing::new(store.clone(), Arc::clone(&clock), Arc::clone(&master), &config.tokens, foreign);
         signing.prepare().await?;
         let alerts = Alerts::new(
@@ -155,6 +165,13 @@ impl App {
             metrics: Arc::clone(&metrics),
         };
         let watch = Watch::new(watched, config.audit.verify_every);
+        watch.begin_key().await?;
+        let backlog = Backlog::new(backlog::Parts {
+            store: store.clone(),
+            clock: Arc::clone(&clock),
+            alerts: alerts.clone(),
+            metrics: Arc::clone(&metrics),
+        });
         let retention = Retention::new(retention::Parts {
             store: store.clone(),
             clock: Arc::clone(&clock),
@@ -182,6 +199,7 @@ impl App {
             history,
             chain,
             watch,
+            backlog,
             retention,
             alerts,
             shipping,
@@ -197,12 +215,33 @@ impl App {
         if let Err(error) = self.sessions.record_last_refusals().await {
             tracing::warn!(cause = %error, "the last refusals could not be recorded at the stop");
         }
-        if let Err(error) = self.chain.seal().await {
-            tracing::warn!(cause = %error, "the last records are sealed at the next start");
-        }
+        self.seal_and_sign().await;
         let store = self.store.clone();
         if tokio::task::spawn_blocking(move || store.close()).await.is_err() {
             tracing::error!("the store did not close cleanly");
+        }
+    }
+
+    /// Whatever this process wrote is sealed and signed when it stops: who has the database alone finds nothing that waits.
+    async fn seal_and_sign(&self) {
+        if let Err(error) = self.chain.seal().await {
+            return tracing::warn!(cause = %error, "the last records are sealed at the next start");
+        }
+        match self.chain.checkpoint().await {
+            Ok(_) => {}
+            Err(NotSigned::Store(error)) => tracing::warn!(cause = %error, "the history is signed at the next start"),
+            Err(NotSigned::Damaged(damage)) => {
+                tracing::error!(%damage, "the history is not signed: it was altered behind the server's back");
+            }
+        }
+    }
+}
+
+impl From<NotSigned> for StartError {
+    fn from(error: NotSigned) -> Self {
+        match error {
+            NotSigned::Store(error) => Self::Store(error),
+            damaged @ NotSigned::Damaged(_) => Self::Record(damaged),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The record as others read it: lists, details, counts and exports of the connection history. Reading other people's
 //! history is an event itself, recorded before the answer leaves (ADM-06).
 
+pub mod backlog;
 pub mod chain;
 pub mod export;
 pub mod history;

@@ -68,6 +68,26 @@ impl Watch {
         Ok(Some(found))
     }
 
+    /// Makes sure that a key links the records ([`Chain::begin_key`]); what is wrong with older ones is recorded.
+    pub async fn begin_key(&self) -> Result<(), NotSigned> {
+        let Some(keyed) = self.parts.chain.begin_key().await? else { return Ok(()) };
+        tracing::info!(position = keyed.first, "records are linked by a key from here on");
+        if let Some(damage) = keyed.damage {
+            self.record(self.parts.clock.now(), &Err(damage.to_string())).await?;
+        }
+        Ok(())
+    }
+
+    /// Seals what waits, and signs it into the file.
+    pub async fn seal(&self) -> Result<(), StoreError> {
+        self.parts.chain.seal().await?;
+        match self.parts.chain.mark().await {
+            Err(NotSigned::Damaged(damage)) => self.tell_damage(&damage).await,
+            Err(NotSigned::Store(error)) => Err(error),
+            Ok(()) => Ok(()),
+        }
+    }
+
     /// Signs a checkpoint of the chain. Where it does not continue what was signed before, or the file of the newest cannot
     /// be believed, that is damage: recorded once, and again only after the history was found intact.
     pub async fn checkpoint(&self) -> Result<(), StoreError> {
@@ -76,10 +96,16 @@ impl Watch {
             Err(NotSigned::Damaged(fault)) => Some(fault),
             Err(NotSigned::Store(error)) => return Err(error),
         };
-        let Some(damage) = damage else {
-            self.told.store(false, Ordering::Relaxed);
-            return Ok(());
-        };
+        match damage {
+            Some(damage) => self.tell_damage(&damage).await,
+            None => {
+                self.told.store(false, Ordering::Relaxed);
+                Ok(())
+            }
+        }
+    }
+
+    async fn tell_damage(&self, damage: &Fault) -> Result<(), StoreError> {
         let last = self.parts.store.read(audit::last_verified).await?;
         if self.told.load(Ordering::Relaxed) && last.is_some_and(|(_, intact)| !intact) {
             return Ok(());

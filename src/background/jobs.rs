@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::App;
+use crate::clock::uptime;
 use crate::store::StoreError;
 
 type Step = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
@@ -26,6 +27,7 @@ pub const JOBS: &[Job] = &[
     Job { name: "flush", period: Duration::from_secs(5), step: flush },
     Job { name: "refusals", period: Duration::from_secs(1), step: refusals },
     Job { name: "seal", period: Duration::from_millis(500), step: seal },
+    Job { name: "backlog", period: Duration::from_secs(1), step: backlog },
     Job { name: "checkpoint", period: Duration::from_mins(1), step: checkpoint },
     Job { name: "watch", period: Duration::from_mins(10), step: watch },
     Job { name: "ended_uses", period: Duration::from_secs(1), step: ended_uses },
@@ -49,9 +51,14 @@ fn refusals(app: Arc<App>) -> Step {
     Box::pin(async move { app.sessions.record_refusals().await.map(drop) })
 }
 
-/// Seals the records that wait.
+/// Seals the records that wait, and signs that.
 fn seal(app: Arc<App>) -> Step {
-    Box::pin(async move { app.chain.seal().await.map(drop) })
+    Box::pin(async move { app.watch.seal().await })
+}
+
+/// Looks whether sealing goes on.
+fn backlog(app: Arc<App>) -> Step {
+    Box::pin(async move { app.backlog.look(uptime()).await })
 }
 
 /// Signs what the chain is now, where it continues what was signed before.

@@ -11,8 +11,8 @@ use super::outcome::{Failure, Outcome};
 use super::output::Output;
 use super::progress;
 use super::value;
-use crate::app::App;
-use crate::audit::chain::{Fault, Verified};
+use crate::app::{App, open_store};
+use crate::audit::chain::{CheckpointVerifier, Fault, Verified, VerifiedOutside, verify_outside};
 use crate::audit::export::Selection;
 use crate::model::audit::{self as model, AuditKind};
 use crate::model::id::SessionId;
@@ -33,6 +33,10 @@ pub(super) enum Command {
         /// A checkpoint that was kept elsewhere: what it saw must still be there
         #[arg(long, value_name = "FILE")]
         checkpoint: Vec<PathBuf>,
+        /// The public key of the checkpoints, for who lacks the master key: verifies the tree, the checkpoints and each row
+        /// that is there; nothing is changed or signed
+        #[arg(long, value_name = "KEY")]
+        public_key: Option<CheckpointVerifier>,
         /// Write JSON
         #[arg(long)]
         json: bool,
@@ -74,13 +78,16 @@ pub(super) struct Filter {
 impl Command {
     /// Runs the command.
     pub(super) async fn run(self, installation: &Installation, output: &mut Output) -> Outcome {
+        if let Self::Verify { checkpoint, public_key: Some(key), json } = self {
+            return verify_with_public_key(installation, key, &checkpoint, json, output).await;
+        }
         installation
             .with_app(async |app| match self {
                 Self::Export { filter, destination } => {
                     let described = filter.described();
                     export(app, Selection::Events(filter.into_filter()), described, &destination, output).await
                 }
-                Self::Verify { checkpoint, json } => verify(app, &checkpoint, json, output).await,
+                Self::Verify { checkpoint, json, .. } => verify(app, &checkpoint, json, output).await,
                 Self::Checkpoint { key } => checkpoint(app, key, output).await,
             })
             .await
@@ -133,6 +140,43 @@ async fn verify(app: &App, files: &[PathBuf], as_json: bool, output: &mut Output
     match verified {
         Ok(_) => Ok(()),
         Err(_) if as_json => Err(Failure::Reported),
+        Err(fault) => Err(Failure::saying(fault)),
+    }
+}
+
+async fn verify_with_public_key(
+    installation: &Installation,
+    verifier: CheckpointVerifier,
+    files: &[PathBuf],
+    as_json: bool,
+    output: &mut Output,
+) -> Outcome {
+    let kept = files.iter().map(|file| verifier.open_file(file).map_err(Failure::saying));
+    let kept = kept.collect::<Result<Vec<_>, _>>()?;
+    let store = open_store(&installation.config()?)?;
+    let missing = store.pending_migrations().await?;
+    if !missing.is_empty() {
+        return Err(Failure::saying("this version cannot read the database before it was migrated: `vigie migrate`"));
+    }
+    let verified = verify_outside(&store, verifier, kept).await?;
+    let told = match &verified {
+        Ok(VerifiedOutside { records, checkpoints, not_judged }) => json!({
+            "intact": true, "records": records, "checkpoints": checkpoints, "not_judged": not_judged,
+        }),
+        Err(fault) => json!({ "intact": false, "fault": fault.to_string() }),
+    };
+    match verified {
+        verified if as_json => {
+            output.json(&told)?;
+            verified.map(drop).map_err(|_| Failure::Reported)
+        }
+        Ok(VerifiedOutside { records, checkpoints, not_judged }) => {
+            output.line(format_args!("intact: {records} records, as {checkpoints} checkpoints saw them"))?;
+            output.note(format_args!(
+                "{not_judged} stand for what is gone or redacted: whether rightly, and chain hashes, only the server's keys tell."
+            ));
+            Ok(())
+        }
         Err(fault) => Err(Failure::saying(fault)),
     }
 }

@@ -191,6 +191,7 @@ mod tests {
             "key revoke x",
             "audit export --format csv",
             "audit verify --checkpoint x --json",
+            "audit verify --public-key vigie/x+443d1c4e+AddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea --checkpoint x",
             "audit checkpoint --key",
             "retention run --dry-run --json",
             "user export alice --output x",

@@ -30,6 +30,8 @@ words! {
         HistoryWentBack = "history_went_back",
         /// The record was altered.
         RecordDamaged = "record_damaged",
+        /// What is written to the history has not been sealed for some seconds.
+        SealingStopped = "sealing_stopped",
     }
 }
 

@@ -45,7 +45,7 @@ pub struct Sealed {
     /// What is sealed.
     pub record: Record,
     /// Covers the record and every one before.
-    pub link: Digest,
+    pub chain_hash: Digest,
 }
 
 /// A hash of the tree, under the number of its place.
@@ -62,8 +62,8 @@ pub struct TreeHash {
 pub struct Head {
     /// How many records there are.
     pub size: i64,
-    /// The link of the last; zeros before the first.
-    pub link: Digest,
+    /// The chain hash of the last; zeros before the first.
+    pub chain_hash: Digest,
     /// The roots of the whole subtrees that make up the tree, the largest first.
     pub peaks: Vec<Digest>,
 }
@@ -117,6 +117,25 @@ pub fn is_any_waiting(db: &mut Db) -> Result<bool, StoreError> {
     Ok(first.is_some())
 }
 
+/// What waits to be sealed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, QueryableByName)]
+pub struct Backlog {
+    /// How many records; no more than are counted.
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    pub count: i64,
+    /// The id of the one that waits longest.
+    #[diesel(sql_type = diesel::sql_types::Nullable<diesel::sql_types::BigInt>)]
+    pub oldest: Option<i64>,
+}
+
+/// What waits to be sealed; of more than `most` records so many are counted.
+pub fn backlog(db: &mut Db, most: i64) -> Result<Backlog, StoreError> {
+    let query = diesel::sql_query(format!(
+        "SELECT count(*) AS count, min(id) AS oldest FROM (SELECT id FROM unsealed_records ORDER BY id LIMIT {most}) AS first"
+    ));
+    Ok(on_backend!(db, |connection| query.get_result(connection))?)
+}
+
 /// Locks the chain until the transaction ends, and reads how it stands: one process seals at a time.
 pub fn lock(db: &mut Db) -> Result<Head, StoreError> {
     diesel::update(chain_head::table).set(chain_head::size.eq(chain_head::size)).execute(db)?;
@@ -126,29 +145,29 @@ pub fn lock(db: &mut Db) -> Result<Head, StoreError> {
 /// How the chain stands.
 pub fn head(db: &mut Db) -> Result<Head, StoreError> {
     let row: Option<(i64, Vec<u8>, Vec<u8>)> =
-        chain_head::table.select((chain_head::size, chain_head::link, chain_head::peaks)).first(db).optional()?;
-    let (size, link, peaks) = row.ok_or_else(|| corrupt("chain_head")("its row is gone".into()))?;
-    read_head(size, link, &peaks).map_err(corrupt("chain_head"))
+        chain_head::table.select((chain_head::size, chain_head::chain_hash, chain_head::peaks)).first(db).optional()?;
+    let (size, chain_hash, peaks) = row.ok_or_else(|| corrupt("chain_head")("its row is gone".into()))?;
+    read_head(size, chain_hash, &peaks).map_err(corrupt("chain_head"))
 }
 
-fn read_head(size: i64, link: Vec<u8>, peaks: &[u8]) -> deserialize::Result<Head> {
+fn read_head(size: i64, chain_hash: Vec<u8>, peaks: &[u8]) -> deserialize::Result<Head> {
     let peaks = peaks.chunks(32).map(|peak| fixed(peak.to_vec())).collect::<Result<_, _>>()?;
-    Ok(Head { size, link: fixed(link)?, peaks })
+    Ok(Head { size, chain_hash: fixed(chain_hash)?, peaks })
 }
 
 /// Where the chain begins, and how it stood there.
 pub fn base(db: &mut Db) -> Result<Head, StoreError> {
     let row: Option<(i64, Vec<u8>, Vec<u8>)> =
-        chain_base::table.select((chain_base::size, chain_base::link, chain_base::peaks)).first(db).optional()?;
-    let (size, link, peaks) = row.ok_or_else(|| corrupt("chain_base")("its row is gone".into()))?;
-    read_head(size, link, &peaks).map_err(corrupt("chain_base"))
+        chain_base::table.select((chain_base::size, chain_base::chain_hash, chain_base::peaks)).first(db).optional()?;
+    let (size, chain_hash, peaks) = row.ok_or_else(|| corrupt("chain_base")("its row is gone".into()))?;
+    read_head(size, chain_hash, &peaks).map_err(corrupt("chain_base"))
 }
 
 /// Lets the chain begin further on. Where it begins there or further already, nothing changes: what is gone stays gone.
 pub fn set_base(db: &mut Db, base: &Head) -> Result<(), StoreError> {
     let set = (
         chain_base::size.eq(base.size),
-        chain_base::link.eq(base.link.to_vec()),
+        chain_base::chain_hash.eq(base.chain_hash.to_vec()),
         chain_base::peaks.eq(base.peaks.concat()),
     );
     diesel::update(chain_base::table.filter(chain_base::size.lt(base.size))).set(set).execute(db)?;
@@ -177,7 +196,7 @@ pub fn append(
         .column(sealed_records::subject, |sealed| sealed.record.subject.as_str())
         .column(sealed_records::at, |sealed| At(sealed.record.at))
         .column(sealed_records::digest, |sealed| sealed.record.digest.as_slice())
-        .column(sealed_records::link, |sealed| sealed.link.as_slice())
+        .column(sealed_records::chain_hash, |sealed| sealed.chain_hash.as_slice())
         .execute(db)?;
     Insert::into("tree_hashes", hashes)
         .column(tree_hashes::place, |hash| hash.place)
@@ -189,7 +208,7 @@ pub fn append(
     }
     let set = (
         chain_head::size.eq(head.size),
-        chain_head::link.eq(head.link.to_vec()),
+        chain_head::chain_hash.eq(head.chain_hash.to_vec()),
         chain_head::peaks.eq(head.peaks.concat()),
     );
     diesel::update(chain_head::table).set(set).execute(db)?;
@@ -233,7 +252,7 @@ impl Take for Records {
             let subject = raw::column(row, 2, Form::Text, |value| value.text().map(str::to_owned))?;
             let at = raw::number(row, 3, Form::Time).and_then(DateTime::from_timestamp_micros)?;
             let record = Record { kind, subject, at, digest: digest(4)? };
-            Some(Sealed { position: position?, record, link: digest(5)? })
+            Some(Sealed { position: position?, record, chain_hash: digest(5)? })
         };
         let Some(sealed) = read() else {
             let what = format!("sealed_records {}: it is no record", position.unwrap_or_default());

@@ -55,6 +55,17 @@ pub enum OpenError {
         /// What is missing.
         missing: Vec<String>,
     },
+    /// Migrations are missing that no node of an older version survives, and one runs.
+    #[error(
+        "a node of an older version serves at {address}: stop every such node first, the migrations {} are not for them",
+        .missing.join(", ")
+    )]
+    OlderNode {
+        /// Where it serves.
+        address: String,
+        /// What is missing.
+        missing: Vec<String>,
+    },
     /// The database has migrations that this version does not know.
     #[error("the database was made by a newer version of Vigie (unknown migrations: {0})")]
     Newer(String),

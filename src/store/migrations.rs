@@ -10,6 +10,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::backend::{self, Db};
 use super::error::{OpenError, StoreError};
+use super::older_nodes;
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
@@ -37,6 +38,7 @@ pub(super) fn run(mut db: Db) -> Result<Migrated, OpenError> {
     if missing.is_empty() {
         return Ok(Migrated { applied: Vec::new() });
     }
+    older_nodes::refuse(&mut db, &missing)?;
     refuse_stranger(&mut db, missing)?;
     match &mut db {
         Db::Postgres(connection) => {

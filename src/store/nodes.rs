@@ -36,6 +36,7 @@ pub fn join(db: &mut Db, id: NodeId, address: &str, lease: Duration, now: DateTi
         nodes::address.eq(address),
         nodes::started_at.eq(At(now)),
         nodes::lease_ms.eq(i64::try_from(lease.as_millis()).unwrap_or(i64::MAX)),
+        nodes::version.eq(env!("CARGO_PKG_VERSION")),
     );
     diesel::insert_into(nodes::table).values(row).execute(db)?;
     Ok(())

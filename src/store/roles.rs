@@ -93,9 +93,10 @@ const APPLICATION: &[Grant] = &[
     on("sealed_records", &[SELECT, INSERT]),
     on("tree_hashes", &[SELECT, INSERT]),
     on("checkpoints", &[SELECT, INSERT]),
+    on("link_keys", &[SELECT, INSERT]),
     // Sealing moves records on from here.
     on("unsealed_records", &[SELECT, INSERT, DELETE]),
-    on("chain_head", &[SELECT, update(&["size", "link", "peaks"])]),
+    on("chain_head", &[SELECT, update(&["size", "chain_hash", "peaks"])]),
     on("chain_base", &[SELECT]),
     on("retention", &[SELECT]),
     // Accounts and what lets them in.
@@ -211,6 +212,7 @@ const READER: &[Grant] = &[
     on("sealed_records", &[SELECT]),
     on("tree_hashes", &[SELECT]),
     on("checkpoints", &[SELECT]),
+    on("link_keys", &[SELECT]),
     on("unsealed_records", &[SELECT]),
     on("chain_head", &[SELECT]),
     on("chain_base", &[SELECT]),
@@ -253,7 +255,7 @@ const RETENTION: &[Grant] = &[
         ],
     ),
     on("sealed_records", &[DELETE]),
-    on("chain_base", &[update(&["size", "link", "peaks"])]),
+    on("chain_base", &[update(&["size", "chain_hash", "peaks"])]),
     on(
         "retention",
         &[update(&["claimed_by", "claimed_until", "permit", "before", "records_before", "believed_at", "ran_at"])],
@@ -263,8 +265,16 @@ const RETENTION: &[Grant] = &[
 ];
 
 /// What the server never changes, deletes or empties. Sessions are changed while they live.
-const HISTORY: &[&str] =
-    &["audit_events", "attempts", "access_tokens", "sessions", "sealed_records", "tree_hashes", "checkpoints"];
+const HISTORY: &[&str] = &[
+    "audit_events",
+    "attempts",
+    "access_tokens",
+    "sessions",
+    "sealed_records",
+    "tree_hashes",
+    "checkpoints",
+    "link_keys",
+];
 
 impl DatabaseRole {
     /// Every one.

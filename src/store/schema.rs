@@ -225,6 +225,7 @@ table! {
         address -> Text,
         started_at -> Moment,
         lease_ms -> BigInt,
+        version -> Text,
     }
 }
 
@@ -251,7 +252,15 @@ table! {
         subject -> Text,
         at -> Moment,
         digest -> Binary,
-        link -> Binary,
+        chain_hash -> Binary,
+    }
+}
+
+table! {
+    link_keys (number) {
+        number -> Integer,
+        first_position -> BigInt,
+        mac -> Binary,
     }
 }
 
@@ -266,7 +275,7 @@ table! {
     chain_head (id) {
         id -> Integer,
         size -> BigInt,
-        link -> Binary,
+        chain_hash -> Binary,
         peaks -> Binary,
     }
 }
@@ -275,7 +284,7 @@ table! {
     chain_base (id) {
         id -> Integer,
         size -> BigInt,
-        link -> Binary,
+        chain_hash -> Binary,
         peaks -> Binary,
     }
 }

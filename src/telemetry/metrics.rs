@@ -80,6 +80,8 @@ pub struct Metrics {
     database_went_back: Counter,
     record_verified: Gauge<f64, AtomicU64>,
     record_damaged: Gauge,
+    record_waiting: Gauge,
+    record_waiting_age: Gauge<f64, AtomicU64>,
     alerts_raised: Family<KindLabel, Counter>,
     alerts_open: Family<KindLabel, Gauge>,
     oldest_alert: Gauge<f64, AtomicU64>,
@@ -137,6 +139,8 @@ impl Default for Metrics {
             database_went_back: Counter::default(),
             record_verified: Gauge::default(),
             record_damaged: Gauge::default(),
+            record_waiting: Gauge::default(),
+            record_waiting_age: Gauge::default(),
             alerts_raised: Family::default(),
             alerts_open: Family::default(),
             oldest_alert: Gauge::default(),
@@ -184,6 +188,10 @@ impl Metrics {
         registry.register_with_unit("record_verified_timestamp", help, Unit::Seconds, self.record_verified.clone());
         let help = "1 where the history was found to be altered then";
         registry.register("record_damaged", help, self.record_damaged.clone());
+        let help = "Records of the history that wait to be sealed; at most 100000 are counted";
+        registry.register("record_waiting", help, self.record_waiting.clone());
+        let help = "How long the oldest of these has been seen waiting";
+        registry.register_with_unit("record_waiting_age", help, Unit::Seconds, self.record_waiting_age.clone());
         let help = "Sealed records that a sink has not taken yet";
         registry.register("shipping_lag_records", help, self.shipping_lag_records.clone());
         let help = "How long ago the oldest of these happened";
@@ -269,6 +277,12 @@ impl Metrics {
         let since_1970 = Duration::from_micros(u64::try_from(at.timestamp_micros()).unwrap_or(0));
         self.record_verified.set(since_1970.as_secs_f64());
         self.record_damaged.set(i64::from(!intact));
+    }
+
+    /// So many records wait to be sealed, one of them for so long.
+    pub fn record_waiting(&self, count: i64, age: Duration) {
+        self.record_waiting.set(count);
+        self.record_waiting_age.set(age.as_secs_f64());
     }
 
     /// Counts an alert.

@@ -96,6 +96,7 @@ const fn activity(kind: AuditKind) -> Activity {
         | AuditKind::SessionsEnded
         | AuditKind::AlertAcknowledged
         | AuditKind::DatabaseWentBack
+        | AuditKind::RecordKeyed
         | AuditKind::RecordDamaged => (Class::EntityManagement, 3, "Update"),
         AuditKind::ClientRemoved | AuditKind::ThrottleLifted | AuditKind::RetentionRan => {
             (Class::EntityManagement, 4, "Delete")
@@ -308,7 +309,7 @@ fn entity(event: &AuditEvent) -> Value {
         AuditKind::ThrottleLifted => "throttle",
         AuditKind::NotBeforeSet => "not-before",
         AuditKind::DatabaseWentBack => "database",
-        AuditKind::RecordVerified | AuditKind::RecordDamaged => "record",
+        AuditKind::RecordVerified | AuditKind::RecordDamaged | AuditKind::RecordKeyed => "record",
         _ => event.subject.kind.as_str(),
     };
     json!({ "type": kind, "name": kind, "uid": event.subject.id })

@@ -147,7 +147,7 @@ pub(super) fn start_anew(app: &TestApp) {
         Beside::Sqlite(_) => "zeroblob(32), peaks = x''",
         Beside::Postgres(_) => "decode(repeat('00', 32), 'hex'), peaks = ''::bytea",
     };
-    beside.execute(&format!("UPDATE chain_head SET size = 0, link = {zeros}")).unwrap();
+    beside.execute(&format!("UPDATE chain_head SET size = 0, chain_hash = {zeros}")).unwrap();
 }
 
 pub(super) fn hashes(answer: &Value) -> Vec<Hash> {
@@ -207,7 +207,7 @@ async fn a_checkpoint_of_another_history_is_refused() {
     other.app.chain.key().open(&note).unwrap_err();
     let master = vigie::master_key::MasterKey::random();
     let forged = CheckpointKey::new(&master, one.app.chain.key().origin().strip_prefix("vigie/").unwrap());
-    let forged = forged.sign(&Checkpoint { size: 0, root: tlog_tiles::EMPTY_HASH });
+    let forged = forged.sign(&Checkpoint { size: 0, root: tlog_tiles::EMPTY_HASH, link_key: None });
     one.app.chain.key().open(&forged).unwrap_err();
 }
 

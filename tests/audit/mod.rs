@@ -5,6 +5,7 @@ mod crash;
 mod digests;
 mod erasure;
 mod forgery;
+mod keyed;
 mod retention;
 mod signing;
 mod tamper;

@@ -427,8 +427,8 @@ fn checkpoint_of(app: &TestApp, size: u64) -> vigie::audit::chain::Checkpoint {
 #[rstest]
 #[case::base_moved_on(&["UPDATE chain_base SET size = size + 256"], "base")]
 #[case::base_moved_back(&["UPDATE chain_base SET size = size - 256"], "base")]
-#[case::base_of_another_tree(&["UPDATE chain_base SET peaks = link"], "base")]
-#[case::base_with_another_link(&["UPDATE chain_base SET link = (SELECT link FROM chain_head)"], "broken")]
+#[case::base_of_another_tree(&["UPDATE chain_base SET peaks = chain_hash"], "base")]
+#[case::base_with_another_link(&["UPDATE chain_base SET chain_hash = (SELECT chain_hash FROM chain_head)"], "broken")]
 #[case::its_checkpoint_deleted(&["DELETE FROM checkpoints WHERE size = (SELECT size FROM chain_base)"], "base")]
 #[case::more_records_removed(
     &["DELETE FROM sealed_records WHERE position < (SELECT size + 9 FROM chain_base)"], "missing"

@@ -44,6 +44,7 @@ pub(super) fn word(fault: &Fault) -> (&'static str, Option<RecordKind>) {
         Fault::CutOff { .. } => ("cut off", None),
         Fault::Base { .. } => ("base", None),
         Fault::Rewritten { .. } => ("rewritten", None),
+        Fault::LinkKey { .. } => ("link key", None),
         Fault::Checkpoint { .. } => ("checkpoint", None),
         Fault::Tree { .. } => ("tree", None),
         Fault::Unreadable { .. } => ("unreadable", None),
@@ -95,7 +96,7 @@ pub(super) fn word(fault: &Fault) -> (&'static str, Option<RecordKind>) {
     &["UPDATE attempts SET ip_key = (SELECT substr(digest, 1, 16) FROM sealed_records WHERE position = 0)"],
     "changed", Some(RecordKind::Attempt)
 )]
-#[case::record_edited(&["UPDATE sealed_records SET digest = link WHERE position = 2"], "broken", None)]
+#[case::record_edited(&["UPDATE sealed_records SET digest = chain_hash WHERE position = 2"], "broken", None)]
 #[case::record_deleted(&["DELETE FROM sealed_records WHERE position = 2"], "missing", None)]
 #[case::record_unreadable(&["UPDATE sealed_records SET kind = 'x' WHERE position = 2"], "unreadable", None)]
 #[case::newest_record_deleted(
@@ -121,10 +122,10 @@ async fn p6_whatever_is_changed_is_found(
 /// The tree is kept beside the records, for proofs: it is theirs, or found out before somebody asks for one.
 #[rstest]
 #[case::edited(
-    "UPDATE tree_hashes SET hash = (SELECT link FROM chain_head) WHERE place = (SELECT max(place) FROM tree_hashes)"
+    "UPDATE tree_hashes SET hash = (SELECT chain_hash FROM chain_head) WHERE place = (SELECT max(place) FROM tree_hashes)"
 )]
 #[case::deleted("DELETE FROM tree_hashes WHERE place = (SELECT min(place) FROM tree_hashes)")]
-#[case::added("INSERT INTO tree_hashes (place, hash) SELECT 7, link FROM chain_head")]
+#[case::added("INSERT INTO tree_hashes (place, hash) SELECT 7, chain_hash FROM chain_head")]
 #[actix_web::test]
 async fn p6_a_hash_of_the_tree_that_is_changed_is_found(
     #[case] statement: &str,
@@ -239,8 +240,8 @@ async fn log_06_the_file_refuses_to_change_its_history(#[case] statement: &str, 
 #[case("INSERT OR REPLACE INTO sessions SELECT * FROM sessions WHERE username = 'alice'", "never replaced")]
 #[case("INSERT OR REPLACE INTO sealed_records SELECT * FROM sealed_records WHERE position = 2", "never replaced")]
 #[case(
-    "INSERT OR REPLACE INTO sealed_records (rowid, position, kind, subject, at, digest, link)
-     SELECT rowid, position + 1000, kind, subject, at, digest, link FROM sealed_records WHERE position = 2",
+    "INSERT OR REPLACE INTO sealed_records (rowid, position, kind, subject, at, digest, chain_hash)
+     SELECT rowid, position + 1000, kind, subject, at, digest, chain_hash FROM sealed_records WHERE position = 2",
     "never replaced"
 )]
 #[case("INSERT OR REPLACE INTO checkpoints SELECT * FROM checkpoints LIMIT 1", "never replaced")]

@@ -2,6 +2,7 @@
 
 mod embedded;
 mod migrations;
+mod older_nodes;
 mod paging;
 mod parity;
 mod plans;

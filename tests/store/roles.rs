@@ -162,7 +162,7 @@ fn log_06_the_server_serves_as_a_role_that_cannot_alter_the_history() {
         "UPDATE audit_events SET kind = kind",
         "UPDATE attempts SET outcome = outcome",
         "UPDATE access_tokens SET issued_at = issued_at",
-        "UPDATE sealed_records SET link = link",
+        "UPDATE sealed_records SET chain_hash = chain_hash",
         "UPDATE tree_hashes SET hash = hash",
         "UPDATE checkpoints SET note = note",
         // Nor is a row replaced by one that takes its key.
@@ -255,7 +255,7 @@ fn retention_removes_rows_and_no_checkpoint() {
         "UPDATE checkpoints SET note = note",
         "DELETE FROM tree_hashes",
         "UPDATE audit_events SET kind = kind",
-        "UPDATE sealed_records SET link = link",
+        "UPDATE sealed_records SET chain_hash = chain_hash",
         "TRUNCATE audit_events",
     ] {
         is_refused(&retention.execute(statement), statement);
@@ -313,7 +313,7 @@ fn making_the_roles_twice_is_the_same_as_once_and_mends_what_was_changed() {
 
     let app = split.name("app");
     split.superuser(&format!(
-        "GRANT DELETE, UPDATE (link) ON sealed_records TO {app}; REVOKE INSERT ON attempts FROM {app}"
+        "GRANT DELETE, UPDATE (chain_hash) ON sealed_records TO {app}; REVOKE INSERT ON attempts FROM {app}"
     ));
     assert_ne!(split.privileges(), first);
     let behind = split.check();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use diesel::connection::SimpleConnection as _;
 use diesel::sql_types::Text;
 use diesel::{Connection as _, PgConnection, QueryableByName, RunQueryDsl as _, SqliteConnection};
 
@@ -38,6 +39,15 @@ impl Beside {
             Self::Postgres(connection) => diesel::sql_query(statement).execute(connection),
             Self::Sqlite(connection) => diesel::sql_query(statement).execute(connection),
         }
+    }
+
+    /// Runs statements one after the other.
+    pub fn batch(&mut self, statements: &str) {
+        match self {
+            Self::Postgres(connection) => connection.batch_execute(statements),
+            Self::Sqlite(connection) => connection.batch_execute(statements),
+        }
+        .unwrap_or_else(|error| panic!("{statements}: {error}"));
     }
 
     /// The rows of a query whose one column is a text named `line`.

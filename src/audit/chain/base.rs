@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::links::Links;
 use super::permits::Permits;
 use super::present::present;
 use super::sign::checkpoint_of;
@@ -22,10 +23,12 @@ impl Chain {
     /// How the chain stood after the oldest blocks of records that stand for nothing any more, rightly so. `None` where there
     /// is none, or one of them is not what it was: what may be evidence is not removed.
     pub async fn removable(&self) -> Result<Option<Head>, StoreError> {
-        let base = self.store.read(chain::base).await?;
-        let (mut growth, mut found) = (Growth::of(base.clone()), base.clone());
+        let keys = Arc::clone(&self.keys.links);
+        let read = move |db: &mut Db| Ok::<_, StoreError>((chain::base(db)?, Links::read(db, &keys)?));
+        let (base, links) = self.store.read(read).await?;
+        let (mut growth, mut found) = (Growth::of(base.clone(), links), base.clone());
         loop {
-            let (from, warrants) = (growth.head.size, Arc::clone(&self.warrants));
+            let (from, warrants) = (growth.head.size, Arc::clone(self.warrants()));
             let read = move |db: &mut Db| {
                 let sealed = chain::page(db, from, from + PAGE, PAGE)?;
                 let things =
@@ -39,7 +42,7 @@ impl Chain {
             let gone = things.take_while(|(sealed, found)| is_rightly_missing(sealed, found.as_ref(), &permits, &ends));
             for (sealed, _) in gone {
                 growth.grow(leaf(&sealed.record));
-                if sealed.position + 1 != growth.head.size || sealed.link != growth.head.link {
+                if sealed.position + 1 != growth.head.size || sealed.chain_hash != growth.head.chain_hash {
                     return Ok(None);
                 }
                 if growth.head.size % BLOCK == 0 {
@@ -61,7 +64,8 @@ impl Chain {
         if !self.is_beginning(&base).await? {
             return Ok(false);
         }
-        let note = self.key.sign(&checkpoint_of(&base));
+        let links = self.links().await?;
+        let note = self.key().sign(&checkpoint_of(&base, &links));
         let checkpoint = StoredCheckpoint { size: base.size, at: self.clock.now(), note };
         let begin = move |db: &mut Db| {
             chain::keep_checkpoint(db, &checkpoint)?;

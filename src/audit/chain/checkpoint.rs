@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::SigningKey;
 use signed_note::{
-    Note, Signer as _, StandardSigner, StandardVerifier, VerifierList, key_id, new_ed25519_verifier_key,
+    Note, Signer as _, StandardSigner, StandardVerifier, Verifier as _, VerifierList, key_id, new_ed25519_verifier_key,
 };
 use tlog_tiles::Hash;
 
@@ -23,6 +23,25 @@ pub struct Checkpoint {
     pub size: u64,
     /// The root of the tree over them.
     pub root: Hash,
+    /// The number of the newest key that links records, and the position of the first that it links; `None` before there was
+    /// one.
+    pub link_key: Option<(u32, u64)>,
+}
+
+/// What the line begins with that says so. Other readers of checkpoints pass over it (C2SP tlog-checkpoint, extensions).
+const LINK_KEY: &str = "link-key ";
+
+impl Checkpoint {
+    fn extension(&self) -> String {
+        self.link_key.map_or_else(String::new, |(number, first)| format!("{LINK_KEY}{number} {first}\n"))
+    }
+}
+
+/// What the line about the newest link key says, if there is one.
+fn read_link_key(extension: &str) -> Result<Option<(u32, u64)>, BadCheckpoint> {
+    let Some(line) = extension.lines().find_map(|line| line.strip_prefix(LINK_KEY)) else { return Ok(None) };
+    let read = || line.split_once(' ').and_then(|(number, first)| Some((number.parse().ok()?, first.parse().ok()?)));
+    read().map(Some).ok_or(BadCheckpoint::Malformed)
 }
 
 /// A text that is no checkpoint of this history.
@@ -75,9 +94,55 @@ impl UnusableFile {
 
 /// Signs the checkpoints of one history. The key is derived from the master key, which is not in the database.
 pub struct CheckpointKey {
-    origin: String,
     signer: StandardSigner,
+    verifier: CheckpointVerifier,
+}
+
+/// Tells genuine checkpoints of one history, by the public key alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckpointVerifier {
+    origin: String,
     public: String,
+}
+
+/// A text that is no public key of checkpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this is no public key: `vigie audit checkpoint --key` prints it where the server runs")]
+pub struct InvalidPublicKey;
+
+impl std::str::FromStr for CheckpointVerifier {
+    type Err = InvalidPublicKey;
+
+    /// Reads a verifier key (C2SP signed-note: name, key id and key).
+    fn from_str(text: &str) -> Result<Self, InvalidPublicKey> {
+        let public = text.trim().to_owned();
+        let verifier = StandardVerifier::new(&public).map_err(|_| InvalidPublicKey)?;
+        Ok(Self { origin: verifier.name().to_string(), public })
+    }
+}
+
+impl CheckpointVerifier {
+    /// What a signed note says, if it is of this history and signed by this key.
+    pub fn open(&self, note: &str) -> Result<Checkpoint, BadCheckpoint> {
+        let note = Note::from_bytes(note.as_bytes()).map_err(|_| BadCheckpoint::Malformed)?;
+        let checkpoint = tlog_tiles::Checkpoint::from_bytes(note.text()).map_err(|_| BadCheckpoint::Malformed)?;
+        if checkpoint.origin() != self.origin {
+            let (found, expected) = (checkpoint.origin().to_owned(), self.origin.clone());
+            return Err(BadCheckpoint::Origin { found, expected });
+        }
+        let not_ours = || BadCheckpoint::Signature(self.origin.clone());
+        let verifier = StandardVerifier::new(&self.public).map_err(|_| not_ours())?;
+        note.verify(&VerifierList::new(vec![Box::new(verifier)])).map_err(|_| not_ours())?;
+        let link_key = read_link_key(checkpoint.extension())?;
+        Ok(Checkpoint { size: checkpoint.size(), root: *checkpoint.hash(), link_key })
+    }
+
+    /// What the signed note in a file says, if it is.
+    pub fn open_file(&self, path: &Path) -> Result<Checkpoint, UnusableFile> {
+        let unusable = |reason| UnusableFile { path: path.to_owned(), reason };
+        let note = std::fs::read_to_string(path).map_err(|error| unusable(Unusable::Unreadable(error.to_string())))?;
+        self.open(&note).map_err(|bad| unusable(bad.into()))
+    }
 }
 
 impl CheckpointKey {
@@ -97,19 +162,20 @@ impl CheckpointKey {
             STANDARD.encode(&*private)
         ));
         let signer = StandardSigner::new(&text).expect("a key in the form that the library reads");
-        Self { public: new_ed25519_verifier_key(&origin, &key.verifying_key()), origin, signer }
+        let public = new_ed25519_verifier_key(&origin, &key.verifying_key());
+        Self { signer, verifier: CheckpointVerifier { origin, public } }
     }
 
     /// The name of the history, which each checkpoint begins with.
     #[must_use]
     pub fn origin(&self) -> &str {
-        &self.origin
+        &self.verifier.origin
     }
 
     /// The public key, as those who verify checkpoints keep it (C2SP signed-note: name, key id and key).
     #[must_use]
     pub fn public(&self) -> &str {
-        &self.public
+        &self.verifier.public
     }
 
     /// The signed note.
@@ -118,7 +184,8 @@ impl CheckpointKey {
     /// Never: Ed25519 signs everything.
     #[must_use]
     pub fn sign(&self, checkpoint: &Checkpoint) -> String {
-        let text = tlog_tiles::Checkpoint::new(&self.origin, checkpoint.size, checkpoint.root, "");
+        let text =
+            tlog_tiles::Checkpoint::new(self.origin(), checkpoint.size, checkpoint.root, &checkpoint.extension());
         let text = text.expect("there is an origin").to_bytes();
         let mut note = Note::new(&text, &[]).expect("lines of printable characters");
         note.add_sigs(&[&self.signer]).expect("Ed25519 signs everything");
@@ -127,29 +194,18 @@ impl CheckpointKey {
 
     /// What a signed note says, if it is ours.
     pub fn open(&self, note: &str) -> Result<Checkpoint, BadCheckpoint> {
-        let note = Note::from_bytes(note.as_bytes()).map_err(|_| BadCheckpoint::Malformed)?;
-        let checkpoint = tlog_tiles::Checkpoint::from_bytes(note.text()).map_err(|_| BadCheckpoint::Malformed)?;
-        if checkpoint.origin() != self.origin {
-            let (found, expected) = (checkpoint.origin().to_owned(), self.origin.clone());
-            return Err(BadCheckpoint::Origin { found, expected });
-        }
-        let not_ours = || BadCheckpoint::Signature(self.origin.clone());
-        let verifier = StandardVerifier::new(&self.public).map_err(|_| not_ours())?;
-        note.verify(&VerifierList::new(vec![Box::new(verifier)])).map_err(|_| not_ours())?;
-        Ok(Checkpoint { size: checkpoint.size(), root: *checkpoint.hash() })
+        self.verifier.open(note)
     }
 
     /// What the signed note in a file says, if it is ours.
     pub fn open_file(&self, path: &Path) -> Result<Checkpoint, UnusableFile> {
-        let unusable = |reason| UnusableFile { path: path.to_owned(), reason };
-        let note = std::fs::read_to_string(path).map_err(|error| unusable(Unusable::Unreadable(error.to_string())))?;
-        self.open(&note).map_err(|bad| unusable(bad.into()))
+        self.verifier.open_file(path)
     }
 }
 
 impl std::fmt::Debug for CheckpointKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "CheckpointKey({}, {:08x})", self.origin, self.signer.key_id())
+        write!(f, "CheckpointKey({}, {:08x})", self.origin(), self.signer.key_id())
     }
 }
 
@@ -157,7 +213,7 @@ impl std::fmt::Debug for CheckpointKey {
 mod tests {
     use super::*;
 
-    const CHECKPOINT: Checkpoint = Checkpoint { size: 3, root: Hash([9; 32]) };
+    const CHECKPOINT: Checkpoint = Checkpoint { size: 3, root: Hash([9; 32]), link_key: None };
 
     #[test]
     fn a_checkpoint_is_opened_by_the_key_that_signed_it() {
@@ -166,6 +222,19 @@ mod tests {
         let note = key.sign(&CHECKPOINT);
         assert_eq!(note.lines().take(3).collect::<Vec<_>>(), ["vigie/one", "3", &STANDARD.encode([9; 32])]);
         assert_eq!(CheckpointKey::new(&master, "one").open(&note), Ok(CHECKPOINT));
+    }
+
+    #[test]
+    fn a_checkpoint_says_which_key_links_records_and_from_where() {
+        let key = CheckpointKey::new(&MasterKey::random(), "one");
+        let checkpoint = Checkpoint { link_key: Some((2, 812)), ..CHECKPOINT };
+        let note = key.sign(&checkpoint);
+        assert_eq!(note.lines().nth(3), Some("link-key 2 812"));
+        assert_eq!(key.open(&note), Ok(checkpoint));
+        assert_eq!(read_link_key("other 1\n"), Ok(None));
+        for line in ["link-key \n", "link-key 1\n", "link-key 1 x\n", "link-key -1 2\n", "link-key 1 2 3\n"] {
+            assert_eq!(read_link_key(line), Err(BadCheckpoint::Malformed), "{line}");
+        }
     }
 
     #[test]

@@ -3,14 +3,19 @@
 //! somebody kept one checkpoint of what the chain was before.
 //!
 //! What waits is found by its rows, not by a number: a transaction that commits late is sealed late, and nothing is passed
-//! over. The chain is a hash chain (each link covers the one before) and, above the same records, a Merkle tree (RFC 6962),
-//! whose root is what checkpoints sign, and whose proofs show one record without the others.
+//! over. The chain is a hash chain (each record's chain hash covers all before it, under a key that is not in the database) and,
+//! above the same records, a Merkle tree (RFC 6962), whose root is what checkpoints sign, and whose proofs show one record
+//! without the others.
 
 mod base;
 mod checkpoint;
+mod keying;
+mod links;
+mod outside;
 mod permits;
 mod present;
 mod proof;
+mod seen;
 mod sign;
 mod tree;
 mod verify;
@@ -18,7 +23,10 @@ mod verify;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use checkpoint::{BadCheckpoint, Checkpoint, CheckpointKey, Unusable, UnusableFile};
+pub use checkpoint::{BadCheckpoint, Checkpoint, CheckpointKey, CheckpointVerifier, Unusable, UnusableFile};
+pub use keying::Keyed;
+pub use links::{LinkKey, Links};
+pub use outside::{VerifiedOutside, verify_outside};
 pub(super) use permits::cuts;
 pub use proof::{ConsistencyProof, InclusionProof, NoProof};
 pub use sign::NotSigned;
@@ -31,6 +39,7 @@ use crate::store::chain::{self, StoredCheckpoint, Unsealed};
 use crate::store::{Db, Store, StoreError};
 use crate::warrant::WarrantKey;
 use present::{Found, present};
+use seen::Seen;
 
 /// Records sealed in one transaction.
 const BATCH: i64 = 2_000;
@@ -43,34 +52,39 @@ pub const FILE: &str = "checkpoint";
 pub struct Chain {
     store: Store,
     clock: Arc<dyn Clock>,
-    key: Arc<CheckpointKey>,
-    warrants: Arc<WarrantKey>,
+    keys: Keys,
     directory: PathBuf,
+    seen: Arc<Seen>,
+}
+
+/// What makes and tells what only the server can write. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    /// Signs checkpoints.
+    pub checkpoint: Arc<CheckpointKey>,
+    /// Signs events that say what was removed.
+    pub warrants: Arc<WarrantKey>,
+    /// Link records: by their numbers, from 1 on.
+    pub links: Arc<[LinkKey]>,
 }
 
 impl Chain {
     /// The operations. Checkpoints are also written to a file in `directory`.
     #[must_use]
-    pub fn new(
-        store: Store,
-        clock: Arc<dyn Clock>,
-        key: CheckpointKey,
-        warrants: Arc<WarrantKey>,
-        directory: &Path,
-    ) -> Self {
-        Self { store, clock, key: Arc::new(key), warrants, directory: directory.to_owned() }
+    pub fn new(store: Store, clock: Arc<dyn Clock>, keys: Keys, directory: &Path) -> Self {
+        Self { store, clock, keys, directory: directory.to_owned(), seen: Arc::default() }
     }
 
     /// The key that signs checkpoints, as those who verify them need it.
     #[must_use]
     pub fn key(&self) -> &CheckpointKey {
-        &self.key
+        &self.keys.checkpoint
     }
 
     /// The key that signs events that say what was removed, and tells genuine ones.
     #[must_use]
     pub const fn warrants(&self) -> &Arc<WarrantKey> {
-        &self.warrants
+        &self.keys.warrants
     }
 
     /// Where the newest checkpoint is kept.
@@ -83,7 +97,7 @@ impl Chain {
     /// first.
     pub fn own_checkpoint(&self) -> Result<Option<Checkpoint>, UnusableFile> {
         let file = self.file();
-        if file.exists() { self.key.open_file(&file).map(Some) } else { Ok(None) }
+        if file.exists() { self.key().open_file(&file).map(Some) } else { Ok(None) }
     }
 
     /// Seals all that waits; returns how many records.
@@ -91,7 +105,8 @@ impl Chain {
         let mut sealed = 0;
         // Nobody is kept waiting for the lock of a chain that need not grow.
         while self.store.read(chain::is_any_waiting).await? {
-            sealed += self.store.write(seal_batch).await?;
+            let links = Arc::clone(&self.keys.links);
+            sealed += self.store.write(move |db| seal_batch(db, &links)).await?;
         }
         Ok(sealed)
     }
@@ -102,14 +117,15 @@ impl Chain {
     }
 }
 
-fn seal_batch(db: &mut Db) -> Result<usize, StoreError> {
-    let mut growth = Growth::of(chain::lock(db)?);
+fn seal_batch(db: &mut Db, keys: &Arc<[LinkKey]>) -> Result<usize, StoreError> {
+    let head = chain::lock(db)?;
+    let mut growth = Growth::of(head, Links::read(db, keys)?);
     let waiting = chain::waiting(db, chain::BEFORE_ALL, BATCH)?;
     let ids: Vec<i64> = waiting.iter().map(|unsealed| unsealed.id).collect();
     for record in records(db, waiting)? {
         growth.append(record);
     }
-    let Growth { head, sealed, hashes } = growth;
+    let Growth { head, sealed, hashes, .. } = growth;
     chain::append(db, &sealed, &hashes, &head, &ids)?;
     Ok(sealed.len())
 }

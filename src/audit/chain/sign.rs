@@ -1,5 +1,6 @@
-//! Signing: what the chain is now becomes a checkpoint, but only where it continues what was signed before. A chain that was
-//! rewritten or cut off never gets the server's signature, and the file in the data directory stays the witness of what was.
+//! Signing: what the chain is now becomes a checkpoint, but only where it continues what was signed before, and every record
+//! since is linked by the key. A chain that was rewritten or cut off never gets the server's signature, and the file in the
+//! data directory stays the witness of what was.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -7,12 +8,13 @@ use std::sync::Arc;
 
 use tlog_tiles::{check_tree, prove_tree};
 
+use super::links::Links;
+use super::seen::{grew_to, head_at};
 use super::tree::{self, Stored};
-use super::verify::{is_rightful, opened};
-use super::{Chain, Checkpoint, CheckpointKey, Fault, size};
+use super::verify::{Signed, is_rightful};
+use super::{Chain, Checkpoint, Fault, size};
 use crate::store::chain::{self, Head, StoredCheckpoint};
 use crate::store::{Db, StoreError};
-use crate::warrant::WarrantKey;
 
 /// Why nothing was signed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,39 +43,81 @@ impl Chain {
     /// Both the file and the newest checkpoint in the database must lead to what is signed: else both stay as they are. A
     /// file of another history can say nothing of this one, and stays too.
     pub async fn checkpoint(&self) -> Result<StoredCheckpoint, NotSigned> {
+        self.checkpoint_linked(self.links().await?).await
+    }
+
+    /// The same of a chain whose records are linked so.
+    pub(super) async fn checkpoint_linked(&self, links: Links) -> Result<StoredCheckpoint, NotSigned> {
         // The file first: the chain has grown since, if anything.
-        let (own, is_ours) = match self.own_checkpoint() {
-            Ok(own) => (own, true),
-            Err(unusable) if unusable.is_of_another_history() => (None, false),
-            Err(unusable) => return Err(Fault::File(unusable).into()),
-        };
-        let (head, newest) = self.proved(own).await?;
+        let (own, is_ours) = self.own_unless_of_another_history()?;
+        let signed = Signed { keys: self.keys.clone(), links };
+        let (head, newest) = self.proved(own, &signed).await?;
+        let due = checkpoint_of(&head, &signed.links);
         let checkpoint = match newest {
-            Some(newest) if newest.size == head.size => newest,
+            Some((newest, says)) if says.size == due.size => newest,
             _ => {
-                let note = self.key.sign(&checkpoint_of(&head));
-                let made = StoredCheckpoint { size: head.size, at: self.clock.now(), note };
+                let made = StoredCheckpoint { size: head.size, at: self.clock.now(), note: self.key().sign(&due) };
                 let kept = made.clone();
                 self.store.write(move |db| chain::keep_checkpoint(db, &kept)).await?;
                 made
             }
         };
-        if is_ours
-            && std::fs::read(self.file()).ok().as_deref() != Some(checkpoint.note.as_bytes())
-            && let Err(error) = self.write_file(&checkpoint.note)
-        {
-            tracing::warn!(path = %self.file().display(), cause = %error, "the checkpoint cannot be written");
+        if is_ours {
+            self.keep_in_file(&checkpoint.note);
         }
         Ok(checkpoint)
     }
 
+    /// Signs what the chain is now into the file alone, where it has grown since this process looked: between one checkpoint
+    /// and the next, nobody takes back unseen what is sealed.
+    pub async fn mark(&self) -> Result<(), NotSigned> {
+        let head = self.store.read(chain::head).await?;
+        if self.seen.head().is_some_and(|seen| seen == head) {
+            return Ok(());
+        }
+        let (_, is_ours) = self.own_unless_of_another_history()?;
+        let Some(seen) = self.seen.head() else { return self.checkpoint().await.map(drop) };
+        let (links, proved) = (self.links().await?, head.clone());
+        let note = self.key().sign(&checkpoint_of(&head, &links));
+        let prove = move |db: &mut Db| grew_to(db, seen, &proved, &links);
+        self.store.read_at_length(prove).await?;
+        self.seen.reach(&head);
+        if is_ours {
+            self.keep_in_file(&note);
+        }
+        Ok(())
+    }
+
+    /// How the records are linked.
+    pub async fn links(&self) -> Result<Links, StoreError> {
+        let keys = Arc::clone(&self.keys.links);
+        self.store.read(move |db| Links::read(db, &keys)).await
+    }
+
+    /// The checkpoint in the file, and whether the file may be replaced by one of this history.
+    fn own_unless_of_another_history(&self) -> Result<(Option<Checkpoint>, bool), Fault> {
+        match self.own_checkpoint() {
+            Ok(own) => {
+                if own.is_none() {
+                    self.seen.forget_if_file_was_taken();
+                }
+                Ok((own, true))
+            }
+            Err(unusable) if unusable.is_of_another_history() => Ok((None, false)),
+            Err(unusable) => Err(unusable.into()),
+        }
+    }
+
     /// How the chain stands, and the newest checkpoint in the database: proved to lead there, as `own` does.
-    async fn proved(&self, own: Option<Checkpoint>) -> Result<(Head, Option<StoredCheckpoint>), NotSigned> {
+    async fn proved(&self, own: Option<Checkpoint>, signed: &Signed) -> Result<(Head, Newest), NotSigned> {
         loop {
             let base = self.store.read(chain::base).await?;
-            let (begins, key, warrants) = (base.clone(), Arc::clone(&self.key), Arc::clone(&self.warrants));
-            let prove = move |db: &mut Db| prove(db, own, &begins, &key, &warrants);
+            let (begins, signed, seen) = (base.clone(), signed.clone(), self.seen.head());
+            let prove = move |db: &mut Db| prove(db, own, seen, &begins, &signed);
             let proved = self.store.read_at_length(prove).await;
+            if let Ok((head, _)) = &proved {
+                self.seen.reach(head);
+            }
             // Where the oldest records were removed meanwhile, it begins elsewhere now.
             if proved.is_ok() || self.store.read(chain::base).await? == base {
                 return proved;
@@ -83,14 +127,26 @@ impl Chain {
 
     /// Whether the chain, as it is signed, began like this.
     pub(super) async fn began_so(&self, beginning: &Head) -> Result<(), NotSigned> {
-        let signed = opened(&self.checkpoint().await?, &self.key)?;
-        let beginning = checkpoint_of(beginning);
-        self.store.read_at_length(move |db| leads_to(db, &beginning, &signed)).await
+        let signed = Signed { keys: self.keys.clone(), links: self.links().await? };
+        let now = signed.opened(&self.checkpoint().await?)?;
+        let beginning = checkpoint_of(beginning, &signed.links);
+        self.store.read_at_length(move |db| leads_to(db, &beginning, &now)).await
     }
 
-    /// Whole or not at all, also when the machine stops: half a checkpoint would be damage.
+    fn keep_in_file(&self, note: &str) {
+        let is_there = std::fs::read(self.file()).is_ok_and(|kept| kept == note.as_bytes());
+        match if is_there { Ok(()) } else { self.write_file(note) } {
+            Ok(()) => self.seen.is_in_file(),
+            Err(error) => {
+                tracing::warn!(path = %self.file().display(), cause = %error, "the checkpoint cannot be written");
+            }
+        }
+    }
+
+    /// Whole or not at all, also when the machine stops: half a checkpoint would be damage. By way of a file of this process
+    /// alone: nodes on one machine may share the directory.
     fn write_file(&self, note: &str) -> std::io::Result<()> {
-        let new = self.file().with_extension("new");
+        let new = self.file().with_extension(format!("new.{}", std::process::id()));
         let mut file = File::create(&new)?;
         file.write_all(note.as_bytes())?;
         file.sync_all()?;
@@ -98,33 +154,48 @@ impl Chain {
     }
 }
 
+/// The newest checkpoint in the database, and what it says.
+type Newest = Option<(StoredCheckpoint, Checkpoint)>;
+
 /// What a checkpoint says of a chain that stands so.
-pub(super) fn checkpoint_of(head: &Head) -> Checkpoint {
-    Checkpoint { size: size(head.size), root: tree::root(&head.peaks) }
+pub(super) fn checkpoint_of(head: &Head, links: &Links) -> Checkpoint {
+    Checkpoint { size: size(head.size), root: tree::root(&head.peaks), link_key: links.newest() }
 }
 
 fn prove(
     db: &mut Db,
     own: Option<Checkpoint>,
+    seen: Option<Head>,
     base: &Head,
-    key: &CheckpointKey,
-    warrants: &WarrantKey,
-) -> Result<(Head, Option<StoredCheckpoint>), NotSigned> {
+    signed: &Signed,
+) -> Result<(Head, Newest), NotSigned> {
     // In this order: the chain has grown since, if anything.
     let newest = chain::newest_checkpoint(db)?;
     let head = chain::head(db)?;
-    let (now, stored) = (checkpoint_of(&head), newest.as_ref().map(|newest| opened(newest, key)).transpose()?);
-    for earlier in own.into_iter().chain(stored) {
+    let now = checkpoint_of(&head, &signed.links);
+    let newest = newest.map(|newest| Ok::<_, Fault>((signed.opened(&newest)?, newest))).transpose()?;
+    let own = own.map(|own| signed.agreed(own)).transpose()?;
+    for earlier in own.into_iter().chain(newest.as_ref().map(|(says, _)| *says)) {
         if earlier.size >= size(base.size) {
             leads_to(db, &earlier, &now)?;
-        } else if is_rightful(db, base, key, warrants)? {
+        } else if is_rightful(db, base, signed)? {
             // What it saw is gone, rightly so: the checkpoint where the chain begins was signed when it led there.
-            leads_to(db, &checkpoint_of(base), &now)?;
+            leads_to(db, &checkpoint_of(base, &signed.links), &now)?;
         } else {
             return Err(Fault::Base { size: base.size }.into());
         }
     }
-    Ok((head, newest))
+    // What no checkpoint has seen is there as it was sealed, and nothing between.
+    let earlier = own.into_iter().chain(newest.as_ref().map(|(says, _)| *says)).max_by_key(|says| says.size);
+    let from = match earlier.filter(|earlier| earlier.size > size(base.size)) {
+        Some(earlier) => head_at(db, &earlier)?,
+        None => base.clone(),
+    };
+    grew_to(db, from, &head, &signed.links)?;
+    if let Some(seen) = seen {
+        grew_to(db, seen, &head, &signed.links)?;
+    }
+    Ok((head, newest.map(|(says, stored)| (stored, says))))
 }
 
 /// Proves that the chain of one checkpoint is the beginning of the chain of another.
@@ -132,7 +203,7 @@ fn leads_to(db: &mut Db, earlier: &Checkpoint, later: &Checkpoint) -> Result<(),
     if earlier.size > later.size {
         return Err(Fault::CutOff { size: later.size, seen: earlier.size }.into());
     }
-    if earlier.size == 0 || earlier == later {
+    if earlier.size == 0 || earlier.root == later.root && earlier.size == later.size {
         return Ok(());
     }
     let stored = Stored::new(db);

@@ -3,11 +3,11 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use aws_lc_rs::digest::{Context, SHA256};
 use tlog_tiles::{
     EMPTY_HASH, Error, Hash, HashReader, node_hash, record_hash, split_stored_hash_index, stored_hash_index,
 };
 
+use super::links::Links;
 use super::size;
 use crate::model::record::{Digest, Record};
 use crate::store::chain::{self, Head, Sealed, TreeHash};
@@ -22,16 +22,6 @@ pub fn leaf(record: &Record) -> Hash {
     record_hash(&record.to_bytes())
 }
 
-/// The link of a record with this leaf hash that follows one with the link `before`.
-fn link(before: &Digest, leaf: Hash) -> Digest {
-    let mut context = Context::new(&SHA256);
-    context.update(before);
-    context.update(&leaf.0);
-    let mut link = [0; 32];
-    link.copy_from_slice(context.finish().as_ref());
-    link
-}
-
 /// A chain that grows, and what is to be written of that.
 #[derive(Debug)]
 pub struct Growth {
@@ -41,30 +31,31 @@ pub struct Growth {
     pub sealed: Vec<Sealed>,
     /// Hashes of subtrees that became whole.
     pub hashes: Vec<TreeHash>,
+    links: Links,
 }
 
 impl Growth {
-    /// From here on.
+    /// From here on, linked by these keys.
     #[must_use]
-    pub const fn of(head: Head) -> Self {
-        Self { head, sealed: Vec::new(), hashes: Vec::new() }
+    pub const fn of(head: Head, links: Links) -> Self {
+        Self { head, sealed: Vec::new(), hashes: Vec::new(), links }
     }
 
     /// From the beginning.
     #[must_use]
-    pub const fn begun() -> Self {
-        Self::of(Head { size: 0, link: [0; 32], peaks: Vec::new() })
+    pub const fn begun(links: Links) -> Self {
+        Self::of(Head { size: 0, chain_hash: [0; 32], peaks: Vec::new() }, links)
     }
 
     /// Appends a record.
     pub fn append(&mut self, record: Record) {
         self.grow(leaf(&record));
-        self.sealed.push(Sealed { position: self.head.size - 1, record, link: self.head.link });
+        self.sealed.push(Sealed { position: self.head.size - 1, record, chain_hash: self.head.chain_hash });
     }
 
     /// The same without keeping the record, which has this leaf.
     pub fn grow(&mut self, leaf: Hash) {
-        self.head.link = link(&self.head.link, leaf);
+        self.head.chain_hash = self.links.chain_hash(self.head.size, &self.head.chain_hash, leaf);
         // As in a binary counter: two whole subtrees of one height become one of the next.
         let (mut hash, mut number, mut level) = (leaf, size(self.head.size), 0);
         while number & 1 == 1
@@ -96,6 +87,15 @@ pub(super) fn root(peaks: &[Digest]) -> Hash {
     peaks.fold(last, |right, left| node_hash(left, right))
 }
 
+/// The roots of the whole subtrees that make up the tree over the first `records`, as they are kept; the largest first.
+pub(super) fn peaks(db: &mut Db, records: u64) -> Result<Vec<Digest>, StoreError> {
+    let stored = Stored::new(db);
+    // Each begins where those before it, which are larger, end.
+    let number = |level: u8| records >> level & !1;
+    let levels = (0..64).rev().filter(|level| records >> level & 1 == 1);
+    levels.map(|level| Ok(stored.read(stored_hash_index(level, number(level)))?.0)).collect()
+}
+
 /// Reads the tree from the database. The library knows no such errors: the first is kept aside.
 pub(super) struct Stored<'db> {
     db: RefCell<&'db mut Db>,
@@ -124,7 +124,7 @@ impl<'db> Stored<'db> {
         }
         let bound = |number: u64| i64::try_from(number << level).unwrap_or(i64::MAX);
         let (from, before) = (bound(number), bound(number + 1));
-        let mut growth = Growth::begun();
+        let mut growth = Growth::begun(Links::plain());
         for sealed in chain::page(&mut db, from, before, before - from)? {
             growth.grow(leaf(&sealed.record));
         }
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn the_tree_is_that_of_the_library() {
         let plain = Plain(RefCell::default());
-        let mut growth = Growth::begun();
+        let mut growth = Growth::begun(Links::plain());
         assert_eq!(root(&growth.head.peaks), EMPTY_HASH);
         for number in 0..1200 {
             let made = stored_hashes(number, &record(i64::try_from(number).unwrap()).to_bytes(), &plain).unwrap();
@@ -190,13 +190,13 @@ mod tests {
     }
 
     #[test]
-    fn each_link_covers_every_record_before_it() {
-        let (mut one, mut other) = (Growth::begun(), Growth::begun());
+    fn each_chain_hash_covers_every_record_before_it() {
+        let (mut one, mut other) = (Growth::begun(Links::plain()), Growth::begun(Links::plain()));
         one.append(record(1));
         other.append(record(2));
-        assert_ne!(one.head.link, other.head.link);
+        assert_ne!(one.head.chain_hash, other.head.chain_hash);
         one.append(record(3));
         other.append(record(3));
-        assert_ne!(one.head.link, other.head.link);
+        assert_ne!(one.head.chain_hash, other.head.chain_hash);
     }
 }

@@ -12,10 +12,11 @@ use chrono::{DateTime, Utc};
 use futures_util::stream::{self, StreamExt as _};
 use tlog_tiles::Hash;
 
+use super::links::Links;
 use super::permits::{Permits, cuts};
 use super::present::{Found, present};
 use super::tree::{self, Growth, leaf};
-use super::{BadCheckpoint, Chain, Checkpoint, CheckpointKey, UnusableFile, size};
+use super::{BadCheckpoint, Chain, Checkpoint, Keys, UnusableFile, size};
 use crate::model::record::{Record, RecordKind};
 use crate::store::chain::{self, Head, Sealed, StoredCheckpoint, TreeHash, Unsealed};
 use crate::store::{Db, StoreError};
@@ -120,6 +121,12 @@ pub enum Fault {
         /// Up to where it was compared.
         size: i64,
     },
+    /// A checkpoint was signed when records were linked with other keys, or from elsewhere on.
+    #[error("a checkpoint of {size} records saw another key link them, or from another record on")]
+    LinkKey {
+        /// How many records it is of.
+        size: u64,
+    },
     /// Something is kept that cannot be: what it was nobody knows.
     #[error("cannot be read: {what}")]
     Unreadable {
@@ -145,7 +152,7 @@ const fn advice(unusable: &UnusableFile) -> &'static str {
 }
 
 impl Fault {
-    fn changed(sealed: &Sealed) -> Self {
+    pub(super) fn changed(sealed: &Sealed) -> Self {
         let Record { kind, subject, .. } = sealed.record.clone();
         Self::Changed { position: sealed.position, kind, subject }
     }
@@ -155,7 +162,7 @@ impl Fault {
         Self::Deleted { position: sealed.position, kind, subject }
     }
 
-    fn broken(sealed: &Sealed) -> Self {
+    pub(super) fn broken(sealed: &Sealed) -> Self {
         let Record { kind, subject, .. } = sealed.record.clone();
         Self::Broken { position: sealed.position, kind, subject }
     }
@@ -200,21 +207,27 @@ impl Chain {
         kept: &[Checkpoint],
         mut progress: impl FnMut(u64, u64) + Send,
     ) -> Result<Result<Verified, Fault>, StoreError> {
-        match self.verify_from_base(kept, &mut progress).await {
+        let verified = async {
+            let links = self.links().await?;
+            self.verify_from_base(kept, &links, &mut progress).await
+        };
+        match verified.await {
             // Not an error that may pass: it stops everybody who verifies, so it is damage as any other.
             Err(StoreError::Corrupt(what)) => Ok(Err(Fault::Unreadable { what })),
             verified => verified,
         }
     }
 
-    async fn verify_from_base(
+    /// The same of a chain whose records are linked so.
+    pub(super) async fn verify_from_base(
         &self,
         kept: &[Checkpoint],
+        links: &Links,
         progress: &mut (impl FnMut(u64, u64) + Send),
     ) -> Result<Result<Verified, Fault>, StoreError> {
         loop {
             let base = self.store.read(chain::base).await?;
-            let verified = self.verify_from(base.clone(), kept, progress).await?;
+            let verified = self.verify_from(base.clone(), kept, links, progress).await?;
             // Where the oldest records were removed meanwhile, it begins elsewhere now.
             if verified.is_ok() || self.store.read(chain::base).await? == base {
                 return Ok(verified);
@@ -226,12 +239,17 @@ impl Chain {
         &self,
         base: Head,
         kept: &[Checkpoint],
+        links: &Links,
         progress: &mut (impl FnMut(u64, u64) + Send),
     ) -> Result<Result<Verified, Fault>, StoreError> {
-        let (key, warrants) = (Arc::clone(&self.key), Arc::clone(&self.warrants));
+        if let Some(kept) = kept.iter().find(|kept| !links.agree_with(kept)) {
+            return Ok(Err(Fault::LinkKey { size: kept.size }));
+        }
+        let signed = Signed { keys: self.keys.clone(), links: links.clone() };
         // The checkpoint first: the chain has grown since, if anything.
+        let begins_by = signed.clone();
         let read = move |db: &mut Db| {
-            let begins = is_rightful(db, &base, &key, &warrants)?;
+            let begins = is_rightful(db, &base, &begins_by)?;
             Ok::<_, StoreError>((chain::newest_checkpoint(db)?, chain::head(db)?, base, begins))
         };
         let (newest, head, base, begins) = self.store.read(read).await?;
@@ -239,9 +257,9 @@ impl Chain {
             return Ok(Err(Fault::Base { size: base.size }));
         }
         let (from, too_old) = (base.size, kept.iter().filter(|kept| kept.size < size(base.size)).count());
-        let mut followed = Followed::new(base, kept);
+        let mut followed = Followed::new(base, kept, links.clone());
         let begins = iter::successors(Some(from), |from| Some(from + PAGE).filter(|from| *from < head.size));
-        let pages = begins.map(|begin| self.page(begin, head.size.min(begin + PAGE), begin == from));
+        let pages = begins.map(|begin| self.page(begin, head.size.min(begin + PAGE), begin == from, &signed));
         let mut pages = std::pin::pin!(stream::iter(pages).buffered(at_once()));
         while let Some(page) = pages.next().await {
             progress(size(followed.growth.head.size), size(head.size));
@@ -250,11 +268,11 @@ impl Chain {
             }
         }
         progress(size(head.size), size(head.size));
-        if let Err(fault) = followed.end(&head, newest.as_ref(), &self.key) {
+        if let Err(fault) = followed.end(&head, newest.as_ref(), &signed) {
             return Ok(Err(fault));
         }
         let Followed { checkpoints, things, .. } = followed;
-        let warrants = Arc::clone(&self.warrants);
+        let warrants = Arc::clone(self.warrants());
         let rest = self.store.read_at_length(move |db| verify_rest(db, head.size, &things, &warrants)).await?;
         Ok(rest.map(|waiting| Verified { records: size(head.size), checkpoints, waiting, base: size(from), too_old }))
     }
@@ -265,13 +283,14 @@ impl Chain {
         from: i64,
         before: i64,
         is_first: bool,
+        signed: &Signed,
     ) -> impl Future<Output = Result<Page, StoreError>> + Send + use<> {
-        let (store, key, warrants) = (self.store.clone(), Arc::clone(&self.key), Arc::clone(&self.warrants));
+        let (store, signed) = (self.store.clone(), signed.clone());
         let read = move |db: &mut Db| {
             let sealed = chain::page(db, from, before, before - from)?;
             let things = sealed.iter().map(|Sealed { record, .. }| (record.kind, &*record.subject, record.at));
             let present = present(db, things)?;
-            let permits = Permits::read(db, &warrants)?;
+            let permits = Permits::read(db, &signed.keys.warrants)?;
             let ends = ends_of_missing(db, &sealed, &present)?;
             // The first page has that of the records before it as well.
             let after = if is_first { from - 1 } else { from };
@@ -282,7 +301,7 @@ impl Chain {
                 present,
                 permits,
                 ends,
-                checkpoints: checkpoints.iter().map(|checkpoint| opened(checkpoint, &key)).collect(),
+                checkpoints: checkpoints.iter().map(|checkpoint| signed.opened(checkpoint)).collect(),
                 hashes: chain::tree_hashes_in(db, tree::places(from, before))?,
                 before,
             })
@@ -296,21 +315,41 @@ fn at_once() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).min(MOST_AT_ONCE)
 }
 
-/// What a checkpoint in the database says, if it is genuine.
-pub(super) fn opened(stored: &StoredCheckpoint, key: &CheckpointKey) -> Result<Checkpoint, Fault> {
-    let opened = key
-        .open(&stored.note)
-        .and_then(|opened| if opened.size == size(stored.size) { Ok(opened) } else { Err(BadCheckpoint::Malformed) });
-    opened.map_err(|reason| Fault::Checkpoint { size: stored.size, reason })
+/// What checkpoints are believed by.
+#[derive(Debug, Clone)]
+pub(super) struct Signed {
+    pub keys: Keys,
+    /// How the records are linked now.
+    pub links: Links,
+}
+
+impl Signed {
+    /// What a checkpoint in the database says, if it is genuine and saw the same keys link the records.
+    pub fn opened(&self, stored: &StoredCheckpoint) -> Result<Checkpoint, Fault> {
+        let opened = self.keys.checkpoint.open(&stored.note);
+        let opened =
+            opened.and_then(
+                |opened| {
+                    if opened.size == size(stored.size) { Ok(opened) } else { Err(BadCheckpoint::Malformed) }
+                },
+            );
+        let opened = opened.map_err(|reason| Fault::Checkpoint { size: stored.size, reason })?;
+        self.agreed(opened)
+    }
+
+    /// The checkpoint, if it saw the same keys link the records.
+    pub fn agreed(&self, opened: Checkpoint) -> Result<Checkpoint, Fault> {
+        if self.links.agree_with(&opened) { Ok(opened) } else { Err(Fault::LinkKey { size: opened.size }) }
+    }
 }
 
 impl Followed {
-    fn new(base: Head, kept: &[Checkpoint]) -> Self {
+    fn new(base: Head, kept: &[Checkpoint], links: Links) -> Self {
         let mut roots: BTreeMap<u64, Vec<Hash>> = BTreeMap::new();
         for checkpoint in kept.iter().filter(|kept| kept.size >= size(base.size)) {
             roots.entry(checkpoint.size).or_default().push(checkpoint.root);
         }
-        Self { growth: Growth::of(base), kept: roots, checkpoints: 0, things: BTreeMap::new() }
+        Self { growth: Growth::of(base, links), kept: roots, checkpoints: 0, things: BTreeMap::new() }
     }
 
     /// Follows the chain through a page.
@@ -322,7 +361,7 @@ impl Followed {
                 return Err(Fault::Missing { position: self.growth.head.size });
             }
             self.growth.grow(*leaf);
-            if sealed.link != self.growth.head.link {
+            if sealed.chain_hash != self.growth.head.chain_hash {
                 return Err(Fault::broken(sealed));
             }
             let is_there = compare(sealed, found.as_ref(), &page.permits, &page.ends)?;
@@ -354,9 +393,9 @@ impl Followed {
     }
 
     /// Compares the end of the chain with its head, and with the checkpoints that were not met.
-    fn end(&self, head: &Head, newest: Option<&StoredCheckpoint>, key: &CheckpointKey) -> Result<(), Fault> {
+    fn end(&self, head: &Head, newest: Option<&StoredCheckpoint>, signed: &Signed) -> Result<(), Fault> {
         let here = size(head.size);
-        let newest = newest.filter(|newest| newest.size > head.size).map(|newest| opened(newest, key)).transpose()?;
+        let newest = newest.filter(|newest| newest.size > head.size).map(|newest| signed.opened(newest)).transpose()?;
         let seen = newest.map(|newest| newest.size).max(self.kept.last_key_value().map(|(size, _)| *size));
         match seen {
             Some(seen) => Err(Fault::CutOff { size: here, seen }),
@@ -368,18 +407,13 @@ impl Followed {
 
 /// Whether the chain may begin there: a warrant says that the records before were removed, and a genuine checkpoint what
 /// they were.
-pub(super) fn is_rightful(
-    db: &mut Db,
-    base: &Head,
-    key: &CheckpointKey,
-    warrants: &WarrantKey,
-) -> Result<bool, StoreError> {
+pub(super) fn is_rightful(db: &mut Db, base: &Head, signed: &Signed) -> Result<bool, StoreError> {
     if base.size == 0 {
-        return Ok(base.peaks.is_empty() && base.link == [0; 32]);
+        return Ok(base.peaks.is_empty() && base.chain_hash == [0; 32]);
     }
-    let removed = cuts(db, warrants)?.records.is_some_and(|records| base.size <= records);
+    let removed = cuts(db, &signed.keys.warrants)?.records.is_some_and(|records| base.size <= records);
     let checkpoint = chain::checkpoint_of(db, base.size)?;
-    let checkpoint = checkpoint.and_then(|stored| opened(&stored, key).ok());
+    let checkpoint = checkpoint.and_then(|stored| signed.opened(&stored).ok());
     Ok(removed && checkpoint.is_some_and(|checkpoint| checkpoint.root == tree::root(&base.peaks)))
 }
 
@@ -427,7 +461,11 @@ fn verify_rest(
         let Some(last) = waiting.last() else { break };
         (count, after) = (count + waiting.len(), last.id);
         let written = waiting.into_iter().filter_map(|Unsealed { kind, subject, at, digest, .. }| {
-            Some(Sealed { position: sealed, record: Record { kind, subject, at, digest: digest? }, link: [0; 32] })
+            Some(Sealed {
+                position: sealed,
+                record: Record { kind, subject, at, digest: digest? },
+                chain_hash: [0; 32],
+            })
         });
         let written: Vec<Sealed> = written.collect();
         let things = written.iter().map(|Sealed { record, .. }| (record.kind, &*record.subject, record.at));

@@ -89,7 +89,7 @@ impl Following {
     fn event(&self, sealed: &Sealed, format: ShippingFormat, history: &str) -> Item {
         let record = json!({
             "history": history, "position": sealed.position,
-            "digest": STANDARD.encode(sealed.record.digest), "link": STANDARD.encode(sealed.link),
+            "digest": STANDARD.encode(sealed.record.digest), "link": STANDARD.encode(sealed.chain_hash),
         });
         let at = sealed.record.at;
         let Some(recorded) = self.events.get(&sealed.record.subject) else {

@@ -183,6 +183,10 @@ kinds! {
     RecordDamaged = "record.damaged": Failure about [Everybody] for [Altered] {
         "damage": "the first bad record, and what is wrong with it"
     }
+    /// From here on records are linked by a key that is not in the database; those before were verified once more.
+    RecordKeyed = "record.keyed": Success about [Everybody] for [] {
+        "position": "how many records were there before", "damage": "what is wrong with them; null where nothing is"
+    }
     /// What is older than the history is kept was removed, and old addresses were cut.
     RetentionRan = "retention.ran": Success about [Everybody] for [] {
         "sessions": "`before`: those that ended before; `rows`: how many",

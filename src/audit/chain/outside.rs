@@ -1,0 +1,123 @@
+//! What somebody verifies who lacks the server's keys, such as a reviewer with a copy of the database: the tree over all sealed
+//! records, every checkpoint by the public key, and each row that is there. Chain hashes, and who may have removed what is
+//! gone, take the keys: what is gone or redacted is counted, and not judged.
+
+use tlog_tiles::Hash;
+
+use super::present::{Found, present};
+use super::tree::{self, Growth, leaf};
+use super::{BadCheckpoint, Checkpoint, CheckpointVerifier, Fault, Links, size};
+use crate::store::chain::{self, Sealed, StoredCheckpoint};
+use crate::store::{Db, Store, StoreError};
+
+/// Records read at once.
+const PAGE: i64 = 4_096;
+
+/// What was verified.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct VerifiedOutside {
+    /// Records in the tree.
+    pub records: u64,
+    /// Checkpoints that the tree agrees with.
+    pub checkpoints: usize,
+    /// Records of what is gone or redacted, rightly or not.
+    pub not_judged: u64,
+}
+
+/// Verifies a history by the public key of its checkpoints, also against some that somebody kept.
+pub async fn verify_outside(
+    store: &Store,
+    verifier: CheckpointVerifier,
+    kept: Vec<Checkpoint>,
+) -> Result<Result<VerifiedOutside, Fault>, StoreError> {
+    let verified = store.read_at_length(move |db| Ok::<_, StoreError>(verify(db, &verifier, kept))).await?;
+    match verified {
+        Err(NotVerified::Store(StoreError::Corrupt(what))) => Ok(Err(Fault::Unreadable { what })),
+        Err(NotVerified::Store(error)) => Err(error),
+        Err(NotVerified::Damaged(fault)) => Ok(Err(fault)),
+        Ok(verified) => Ok(Ok(verified)),
+    }
+}
+
+/// Why it was not verified to the end.
+#[derive(Debug, thiserror::Error)]
+enum NotVerified {
+    #[error(transparent)]
+    Damaged(#[from] Fault),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+fn verify(
+    db: &mut Db,
+    verifier: &CheckpointVerifier,
+    mut kept: Vec<Checkpoint>,
+) -> Result<VerifiedOutside, NotVerified> {
+    // The checkpoints first: the chain has grown since, if anything.
+    for stored in chain::checkpoints_between(db, -1, i64::MAX, i64::MAX)? {
+        kept.push(opened(&stored, verifier)?);
+    }
+    let (base, head) = (chain::base(db)?, chain::head(db)?);
+    kept.sort_by_key(|checkpoint| checkpoint.size);
+    let is_base = |checkpoint: &Checkpoint| checkpoint.size == size(base.size);
+    if base.size > 0 && !kept.iter().any(is_base) {
+        return Err(Fault::Base { size: base.size }.into());
+    }
+    kept.retain(|checkpoint| checkpoint.size >= size(base.size));
+    let mut growth = Growth::of(base, Links::plain());
+    let mut verified = VerifiedOutside::default();
+    loop {
+        verified.checkpoints += meet(&mut kept, size(growth.head.size), tree::root(&growth.head.peaks))?;
+        if growth.head.size >= head.size {
+            break;
+        }
+        // Up to where a checkpoint looked, if one did.
+        let next = kept.first().map_or(i64::MAX, |next| i64::try_from(next.size).unwrap_or(i64::MAX));
+        let page = chain::page(db, growth.head.size, head.size.min(next), PAGE)?;
+        verified.not_judged += follow(db, &mut growth, &page)?;
+    }
+    if let Some(seen) = kept.first() {
+        return Err(Fault::CutOff { size: size(growth.head.size), seen: seen.size }.into());
+    }
+    if let Some((kind, subject)) = chain::without_record(db)? {
+        return Err(Fault::Added { kind, subject }.into());
+    }
+    Ok(VerifiedOutside { records: size(growth.head.size), ..verified })
+}
+
+fn opened(stored: &StoredCheckpoint, verifier: &CheckpointVerifier) -> Result<Checkpoint, Fault> {
+    let damaged = |reason| Fault::Checkpoint { size: stored.size, reason };
+    let opened = verifier.open(&stored.note).map_err(damaged)?;
+    if opened.size == size(stored.size) { Ok(opened) } else { Err(damaged(BadCheckpoint::Malformed)) }
+}
+
+/// Compares the tree with the checkpoints of its size; how many there were.
+fn meet(kept: &mut Vec<Checkpoint>, here: u64, root: Hash) -> Result<usize, Fault> {
+    let count = kept.iter().take_while(|checkpoint| checkpoint.size == here).count();
+    let is_other = |checkpoint: Checkpoint| checkpoint.root != root;
+    if kept.drain(..count).any(is_other) { Err(Fault::Rewritten { size: here }) } else { Ok(count) }
+}
+
+/// Grows the tree by these records; how many stand for what is gone or redacted.
+fn follow(db: &mut Db, growth: &mut Growth, page: &[Sealed]) -> Result<u64, NotVerified> {
+    if page.is_empty() {
+        return Err(Fault::Missing { position: growth.head.size }.into());
+    }
+    let things = page.iter().map(|Sealed { record, .. }| (record.kind, &*record.subject, record.at));
+    let mut not_judged = 0;
+    for (sealed, found) in page.iter().zip(present(db, things)?) {
+        if sealed.position != growth.head.size {
+            return Err(Fault::Missing { position: growth.head.size }.into());
+        }
+        growth.grow(leaf(&sealed.record));
+        match found {
+            Some(Found::As(digest, redacted)) if digest == sealed.record.digest => {
+                not_judged += u64::from(redacted.is_some());
+            }
+            None => not_judged += 1,
+            Some(_) => return Err(Fault::changed(sealed).into()),
+        }
+    }
+    growth.hashes.clear();
+    Ok(not_judged)
+}
