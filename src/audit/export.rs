@@ -99,6 +99,7 @@ pub struct Export {
     selection: Selection,
     format: ExportFormat,
     now: DateTime<Utc>,
+    cause: Cause,
     place: Place,
 }
 
@@ -136,7 +137,8 @@ impl History {
         }
         let event = AuditEvent::new(now, AuditKind::HistoryExported, cause, Subject::everybody()).with(details);
         self.store.write::<_, StoreError>(move |db| audit::record(db, &event)).await?;
-        Ok(Export { history: self.clone(), selection, format, now, place: Place::Start })
+        let cause = cause.clone();
+        Ok(Export { history: self.clone(), selection, format, now, cause, place: Place::Start })
     }
 }
 
@@ -159,12 +161,13 @@ impl Selection {
 }
 
 impl Export {
-    /// The next piece; `None` after the last.
+    /// The next piece; `None` after the last. Whoever asked is looked at again for each: the export ends with their session.
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
         let is_first = matches!(self.place, Place::Start);
         if matches!(self.place, Place::End) {
             return Ok(None);
         }
+        self.history.sessions.stands(&self.cause).await?;
         let mut piece = Vec::new();
         match self.selection.clone() {
             Selection::Sessions(filter, sort) => self.next_sessions(filter, sort, is_first, &mut piece).await?,

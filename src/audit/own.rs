@@ -30,6 +30,7 @@ pub struct OwnExport {
     history: History,
     user_id: UserId,
     now: DateTime<Utc>,
+    cause: Cause,
     place: Place,
 }
 
@@ -51,13 +52,17 @@ impl History {
         let subject = Subject::new(SubjectKind::User, user_id);
         let event = AuditEvent::new(now, AuditKind::OwnHistoryExported, cause, subject);
         self.store.write(move |db| audit::record(db, &event)).await?;
-        Ok(OwnExport { history: self.clone(), user_id, now, place: Place::Account })
+        let cause = cause.clone();
+        Ok(OwnExport { history: self.clone(), user_id, now, cause, place: Place::Account })
     }
 }
 
 impl OwnExport {
-    /// The next piece; `None` after the last.
+    /// The next piece; `None` after the last. The user's session is looked at again for each: the export ends with it.
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
+        if !matches!(self.place, Place::End) {
+            self.history.sessions.stands(&self.cause).await?;
+        }
         let mut piece = Vec::new();
         while piece.len() < PIECE && !matches!(self.place, Place::End) {
             self.step(&mut piece).await?;

@@ -40,7 +40,7 @@ impl ClientError {
         match self {
             Self::NotFound => Some(Reason::NotFound),
             Self::IdTaken => Some(Reason::IdTaken),
-            Self::Store(_) => None,
+            Self::Store(error) => error.reason(),
         }
     }
 }
@@ -91,10 +91,11 @@ impl Clients {
         let now = self.clock.now();
         let secret = Secret::random();
         let client = Client { id, name, scopes, secret: secret.digest(), created_at: now, secret_changed_at: now };
-        let (added, asked_by, cause) = (client.clone(), cause, cause.clone());
+        let (sessions, added, asked_by, cause) = (self.sessions.clone(), client.clone(), cause, cause.clone());
         let registered = self
             .store
             .write(move |db| {
+                sessions.stands_in(db, &cause)?;
                 clients::insert(db, &added)?;
                 let event = AuditEvent::new(
                     now,
@@ -112,10 +113,11 @@ impl Clients {
     /// Gives the client a new secret; the old one is void.
     pub async fn rotate_secret(&self, id: ClientId, cause: &Cause) -> Result<Secret, ClientError> {
         let (now, secret, asked_by, cause) = (self.clock.now(), Secret::random(), cause, cause.clone());
-        let (digest, asked_for) = (secret.digest(), id.clone());
+        let (sessions, digest, asked_for) = (self.sessions.clone(), secret.digest(), id.clone());
         let rotated = self
             .store
             .write(move |db| {
+                sessions.stands_in(db, &cause)?;
                 if !clients::set_secret(db, &id, digest, now)? {
                     return Err(ClientError::NotFound);
                 }
@@ -135,9 +137,11 @@ impl Clients {
     /// Removes the client; sessions keep its id.
     pub async fn remove(&self, id: ClientId, cause: &Cause) -> Result<(), ClientError> {
         let (now, asked_for, asked_by, cause) = (self.clock.now(), id.clone(), cause, cause.clone());
+        let sessions = self.sessions.clone();
         let removed = self
             .store
             .write(move |db| {
+                sessions.stands_in(db, &cause)?;
                 if !clients::remove(db, &id)? {
                     return Err(ClientError::NotFound);
                 }

@@ -72,6 +72,12 @@ impl ThrottleKeys {
         ];
         Self { account, sources, is_known: known.is_some() }
     }
+
+    /// Those that may refuse the try.
+    fn refusing(&self) -> impl Iterator<Item = &ThrottleKey> {
+        let sources: &[ThrottleKey] = if self.is_known { &[] } else { &self.sources };
+        std::iter::once(&self.account).chain(sources)
+    }
 }
 
 /// The subject is a keyed digest: names that no user has are not kept, not even by their plain digest (P7).
@@ -115,12 +121,24 @@ impl Throttle {
     /// How long a try must wait; `None`: it may go ahead.
     pub fn wait(&self, db: &mut Db, keys: &ThrottleKeys, now: DateTime<Utc>) -> Result<Option<Duration>, StoreError> {
         let mut longest = None;
-        let sources: &[ThrottleKey] = if keys.is_known { &[] } else { &keys.sources };
-        for key in std::iter::once(&keys.account).chain(sources) {
+        for key in keys.refusing() {
             let Some(count) = throttles::find(db, *key)? else { continue };
             longest = longest.max(self.refusal(key.scope, &count, now));
         }
         Ok(longest)
+    }
+
+    /// Opens sooner what is closed for longer than any rule closes it: it was closed by a clock that was ahead. From a try
+    /// that was refused, nobody waits longer than the rules say.
+    pub fn shorten(&self, db: &mut Db, keys: &ThrottleKeys, now: DateTime<Utc>) -> Result<(), StoreError> {
+        for key in keys.refusing() {
+            let Some(count) = throttles::find(db, *key)? else { continue };
+            let latest = now + self.longest(key.scope, &count);
+            if count.closed_until.is_some_and(|until| until > latest) {
+                throttles::close(db, *key, latest)?;
+            }
+        }
+        Ok(())
     }
 
     /// Counts a failed attempt everywhere it belongs.
@@ -164,8 +182,22 @@ impl Throttle {
         if scope.is_account() && self.is_locked(count) {
             return Some(self.rules.max_delay.max(Duration::from_mins(1)));
         }
-        let left = count.closed_until? - now;
+        let left = (count.closed_until? - now).min(self.longest(scope, count));
         left.to_std().ok().filter(|left| !left.is_zero())
+    }
+
+    /// How long such failures close an account or network at most.
+    fn longest(&self, scope: ThrottleScope, count: &Count) -> TimeDelta {
+        match scope {
+            ThrottleScope::Overall => delta(self.rules.overall_delay),
+            _ if scope.is_account() && !self.has_failed_for_the_day(count) => delta(self.rules.max_delay),
+            _ => self.window(scope),
+        }
+    }
+
+    /// Whether the account's failures in its window are as many as a day may have.
+    fn has_failed_for_the_day(&self, count: &Count) -> bool {
+        reached(count, self.rules.daily_failures)
     }
 
     fn window(&self, scope: ThrottleScope) -> TimeDelta {
@@ -175,11 +207,9 @@ impl Throttle {
     /// Until when this many failures close the account or network.
     fn closed_until(&self, scope: ThrottleScope, count: &Count, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let window_end = count.window_began_at + self.window(scope);
-        let reached = |limit: u32| limit > 0 && i64::from(count.window_failures) >= i64::from(limit);
+        let reached = |limit| reached(count, limit);
         match scope {
-            ThrottleScope::Account | ThrottleScope::KnownDevice if reached(self.rules.daily_failures) => {
-                Some(window_end)
-            }
+            _ if scope.is_account() && self.has_failed_for_the_day(count) => Some(window_end),
             ThrottleScope::Account | ThrottleScope::KnownDevice => self.delay(count.failures).map(|delay| now + delay),
             ThrottleScope::Address => reached(self.rules.address_failures).then_some(window_end),
             ThrottleScope::Network => reached(self.rules.network_failures).then_some(window_end),
@@ -197,6 +227,11 @@ impl Throttle {
         let factor = 1_u32.checked_shl(beyond.min(31)).unwrap_or(u32::MAX);
         Some(delta(self.rules.first_delay.saturating_mul(factor).min(self.rules.max_delay)))
     }
+}
+
+/// Whether the failures in the window are as many as this limit, where there is one.
+fn reached(count: &Count, limit: u32) -> bool {
+    limit > 0 && i64::from(count.window_failures) >= i64::from(limit)
 }
 
 /// Configured durations are at most days long.
@@ -249,6 +284,19 @@ mod tests {
         assert_eq!(until(999), None);
         assert_eq!(until(1000), Some(now + TimeDelta::seconds(10)));
         assert_eq!(until(5000), Some(now + TimeDelta::seconds(10)));
+    }
+
+    #[test]
+    fn nobody_waits_longer_than_the_rules_say_whatever_the_clock_was() {
+        let ahead = start() + TimeDelta::days(400);
+        let wait = |scope, failures| {
+            let count = Count { closed_until: Some(ahead), ..count(failures, failures) };
+            throttle().refusal(scope, &count, start()).map(|wait| wait.as_secs())
+        };
+        assert_eq!(wait(ThrottleScope::Account, 6), Some(15 * 60));
+        assert_eq!(wait(ThrottleScope::KnownDevice, 25), Some(24 * 60 * 60), "closed for the day");
+        assert_eq!(wait(ThrottleScope::Address, 20), Some(10 * 60));
+        assert_eq!(wait(ThrottleScope::Overall, 1000), Some(10));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use futures_util::future::Either;
 use super::error::ApiError;
 use super::middleware::Arrival;
 use crate::app::App;
-use crate::model::audit::{Cause, Reason, Subject, SubjectKind};
+use crate::model::audit::{Acting, Cause, Reason, Subject, SubjectKind};
 use crate::model::device::user_agent;
 use crate::model::session::{Actor, Origin};
 use crate::model::user::Permissions;
@@ -80,7 +80,7 @@ impl Source {
     /// What the record keeps when this party acts.
     #[must_use]
     pub fn cause(&self, actor: Actor) -> Cause {
-        Cause { actor, ip: Some(self.origin.ip), request_id: Some(self.request_id.clone()) }
+        Cause { actor, ip: Some(self.origin.ip), request_id: Some(self.request_id.clone()), acting: None }
     }
 }
 
@@ -100,13 +100,24 @@ impl Caller {
     /// The caller acting on what is the caller's own.
     #[must_use]
     pub fn cause(&self) -> Cause {
-        self.source().cause(Actor::user(self.checked.user_id))
+        self.acting(Actor::user(self.checked.user_id))
+    }
+
+    /// The caller acting on others.
+    fn cause_on_others(&self) -> Cause {
+        self.acting(Actor::admin(self.checked.user_id))
+    }
+
+    fn acting(&self, actor: Actor) -> Cause {
+        let acting = Acting { session_id: self.checked.session_id, role: self.checked.user.role.clone() };
+        Cause { acting: Some(acting), ..self.source().cause(actor) }
     }
 
     /// Refuses a caller whose last proof of identity is too old for a sensitive action.
     pub fn require_recent_login(&self, app: &App) -> Result<(), ApiError> {
         let limit = app.config.sessions.reauthentication_after;
-        let age = app.clock.now() - self.checked.authenticated_at;
+        // In either direction: a login that a clock dates into the far future is no recent one for as long as that takes.
+        let age = (app.clock.now() - self.checked.authenticated_at).abs();
         let allowed = TimeDelta::from_std(limit).unwrap_or(TimeDelta::MAX);
         if limit.is_zero() || age <= allowed {
             return Ok(());
@@ -134,7 +145,7 @@ impl Reviewer {
     /// The caller reading other people's history.
     #[must_use]
     pub fn cause(&self) -> Cause {
-        self.0.source().cause(Actor::admin(self.0.checked.user_id))
+        self.0.cause_on_others()
     }
 }
 
@@ -142,7 +153,7 @@ impl Admin {
     /// The caller acting on others.
     #[must_use]
     pub fn cause(&self) -> Cause {
-        self.0.source().cause(Actor::admin(self.0.checked.user_id))
+        self.0.cause_on_others()
     }
 }
 
@@ -150,7 +161,7 @@ impl RecentAdmin {
     /// The caller acting on others.
     #[must_use]
     pub fn cause(&self) -> Cause {
-        self.0.source().cause(Actor::admin(self.0.checked.user_id))
+        self.0.cause_on_others()
     }
 }
 

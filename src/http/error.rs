@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::{HttpResponse, ResponseError};
 
 use super::problem::{InvalidMember, Problem};
@@ -15,7 +15,7 @@ use crate::session::prove::ProveError;
 use crate::session::refresh::RefreshError;
 use crate::session::signing::SigningError;
 use crate::session::start::LoginError;
-use crate::store::StoreError;
+use crate::store::{Overtaken, StoreError};
 use crate::user::UserError;
 use crate::user::password::{ChangePasswordError, OneTimeTokenError};
 
@@ -58,6 +58,9 @@ pub enum ApiError {
     /// A name is taken, or it is the last active administrator.
     #[error("conflict: {0}")]
     Conflict(&'static str),
+    /// The body came too slowly.
+    #[error("too slow")]
+    TooSlow,
     /// The body is too large.
     #[error("too large")]
     TooLarge,
@@ -128,6 +131,12 @@ impl ApiError {
                 "This resource does not know the method.",
             ),
             Self::Conflict(text) => (StatusCode::CONFLICT, "conflict", "Conflict", text),
+            Self::TooSlow => (
+                StatusCode::REQUEST_TIMEOUT,
+                "too_slow",
+                "Too slow",
+                "The body did not arrive in time: send the request again.",
+            ),
             Self::TooLarge => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "too_large", "Too large", "The body is larger than 64 KiB.")
             }
@@ -200,17 +209,25 @@ impl ResponseError for ApiError {
         if let Some((name, value)) = self.header() {
             response.headers_mut().insert(name, value);
         }
+        // What is left of the body is not waited for (RFC 9110 §15.5.9).
+        if matches!(self, Self::TooSlow) {
+            response.head_mut().set_connection_type(ConnectionType::Close);
+        }
         response
     }
 }
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        if let StoreError::Conflict(_) = error {
-            return Self::Conflict("The value is taken.");
+        match error {
+            StoreError::Conflict(_) => Self::Conflict("The value is taken."),
+            StoreError::Overtaken(Overtaken::Ended(_)) => Self::SessionEnded,
+            StoreError::Overtaken(Overtaken::NotAllowed) => Self::NotAllowed,
+            StoreError::Unavailable(_) | StoreError::Busy(_) | StoreError::Corrupt(_) => {
+                tracing::error!(cause = %error, "the store could not serve a request");
+                Self::Unavailable
+            }
         }
-        tracing::error!(cause = %error, "the store could not serve a request");
-        Self::Unavailable
     }
 }
 
@@ -237,7 +254,7 @@ impl From<CheckError> for ApiError {
                 tracing::info!(reason = reason.as_str(), "a token was refused");
                 Self::TokenInvalid
             }
-            CheckError::Expired => Self::TokenExpired,
+            CheckError::Expired | CheckError::NotYetValid => Self::TokenExpired,
             CheckError::Ended(_) => Self::SessionEnded,
             CheckError::Store(error) => error.into(),
         }

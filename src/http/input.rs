@@ -1,23 +1,35 @@
 //! Reads bodies, queries and paths strictly: an unknown member is refused, so that a typo is never silently ignored, and
 //! each fault names its place.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{FromRequest, HttpRequest, web};
 use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
+use tokio::time::{Instant, timeout_at};
 
 use super::error::ApiError;
 
 /// Largest body, in bytes.
 pub const MAX_BODY: usize = 64 * 1024;
+/// How long a body may take: so long, and a second more for each KiB that has arrived.
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Slowest that a body may arrive after that, in bytes a second.
+const SLOWEST_BODY: u64 = 1024;
+/// How long a body may take in all.
+const LONGEST_BODY: Duration = Duration::from_secs(10);
 
 /// What came with a request. Inputs are read beside the caller, so a fault in one waits here until the caller is known: who
 /// may not call is told that, and not what would have been accepted.
 pub type Given<T> = Result<T, ApiError>;
+
+/// What is read from a body. Handlers take it together with whoever sent it: see [`super::asked`].
+pub trait Input: Sized + 'static {
+    /// Reads the body, in the time that it may take.
+    fn read(request: &HttpRequest, payload: Payload) -> impl Future<Output = Result<Self, ApiError>>;
+}
 
 /// A JSON body.
 #[derive(Debug)]
@@ -35,60 +47,36 @@ pub struct Form<T>(pub T);
 #[derive(Debug)]
 pub struct Query<T>(pub T);
 
-type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
-
-impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
-    type Error = ApiError;
-    type Future = Extracting<Self>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let is_json = is_json(request);
-        let payload = payload.take();
-        Box::pin(async move {
-            if !is_json {
-                return Err(ApiError::UnsupportedMediaType);
-            }
-            parse(&collect(payload).await?).map(Self)
-        })
+impl<T: DeserializeOwned + 'static> Input for Body<T> {
+    async fn read(request: &HttpRequest, payload: Payload) -> Result<Self, ApiError> {
+        if !is_json(request) {
+            return Err(ApiError::UnsupportedMediaType);
+        }
+        parse(&collect(payload).await?).map(Self)
     }
 }
 
-impl<T: DeserializeOwned + 'static> FromRequest for OptionalBody<T> {
-    type Error = ApiError;
-    type Future = Extracting<Self>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let is_json = is_json(request);
-        let payload = payload.take();
-        Box::pin(async move {
-            let bytes = collect(payload).await?;
-            if bytes.is_empty() {
-                return Ok(Self(None));
-            }
-            if !is_json {
-                return Err(ApiError::UnsupportedMediaType);
-            }
-            parse(&bytes).map(Self)
-        })
+impl<T: DeserializeOwned + 'static> Input for OptionalBody<T> {
+    async fn read(request: &HttpRequest, payload: Payload) -> Result<Self, ApiError> {
+        let bytes = collect(payload).await?;
+        if bytes.is_empty() {
+            return Ok(Self(None));
+        }
+        if !is_json(request) {
+            return Err(ApiError::UnsupportedMediaType);
+        }
+        parse(&bytes).map(Self)
     }
 }
 
-impl<T: DeserializeOwned + 'static> FromRequest for Form<T> {
-    type Error = ApiError;
-    type Future = Extracting<Self>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let is_form = is_of_type(request, "application/x-www-form-urlencoded");
-        let payload = payload.take();
-        Box::pin(async move {
-            if !is_form {
-                return Err(ApiError::UnsupportedMediaType);
-            }
-            let bytes = collect(payload).await?;
-            let text =
-                std::str::from_utf8(&bytes).map_err(|_| ApiError::Malformed("The form is not UTF-8.".to_owned()))?;
-            parse_query(text).map(Self)
-        })
+impl<T: DeserializeOwned + 'static> Input for Form<T> {
+    async fn read(request: &HttpRequest, payload: Payload) -> Result<Self, ApiError> {
+        if !is_of_type(request, "application/x-www-form-urlencoded") {
+            return Err(ApiError::UnsupportedMediaType);
+        }
+        let bytes = collect(payload).await?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| ApiError::Malformed("The form is not UTF-8.".to_owned()))?;
+        parse_query(text).map(Self)
     }
 }
 
@@ -111,15 +99,22 @@ fn is_of_type(request: &HttpRequest, media_type: &str) -> bool {
 }
 
 async fn collect(mut payload: Payload) -> Result<web::BytesMut, ApiError> {
-    let mut bytes = web::BytesMut::new();
-    while let Some(chunk) = payload.next().await {
+    let (begun, mut bytes) = (Instant::now(), web::BytesMut::new());
+    loop {
+        let next = timeout_at(begun + time_for(bytes.len()), payload.next()).await;
+        let Some(chunk) = next.map_err(|_| ApiError::TooSlow)? else { return Ok(bytes) };
         let chunk = chunk.map_err(|_| ApiError::Malformed("The body broke off.".to_owned()))?;
         if bytes.len() + chunk.len() > MAX_BODY {
             return Err(ApiError::TooLarge);
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(bytes)
+}
+
+/// How long after its head a body may go on of which so many bytes have arrived.
+fn time_for(arrived: usize) -> Duration {
+    let arrived = u64::try_from(arrived).unwrap_or(u64::MAX);
+    (BODY_TIMEOUT + Duration::from_millis(arrived.saturating_mul(1000) / SLOWEST_BODY)).min(LONGEST_BODY)
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
@@ -202,6 +197,12 @@ mod tests {
         assert!(fault(r#"{"username": "a", "usrname": "b"}"#).1.contains("usrname"));
         assert!(fault(r#"{"username": "a", "username": "b"}"#).1.contains("duplicate"));
         assert!(fault("{}").1.contains("username"));
+    }
+
+    #[test]
+    fn a_body_has_a_second_for_each_kib_and_ten_seconds_in_all() {
+        let seconds = [0, 512, 1024, 5 * 1024, MAX_BODY, usize::MAX].map(|arrived| time_for(arrived).as_secs_f64());
+        assert_eq!(seconds, [5.0, 5.5, 6.0, 10.0, 10.0, 10.0]);
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! HTTP in, HTTP out. Knows actix; knows no SQL. A handler parses, calls one operation, renders.
 
 pub mod admin;
+pub mod asked;
 pub mod auth;
 pub mod authenticate;
+mod connection;
 pub mod error;
 pub mod health;
 pub mod input;
+mod limits;
 pub mod metrics;
 pub mod middleware;
 pub mod openapi;

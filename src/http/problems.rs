@@ -54,6 +54,7 @@ problems! {
     }
     /// The body does not fit.
     BadBody {
+        "408" => "The body did not arrive in time.",
         "413" => "The body is larger than 64 KiB.",
         "415" => "The body is of another media type by its own word.",
         "422" => "Members of the body do not fit.",

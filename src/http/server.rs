@@ -2,20 +2,29 @@
 
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZero;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::{ResourceDef, Server};
+use actix_http::{HttpService, KeepAlive, Request};
+use actix_server::Server;
+use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
+use actix_web::body::MessageBody;
+use actix_web::dev::{AppConfig, ResourceDef, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::CONTENT_SECURITY_POLICY;
 use actix_web::middleware::DefaultHeaders;
-use actix_web::{App as ActixApp, HttpServer, ResponseError as _, web};
+use actix_web::{App as ActixApp, Error, ResponseError as _, web};
+use tokio::net::TcpStream;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::path::PathItem;
 use utoipa_actix_web::AppExt as _;
 use utoipa_swagger_ui::SwaggerUi;
 
+use super::connection::Connection;
 use super::error::ApiError;
+use super::limits;
 use super::middleware::{self, HttpContext};
 use super::openapi::{self, Document};
 use super::{metrics, routes};
@@ -80,8 +89,14 @@ impl Listening {
     }
 }
 
-/// Longest that a client may take to send its request's head.
+/// Longest that a client may take to send the head of its first request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest that a connection is kept on which nothing is asked.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long more of a body is taken and thrown away after the answer, so that the client reads that.
+const LINGER: Duration = Duration::from_secs(1);
+/// Connections to the metrics listener at a time.
+const METRICS_CONNECTIONS: usize = 64;
 
 /// Opens the sockets; requests are served once the servers are awaited.
 pub fn listen(app: web::Data<App>) -> std::io::Result<Listening> {
@@ -100,8 +115,7 @@ fn serve(app: web::Data<App>, socket: TcpListener) -> std::io::Result<Server> {
     let description = openapi::document();
     let document = web::Data::new(Document::new(&description));
     let known = web::Data::new(KnownPaths::new(&description));
-    let cors_origins = settings.cors_origins.clone();
-    let server = HttpServer::new(move || {
+    let service = move || {
         let routed = ActixApp::new()
             .app_data(app.clone())
             .app_data(document.clone())
@@ -112,16 +126,61 @@ fn serve(app: web::Data<App>, socket: TcpListener) -> std::io::Result<Server> {
             .service(web::redirect("/docs", "/docs/"))
             .service(web::scope("/docs").wrap(docs_policy()).service(SwaggerUi::new("/{_:.*}").config(docs())))
             .default_service(web::to(unknown));
-        middleware::wrap(routed, &context, &cors_origins)
-    });
-    let shutdown = settings.shutdown_timeout.as_secs().max(1);
-    let server = server
-        .client_request_timeout(HEAD_TIMEOUT)
-        .shutdown_timeout(shutdown)
-        .disable_signals()
-        .server_hostname("vigie");
-    let server = if settings.workers > 0 { server.workers(settings.workers) } else { server };
-    Ok(server.listen(socket)?.run())
+        middleware::wrap(routed, &context, &settings.cors_origins)
+    };
+    let workers = if settings.workers > 0 { settings.workers } else { cores() };
+    let connections = limits::connections_for(workers);
+    tracing::debug!(workers, connections, "connections that each worker takes");
+    serve_on(socket, workers, connections, settings.shutdown_timeout, service)
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+/// Serves a socket, each connection with its limits.
+fn serve_on<F, I, S, B>(
+    socket: TcpListener,
+    workers: usize,
+    connections: usize,
+    shutdown_timeout: Duration,
+    service: F,
+) -> std::io::Result<Server>
+where
+    F: Fn() -> I + Send + Clone + 'static,
+    I: IntoServiceFactory<S, Request>,
+    S: ServiceFactory<Request, Config = AppConfig, Response = ServiceResponse<B>, Error = Error> + 'static,
+    S::InitError: std::fmt::Debug,
+    B: MessageBody + 'static,
+{
+    let builder = Server::build();
+    let stopping = builder.graceful_shutdown_signal();
+    let http = move || {
+        let stopping = stopping.clone();
+        let stopped = move || {
+            let stopping = stopping.clone();
+            async move { stopping.notified().await }
+        };
+        let http = HttpService::build()
+            .graceful_shutdown_signal(stopped)
+            .keep_alive(KeepAlive::Timeout(IDLE_TIMEOUT))
+            .client_request_timeout(HEAD_TIMEOUT)
+            .client_disconnect_timeout(LINGER)
+            .on_connect_ext(|connection: &Connection, data| drop(data.insert(Rc::clone(&connection.activity))))
+            .h1(map_config(service(), |()| AppConfig::default()));
+        fn_service(|stream: TcpStream| async {
+            let peer = stream.peer_addr().ok();
+            Ok((Connection::new(stream), peer))
+        })
+        .and_then(http)
+    };
+    let builder = builder
+        .workers(workers)
+        .max_concurrent_connections(connections)
+        .shutdown_timeout(shutdown_timeout.as_secs().max(1))
+        .disable_signals();
+    limits::bound_send_buffer(&socket)?;
+    Ok(builder.listen("vigie", socket, http)?.run())
 }
 
 /// The page asks nobody else: the validator it would ask by itself is somebody's on the internet.
@@ -138,8 +197,8 @@ fn docs_policy() -> DefaultHeaders {
 
 fn serve_metrics(app: &web::Data<App>, socket: TcpListener) -> std::io::Result<Server> {
     let counted = Arc::clone(&app.metrics);
-    let server = HttpServer::new(move || ActixApp::new().configure(metrics::routes(Arc::clone(&counted))));
-    Ok(server.workers(1).shutdown_timeout(1).disable_signals().listen(socket)?.run())
+    let service = move || ActixApp::new().configure(metrics::routes(Arc::clone(&counted)));
+    serve_on(socket, 1, METRICS_CONNECTIONS, Duration::from_secs(1), service)
 }
 
 /// The paths and methods of the table, for telling an unknown path from an unknown method.

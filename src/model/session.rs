@@ -183,7 +183,8 @@ impl RefreshTokens {
             return Presented::Live;
         }
         let is_predecessor = presented.checked_add(1) == Some(self.generation);
-        let within_grace = self.spent_at.is_some_and(|spent_at| now < spent_at + grace);
+        // In either direction: the clock may have been set back since, or be behind that of the node where it was spent.
+        let within_grace = self.spent_at.is_some_and(|spent_at| (now - spent_at).abs() < grace);
         if is_predecessor && within_grace { Presented::Again } else { Presented::Reused }
     }
 }

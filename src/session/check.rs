@@ -49,6 +49,10 @@ pub enum CheckError {
     /// Ours, but past its time.
     #[error("token expired")]
     Expired,
+    /// Ours, but from the future: the clock was set back since, or is behind another node's. It is as good as its session, so
+    /// clients are told the same as of one past its time: they refresh it, and throw nothing away.
+    #[error("token from the future")]
+    NotYetValid,
     /// Ours, but its session is over.
     #[error("session ended: {0}")]
     Ended(EndReason),
@@ -64,6 +68,7 @@ impl CheckError {
         match self {
             Self::Invalid(reason) => reason.as_str(),
             Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
             Self::Ended(_) => "session_ended",
             Self::Store(_) => "unavailable",
         }
@@ -75,6 +80,7 @@ impl CheckError {
         match self {
             Self::Invalid(reason) => Some(*reason),
             Self::Expired => Some(Reason::Expired),
+            Self::NotYetValid => Some(Reason::NotYetValid),
             Self::Ended(_) => Some(Reason::SessionEnded),
             Self::Store(_) => None,
         }
@@ -391,5 +397,9 @@ pub(super) fn unknown(id: SessionId) -> CheckError {
 }
 
 fn refused(refusal: TokenRefusal) -> CheckError {
-    if refusal.is_expired() { CheckError::Expired } else { CheckError::Invalid(refusal.into()) }
+    match refusal {
+        TokenRefusal::Expired => CheckError::Expired,
+        TokenRefusal::NotYetValid => CheckError::NotYetValid,
+        other => CheckError::Invalid(other.into()),
+    }
 }

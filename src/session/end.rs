@@ -196,8 +196,9 @@ impl Sessions {
         let end = end_by(cause, reason, self.now(), note);
         let subject = Subject::new(SubjectKind::User, user_id);
         let asked = AuditEvent::new(end.at, AuditKind::SessionsEnded, cause, subject);
-        let cause = cause.clone();
+        let (sessions, cause) = (self.clone(), cause.clone());
         let ended = self.change(move |db, changes| {
+            sessions.stands_in(db, &cause)?;
             let ended = end_of_user_in(db, changes, user_id, except, &end, &cause)?;
             // Also where none was left to end: somebody asked for it.
             let details = json!({ "reason": end.reason, "ended": ended, "note": end.note });
@@ -230,12 +231,19 @@ impl Sessions {
             self.store().write(move |db| audit::record(db, &event.with(details))).await?;
             return Ok(BulkEnded { matched, ended: 0 });
         }
-        let mut ended = 0;
+        let (mut ended, mut begun) = (0, false);
         loop {
-            let (filter, cause, note) = (filter.clone(), cause.clone(), note.clone());
-            let (found, count) =
-                self.commit(move |db, changes| end_batch(db, changes, &filter, now, note, &cause)).await?.0;
+            let (sessions, filter, cause, note) = (self.clone(), filter.clone(), cause.clone(), note.clone());
+            let batch = self.commit(move |db, changes| {
+                // It may have ended its own session since, and goes on.
+                if !begun {
+                    sessions.stands_in(db, &cause)?;
+                }
+                end_batch(db, changes, &filter, now, note, &cause)
+            });
+            let (found, count) = batch.await?.0;
             ended += count;
+            begun = true;
             if found < BATCH {
                 break;
             }

@@ -165,6 +165,9 @@ impl Sessions {
         changes: &mut Changes,
         asked: &[Arc<Asked>],
     ) -> Result<Vec<Verdict>, StoreError> {
+        for asked in asked {
+            self.stands_in(db, &asked.cause)?;
+        }
         let refusals = self.refusals(db, asked)?;
         let allowed = asked.iter().zip(&refusals).filter(|(_, refusal)| refusal.is_none());
         let endings: Vec<Ending<'_>> =

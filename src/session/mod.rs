@@ -3,6 +3,7 @@
 //! Five doors lead to "end this session" (the API, a client's revocation, the console, the command line, the clock); all
 //! come through [`end`]. The question asked on every request is [`check`].
 
+mod acting;
 pub mod change;
 pub mod check;
 pub mod end;

@@ -1,14 +1,21 @@
 //! The emergency cut-off: one write refuses everything issued before a moment, whatever the number of sessions.
+//!
+//! A session is covered where it started before the moment. Both are times of day, of two nodes perhaps, or of one whose
+//! clock was set back between them; so whether a session was there before the not-before is not left to them. Logins and
+//! not-befores take turns in the store: a not-before of now ends by name what is there already and is dated later, and a
+//! login that comes after it is dated no earlier. What is answered 503 is a login that would have to be dated far ahead.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use super::Sessions;
-use super::end::ends_alert;
+use super::change::Changes;
+use super::end::{end_by, end_same_in, ends_alert};
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
 use crate::model::change::Change;
+use crate::model::session::{EndReason, Session};
 use crate::store::not_befores::Scope;
-use crate::store::{StoreError, audit, clients, not_befores, users};
+use crate::store::{Db, StoreError, audit, clients, not_befores, sessions, users};
 
 /// A not-before cannot be set.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +31,9 @@ pub enum NotBeforeError {
     Store(#[from] StoreError),
 }
 
+/// Sessions ended by name in one statement.
+const BATCH: i64 = 500;
+
 impl Sessions {
     /// Refuses every credential issued before `at` (`None`: now). Takes effect with this one write; the single ends are
     /// recorded afterwards.
@@ -34,7 +44,7 @@ impl Sessions {
         note: Option<String>,
         cause: &Cause,
     ) -> Result<(), NotBeforeError> {
-        let now = self.now();
+        let (now, is_of_now) = (self.now(), at.is_none());
         let at = at.unwrap_or(now);
         let about = match &scope {
             Scope::User(id) => Subject::new(SubjectKind::User, id),
@@ -47,7 +57,10 @@ impl Sessions {
         }
         let (asked_by, cause, subject) = (cause, cause.clone(), about.clone());
         let alerts = self.inner.parts.alerts.clone();
+        let by = self.clone();
         let set = self.change(move |db, changes| {
+            not_befores::hold_alone(db)?;
+            by.stands_in(db, &cause)?;
             let is_there = match &scope {
                 Scope::User(id) => users::find(db, *id)?.is_some(),
                 Scope::Client(id) => clients::find(db, id)?.is_some(),
@@ -61,18 +74,50 @@ impl Sessions {
                 Scope::Client(_) | Scope::Everybody => Change::NotBefore,
             });
             not_befores::raise(db, &scope, at, now, &cause.actor.id, note.as_deref())?;
+            let ended = if is_of_now { end_later_ones_in(db, changes, &scope, at, note.clone(), &cause)? } else { 0 };
             let event = AuditEvent::new(now, AuditKind::NotBeforeSet, &cause, subject);
             let event = event.with(json!({ "at": at, "note": note }));
             audit::record(db, &event)?;
             if !matches!(scope, Scope::User(_)) && alerts.rules().ends_at_once > 0 {
                 alerts.raise_in(db, &ends_alert(&event))?;
             }
-            Ok(())
+            Ok(ended)
         });
-        let set = set.await;
+        let set = set.await.map(|ended| self.count_ends(EndReason::NotBefore, ended));
         if matches!(set, Err(NotBeforeError::NoSuchSubject)) {
             self.refuse_operation(AuditKind::NotBeforeSet, Reason::NotFound, about, asked_by);
         }
         set
+    }
+
+    /// A session that is about to start, dated so that no not-before covers it.
+    pub(super) fn uncovered_in(&self, db: &mut Db, session: Session) -> Result<Session, StoreError> {
+        let moment = not_befores::covering(db, session.user_id, session.client_id.as_ref())?;
+        let Some(moment) = moment.filter(|moment| session.started_at < *moment) else { return Ok(session) };
+        let ahead = moment - session.started_at;
+        if ahead > TimeDelta::from_std(self.inner.tokens.tolerance).unwrap_or(TimeDelta::MAX) {
+            let error = format!("the clock is {ahead} behind a not-before: no login before it has come this far");
+            return Err(StoreError::Unavailable(error));
+        }
+        Ok(Session { started_at: moment, last_seen_at: moment, ..session })
+    }
+}
+
+/// Ends what is dated at the moment or later: nodes whose clock is ahead have started it, before this. Returns how many.
+fn end_later_ones_in(
+    db: &mut Db,
+    changes: &mut Changes,
+    scope: &Scope,
+    moment: DateTime<Utc>,
+    note: Option<String>,
+    cause: &Cause,
+) -> Result<i64, StoreError> {
+    let (end, mut ended) = (end_by(cause, EndReason::NotBefore, moment, note), 0);
+    loop {
+        let later = sessions::open_since(db, scope, moment, BATCH)?;
+        if later.is_empty() {
+            return Ok(ended);
+        }
+        ended += end_same_in(db, changes, &later, &end, cause)?;
     }
 }

@@ -67,7 +67,7 @@ impl Sessions {
                 by: by.clone(),
                 note: not_before.note.clone(),
             };
-            let cause = Cause { actor: by, ip: None, request_id: None };
+            let cause = Cause { actor: by, ip: None, request_id: None, acting: None };
             loop {
                 let (not_before, end, cause) = (not_before.clone(), end.clone(), cause.clone());
                 let open = self.store().read({

@@ -86,7 +86,12 @@ impl Sessions {
         if let Some(wait) = wait {
             let attempt = self.attempt(&claim, &folded, user.as_ref(), AttemptOutcome::Throttled, now);
             self.refuse_attempt(failure, &attempt);
-            self.store().write(move |db| attempts::insert(db, &attempt)).await?;
+            let sessions = self.clone();
+            let noted = self.store().write(move |db| {
+                sessions.inner.throttle.shorten(db, &keys, now)?;
+                attempts::insert(db, &attempt)
+            });
+            noted.await?;
             self.inner.parts.metrics.login(AttemptOutcome::Throttled.as_str());
             return Err(ProveError::Throttled(wait));
         }
@@ -202,6 +207,7 @@ impl Sessions {
                     actor: Actor::system("throttle"),
                     ip: Some(attempt.ip),
                     request_id: Some(attempt.request_id.clone()),
+                    acting: None,
                 };
                 let subject = Subject::new(SubjectKind::User, user_id);
                 audit::record(db, &AuditEvent::new(attempt.at, AuditKind::UserLocked, &cause, subject))
@@ -300,6 +306,7 @@ impl Proof {
             actor: Actor::user(self.user.id),
             ip: Some(self.claim.origin.ip),
             request_id: Some(self.claim.request_id.clone()),
+            acting: None,
         }
     }
 }

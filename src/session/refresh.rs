@@ -69,8 +69,8 @@ impl Sessions {
     }
 
     async fn try_refresh(&self, token: &str, origin: &Origin, request_id: &str) -> Result<Issued, RefreshError> {
-        let nobody =
-            Cause { actor: Actor::system("refresh"), ip: Some(origin.ip), request_id: Some(request_id.to_owned()) };
+        let (ip, asked_in) = (Some(origin.ip), Some(request_id.to_owned()));
+        let nobody = Cause { actor: Actor::system("refresh"), ip, request_id: asked_in, acting: None };
         let Ok(token) = RefreshToken::parse(token) else {
             self.refuse_refresh(Reason::Malformed, &nobody);
             return Err(RefreshError::Invalid);
@@ -132,7 +132,8 @@ impl Sessions {
                 return Ok(Outcome::NotIssued);
             }
             let actor = Actor::user(session.user_id);
-            let cause = Cause { actor, ip: Some(origin.ip), request_id: Some(request_id.to_owned()) };
+            let (ip, request_id) = (Some(origin.ip), Some(request_id.to_owned()));
+            let cause = Cause { actor, ip, request_id, acting: None };
             let user = match self.still_good(db, &session, now)? {
                 Ok(user) => user,
                 Err(reason) => return Ok(Outcome::Over(reason, false)),
@@ -181,7 +182,7 @@ impl Sessions {
     }
 
     /// The user, if session and user are both good; else why not.
-    fn still_good(
+    pub(super) fn still_good(
         &self,
         db: &mut Db,
         session: &Session,

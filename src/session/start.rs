@@ -19,7 +19,7 @@ use crate::model::id::{SessionId, UserId};
 use crate::model::secret::Secret;
 use crate::model::session::{Actor, CurrentToken, EndReason, Origin, RefreshTokens, Session, overdue};
 use crate::model::user::User;
-use crate::store::{Db, StoreError, access_tokens, audit, clients, sessions};
+use crate::store::{Db, StoreError, access_tokens, audit, clients, not_befores, sessions};
 use crate::token::keys::KeyError;
 
 /// A login that succeeded.
@@ -88,7 +88,7 @@ impl Sessions {
     /// looked for.
     fn refuse_client(&self, claim: &Claim) {
         let (ip, request_id) = (Some(claim.origin.ip), Some(claim.request_id.clone()));
-        let cause = Cause { actor: Actor::system("login"), ip, request_id };
+        let cause = Cause { actor: Actor::system("login"), ip, request_id, acting: None };
         let event = AuditEvent::new(self.now(), AuditKind::LoginFailed, &cause, Subject::unknown());
         self.refuse(event.because(Reason::UnknownClient).with(json!({ "client_id": claim.client_id })));
     }
@@ -98,24 +98,26 @@ impl Sessions {
         let key = self.signing_key().await?;
         let claim = proof.claim();
         let session = self.new_session(&proof.user, claim.origin.clone(), claim.client_id.clone(), device_name);
-        let (sessions, written) = (self.clone(), session.clone());
-        let user = proof.user.clone();
+        let (sessions, user) = (self.clone(), proof.user.clone());
         let started = self
             .change(move |db, changes| {
-                if !proof.accept_in(db, Some(written.id))? {
+                not_befores::hold(db)?;
+                if !proof.accept_in(db, Some(session.id))? {
                     proof.refuse_late(&sessions, AuditKind::LoginFailed);
                     return Ok::<_, StoreError>(None);
                 }
-                sessions.start_in(db, changes, &written, &proof.cause()).map(Some)
+                let session = sessions.uncovered_in(db, session)?;
+                let (previous_login, replaced) = sessions.start_in(db, changes, &session, &proof.cause())?;
+                Ok(Some((session, previous_login, replaced)))
             })
             .await?;
-        let Some((previous_login, replaced)) = started else { return Err(LoginError::InvalidCredentials) };
+        let Some((session, previous_login, replaced)) = started else { return Err(LoginError::InvalidCredentials) };
         self.inner.parts.metrics.login("success");
         self.inner.parts.metrics.session_started();
         self.count_ends(EndReason::SessionLimit, replaced);
         let access_token = self.inner.tokens.sign(&session, &user.role, &key)?;
         let refresh_token = self.refresh_token(&session);
-        let at = session.started_at;
+        let at = session.token.issued_at;
         let issued = Issued { access_token, refresh_token, session, username: user.username, role: user.role, at };
         Ok(LoggedIn { issued, previous_login })
     }

@@ -24,10 +24,11 @@ impl Sessions {
 
     /// Forgets the failures counted under this id. `false` where there are none.
     pub async fn lift_throttle(&self, id: ThrottleId, asked_by: &Cause) -> Result<bool, StoreError> {
-        let (now, cause) = (self.now(), asked_by.clone());
+        let (sessions, now, cause) = (self.clone(), self.now(), asked_by.clone());
         let lifted = self
             .store()
             .write(move |db| {
+                sessions.stands_in(db, &cause)?;
                 let Some(row) = throttles::find_by_id(db, id)? else { return Ok::<_, StoreError>(false) };
                 throttles::forget(db, row.key)?;
                 let subject = match row.shown.user_id {

@@ -54,6 +54,7 @@ impl Row {
                     actor: Actor { kind: parsed(&self.actor_kind)?, id: self.actor_id },
                     ip: self.ip.map(|ip| parsed(&ip)).transpose()?,
                     request_id: self.request_id,
+                    acting: None,
                 },
                 subject: Subject { kind: parsed(&self.subject_kind)?, id: self.subject_id },
                 session_id: self.session_id.map(|id| SessionId(id.0)),

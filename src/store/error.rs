@@ -2,6 +2,9 @@
 
 use diesel::result::{DatabaseErrorKind, Error};
 
+use crate::model::audit::Reason;
+use crate::model::session::EndReason;
+
 /// A unit of work could not be done. There is no "not found" here: absence is `Option`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -17,6 +20,20 @@ pub enum StoreError {
     /// A row says something that cannot be; the message names it.
     #[error("the database holds something impossible: {0}")]
     Corrupt(String),
+    /// Whoever asked for the work may do so no more; nothing was done.
+    #[error(transparent)]
+    Overtaken(#[from] Overtaken),
+}
+
+/// What happened between the question whether somebody may do something, and doing it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Overtaken {
+    /// The session that asked is over.
+    #[error("the session that asked for it is over: {0}")]
+    Ended(EndReason),
+    /// Its user has another role.
+    #[error("the role of who asked for it has changed")]
+    NotAllowed,
 }
 
 /// Which unique key is taken.
@@ -107,6 +124,16 @@ impl StoreError {
             Self::Busy(message.to_owned())
         } else {
             Self::Unavailable(message.to_owned())
+        }
+    }
+
+    /// Why the work was refused to whoever asked for it; `None` where it failed.
+    #[must_use]
+    pub const fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Overtaken(Overtaken::Ended(_)) => Some(Reason::SessionEnded),
+            Self::Overtaken(Overtaken::NotAllowed) => Some(Reason::NotAllowed),
+            Self::Unavailable(_) | Self::Busy(_) | Self::Conflict(_) | Self::Corrupt(_) => None,
         }
     }
 

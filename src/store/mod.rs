@@ -44,7 +44,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 pub use backend::{Address, Db, InvalidAddress};
-pub use error::{Constraint, OpenError, StoreError};
+pub use error::{Constraint, OpenError, Overtaken, StoreError};
 pub use hints::Hints;
 pub use keyset::Page;
 pub use migrations::Migrated;

@@ -103,6 +103,8 @@ pub fn add_failure(
     window: TimeDelta,
 ) -> Result<Count, StoreError> {
     let window_start = At(now - window);
+    // One that began in the future was begun by a clock that was ahead: it goes on from now, with what was counted in it.
+    let began = throttles::window_began_at.gt(window_start).and(throttles::window_began_at.le(At(now)));
     let row = (
         throttles::scope.eq(key.scope.as_str()),
         throttles::subject.eq(key.subject.to_vec()),
@@ -125,11 +127,7 @@ pub fn add_failure(
                 throttles::window_failures + 1,
             )
             .otherwise(1)),
-            throttles::window_began_at.eq(case_when(
-                throttles::window_began_at.gt(window_start),
-                throttles::window_began_at,
-            )
-            .otherwise(At(now))),
+            throttles::window_began_at.eq(case_when(began, throttles::window_began_at).otherwise(At(now))),
             throttles::last_failure_at.eq(At(now)),
             throttles::user_id.eq(shown.user_id.map(|id| Id(id.0))),
             throttles::masked_name.eq(shown.masked_name.clone()),

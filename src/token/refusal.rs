@@ -4,7 +4,7 @@ use crate::model::audit::Reason;
 use crate::model::words;
 
 words! {
-    /// The first reason found. Clients are told less: [`TokenRefusal::is_expired`] or simply "invalid".
+    /// The first reason found. Clients are told less: that it is past its time, or simply "invalid".
     pub enum TokenRefusal {
         /// Longer than any token of ours.
         TooLarge = "too_large",
@@ -34,14 +34,6 @@ words! {
         NotYetValid = "not_yet_valid",
         /// Ours in every respect, but past its time.
         Expired = "expired",
-    }
-}
-
-impl TokenRefusal {
-    /// Whether the token is ours and only past its time: the client may refresh (`token_expired`).
-    #[must_use]
-    pub fn is_expired(self) -> bool {
-        self == Self::Expired
     }
 }
 

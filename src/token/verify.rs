@@ -32,7 +32,8 @@ pub struct Expectations<'a> {
 /// Reads a token and says what it claims, or why it is refused (RFC 9068 §4, RFC 8725).
 ///
 /// The signature comes first: nothing that somebody else wrote is read as claims. The time comes last, so that
-/// [`TokenRefusal::Expired`] is only ever said of a token that is ours in every other respect.
+/// [`TokenRefusal::Expired`] and [`TokenRefusal::NotYetValid`] are only ever said of a token that is ours in every other
+/// respect.
 ///
 /// With ES256 a token has a second valid signature, (r, n − s). That is harmless: what a token is worth is decided by
 /// its session, named in the signed part, never by its text.

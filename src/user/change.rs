@@ -54,6 +54,7 @@ impl Users {
         let sessions = self.inner.sessions.clone();
         sessions
             .change(move |db, changes| {
+                users.inner.sessions.stands_in(db, &cause)?;
                 let before = users::lock(db, id)?.ok_or(UserError::NotFound)?;
                 let after = User {
                     username: change.username.unwrap_or_else(|| before.username.clone()),
@@ -79,6 +80,7 @@ impl Users {
         let sessions = self.inner.sessions.clone();
         let deleted = sessions
             .change(move |db, changes| {
+                users.inner.sessions.stands_in(db, &cause)?;
                 let user = users::lock(db, id)?.ok_or(UserError::NotFound)?;
                 users.keep_an_administrator(db, &user, None)?;
                 changes.note(Change::User(id));
@@ -98,6 +100,7 @@ impl Users {
         let unlocked = self
             .store()
             .write(move |db| {
+                users.inner.sessions.stands_in(db, &cause)?;
                 let user = users::find(db, id)?.ok_or(UserError::NotFound)?;
                 let lifted = forget_account(db, &users.inner.master, &user, now)?;
                 Ok(record(db, AuditKind::UserUnlocked, id, json!({ "was_throttled": lifted }), &cause, now)?)

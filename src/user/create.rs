@@ -31,8 +31,13 @@ impl Users {
 
     async fn try_create(&self, new: NewUser, cause: &Cause) -> Result<User, UserError> {
         let user = self.new_user(new).await?;
-        let (created, cause) = (user.clone(), cause.clone());
-        self.store().write(move |db| insert(db, &created, AuditKind::UserCreated, &cause)).await?;
+        let (sessions, created, cause) = (self.inner.sessions.clone(), user.clone(), cause.clone());
+        self.store()
+            .write(move |db| {
+                sessions.stands_in(db, &cause)?;
+                insert(db, &created, AuditKind::UserCreated, &cause)
+            })
+            .await?;
         Ok(user)
     }
 

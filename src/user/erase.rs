@@ -97,6 +97,7 @@ impl Users {
         let sessions = self.inner.sessions.clone();
         sessions
             .change(move |db, changes| {
+                users.inner.sessions.stands_in(db, &cause)?;
                 let Some(user) = users::lock(db, id)? else {
                     return if names_of(db, id)?.is_empty() && !users.was_erased(db, id)? {
                         Err(UserError::NotFound)

@@ -94,7 +94,8 @@ impl UserError {
             Self::IdTaken => Some(Reason::IdTaken),
             Self::LastAdministrator => Some(Reason::LastAdministrator),
             Self::Unacceptable(_) => Some(Reason::UnacceptablePassword),
-            Self::Busy | Self::Store(_) => None,
+            Self::Busy => None,
+            Self::Store(error) => error.reason(),
         }
     }
 }

@@ -94,6 +94,8 @@ pub struct PasswordChange {
     pub current: SecretString,
     /// The new one.
     pub new: SecretString,
+    /// The user, acting in that session.
+    pub cause: Cause,
     /// From where.
     pub origin: Origin,
     /// In which request.
@@ -105,7 +107,7 @@ impl Users {
     pub async fn change_password(&self, change: PasswordChange) -> Result<(), ChangePasswordError> {
         let user = self.find(change.user_id).await?.ok_or(UserError::NotFound)?;
         let accepted = self.inner.passwords.accept(&change.new, user.username.as_str()).map_err(|refused| {
-            self.refuse_new_password(&change);
+            self.refuse_new_password(&change.cause, Reason::UnacceptablePassword);
             UserError::from(refused)
         })?;
         let claim = Claim {
@@ -117,11 +119,13 @@ impl Users {
         };
         let proof = self.inner.sessions.prove(claim, AuditKind::PasswordChangeRefused).await?;
         let hash = self.inner.passwords.hash(accepted).await.map_err(UserError::from)?;
-        let (now, sessions) = (self.now(), self.inner.sessions.clone());
+        let (now, sessions, asked) = (self.now(), self.inner.sessions.clone(), change.cause.clone());
         let set = self
             .inner
             .sessions
             .change(move |db, changes| {
+                // Hashing may have taken long.
+                sessions.stands_in(db, &change.cause)?;
                 if !proof.accept_in(db, None)? {
                     proof.refuse_late(&sessions, AuditKind::PasswordChangeRefused);
                     return Ok::<_, StoreError>(false);
@@ -140,26 +144,32 @@ impl Users {
                 )?;
                 Ok(true)
             })
-            .await?;
-        if set { Ok(()) } else { Err(ProveError::InvalidCredentials.into()) }
+            .await;
+        if let Some(reason) = set.as_ref().err().and_then(StoreError::reason) {
+            self.refuse_new_password(&asked, reason);
+        }
+        if set? { Ok(()) } else { Err(ProveError::InvalidCredentials.into()) }
     }
 
-    /// Notes for the record that a new password does not meet the policy.
-    fn refuse_new_password(&self, change: &PasswordChange) {
-        let (actor, subject) = (Actor::user(change.user_id), Subject::new(SubjectKind::User, change.user_id));
-        let cause = Cause { actor, ip: Some(change.origin.ip), request_id: Some(change.request_id.clone()) };
-        let event = AuditEvent::new(self.now(), AuditKind::PasswordChangeRefused, &cause, subject);
-        self.inner.sessions.refuse(event.because(Reason::UnacceptablePassword).in_session(change.session_id));
+    /// Notes for the record that a new password does not meet the policy, or that the session that asked is over.
+    fn refuse_new_password(&self, cause: &Cause, reason: Reason) {
+        let subject = Subject::new(SubjectKind::User, &cause.actor.id);
+        let event = AuditEvent::new(self.now(), AuditKind::PasswordChangeRefused, cause, subject).because(reason);
+        self.inner.sessions.refuse(match &cause.acting {
+            Some(acting) => event.in_session(acting.session_id),
+            None => event,
+        });
     }
 
     /// Issues a one-time token with which the user sets a new password; an earlier one is void.
     pub async fn issue_reset(&self, id: UserId, asked_by: &Cause) -> Result<IssuedToken, UserError> {
-        let (now, cause) = (self.now(), asked_by.clone());
+        let (sessions, now, cause) = (self.inner.sessions.clone(), self.now(), asked_by.clone());
         let issued = IssuedToken { secret: Secret::random(), expires_at: now + ONE_TIME_TOKEN_LIFE };
         let (digest, expires_at) = (issued.secret.digest(), issued.expires_at);
         let written = self
             .store()
             .write(move |db| {
+                sessions.stands_in(db, &cause)?;
                 users::find(db, id)?.ok_or(UserError::NotFound)?;
                 one_time_tokens::replace(db, digest, Purpose::Reset(id), now, expires_at)?;
                 Ok::<_, UserError>(record(

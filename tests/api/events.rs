@@ -459,7 +459,7 @@ async fn log_05_each_refused_token_has_its_own_reason(
         assert_eq!(event.event.details["route"], "GET /auth/me");
         assert!(event.event.cause.request_id.is_some_and(|id| !id.is_empty()));
         // What a token says of itself is only believed where it is signed.
-        let is_signed = ["expired", "subject", "session_unknown"].contains(reason);
+        let is_signed = ["expired", "not_yet_valid", "subject", "session_unknown"].contains(reason);
         assert_eq!(event.event.session_id.is_some(), is_signed, "{reason}");
         app.advance(TimeDelta::milliseconds(1));
     }

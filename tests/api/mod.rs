@@ -11,6 +11,7 @@ mod errors;
 mod events;
 mod inbox;
 mod input;
+mod judged;
 mod logged_out;
 mod login;
 mod not_me;

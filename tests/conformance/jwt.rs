@@ -30,17 +30,21 @@ async fn ask(client: &TestClient<'_>, path: &str, token: &str) -> Answer {
 
 /// Expects that every gate refuses each token as not ours, and that the real one still passes.
 async fn expect_refused(client: &TestClient<'_>, tokens: impl IntoIterator<Item = String>) {
+    expect_code(client, tokens, "token_invalid").await;
+}
+
+async fn expect_code(client: &TestClient<'_>, tokens: impl IntoIterator<Item = String>, code: &str) {
     for token in tokens {
         let shown: String = token.chars().take(200).collect();
         for path in ["/auth/me", "/auth/verify"] {
             let answer = ask(client, path, &token).await;
             assert_eq!(answer.status, 401, "{path} {shown}: {}", answer.body);
             assert_eq!(answer.header("www-authenticate"), Some(INVALID_TOKEN), "{path} {shown}");
-            answer.problem(401, "token_invalid");
+            answer.problem(401, code);
         }
         let logout = client.app.nobody().request(Method::POST, "/auth/logout");
         let value = HeaderValue::from_bytes(format!("Bearer {token}").as_bytes()).expect("it fitted above");
-        send(logout.header(AUTHORIZATION, value)).await.problem(401, "token_invalid");
+        send(logout.header(AUTHORIZATION, value)).await.problem(401, code);
     }
     client.get("/auth/me").await.expect(200);
 }
@@ -483,7 +487,8 @@ async fn jwt_08_times_have_a_small_tolerance_forwards_and_none_at_the_end(
     }
     let too_early = [11, 61, 3600, 100_000_000];
     let tokens = too_early.iter().flat_map(|ahead| ["nbf", "iat"].map(|name| forger.with_claim(name, now + ahead)));
-    expect_refused(&alice, tokens.collect::<Vec<_>>()).await;
+    // They are ours, and as good as their session: it is a clock that is wrong, and a client refreshes them.
+    expect_code(&alice, tokens.collect::<Vec<_>>(), "token_expired").await;
     expect_accepted(&alice, &forger.with_claim("exp", now + 1)).await;
     for expired in [now, now - 1, now - 61, 0] {
         let answer = ask(&alice, "/auth/me", &forger.with_claim("exp", expired)).await;

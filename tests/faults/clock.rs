@@ -114,13 +114,13 @@ async fn a_clock_that_was_ahead_prolongs_no_lifetime(#[values(Sqlite, Postgres)]
 
 #[rstest]
 #[actix_web::test]
-async fn a_clock_set_back_turns_away_tokens_from_the_future_and_lets_people_log_in(
+async fn a_clock_set_back_has_tokens_from_the_future_refreshed_and_lets_people_log_in(
     #[values(Sqlite, Postgres)] backend: Backend,
 ) {
     let app = TestApp::start(backend).await;
     let alice = app.signed_in("alice").await;
     app.advance(TimeDelta::hours(-2));
-    alice.get("/auth/me").await.problem(401, "token_invalid");
+    alice.get("/auth/me").await.problem(401, "token_expired");
     let again = app.log_in("alice").await;
     again.get("/auth/me").await.expect(200);
     again.post_empty("/auth/logout").await.expect(204);

@@ -1,10 +1,12 @@
 //! What breaks, and what then still holds: on both databases, over HTTP where a client would notice.
 
 mod clock;
+mod clocks_apart;
 mod crash;
 mod ends;
 mod panic;
 mod secrets;
+mod slow_clients;
 mod store_busy;
 mod store_down;
 mod store_full;

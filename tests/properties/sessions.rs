@@ -410,6 +410,7 @@ fn refusal(error: &CheckError) -> String {
     match error {
         CheckError::Invalid(_) => "invalid".to_owned(),
         CheckError::Expired => "expired".to_owned(),
+        CheckError::NotYetValid => "not yet valid".to_owned(),
         CheckError::Ended(reason) => format!("ended {reason}"),
         CheckError::Store(error) => format!("{error:?}"),
     }

@@ -141,6 +141,11 @@ impl TestApp {
             .await
     }
 
+    /// Another node on the same database, with a clock of its own.
+    pub async fn another_node_by(&self, clock: Arc<ManualClock>) -> Self {
+        Self::launch(Arc::clone(&self.database), Arc::clone(&self.data), clock, self.settings.clone()).await
+    }
+
     /// Another node on the same database, which it reaches by `url`.
     pub async fn another_node_at(&self, url: &str) -> Self {
         let mut settings = self.settings.clone();

@@ -71,7 +71,18 @@ impl TestApp {
 
     /// The text of every row of the history: nothing but the test writes there, while nodes number changes at any time.
     pub fn dump_of_history(&self) -> Vec<String> {
-        let tables = ["access_tokens:", "attempts:", "audit_events:", "checkpoints:", "sealed_records:", "sessions:"];
+        self.dump_of_tables(&[
+            "access_tokens:",
+            "attempts:",
+            "audit_events:",
+            "checkpoints:",
+            "sealed_records:",
+            "sessions:",
+        ])
+    }
+
+    /// The text of every row of these tables, each named with a colon behind it.
+    pub fn dump_of_tables(&self, tables: &[&str]) -> Vec<String> {
         let dump = self.dump();
         let rows = dump.lines().filter(|line| tables.iter().any(|table| line.starts_with(table)));
         rows.map(str::to_owned).collect()

@@ -237,6 +237,7 @@ impl Story {
             actor: Actor::user(session.user_id),
             ip: Some(ip),
             request_id: Some(RequestId::new(at).to_string()),
+            acting: None,
         };
         for (generation, token) in tokens.iter().enumerate() {
             let cause = cause(token.issued_at, session.origin.ip);

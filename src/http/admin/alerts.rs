@@ -8,6 +8,7 @@ use super::member::{AlertStateFilter, Text};
 use super::query::{Filtered, PageOptions, described};
 use super::sessions::NoteBody;
 use crate::app::App;
+use crate::http::asked::By;
 use crate::http::authenticate::Reviewer;
 use crate::http::error::ApiError;
 use crate::http::input::Given;
@@ -105,13 +106,12 @@ pub async fn show_alert(
 )]
 #[post("/admin/alerts/{id}/acknowledge")]
 pub async fn acknowledge_alert(
-    reviewer: Reviewer,
+    asked: By<Reviewer, OptionalBody<NoteBody>>,
     app: web::Data<App>,
     id: web::Path<String>,
-    body: Given<OptionalBody<NoteBody>>,
 ) -> Result<HttpResponse, ApiError> {
-    let id = alert_id(&id)?;
-    let note = body?.0.and_then(|body| body.note).map(|note| note.0);
+    let (By(reviewer, body), id) = (asked, alert_id(&id)?);
+    let note = body.0.and_then(|body| body.note).map(|note| note.0);
     let cause = reviewer.cause();
     if app.alerts.acknowledge(id, note, &cause).await? {
         return Ok(HttpResponse::NoContent().finish());

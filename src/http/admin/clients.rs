@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use super::member::Label;
 use super::query::PageOptions;
 use crate::app::App;
+use crate::http::asked::By;
 use crate::http::authenticate::{Admin, RecentAdmin, Reviewer};
 use crate::http::error::ApiError;
 use crate::http::input::Given;
@@ -87,11 +88,10 @@ pub async fn list_clients(
 )]
 #[post("/admin/clients")]
 pub async fn register_client(
-    admin: Admin,
+    asked: By<Admin, Body<NewClientBody>>,
     app: web::Data<App>,
-    body: Given<Body<NewClientBody>>,
 ) -> Result<HttpResponse, ApiError> {
-    let Body(NewClientBody { id, name, scopes }) = body?;
+    let By(admin, Body(NewClientBody { id, name, scopes })) = asked;
     let id = ClientId::parse(&id).map_err(|error| ApiError::invalid("/id", error))?;
     let (client, secret) = app.clients.register(id, name.0, distinct(scopes), &admin.cause()).await?;
     let client_secret = secret.reveal(SecretKind::ClientSecret);

@@ -7,10 +7,10 @@ use uuid::Uuid;
 
 use super::member::{Moment, Note};
 use crate::app::App;
+use crate::http::asked::By;
 use crate::http::authenticate::RecentAdmin;
 use crate::http::error::ApiError;
 use crate::http::input::Body;
-use crate::http::input::Given;
 use crate::http::problems::{BadBody, NotFound, Refused};
 use crate::model::client::ClientId;
 use crate::model::id::UserId;
@@ -52,11 +52,10 @@ impl NotBeforeBody {
 )]
 #[post("/admin/not-before")]
 pub async fn set_not_before(
-    admin: RecentAdmin,
+    asked: By<RecentAdmin, Body<NotBeforeBody>>,
     app: web::Data<App>,
-    body: Given<Body<NotBeforeBody>>,
 ) -> Result<HttpResponse, ApiError> {
-    let Body(body) = body?;
+    let By(admin, Body(body)) = asked;
     let scope = body.scope()?;
     app.sessions.set_not_before(scope, body.at.map(|at| at.0), Some(body.note.0), &admin.cause()).await?;
     Ok(HttpResponse::NoContent().finish())

@@ -12,6 +12,7 @@ use super::query::{Filtered, SessionExportOptions, SessionPageOptions, described
 use crate::app::App;
 use crate::audit::export::Selection;
 use crate::audit::history::SessionDetail;
+use crate::http::asked::By;
 use crate::http::authenticate::{Admin, RecentAdmin, Reviewer};
 use crate::http::error::ApiError;
 use crate::http::input::Given;
@@ -240,11 +241,10 @@ pub async fn export_sessions(
 )]
 #[post("/admin/sessions/end")]
 pub async fn end_sessions_matching(
-    admin: RecentAdmin,
+    asked: By<RecentAdmin, Body<EndSessionsBody>>,
     app: web::Data<App>,
-    body: Given<Body<EndSessionsBody>>,
 ) -> Result<HttpResponse, ApiError> {
-    let Body(EndSessionsBody { filter, note, dry_run, everything }) = body?;
+    let By(admin, Body(EndSessionsBody { filter, note, dry_run, everything })) = asked;
     let to_end = filter.filter_to_end(everything)?;
     let note = note.map(|note| note.0);
     let done = app.sessions.end_matching(to_end, described(&filter), note, dry_run, &admin.cause()).await?;
@@ -258,11 +258,11 @@ pub async fn end_sessions_matching(
 )]
 #[post("/admin/sessions/lookup")]
 pub async fn look_up_session(
-    admin: Admin,
+    asked: By<Admin, Body<LookUpBody>>,
     app: web::Data<App>,
-    body: Given<Body<LookUpBody>>,
 ) -> Result<HttpResponse, ApiError> {
-    let found = app.history.look_up(body?.0.token.expose_secret(), &admin.cause()).await?;
+    let By(admin, Body(body)) = asked;
+    let found = app.history.look_up(body.token.expose_secret(), &admin.cause()).await?;
     let session = found.ok_or(ApiError::NotFound)?;
     Ok(HttpResponse::Ok().json(SessionObject::new(&session, app.clock.now())))
 }
@@ -296,12 +296,12 @@ pub async fn show_session(
 )]
 #[post("/admin/sessions/{id}/end")]
 pub async fn end_any_session(
-    admin: Admin,
+    asked: By<Admin, OptionalBody<NoteBody>>,
     app: web::Data<App>,
     id: web::Path<String>,
-    body: Given<OptionalBody<NoteBody>>,
 ) -> Result<HttpResponse, ApiError> {
-    let note = body?.0.and_then(|body| body.note).map(|note| note.0);
+    let By(admin, body) = asked;
+    let note = body.0.and_then(|body| body.note).map(|note| note.0);
     let ended = app.sessions.end(session_id(&id)?, EndReason::EndedByAdmin, note, &admin.cause()).await?;
     ended.ok_or(ApiError::NotFound)?;
     Ok(HttpResponse::NoContent().finish())

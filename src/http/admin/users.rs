@@ -10,6 +10,7 @@ use super::member::Text;
 use super::query::{Filtered, PageOptions};
 use super::sessions::NoteBody;
 use crate::app::App;
+use crate::http::asked::By;
 use crate::http::authenticate::{Admin, RecentAdmin, Reviewer};
 use crate::http::error::ApiError;
 use crate::http::input::Given;
@@ -223,12 +224,9 @@ pub async fn list_users(
     )
 )]
 #[post("/admin/users")]
-pub async fn create_user(
-    admin: Admin,
-    app: web::Data<App>,
-    body: Given<Body<NewUserBody>>,
-) -> Result<HttpResponse, ApiError> {
-    let user = app.users.create(body?.0.user()?, &admin.cause()).await?;
+pub async fn create_user(asked: By<Admin, Body<NewUserBody>>, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
+    let By(admin, Body(body)) = asked;
+    let user = app.users.create(body.user()?, &admin.cause()).await?;
     let location = format!("/admin/users/{}", user.id);
     Ok(HttpResponse::Created().insert_header((LOCATION, location)).json(UserObject::from(&user)))
 }
@@ -256,12 +254,12 @@ pub async fn show_user(
 )]
 #[patch("/admin/users/{id}")]
 pub async fn change_user(
-    admin: RecentAdmin,
+    asked: By<RecentAdmin, Body<UserChangeBody>>,
     app: web::Data<App>,
     id: web::Path<String>,
-    body: Given<Body<UserChangeBody>>,
 ) -> Result<HttpResponse, ApiError> {
-    let user = app.users.change(user_id(&id)?, body?.0.change()?, &admin.cause()).await?;
+    let By(admin, Body(body)) = asked;
+    let user = app.users.change(user_id(&id)?, body.change()?, &admin.cause()).await?;
     Ok(HttpResponse::Ok().json(UserObject::from(&user)))
 }
 
@@ -305,13 +303,13 @@ pub async fn erase_user(
 )]
 #[post("/admin/users/{id}/end-sessions")]
 pub async fn end_sessions_of_user(
-    admin: Admin,
+    asked: By<Admin, OptionalBody<NoteBody>>,
     app: web::Data<App>,
     id: web::Path<String>,
-    body: Given<OptionalBody<NoteBody>>,
 ) -> Result<HttpResponse, ApiError> {
+    let By(admin, body) = asked;
     let user = app.users.find_for(AuditKind::SessionsEnded, user_id(&id)?, &admin.cause()).await?;
-    let note = body?.0.and_then(|body| body.note).map(|note| note.0);
+    let note = body.0.and_then(|body| body.note).map(|note| note.0);
     let ended = app.sessions.end_of_user(user.id, None, EndReason::EndedByAdmin, note, &admin.cause()).await?;
     Ok(HttpResponse::Ok().json(EndedOfUserAnswer { ended }))
 }

@@ -7,9 +7,10 @@ use utoipa::ToSchema;
 
 use super::TokenAnswer;
 use crate::app::App;
+use crate::http::asked::{By, Open};
 use crate::http::authenticate::{Bearer, Caller, Source, refused, two_credentials};
 use crate::http::error::ApiError;
-use crate::http::input::{Body, Given, OptionalBody};
+use crate::http::input::{Body, OptionalBody};
 use crate::http::problems::{BadBody, CallerRefused, Conflict, SecretRefused};
 use crate::model::client::ClientId;
 use crate::model::session::{Actor, EndReason};
@@ -84,8 +85,8 @@ pub struct SetupBody {
     responses((status = 200, description = "Logged in", body = TokenAnswer), SecretRefused, BadBody)
 )]
 #[post("/auth/login")]
-pub async fn login(app: web::Data<App>, source: Source, body: Body<LoginBody>) -> Result<HttpResponse, ApiError> {
-    let Body(body) = body;
+pub async fn login(app: web::Data<App>, source: Source, body: Open<Body<LoginBody>>) -> Result<HttpResponse, ApiError> {
+    let Open(Body(body)) = body;
     let client_id = body.client_id.as_deref().map(ClientId::parse).transpose();
     let claim = Claim {
         username: body.username,
@@ -104,9 +105,14 @@ pub async fn login(app: web::Data<App>, source: Source, body: Body<LoginBody>) -
     responses((status = 200, description = "Refreshed", body = TokenAnswer), SecretRefused, BadBody)
 )]
 #[post("/auth/refresh")]
-pub async fn refresh(app: web::Data<App>, source: Source, body: Body<RefreshBody>) -> Result<HttpResponse, ApiError> {
+pub async fn refresh(
+    app: web::Data<App>,
+    source: Source,
+    body: Open<Body<RefreshBody>>,
+) -> Result<HttpResponse, ApiError> {
     use secrecy::ExposeSecret as _;
-    let token = body.0.refresh_token.expose_secret();
+    let Open(Body(body)) = body;
+    let token = body.refresh_token.expose_secret();
     let issued = app.sessions.refresh(token, &source.origin, &source.request_id).await?;
     Ok(HttpResponse::Ok().json(TokenAnswer::new(&issued, None, app.config.tokens.legacy_claims)))
 }
@@ -121,12 +127,13 @@ pub async fn logout(
     app: web::Data<App>,
     request: HttpRequest,
     source: Source,
-    body: OptionalBody<RefreshBody>,
+    body: Open<OptionalBody<RefreshBody>>,
 ) -> Result<HttpResponse, ApiError> {
     use secrecy::ExposeSecret as _;
+    let Open(OptionalBody(body)) = body;
     let cause = |actor: Actor| source.cause(actor);
     let bearer = Bearer::extract(&request).await;
-    match (bearer, body.0) {
+    match (bearer, body) {
         (Ok(_), Some(_)) => return Err(two_credentials(&app, &request)),
         (Ok(Bearer(token)), None) => {
             let ended = app.sessions.logout(&token, cause).await;
@@ -147,11 +154,11 @@ pub async fn logout(
 )]
 #[post("/auth/logout-all")]
 pub async fn logout_all(
-    caller: Caller,
+    asked: By<Caller, OptionalBody<LogoutAllBody>>,
     app: web::Data<App>,
-    body: Given<OptionalBody<LogoutAllBody>>,
 ) -> Result<HttpResponse, ApiError> {
-    let keep = body?.0.is_some_and(|body| body.keep_current).then_some(caller.checked.session_id);
+    let By(caller, OptionalBody(body)) = asked;
+    let keep = body.is_some_and(|body| body.keep_current).then_some(caller.checked.session_id);
     let user_id = caller.checked.user_id;
     let ended = app.sessions.end_of_user(user_id, keep, EndReason::LogoutAll, None, &caller.cause()).await?;
     Ok(HttpResponse::Ok().json(EndedAnswer { ended }))
@@ -163,9 +170,9 @@ pub async fn logout_all(
     responses((status = 201, description = "Created and logged in", body = TokenAnswer), SecretRefused, BadBody, Conflict)
 )]
 #[post("/auth/setup")]
-pub async fn setup(app: web::Data<App>, source: Source, body: Body<SetupBody>) -> Result<HttpResponse, ApiError> {
+pub async fn setup(app: web::Data<App>, source: Source, body: Open<Body<SetupBody>>) -> Result<HttpResponse, ApiError> {
     use secrecy::ExposeSecret as _;
-    let Body(body) = body;
+    let Open(Body(body)) = body;
     let username = Username::parse(&body.username).map_err(|error| ApiError::invalid("/username", error))?;
     let password = body.password.clone();
     app.users.set_up(body.token.expose_secret(), username, password, source.cause(Actor::system("setup"))).await?;

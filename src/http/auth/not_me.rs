@@ -10,6 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
 use crate::config::Language;
+use crate::http::asked::Open;
 use crate::http::authenticate::Source;
 use crate::http::error::ApiError;
 use crate::http::input::{Form, Given, Query};
@@ -135,9 +136,9 @@ pub async fn ask_not_me(app: web::Data<App>, query: Given<Query<NotMeQuery>>) ->
 pub async fn say_not_me(
     app: web::Data<App>,
     source: Source,
-    form: Given<Form<NotMeForm>>,
+    form: Open<Form<NotMeForm>>,
 ) -> Result<HttpResponse, ApiError> {
-    let (Form(form), language) = (form?, app.config.mail.language);
+    let (Open(Form(form)), language) = (form, app.config.mail.language);
     match app.users.disown(form.token.expose_secret(), source.cause(Actor::system("not_me"))).await {
         Ok(()) => Ok(Told::Done.answer(language)),
         Err(OneTimeTokenError::Malformed | OneTimeTokenError::Invalid | OneTimeTokenError::Expired) => {

@@ -6,9 +6,10 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
+use crate::http::asked::{By, Open};
 use crate::http::authenticate::{Caller, Source};
 use crate::http::error::ApiError;
-use crate::http::input::{Body, Given};
+use crate::http::input::Body;
 use crate::http::problems::{BadBody, SecretRefused};
 use crate::model::session::Actor;
 use crate::user::UserError;
@@ -45,16 +46,17 @@ pub struct ResetBody {
 )]
 #[post("/auth/password")]
 pub async fn change_password(
-    caller: Caller,
+    asked: By<Caller, Body<PasswordBody>>,
     app: web::Data<App>,
-    body: Given<Body<PasswordBody>>,
 ) -> Result<HttpResponse, ApiError> {
-    let (Body(body), source) = (body?, caller.source());
+    let By(caller, Body(body)) = asked;
+    let (cause, source) = (caller.cause(), caller.source());
     let change = PasswordChange {
         user_id: caller.checked.user_id,
         session_id: caller.checked.session_id,
         current: body.current_password,
         new: body.new_password,
+        cause,
         origin: source.origin,
         request_id: source.request_id,
     };
@@ -71,10 +73,11 @@ pub async fn change_password(
 pub async fn reset_password(
     app: web::Data<App>,
     source: Source,
-    body: Body<ResetBody>,
+    body: Open<Body<ResetBody>>,
 ) -> Result<HttpResponse, ApiError> {
+    let Open(Body(body)) = body;
     let cause = source.cause(Actor::system("reset"));
-    let reset = app.users.reset_password(body.0.token.expose_secret(), &body.0.new_password, cause).await;
+    let reset = app.users.reset_password(body.token.expose_secret(), &body.new_password, cause).await;
     reset.map_err(|error| match error {
         OneTimeTokenError::User(UserError::Unacceptable(reason)) => ApiError::invalid("/new_password", reason),
         other => other.into(),

@@ -29,6 +29,7 @@ use ipnet::IpNet;
 pub use cors::cors;
 pub use request_id::{RequestIdentity, X_REQUEST_ID};
 
+use super::connection::{Activity, Answering};
 use super::error::ApiError;
 use super::peer::Peer;
 use super::problem;
@@ -97,13 +98,14 @@ async fn observe<B>(
     counts: Rc<RequestCounts>,
     request: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+) -> Result<ServiceResponse<Answering<EitherBody<B>>>, Error> {
+    let under_way = request.conn_data::<Rc<Activity>>().map(Activity::begin);
     let exchange = Exchange::begin(counts, &request);
     if head_length(&request) > MAX_HEAD {
         return Err(exchange.finish_error(ApiError::HeadTooLarge.into()));
     }
     match last_resort::call(&next, request, &exchange.identity).await {
-        Ok(response) => Ok(exchange.finish(response)),
+        Ok(response) => Ok(exchange.finish(response).map_body(|_, body| Answering::new(body, under_way))),
         Err(error) => Err(exchange.finish_error(error)),
     }
 }

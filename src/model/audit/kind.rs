@@ -101,7 +101,8 @@ kinds! {
     }
     /// An operation was refused that the caller may ask for.
     OperationRefused = "operation.refused": Failure about [User, Session, Client, Key, Throttle, Alert, Everybody, Unknown]
-        for [NotFound, NotOwn, NameTaken, IdTaken, LastAdministrator, UnacceptablePassword, InTheFuture, RefusedLines] {
+        for [NotFound, NotOwn, NameTaken, IdTaken, LastAdministrator, UnacceptablePassword, InTheFuture, RefusedLines,
+             SessionEnded, NotAllowed] {
         "operation": "the kind of the event that did not happen", "lines": "how many lines were refused"
     }
     /// A user was created.
@@ -133,7 +134,7 @@ kinds! {
     }
     /// A user was refused another password.
     PasswordChangeRefused = "password.change_refused": Failure about [User, Unknown]
-        for [WrongPassword, Disabled, Throttled, NoPassword, UnknownUser, UnacceptablePassword] {}
+        for [WrongPassword, Disabled, Throttled, NoPassword, UnknownUser, UnacceptablePassword, SessionEnded, NotAllowed] {}
     /// A token for setting a new password was issued.
     PasswordResetIssued = "password.reset_issued": Success about [User] for [] {
         "expires_at": "until when it is good"

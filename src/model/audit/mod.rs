@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::attempt::Attempt;
 use super::id::SessionId;
 use super::session::Actor;
+use super::user::Role;
 use super::words::words;
 pub use kind::{AuditKind, FOLDED, KindFacts};
 pub use reason::Reason;
@@ -88,6 +89,18 @@ pub struct Cause {
     pub ip: Option<IpAddr>,
     /// In which request; `None` on the command line.
     pub request_id: Option<String>,
+    /// In which session; `None` where none acts. It is looked at again in the transaction of what is done, and is no part of
+    /// the record.
+    pub acting: Option<Acting>,
+}
+
+/// A session that acts, as it was when it was last judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acting {
+    /// Which session.
+    pub session_id: SessionId,
+    /// The role that allowed it.
+    pub role: Role,
 }
 
 impl Cause {
@@ -100,7 +113,7 @@ impl Cause {
     /// Something Vigie does by itself.
     #[must_use]
     pub fn system(part: &str) -> Self {
-        Self { actor: Actor::system(part), ip: None, request_id: None }
+        Self { actor: Actor::system(part), ip: None, request_id: None, acting: None }
     }
 }
 
@@ -148,7 +161,8 @@ impl AuditEvent {
         let subject = attempt.user_id.map_or_else(Subject::unknown, |id| Subject::new(SubjectKind::User, id));
         // Whoever logs in is not known to be the user; whoever changes a password has a session.
         let actor = attempt.user_id.filter(|_| kind == AuditKind::PasswordChangeRefused).map(Actor::user);
-        let cause = Cause { actor: actor.unwrap_or_else(|| Actor::system("login")), ip, request_id };
+        let actor = actor.unwrap_or_else(|| Actor::system("login"));
+        let cause = Cause { actor, ip, request_id, acting: None };
         let details = match kind {
             AuditKind::LoginFailed => json!({ "username": attempt.username, "client_id": attempt.client_id }),
             _ => json!({}),

@@ -73,8 +73,10 @@ impl Sessions {
     /// Notes that an access token was refused. What it says of itself is believed where its signature is good.
     pub fn refuse_token(&self, token: &str, error: &CheckError, presented: &Presented) {
         let Some(reason) = error.reason() else { return };
-        let is_signed =
-            matches!(reason, Reason::Expired | Reason::Subject | Reason::SessionUnknown | Reason::SessionEnded);
+        let is_signed = matches!(
+            reason,
+            Reason::Expired | Reason::NotYetValid | Reason::Subject | Reason::SessionUnknown | Reason::SessionEnded
+        );
         let Some(named) = named(token).filter(|_| is_signed) else { return self.refuse_unread(reason, presented) };
         let kind = match reason {
             Reason::SessionUnknown => AuditKind::SessionUnknown,
@@ -133,5 +135,5 @@ impl Sessions {
 /// Who presents a token that names nobody is not known.
 fn unnamed(presented: &Presented) -> Cause {
     let request_id = Some(presented.request_id.clone());
-    Cause { actor: Actor::system("check"), ip: Some(presented.ip), request_id }
+    Cause { actor: Actor::system("check"), ip: Some(presented.ip), request_id, acting: None }
 }

@@ -18,7 +18,7 @@ pub use old::{
     whole_addresses,
 };
 
-use super::backend::{Db, on_backend};
+use super::backend::{Db, MultiBackend, on_backend};
 use super::chain;
 use super::columns::{At, Id, address, fixed, parsed, proofs};
 use super::error::StoreError;
@@ -377,13 +377,24 @@ pub fn login_addresses(db: &mut Db, user_id: UserId, since: DateTime<Utc>) -> Re
 
 /// Sessions that this not-before covers and whose end is not recorded yet, at most `limit`.
 pub fn open_before(db: &mut Db, not_before: &NotBefore, limit: i64) -> Result<Vec<SessionId>, StoreError> {
-    let open = sessions::table.filter(sessions::ended_at.is_null()).filter(sessions::started_at.lt(At(not_before.at)));
-    let mut query = open.select(sessions::id).limit(limit).into_boxed::<super::backend::MultiBackend>();
-    query = match &not_before.scope {
-        Scope::User(id) => query.filter(sessions::user_id.eq(Id(id.0))),
-        Scope::Client(id) => query.filter(sessions::client_id.eq(Some(id.as_str().to_owned()))),
-        Scope::Everybody => query,
-    };
-    let ids: Vec<Id> = query.load(db)?;
+    let earlier = open_in(&not_before.scope).filter(sessions::started_at.lt(At(not_before.at)));
+    let ids: Vec<Id> = earlier.select(sessions::id).limit(limit).load(db)?;
     Ok(ids.into_iter().map(|id| SessionId(id.0)).collect())
+}
+
+/// Sessions in this scope that started at this moment or later, and whose end is not recorded yet, at most `limit`.
+pub fn open_since(db: &mut Db, scope: &Scope, at: DateTime<Utc>, limit: i64) -> Result<Vec<SessionId>, StoreError> {
+    let later = open_in(scope).filter(sessions::started_at.ge(At(at)));
+    let ids: Vec<Id> = later.select(sessions::id).limit(limit).load(db)?;
+    Ok(ids.into_iter().map(|id| SessionId(id.0)).collect())
+}
+
+/// Sessions in this scope whose end is not recorded yet.
+fn open_in(scope: &Scope) -> sessions::BoxedQuery<'static, MultiBackend> {
+    let open = sessions::table.filter(sessions::ended_at.is_null()).into_boxed();
+    match scope {
+        Scope::User(id) => open.filter(sessions::user_id.eq(Id(id.0))),
+        Scope::Client(id) => open.filter(sessions::client_id.eq(Some(id.as_str().to_owned()))),
+        Scope::Everybody => open,
+    }
 }

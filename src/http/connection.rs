@@ -1,0 +1,160 @@
+//! A connection, and how long a client may hold it that neither asks nor takes what it asked for.
+//!
+//! The framework waits for the head of a first request, and for the next one while nothing of it has come. This waits for
+//! what is in between: a later head that arrives byte by byte, the rest of a body that nobody reads, a reader that has
+//! stopped reading.
+
+use std::cell::Cell;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::web::Bytes;
+use pin_project_lite::pin_project;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// Longest from the end of an answer until the next request's head is whole.
+const LONGEST_BETWEEN: Duration = Duration::from_secs(15);
+/// Longest that a client may take nothing of its answer once the buffers of the system are full.
+const LONGEST_STALL: Duration = Duration::from_secs(30);
+/// What the system keeps of an answer that the client has not taken, in bytes. It keeps as much again for itself.
+pub(super) const SEND_BUFFER: usize = 128 * 1024;
+
+/// What a connection is doing: shared by the connection and its requests.
+#[derive(Debug)]
+pub(super) struct Activity {
+    /// Requests under way, from the head of each to the last byte of its answer.
+    requests: Cell<u32>,
+    waits_since: Cell<Instant>,
+}
+
+/// A request under way.
+#[derive(Debug)]
+pub(super) struct UnderWay(Rc<Activity>);
+
+impl Activity {
+    fn new() -> Rc<Self> {
+        Rc::new(Self { requests: Cell::new(0), waits_since: Cell::new(Instant::now()) })
+    }
+
+    /// A request begins.
+    pub fn begin(self: &Rc<Self>) -> UnderWay {
+        self.requests.set(self.requests.get() + 1);
+        UnderWay(Rc::clone(self))
+    }
+
+    /// Until when the next head must be whole, should no request be under way until then.
+    fn deadline(&self) -> Instant {
+        let since = if self.requests.get() > 0 { Instant::now() } else { self.waits_since.get() };
+        since + LONGEST_BETWEEN
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.requests.set(self.0.requests.get() - 1);
+        self.0.waits_since.set(Instant::now());
+    }
+}
+
+/// A connection with its limits.
+#[derive(Debug)]
+pub(super) struct Connection {
+    stream: TcpStream,
+    /// For its requests.
+    pub activity: Rc<Activity>,
+    /// Rings now and then; whether it is time is looked up when it does, so that a request moves no timer.
+    alarm: Pin<Box<Sleep>>,
+    /// Runs while a write waits.
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+impl Connection {
+    pub fn new(stream: TcpStream) -> Self {
+        let activity = Activity::new();
+        let alarm = Box::pin(sleep_until(activity.deadline()));
+        Self { stream, activity, alarm, stalled: None }
+    }
+
+    /// Ready once nothing has been asked for too long.
+    fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(self.alarm.as_mut().poll(cx));
+            let deadline = self.activity.deadline();
+            if deadline <= Instant::now() {
+                return Poll::Ready(());
+            }
+            self.alarm.as_mut().reset(deadline);
+        }
+    }
+
+    /// Hands on what came of a write; one that waits for too long is an error.
+    fn in_time<T>(&mut self, written: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + LONGEST_STALL)));
+        ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing of its answer")))
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if read.is_pending() && self.poll_overdue(cx).is_ready() {
+            // As if the client had hung up: it may still take what it is being sent.
+            return Poll::Ready(Ok(()));
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.in_time(written, cx)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+pin_project! {
+    /// The body of an answer: until its last byte the request is under way.
+    #[derive(Debug)]
+    pub(super) struct Answering<B> {
+        #[pin]
+        body: B,
+        under_way: Option<UnderWay>,
+    }
+}
+
+impl<B> Answering<B> {
+    pub const fn new(body: B, under_way: Option<UnderWay>) -> Self {
+        Self { body, under_way }
+    }
+}
+
+impl<B: MessageBody> MessageBody for Answering<B> {
+    type Error = B::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, B::Error>>> {
+        self.project().body.poll_next(cx)
+    }
+}

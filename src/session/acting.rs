@@ -1,0 +1,41 @@
+//! Whoever acts is looked at again in the transaction that does what was asked: a hash, a connection or a lock may have been
+//! waited for, and a session that ended meanwhile does nothing any more. The same for each page of a long answer.
+
+use super::Sessions;
+use crate::model::audit::Cause;
+use crate::model::id::SessionId;
+use crate::model::session::{ActorKind, EndReason};
+use crate::model::user::Role;
+use crate::store::{Db, Overtaken, StoreError, sessions};
+
+impl Sessions {
+    /// Refuses to go on where the session that acts is over, or its user has another role since.
+    pub async fn stands(&self, cause: &Cause) -> Result<(), StoreError> {
+        if cause.acting.is_none() {
+            return Ok(());
+        }
+        let (sessions, cause) = (self.clone(), cause.clone());
+        self.store().read(move |db| sessions.stands_in(db, &cause)).await
+    }
+
+    /// The same inside the transaction of what is done. Who acts without a session, as on the command line, stands.
+    pub(crate) fn stands_in(&self, db: &mut Db, cause: &Cause) -> Result<(), StoreError> {
+        let Some(acting) = &cause.acting else { return Ok(()) };
+        let role = self.session_stands_in(db, acting.session_id)?;
+        // What the role was allows nothing to whoever acts on others. On one's own things it has no bearing.
+        if cause.actor.kind == ActorKind::Admin && role != acting.role {
+            return Err(Overtaken::NotAllowed.into());
+        }
+        Ok(())
+    }
+
+    /// The present role of a live session's user; an error where it is over.
+    fn session_stands_in(&self, db: &mut Db, id: SessionId) -> Result<Role, StoreError> {
+        // Rows leave only long after their end.
+        let session = sessions::find(db, id)?.ok_or(Overtaken::Ended(EndReason::Expired))?;
+        match self.still_good(db, &session, self.now())? {
+            Ok(user) => Ok(user.role),
+            Err(reason) => Err(Overtaken::Ended(reason).into()),
+        }
+    }
+}

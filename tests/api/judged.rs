@@ -1,0 +1,381 @@
+//! A request is judged when it acts, not when its head arrives: whoever parks a body gains nothing by it (P2).
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use reqwest::Method;
+use rstest::rstest;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+use vigie::model::audit::{Acting, Cause};
+use vigie::model::id::{SessionId, UserId};
+use vigie::model::session::{Actor, EndReason};
+use vigie::model::user::{Role, UserState};
+use vigie::store::not_befores::Scope;
+use vigie::store::sessions::SessionFilter;
+use vigie::store::{Overtaken, StoreError};
+use vigie::user::UserError;
+use vigie::user::change::UserChange;
+use vigie::user::create::NewUser;
+
+use super::authorisation::routes;
+use crate::support::app::{PASSWORD, TestApp, TestClient};
+use crate::support::backend::Backend::{self, Postgres, Sqlite};
+use crate::support::thousands::{Rows, fill};
+
+/// A body that the route does what it says with, for every route that asks for a token and takes one.
+fn effective_body(method: &Method, path: &str, others: &Others) -> Value {
+    match (method.as_str(), path) {
+        ("POST", "/auth/password") => {
+            json!({ "current_password": PASSWORD, "new_password": "neuf renards roux courent vite" })
+        }
+        ("POST", "/auth/logout-all") => json!({ "keep_current": false }),
+        ("POST", "/admin/users") => json!({ "username": "mallory", "role": "admin" }),
+        ("PATCH", "/admin/users/{id}") => json!({ "role": "admin" }),
+        ("POST", "/admin/sessions/end") => json!({ "filter": { "user": "bob" } }),
+        ("POST", "/admin/sessions/lookup") => json!({ "token": others.token }),
+        ("POST", "/admin/not-before") => json!({ "user_id": others.user, "note": "why" }),
+        ("POST", "/admin/clients") => json!({ "id": "crm", "name": "CRM", "scopes": [] }),
+        ("POST", path) if path.contains("{id}/") => json!({ "note": "why" }),
+        _ => panic!("{method} {path} takes a body: say here which one it does something with"),
+    }
+}
+
+/// What asks for a recent login.
+fn is_sensitive(method: &Method, path: &str) -> bool {
+    *method == Method::PATCH || matches!(path, "/admin/not-before" | "/admin/sessions/end")
+}
+
+/// Every route of the document that takes a body and asks for a token.
+fn routes_with_bodies() -> Vec<(Method, String)> {
+    let document = serde_json::to_value(vigie::http::openapi::document()).expect("the document is JSON");
+    let takes_both = |(method, path): &(Method, String)| {
+        let operation = &document["paths"][path][method.as_str().to_lowercase()];
+        operation["requestBody"].is_object() && operation["security"] == json!([{ "bearer": [] }])
+    };
+    routes().into_iter().filter(takes_both).collect()
+}
+
+/// Somebody else, whom the routes are about.
+struct Others {
+    user: String,
+    session: String,
+    token: String,
+}
+
+impl Others {
+    async fn there(app: &TestApp) -> Self {
+        let bob = app.signed_in("bob").await;
+        let me = bob.get("/auth/me").await.expect(200);
+        Self {
+            user: me["user"]["id"].as_str().expect("an id").to_owned(),
+            session: bob.session_id.clone(),
+            token: bob.token().to_owned(),
+        }
+    }
+
+    fn path(&self, path: &str) -> String {
+        path.replace("{id}", if path.starts_with("/admin/users") { &self.user } else { &self.session })
+    }
+}
+
+/// A request whose head was sent and judged, and whose body was not sent yet.
+struct Parked {
+    stream: TcpStream,
+    body: Vec<u8>,
+}
+
+impl Parked {
+    async fn at(app: &TestApp, by: &TestClient<'_>, method: &Method, path: &str, body: &Value) -> Self {
+        let body = serde_json::to_vec(body).expect("JSON");
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: vigie\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n",
+            by.token(),
+            body.len()
+        );
+        let mut stream = TcpStream::connect(app.address).await.expect("the server listens");
+        stream.write_all(head.as_bytes()).await.expect("it is sent");
+        let mut said = Vec::new();
+        while !said.ends_with(b"\r\n\r\n") {
+            assert!(stream.read_buf(&mut said).await.expect("it answers") > 0, "{}", String::from_utf8_lossy(&said));
+        }
+        // It is said in the same breath in which the head is judged.
+        assert!(said.starts_with(b"HTTP/1.1 100 "), "{}", String::from_utf8_lossy(&said));
+        Self { stream, body }
+    }
+
+    /// Sends the body; returns status and code of the answer.
+    async fn finish(mut self) -> (u16, String) {
+        self.stream.write_all(&self.body).await.expect("it is taken");
+        let mut answer = Vec::new();
+        self.stream.read_to_end(&mut answer).await.expect("it answers");
+        let answer = String::from_utf8(answer).expect("text");
+        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        let body: Value = serde_json::from_str(body).unwrap_or_default();
+        (status, body["code"].as_str().unwrap_or_default().to_owned())
+    }
+}
+
+async fn id_of(app: &TestApp, name: &str) -> UserId {
+    app.app.users.find_by_id_or_name(name).await.expect("the store answers").expect("the user is there").id
+}
+
+async fn change(app: &TestApp, name: &str, change: UserChange) {
+    let id = id_of(app, name).await;
+    app.app.users.change(id, change, &Cause::command_line()).await.expect("the user is changed");
+}
+
+/// Takes away what the caller's request stands on.
+async fn take_away(app: &TestApp, caller: &TestClient<'_>, way: &str) {
+    let (by, session) = (Cause::command_line(), caller.session_id.parse().expect("an id"));
+    match way {
+        "ended" => {
+            let ended = app.app.sessions.end(session, EndReason::EndedByAdmin, None, &by).await;
+            assert_eq!(ended, Ok(Some(true)));
+        }
+        "disabled" => {
+            change(app, "root", UserChange { state: Some(UserState::Disabled), ..UserChange::default() }).await;
+        }
+        "role taken" => {
+            change(app, "root", UserChange { role: Role::parse("agent").ok(), ..UserChange::default() }).await
+        }
+        "not before" => {
+            let scope = Scope::User(id_of(app, "root").await);
+            app.advance(TimeDelta::seconds(1));
+            app.app.sessions.set_not_before(scope, None, None, &by).await.expect("it holds");
+        }
+        "aged" => app.advance(TimeDelta::minutes(11)),
+        _ => unreachable!("{way}"),
+    }
+}
+
+/// What is answered then; `None` where the route does not ask for what was taken away.
+fn expected(way: &str, method: &Method, path: &str) -> Option<(u16, &'static str)> {
+    match way {
+        "role taken" => path.starts_with("/admin/").then_some((403, "not_allowed")),
+        "aged" => is_sensitive(method, path).then_some((401, "reauthentication_required")),
+        _ => Some((401, "session_ended")),
+    }
+}
+
+async fn deeds_of(app: &TestApp, actor: UserId) -> usize {
+    let actor = actor.to_string();
+    let is_deed = |event: &&vigie::model::audit::RecordedEvent| {
+        event.event.cause.actor.id == actor && event.event.outcome == vigie::model::audit::Outcome::Success
+    };
+    app.events().await.iter().filter(is_deed).count()
+}
+
+#[rstest]
+#[actix_web::test]
+async fn what_was_taken_away_while_a_body_was_on_its_way_counts(
+    #[values(Sqlite, Postgres)] backend: Backend,
+    #[values("ended", "disabled", "role taken", "not before", "aged")] way: &str,
+) {
+    let app = TestApp::start_with(backend, &[("VIGIE__TOKENS__ACCESS_TTL", "1h")]).await;
+    app.user("other", "admin").await;
+    app.user("root", "admin").await;
+    let (others, root) = (Others::there(&app).await, id_of(&app, "root").await);
+    let routes = routes_with_bodies();
+    assert_eq!(routes.len(), 11, "{routes:?}");
+    for (method, path) in routes {
+        let Some((status, code)) = expected(way, &method, &path) else { continue };
+        let caller = app.log_in("root").await;
+        caller.get("/auth/me").await.expect(200);
+        let body = effective_body(&method, &path, &others);
+        let parked = Parked::at(&app, &caller, &method, &others.path(&path), &body).await;
+        take_away(&app, &caller, way).await;
+        let before = deeds_of(&app, root).await;
+        assert_eq!(parked.finish().await, (status, code.to_owned()), "{method} {path}");
+        assert_eq!(deeds_of(&app, root).await, before, "{method} {path} did something");
+        let whole =
+            UserChange { role: Role::parse("admin").ok(), state: Some(UserState::Active), ..UserChange::default() };
+        change(&app, "root", whole).await;
+    }
+}
+
+/// The routes do what they say when nothing was taken away: otherwise the test above would show nothing.
+#[rstest]
+#[actix_web::test]
+async fn a_parked_body_is_acted_on_where_nothing_was_taken_away(#[values(Sqlite, Postgres)] backend: Backend) {
+    for (method, path) in routes_with_bodies() {
+        let app = TestApp::start(backend).await;
+        app.user("other", "admin").await;
+        let (root, others) = (app.admin().await, Others::there(&app).await);
+        let body = effective_body(&method, &path, &others);
+        let before = deeds_of(&app, id_of(&app, "root").await).await;
+        let parked = Parked::at(&app, &root, &method, &others.path(&path), &body).await;
+        let (status, code) = parked.finish().await;
+        if path == "/admin/alerts/{id}/acknowledge" {
+            assert_eq!((status, code.as_str()), (404, "not_found"), "there is no alert");
+        } else {
+            assert!((200..300).contains(&status), "{method} {path}: {status} {code}");
+            assert!(deeds_of(&app, id_of(&app, "root").await).await > before, "{method} {path} did nothing");
+        }
+    }
+}
+
+/// A stranger's body is not waited for.
+#[rstest]
+#[actix_web::test]
+async fn a_stranger_is_refused_before_a_byte_of_the_body_is_there(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let alice = app.signed_in("alice").await;
+    for (method, path) in routes_with_bodies().into_iter().filter(|(_, path)| path.starts_with("/admin/")) {
+        for (authorization, status) in
+            [(String::new(), "401"), (format!("Authorization: Bearer {}\r\n", alice.token()), "403")]
+        {
+            let head = format!(
+                "{method} {path} HTTP/1.1\r\nHost: vigie\r\n{authorization}Content-Type: application/json\r\n\
+                 Content-Length: 1000\r\n\r\n"
+            );
+            let mut stream = TcpStream::connect(app.address).await.expect("the server listens");
+            stream.write_all(head.as_bytes()).await.expect("it is sent");
+            let mut answer = [0; 12];
+            let read = tokio::time::timeout(Duration::from_secs(2), stream.read_exact(&mut answer)).await;
+            read.expect("at once").expect("it answers");
+            assert_eq!(std::str::from_utf8(&answer[9..]), Ok(status), "{method} {path}");
+        }
+    }
+}
+
+/// Somebody who acts in a session that ended after it was judged for the last time, as one does whose new password was being
+/// hashed, or who waited for a lock.
+async fn overtaken(app: &TestApp) -> Cause {
+    let root = app.admin().await;
+    let id = id_of(app, "root").await;
+    let session_id: SessionId = root.session_id.parse().expect("an id");
+    root.post_empty("/auth/logout").await.expect(204);
+    let acting = Acting { session_id, role: Role::parse("admin").expect("a role") };
+    Cause { acting: Some(acting), actor: Actor::admin(id), ..Cause::command_line() }
+}
+
+const OVERTAKEN: StoreError = StoreError::Overtaken(Overtaken::Ended(EndReason::Logout));
+
+#[rstest]
+#[actix_web::test]
+async fn no_transaction_does_anything_for_a_session_that_is_over(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let by = overtaken(&app).await;
+    app.user("other", "admin").await;
+    let bob = app.signed_in("bob").await;
+    let (id, session) = (id_of(&app, "bob").await, bob.session_id.parse().expect("an id"));
+    let (users, sessions, clients) = (&app.app.users, &app.app.sessions, &app.app.clients);
+    let new = NewUser {
+        username: vigie::model::user::Username::parse("mallory").expect("a name"),
+        role: Role::parse("admin").expect("a role"),
+        password: Some(PASSWORD.into()),
+        email: None,
+    };
+    let disable = UserChange { state: Some(UserState::Disabled), ..UserChange::default() };
+    let client = vigie::model::client::ClientId::parse("crm").expect("an id");
+    let history = app.dump_of_tables(&["users:", "sessions:", "clients:", "not_befores:", "one_time_tokens:"]);
+    let of_users = [
+        users.create(new, &by).await.map(drop),
+        users.change(id, disable, &by).await.map(drop),
+        users.delete(id, &by).await,
+        users.erase(id, &by).await.map(drop),
+        users.unlock(id, &by).await,
+        users.issue_reset(id, &by).await.map(drop),
+    ];
+    for refused in of_users {
+        assert!(matches!(refused, Err(UserError::Store(error)) if error == OVERTAKEN));
+    }
+    let everything = SessionFilter::default();
+    let of_sessions = [
+        sessions.end(session, EndReason::EndedByAdmin, None, &by).await.map(drop),
+        sessions.end_of_user(id, None, EndReason::EndedByAdmin, None, &by).await.map(drop),
+        sessions.end_matching(everything, json!({}), None, false, &by).await.map(drop),
+        sessions.lift_throttle("00000000-0000-0000-0000-000000000000".parse().expect("an id"), &by).await.map(drop),
+    ];
+    assert_eq!(of_sessions, [const { Err(OVERTAKEN) }; 4]);
+    sessions.set_not_before(Scope::Everybody, None, None, &by).await.expect_err("it is refused");
+    clients.register(client.clone(), "CRM".to_owned(), Vec::new(), &by).await.expect_err("it is refused");
+    clients.rotate_secret(client.clone(), &by).await.expect_err("it is refused");
+    clients.remove(client, &by).await.expect_err("it is refused");
+    assert_eq!(app.dump_of_tables(&["users:", "sessions:", "clients:", "not_befores:", "one_time_tokens:"]), history);
+    bob.get("/auth/me").await.expect(200);
+}
+
+/// Two hashes at this cost take a while.
+#[rstest]
+#[actix_web::test]
+async fn a_password_is_not_changed_by_a_session_that_ended_while_it_was_hashed(
+    #[values(Sqlite, Postgres)] backend: Backend,
+) {
+    let slow = [("VIGIE__PASSWORDS__ARGON2_MEMORY_KIB", "8192"), ("VIGIE__PASSWORDS__ARGON2_ITERATIONS", "4")];
+    let app = TestApp::start_with(backend, &slow).await;
+    let alice = app.signed_in("alice").await;
+    let body = json!({ "current_password": PASSWORD, "new_password": "neuf renards roux courent vite" });
+    let (changing, ()) = tokio::join!(alice.post("/auth/password", body), async {
+        // Judged at the head and when the body was whole; now come two hashes.
+        while !app.app.metrics.encode().contains("vigie_checks_total{outcome=\"ok\"} 2\n") {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let id = alice.session_id.parse().expect("an id");
+        app.app.sessions.end(id, EndReason::EndedByAdmin, None, &Cause::command_line()).await.expect("it ends");
+    });
+    changing.problem(401, "session_ended");
+    app.log_in("alice").await.get("/auth/me").await.expect(200);
+}
+
+/// Reads an export until something has come; then the session ends, and the rest is read.
+async fn export_cut_short(app: &TestApp, reader: &TestClient<'_>, path: &str) -> String {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4_096).expect("a small buffer");
+    let mut stream = socket.connect(app.address).await.expect("a connection");
+    let head = format!(
+        "GET {path} HTTP/1.1\r\nHost: vigie\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\r\n",
+        reader.token()
+    );
+    stream.write_all(head.as_bytes()).await.expect("it is sent");
+    let mut answer = Vec::new();
+    while answer.len() < 4_096 {
+        assert!(stream.read_buf(&mut answer).await.expect("it begins") > 0, "{}", String::from_utf8_lossy(&answer));
+    }
+    let id = reader.session_id.parse().expect("an id");
+    app.app.sessions.end(id, EndReason::EndedByAdmin, None, &Cause::command_line()).await.expect("it ends");
+    // How the connection ends is of no account: the last chunk does not come.
+    let _ = stream.read_to_end(&mut answer).await;
+    String::from_utf8(answer).expect("text")
+}
+
+#[rstest]
+#[actix_web::test]
+async fn an_export_ends_with_the_session_that_asked_for_it(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let rows = Rows { sessions: 1, attempts: 30_000, events: 30_000 };
+    let filled = app.database.url.clone();
+    actix_web::rt::task::spawn_blocking(move || fill(&filled, rows, false)).await.expect("it is filled");
+    app.user("reviewer", "auditor").await;
+    for list in ["attempts", "audit"] {
+        let reviewer = app.log_in("reviewer").await;
+        let answer = export_cut_short(&app, &reviewer, &format!("/admin/{list}/export?format=ndjson")).await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer:.100}");
+        assert!(!answer.ends_with("\r\n0\r\n\r\n"), "{list}: the export is whole");
+        assert!(answer.matches("\"request_id\":").count() < 30_000, "{list}");
+    }
+}
+
+/// One's own history as well, and a role that was taken away.
+#[rstest]
+#[actix_web::test]
+async fn no_page_is_made_for_whoever_may_not_see_it_any_more(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let alice = app.signed_in("alice").await;
+    let (id, session_id) = (id_of(&app, "alice").await, alice.session_id.parse().expect("an id"));
+    let acting = |role: &str| Some(Acting { session_id, role: Role::parse(role).expect("a role") });
+    let own = Cause { acting: acting("agent"), actor: Actor::user(id), ..Cause::command_line() };
+    let was_admin = Cause { acting: acting("admin"), actor: Actor::admin(id), ..own.clone() };
+    let mut export = app.app.history.export_own(id, &own).await.expect("it begins");
+    let selection = vigie::audit::export::Selection::Attempts(vigie::store::attempts::AttemptFilter::default());
+    let format = vigie::audit::export::ExportFormat::Csv;
+    let mut of_others =
+        app.app.history.export(selection, format, json!({}), None, &was_admin).await.expect("it begins");
+    assert_eq!(of_others.next().await, Err(StoreError::Overtaken(Overtaken::NotAllowed)));
+    alice.post_empty("/auth/logout").await.expect(204);
+    assert_eq!(export.next().await, Err(OVERTAKEN));
+}
