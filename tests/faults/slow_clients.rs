@@ -56,7 +56,8 @@ fn post(length: &str) -> String {
 #[track_caller]
 fn assert_within(took: Duration, least: u64, most: u64, what: &str) {
     let (least, most) = (Duration::from_secs(least), Duration::from_secs(most) + LATE);
-    assert!(least <= took + Duration::from_millis(100) && took <= most, "{what}: {took:?}");
+    // The framework looks at the time twice a second.
+    assert!(least <= took + Duration::from_secs(1) && took <= most, "{what}: {took:?}");
 }
 
 /// API-05. One after the other would take a minute: they are slow at the same time.
