@@ -59,7 +59,7 @@ pub async fn add_user(app: &App, name: &str) {
 }
 
 /// Serves as a node that holds a lease.
-pub async fn serve_live(app: &Arc<App>) -> (SocketAddr, Option<Coherence>) {
+pub async fn serve_live(app: &Arc<App>) -> (SocketAddr, Coherence) {
     let listening = vigie::http::server::listen(Arc::clone(app).into()).expect("a port");
     let address = listening.address;
     actix_web::rt::spawn(listening.serve_until(std::future::pending()));

@@ -15,8 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::app::App;
-use crate::session::lease::Membership;
-use crate::store::Hints;
+use crate::store::Store;
 
 /// Renewals in the time of one lease: three may fail before it runs out.
 const RENEWALS: u32 = 4;
@@ -25,6 +24,10 @@ const RENEWALS: u32 = 4;
 const LOOK: Duration = Duration::from_micros(500);
 /// How often a node does that is alone: only commands send hints then.
 const LOOK_ALONE: Duration = Duration::from_millis(20);
+/// The longest pause after a renewal that failed: where the database comes back, it is noticed soon, however long leases are.
+const RETRY: Duration = Duration::from_millis(500);
+/// The shortest pause between renewals, however many checks wait for one.
+const SHORTEST: Duration = Duration::from_millis(50);
 /// How long to wait before connecting again.
 const RECONNECT: Duration = Duration::from_secs(1);
 /// How often the high-water mark is written.
@@ -37,15 +40,13 @@ pub struct Coherence {
     running: JoinHandle<()>,
 }
 
-/// Starts the loop for a node that serves at `address`. `None` with `[nodes] live_view = false`.
+/// Starts the loop for a node that serves at `address`. Also with `[nodes] live_view = false`: the lease then says that the
+/// store is believed.
 #[must_use]
-pub fn start(app: &Arc<App>, address: SocketAddr) -> Option<Coherence> {
-    if !app.config.nodes.live_view {
-        return None;
-    }
+pub fn start(app: &Arc<App>, address: SocketAddr) -> Coherence {
     let stop = CancellationToken::new();
     let running = tokio::spawn(keep_true(Arc::clone(app), address.to_string(), stop.clone()));
-    Some(Coherence { stop: stop.drop_guard(), running })
+    Coherence { stop: stop.drop_guard(), running }
 }
 
 impl Coherence {
@@ -59,7 +60,7 @@ impl Coherence {
 }
 
 async fn keep_true(app: Arc<App>, address: String, stop: CancellationToken) {
-    let hints = Listener::start(app.store.hints());
+    let hints = Listener::start(app.store.clone());
     let mut member = app.sessions.member(address.clone());
     let mut mode = Mode::default();
     let (mut next, mut next_save) = (Instant::now(), Instant::now() + SAVE);
@@ -68,51 +69,63 @@ async fn keep_true(app: Arc<App>, address: String, stop: CancellationToken) {
         if is_due {
             next = Instant::now() + member.lease() / RENEWALS;
         }
-        let taken = AssertUnwindSafe(take_step(&mut member, is_due)).catch_unwind();
+        let taken = AssertUnwindSafe(member.step(is_due)).catch_unwind();
         let cause = if let Ok(outcome) = taken.await {
             outcome.err().map(|error| error.to_string())
         } else {
             member = app.sessions.member(address.clone());
             Some("a panic".to_owned())
         };
+        if is_due && cause.is_some() {
+            next = Instant::now() + RETRY.min(member.lease() / RENEWALS);
+        }
         mode.note(&app, cause);
         hints.shared.is_alone.store(member.is_alone(), Ordering::Relaxed);
         if Instant::now() >= next_save {
             member.save_high_water();
             next_save = Instant::now() + SAVE;
         }
-        tokio::select! {
-            () = stop.cancelled() => break,
-            () = tokio::time::sleep_until(next) => {}
-            () = hints.heard() => {}
+        if !until_next_step(&app, &hints, &stop, &mut next).await {
+            break;
         }
     }
     member.leave().await;
     app.metrics.lease(false, Duration::ZERO);
 }
 
-async fn take_step(member: &mut Membership, is_due: bool) -> Result<(), crate::session::signing::SigningError> {
-    if is_due { member.renew().await } else { member.heed().await }
+/// Returns when there is something to do; `false` where the node is to stop.
+async fn until_next_step(app: &App, hints: &Listener, stop: &CancellationToken, next: &mut Instant) -> bool {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return false,
+            () = tokio::time::sleep_until(*next) => return true,
+            () = hints.heard() => return true,
+            () = app.sessions.renewal_wanted() => *next = (*next).min(Instant::now() + SHORTEST),
+        }
+    }
 }
 
 /// How checks are answered, told once each time it changes.
 #[derive(Default)]
 struct Mode {
-    is_live: Option<bool>,
+    /// Whether a lease is held, and whether checks are answered from memory.
+    told: Option<(bool, bool)>,
 }
 
 impl Mode {
     fn note(&mut self, app: &App, cause: Option<String>) {
-        let is_live = app.sessions.is_live();
+        let (holds_lease, is_live) = (app.sessions.holds_lease(), app.sessions.is_live());
         app.metrics.lease(is_live, app.sessions.lease_left());
-        if self.is_live.replace(is_live) == Some(is_live) {
+        if self.told.replace((holds_lease, is_live)) == Some((holds_lease, is_live)) {
             return;
         }
-        if is_live {
-            tracing::info!("a lease is held: checks are answered from memory");
-        } else {
-            let cause = cause.unwrap_or_else(|| "it was not renewed in time".to_owned());
-            tracing::warn!(%cause, "no lease is held: every check asks the store");
+        match (holds_lease, is_live) {
+            (true, true) => tracing::info!("a lease is held: checks are answered from memory"),
+            (true, false) => tracing::info!("a lease is held: checks ask the store"),
+            (false, _) => {
+                let cause = cause.unwrap_or_else(|| "it was not renewed in time".to_owned());
+                tracing::warn!(%cause, "no lease is held: a check asks the store, once this node could renew its row");
+            }
         }
     }
 }
@@ -132,10 +145,10 @@ struct Shared {
 
 impl Listener {
     /// Without a thread no hint is heard, which only costs time.
-    fn start(hints: Hints) -> Self {
+    fn start(store: Store) -> Self {
         let shared = Arc::new(Shared::default());
         let listening = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("change-hints".into()).spawn(move || listen(hints, &listening));
+        let thread = std::thread::Builder::new().name("change-hints".into()).spawn(move || listen(&store, &listening));
         let thread = match thread {
             Ok(handle) => Some(handle.thread().clone()),
             Err(error) => {
@@ -160,9 +173,10 @@ impl Drop for Listener {
     }
 }
 
-fn listen(mut hints: Hints, shared: &Shared) {
+fn listen(store: &Store, shared: &Shared) {
+    let mut hints = store.hints();
     while !shared.stop.load(Ordering::Acquire) {
-        let pause = match hints.came() {
+        let pause = match hints.came(store.server_changes()) {
             Ok(true) => {
                 shared.heard.notify_one();
                 LOOK

@@ -20,7 +20,7 @@ pub use jobs::{JOBS, Job};
 pub struct Jobs {
     stop: CancellationToken,
     loops: Vec<(&'static str, JoinHandle<()>)>,
-    coherence: Option<coherence::Coherence>,
+    coherence: coherence::Coherence,
     shipping: shipping::Shipping,
 }
 
@@ -37,9 +37,7 @@ impl Jobs {
     /// Lets each job finish the step it is in, then ends it.
     pub async fn stop(self) {
         self.stop.cancel();
-        if let Some(coherence) = self.coherence {
-            coherence.stop().await;
-        }
+        self.coherence.stop().await;
         self.shipping.stop().await;
         for (name, job) in self.loops {
             if job.await.is_err() {

@@ -5,6 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
+use crate::store::StoreError;
 
 /// Whether the server would refuse work, and why.
 #[derive(Debug, Serialize, ToSchema)]
@@ -33,16 +34,38 @@ pub async fn live() -> HttpResponse {
 )]
 #[get("/health/ready")]
 pub async fn ready(app: web::Data<App>) -> HttpResponse {
-    let reason = if app.store.ping().await.is_err() {
-        Some("the database does not answer")
-    } else if app.sessions.signing().current().await.is_err() {
-        Some("no key can sign tokens")
-    } else {
-        None
-    };
+    let reason = why_not(&app).await;
     let checks = Some(if app.sessions.is_live() { "memory" } else { "store" });
     match reason {
         None => HttpResponse::Ok().json(HealthAnswer { status: "ok", checks, reason: None }),
         Some(_) => HttpResponse::ServiceUnavailable().json(HealthAnswer { status: "unavailable", checks, reason }),
     }
+}
+
+const NO_ANSWER: &str = "the database does not answer";
+const READ_ONLY: &str = "the database is read-only: a newer primary may be elsewhere";
+const NOT_RENEWED: &str = "this node cannot renew its lease: the database may have been left behind by a failover";
+const FULL: &str = "the disk of the database is full: logins, refreshes and logouts fail";
+const NO_WRITES: &str = "the database takes no writes: logins, refreshes and logouts fail";
+
+/// Why work would be refused, if it would.
+async fn why_not(app: &App) -> Option<&'static str> {
+    match app.store.ping().await {
+        Err(StoreError::ReadOnly(_)) => {
+            app.sessions.doubt_the_store();
+            return Some(READ_ONLY);
+        }
+        Err(_) => return Some(NO_ANSWER),
+        Ok(()) => {}
+    }
+    if let Err(error) = app.sessions.believe_the_store().await {
+        return Some(if let StoreError::ReadOnly(_) = error { READ_ONLY } else { NOT_RENEWED });
+    }
+    match app.sessions.write_fault() {
+        Some(StoreError::Full(_)) => return Some(FULL),
+        Some(StoreError::ReadOnly(_)) => return Some(READ_ONLY),
+        Some(_) => return Some(NO_WRITES),
+        None => {}
+    }
+    app.sessions.signing().current().await.is_err().then_some("no key can sign tokens")
 }

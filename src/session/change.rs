@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use super::lease::{MARGIN, Watch};
 use super::seen::LastSeen;
 use super::signing::SigningError;
+use super::watch::{Watch, outlasting};
 use super::{Sessions, milliseconds};
 use crate::clock::uptime;
 use crate::config::LONGEST_LEASE;
@@ -164,7 +164,7 @@ impl Sessions {
         let _under_way = rounds.under_way.lock().await;
         if rounds.served.load(Ordering::SeqCst) < number {
             let upto = rounds.asked.load(Ordering::SeqCst);
-            let over = uptime() + self.longest_lease() + MARGIN;
+            let over = uptime() + outlasting(self.longest_lease());
             while let Err(error) = self.round().await {
                 tracing::warn!(cause = %error, "other nodes cannot be asked whether they have applied a change");
                 if uptime() >= over {
@@ -219,7 +219,7 @@ impl Sessions {
         let mut behind = self.store().read(move |db| nodes_behind_after_a_while(db, head)).await?;
         let (mut watch, mut pause) = (Watch::default(), FIRST_PAUSE);
         while !behind.is_empty() {
-            for node in watch.run_out(&behind) {
+            for node in watch.run_out(&behind, self.store().connections_made(), uptime()) {
                 self.expel(node).await;
             }
             tokio::time::sleep(pause).await;

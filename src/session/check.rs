@@ -1,8 +1,8 @@
 //! The question asked on every request: is this token ours, and is its session good, now?
 //!
 //! Positive (P1): no row, no entry. Role and state of the user are what the store says, not the token. While this node holds
-//! a lease the answer comes from memory; without one, and with `[nodes] live_view = false`, from a query each time. Both
-//! collect the same facts, and one rule judges them.
+//! a lease the answer comes from memory; without one, and with `[nodes] live_view = false`, from a query each time, where the
+//! store may be believed ([`renewals`](super::renewals)). Both collect the same facts, and one rule judges them.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -159,6 +159,7 @@ impl Sessions {
         let facts = if self.is_live() {
             self.facts_from_memory(token, now).await?
         } else {
+            self.believe_the_store().await?;
             self.facts_from_store(token, now).await?
         };
         let user = self.judge_use(&facts, ip, now)?;

@@ -4,12 +4,15 @@
 //! live view for one lease, counted from before it read. Who ends a session waits until every other node has said that it
 //! applied the end, or its lease has run out (`session::change`).
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
+
 use super::high_water::HighWater;
 use super::signing::SigningError;
+use super::watch::{Watch, outlasting};
 use super::{Sessions, milliseconds};
 use crate::clock::uptime;
 use crate::config::LONGEST_LEASE;
@@ -18,15 +21,17 @@ use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject};
 use crate::model::change::Change;
 use crate::model::id::NodeId;
 use crate::store::changes::{self, Following};
-use crate::store::nodes::{self, Node};
+use crate::store::nodes::{self, LeaseNumbers, Node};
 use crate::store::not_befores::{self, Scope};
 use crate::store::{Db, StoreError, audit};
 
 /// Changes read at once.
 const PAGE: i64 = 5000;
 
-/// Added to a lease before another node's is taken to have run out: clocks do not run at exactly the same speed.
-pub(super) const MARGIN: Duration = Duration::from_millis(200);
+/// How long a step may take before other connections are tried: where a network swallows everything, and where a server has
+/// lost its standby, no answer comes. After each such step the next may take twice as long.
+const PATIENCE: Duration = Duration::from_secs(3);
+const LONGEST_PATIENCE: Duration = Duration::from_secs(24);
 
 /// Until when the live view may be used. No wall clock takes part.
 #[derive(Debug, Default)]
@@ -61,26 +66,6 @@ fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Which leases of other nodes have not moved for too long, by this process's own clock.
-#[derive(Debug, Default)]
-pub(super) struct Watch(HashMap<NodeId, (i64, Duration)>);
-
-impl Watch {
-    /// Of `nodes`, those whose lease has not moved for its length and a margin.
-    pub fn run_out(&mut self, nodes: &[Node]) -> Vec<Node> {
-        let now = uptime();
-        self.0.retain(|id, _| nodes.iter().any(|node| node.id == *id));
-        let has_run_out = |node: &&Node| {
-            let (lease_no, since) = self.0.entry(node.id).or_insert((node.lease_no, now));
-            if *lease_no != node.lease_no {
-                (*lease_no, *since) = (node.lease_no, now);
-            }
-            now.saturating_sub(*since) >= node.lease + MARGIN
-        };
-        nodes.iter().filter(has_run_out).copied().collect()
-    }
-}
-
 /// A node's part in keeping the nodes of a database together: made when it starts to serve, gone when it stops.
 #[derive(Debug)]
 pub struct Membership {
@@ -88,12 +73,17 @@ pub struct Membership {
     address: String,
     /// The row by which others know this node; `None` before it has joined and after it was expelled.
     id: Option<NodeId>,
+    numbers: LeaseNumbers,
     /// The number of the last change applied.
     applied: i64,
     watch: Watch,
     high_water: HighWater,
     first_leases: FirstLeases,
+    patience: Duration,
 }
+
+/// That of the lease with which a row is added.
+const FIRST: LeaseNumbers = LeaseNumbers { told: 1, next: 1 };
 
 /// A node's leases are no longer than those of the nodes that were there before it, until each of them has seen how long
 /// they are to be: one that commits an end and then loses the store waits for the leases it has seen.
@@ -109,7 +99,7 @@ impl FirstLeases {
         let leases = others.iter().map(|node| node.lease);
         let Some(longest) = leases.clone().max() else { return Self::default() };
         // Each of them looks before its lease is over, or holds none.
-        Self { until: uptime() + longest * 2 + MARGIN, length: leases.min().unwrap_or(longest) }
+        Self { until: uptime() + longest + outlasting(longest), length: leases.min().unwrap_or(longest) }
     }
 
     fn bounded(self, lease: Duration, begins: Duration) -> Duration {
@@ -121,22 +111,25 @@ impl Sessions {
     /// A node that serves at `address`, not yet joined.
     #[must_use]
     pub fn member(&self, address: String) -> Membership {
+        self.inner.renewals.are_made();
         let high_water = HighWater::in_directory(&self.inner.live_rules.data_dir);
         Membership {
             sessions: self.clone(),
             address,
             id: None,
+            numbers: FIRST,
             applied: 0,
             watch: Watch::default(),
             high_water,
             first_leases: FirstLeases::default(),
+            patience: PATIENCE,
         }
     }
 
     /// Whether checks are answered from memory now.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        self.inner.lease.is_held() && self.inner.live.is_current()
+        self.inner.live_rules.is_used && self.inner.lease.is_held() && self.inner.live.is_current()
     }
 
     /// How much is left of the lease.
@@ -147,9 +140,48 @@ impl Sessions {
 }
 
 impl Membership {
-    /// Applies what others are waiting for, after a hint. The lease is left as it is: what is committed without a number yet
-    /// was not looked for.
-    pub async fn heed(&mut self) -> Result<(), SigningError> {
+    /// One round of the cycle where it is due, else what a hint asks for. After an error the lease runs out unless a later
+    /// round succeeds.
+    pub async fn step(&mut self, is_due: bool) -> Result<(), StoreError> {
+        let (sessions, patience) = (self.sessions.clone(), self.patience);
+        let renewals = &sessions.inner.renewals;
+        if !is_due {
+            let heeded = timeout(patience, self.heed()).await;
+            return self.judge(heeded).await;
+        }
+        renewals.begin();
+        let renewed = timeout(patience, self.renew()).await;
+        let outcome = self.judge(renewed).await;
+        renewals.end(outcome.clone().err());
+        outcome
+    }
+
+    /// Draws the conclusions of a step that was taken in time, or was not.
+    async fn judge(&mut self, step: Result<Result<(), SigningError>, Elapsed>) -> Result<(), StoreError> {
+        let outcome = match step {
+            Ok(Ok(())) => {
+                self.patience = PATIENCE;
+                return Ok(());
+            }
+            Ok(Err(error)) => StoreError::from(error),
+            Err(_) => {
+                self.patience = (self.patience * 2).min(LONGEST_PATIENCE);
+                self.sessions.store().reconnect().await;
+                StoreError::Unavailable("the database does not answer in time".into())
+            }
+        };
+        self.watch.begin_anew();
+        // A newer primary may be elsewhere.
+        if let StoreError::ReadOnly(_) = outcome {
+            self.sessions.inner.lease.give_up();
+            self.sessions.store().reconnect().await;
+        }
+        Err(outcome)
+    }
+
+    /// Applies what others are waiting for, after a hint, and says so. The lease is left as it is: what is committed without
+    /// a number yet was not looked for.
+    async fn heed(&mut self) -> Result<(), SigningError> {
         let Some(id) = self.id else { return self.renew().await };
         let before = self.applied;
         if !self.follow().await? {
@@ -157,39 +189,76 @@ impl Membership {
             return self.renew().await;
         }
         let applied = self.applied;
-        if applied > before && !self.sessions.store().write_alone(move |db| nodes::renew(db, id, applied)).await? {
+        let note = move |db: &mut Db| nodes::note_applied(db, id, applied);
+        if applied > before && !self.sessions.store().write_loosely(note).await? {
             self.forget_everything();
             return self.renew().await;
         }
         Ok(())
     }
 
-    /// One round: joins if it must, applies what has changed, renews the lease. After an error the lease runs out unless
-    /// a later round succeeds.
-    pub async fn renew(&mut self) -> Result<(), SigningError> {
-        let began = uptime();
-        let Some(id) = self.id else { return self.join(began).await };
+    /// One round: joins if it must, applies what has changed, renews the lease.
+    async fn renew(&mut self) -> Result<(), SigningError> {
+        let (began, server) = (uptime(), self.sessions.store().server_changes());
+        let Some(id) = self.id else { return self.join().await };
         self.sessions.number_if_any().await?;
         if !self.sessions.inner.live.is_current() {
             self.sessions.read_what_is_kept_whole().await?;
         }
         if !self.catch_up().await? {
             self.forget_everything();
-            return self.join(began).await;
+            return self.join().await;
         }
-        let applied = self.applied;
-        if !self.sessions.store().write_alone(move |db| nodes::renew(db, id, applied)).await? {
+        if !self.begin_next_lease(id).await? {
             tracing::warn!(node.id = %id, "expelled: this node did not renew its lease in time, or the database is an older copy");
             self.forget_everything();
-            return self.join(began).await;
+            self.compare_lease(id).await?;
+            return self.join().await;
         }
-        self.hold_from(began);
-        self.expel_the_silent().await;
+        let others = self.look_around().await;
+        self.hold_from(began, server)?;
+        if let Some(others) = others {
+            self.expel_the_silent(&others).await;
+        }
+        self.look_for_room(id).await
+    }
+
+    /// Where somebody found no room on the disk: whether there is some by now. A renewal needs none, and succeeds without.
+    async fn look_for_room(&self, id: NodeId) -> Result<(), SigningError> {
+        let store = self.sessions.store();
+        if store.is_full() {
+            let now = self.sessions.now();
+            store.write(move |db| nodes::try_room(db, NodeId::new(now), now)).await?;
+            tracing::info!(node.id = %id, "the disk of the database has room again");
+            store.found_room();
+        }
         Ok(())
+    }
+
+    /// Commits the number of the next lease. `false` where there is no row any more that it could follow.
+    async fn begin_next_lease(&mut self, id: NodeId) -> Result<bool, StoreError> {
+        // Before it is tried: whatever comes of it, the number is used.
+        self.numbers.next += 1;
+        let (numbers, applied) = (self.numbers, self.applied);
+        let is_begun = self.sessions.store().write_alone(move |db| nodes::renew(db, id, numbers, applied)).await?;
+        if is_begun {
+            self.numbers.told = numbers.next;
+        }
+        Ok(is_begun)
+    }
+
+    /// A lease that the database was to keep and does not know any more: it has lost what it had acknowledged.
+    async fn compare_lease(&mut self, id: NodeId) -> Result<(), StoreError> {
+        let (told, found) = (self.numbers.told, self.sessions.store().read(move |db| nodes::lease_no(db, id)).await?);
+        match found {
+            Some(found) if found < told => self.history_went_back(told, found).await,
+            _ => Ok(()),
+        }
     }
 
     /// Stops serving from memory and takes the node's row away.
     pub async fn leave(&mut self) {
+        self.sessions.inner.renewals.stop();
         self.sessions.inner.lease.give_up();
         // The mark that stays behind includes the last changes.
         if self.id.is_some()
@@ -212,7 +281,8 @@ impl Membership {
     }
 
     /// Adds the row, then reads where the feed stands, then serves: an end that does not see the row is in what is read.
-    async fn join(&mut self, began: Duration) -> Result<(), SigningError> {
+    async fn join(&mut self) -> Result<(), SigningError> {
+        let (began, server) = (uptime(), self.sessions.store().server_changes());
         let (id, now) = (NodeId::new(self.sessions.now()), self.sessions.now());
         let (address, lease) = (self.address.clone(), self.sessions.inner.live_rules.lease);
         let store = self.sessions.store().clone();
@@ -236,16 +306,23 @@ impl Membership {
         self.sessions.inner.live.clear();
         self.sessions.read_what_is_kept_whole().await?;
         // Last: a join that failed half way begins anew, with another id.
-        self.id = Some(id);
-        self.hold_from(began);
-        tracing::info!(node.id = %id, "joined: checks are answered from memory while the lease holds");
+        self.hold_from(began, server)?;
+        // Last: a join that failed half way begins anew, with another id.
+        (self.id, self.numbers) = (Some(id), FIRST);
+        tracing::info!(node.id = %id, "joined: this node answers checks while its lease holds");
         Ok(())
     }
 
-    fn hold_from(&self, began: Duration) {
+    /// Holds the lease that counts from `began`, if all that was asked since was asked of one server: what another has not
+    /// heard of says nothing about this one.
+    fn hold_from(&self, began: Duration, server: u64) -> Result<(), StoreError> {
         let inner = &self.sessions.inner;
+        if self.sessions.store().server_changes() != server {
+            return Err(StoreError::Unavailable("another server has taken its place".into()));
+        }
         inner.lease.extend_to(began + self.first_leases.bounded(inner.live_rules.lease, began));
         inner.parts.metrics.live_sessions(inner.live.sessions.count());
+        Ok(())
     }
 
     /// Gives up the lease and whatever was remembered under it.
@@ -313,16 +390,22 @@ impl Membership {
         Ok(())
     }
 
-    /// Removes the rows of nodes that have stopped without a word, so that the next end need not wait for them.
-    async fn expel_the_silent(&mut self) {
+    /// Looks at the other nodes. Before the lease is held: whoever holds one and loses the store has seen how long theirs are.
+    async fn look_around(&mut self) -> Option<Vec<Node>> {
         let own = self.id;
-        let Ok(others) = self.sessions.store().read(move |db| nodes::others(db, own)).await else {
-            // There may be some by now whose leases are longer.
-            self.sessions.inner.longest_lease.store(milliseconds(LONGEST_LEASE), Ordering::Relaxed);
-            return;
-        };
-        self.sessions.note_others(&others);
-        for node in self.watch.run_out(&others) {
+        if let Ok(others) = self.sessions.store().read(move |db| nodes::others(db, own)).await {
+            self.sessions.note_others(&others);
+            return Some(others);
+        }
+        self.watch.begin_anew();
+        // There may be some by now whose leases are longer.
+        self.sessions.inner.longest_lease.store(milliseconds(LONGEST_LEASE), Ordering::Relaxed);
+        None
+    }
+
+    /// Removes the rows of nodes that have stopped without a word, so that the next end need not wait for them.
+    async fn expel_the_silent(&mut self, others: &[Node]) {
+        for node in self.watch.run_out(others, self.sessions.store().connections_made(), uptime()) {
             self.sessions.expel(node).await;
         }
     }

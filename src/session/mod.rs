@@ -20,11 +20,13 @@ pub mod overdue;
 pub mod prove;
 pub mod refresh;
 pub mod refused;
+mod renewals;
 pub mod seen;
 pub mod signing;
 pub mod start;
 pub mod throttled;
 mod turns;
+mod watch;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -50,6 +52,7 @@ use issue::TokenRules;
 use lease::Lease;
 use live::LiveView;
 use refused::Refusals;
+use renewals::Renewals;
 use seen::LastSeen;
 use signing::Signing;
 use turns::Turns;
@@ -100,6 +103,7 @@ struct Inner {
     /// The row by which other nodes know this one, while it has one.
     node: Mutex<Option<NodeId>>,
     rounds: Rounds,
+    renewals: Renewals,
     /// Held while the keys and not-befores are read anew.
     reading: tokio::sync::Mutex<()>,
 }
@@ -108,6 +112,7 @@ struct Inner {
 #[derive(Debug, Clone)]
 struct LiveRules {
     lease: Duration,
+    is_used: bool,
     data_dir: PathBuf,
 }
 
@@ -143,12 +148,17 @@ impl Sessions {
             ended_uses: EndedUses::default(),
             gathering: Gathering::new(Handle::current()),
             live: Arc::new(LiveView::new(config.nodes.live_sessions)),
-            live_rules: LiveRules { lease: config.nodes.lease, data_dir: config.data.dir.clone() },
+            live_rules: LiveRules {
+                lease: config.nodes.lease,
+                is_used: config.nodes.live_view,
+                data_dir: config.data.dir.clone(),
+            },
             lease: Lease::default(),
             longest_lease: AtomicU64::new(milliseconds(config::LONGEST_LEASE)),
             has_company: AtomicBool::new(false),
             node: Mutex::default(),
             rounds: Rounds::default(),
+            renewals: Renewals::default(),
             reading: tokio::sync::Mutex::default(),
         };
         Self { inner: Arc::new(inner) }

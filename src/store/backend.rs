@@ -2,17 +2,21 @@
 
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
+use diesel::connection::{
+    AnsiTransactionManager, InstrumentationEvent, SimpleConnection as _, TransactionManager as _,
+};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sqlite::Sqlite;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::error::{OpenError, StoreError};
+use super::error::{self, OpenError, StoreError};
 
 /// A connection to either database. Queries on it are written once.
 #[derive(diesel::MultiConnection)]
@@ -100,22 +104,24 @@ impl Address {
     pub(super) fn connect(&self, wait: Duration) -> Result<Db, OpenError> {
         let connected = match self {
             Self::Sqlite(path) => open_sqlite(path, wait).map(Db::Sqlite),
-            Self::Postgres(url) => open_postgres(url, wait).map(Db::Postgres),
+            Self::Postgres(url) => open_postgres(url, wait).map(|(connection, _)| Db::Postgres(connection)),
         };
         connected.map_err(|error| OpenError::Connect(error.to_string()))
     }
 
-    /// Opens a connection for the pool: on SQLite one that cannot write.
-    pub(super) fn connect_pooled(&self, wait: Duration) -> Result<Db, ConnectionError> {
+    /// Opens a connection for the pool, on SQLite one that cannot write; also names the server that it leads to.
+    pub(super) fn connect_pooled(&self, wait: Duration) -> Result<(Db, String), ConnectionError> {
         match self {
             Self::Sqlite(path) => {
                 let mut connection = open_sqlite(path, wait)?;
                 connection
                     .batch_execute("PRAGMA query_only = ON")
                     .map_err(ConnectionError::CouldntSetupConfiguration)?;
-                Ok(Db::Sqlite(connection))
+                Ok((Db::Sqlite(connection), String::new()))
             }
-            Self::Postgres(url) => open_postgres(url, wait).map(Db::Postgres),
+            Self::Postgres(url) => {
+                open_postgres(url, wait).map(|(connection, server)| (Db::Postgres(connection), server))
+            }
         }
     }
 }
@@ -141,7 +147,9 @@ const SHORTEST_STANDSTILL: Duration = Duration::from_millis(500);
 /// Times are written and read in UTC, a statement may not hang for ever, and a commit is on disk when it is answered (P3).
 /// A node that stands still in the middle of a transaction loses it before those who wait for its locks give up: otherwise
 /// nobody could end the sessions that it has touched.
-fn open_postgres(url: &SecretString, wait: Duration) -> ConnectionResult<PgConnection> {
+///
+/// Also names the server. One that takes no writes is refused, whatever the URL allows: a newer primary may be elsewhere.
+fn open_postgres(url: &SecretString, wait: Duration) -> ConnectionResult<(PgConnection, String)> {
     let mut connection = PgConnection::establish(&postgres_url(url.expose_secret(), wait))?;
     let settings = format!(
         "SET TIME ZONE 'UTC'; SET synchronous_commit = on; SET statement_timeout = '60s'; SET lock_timeout = '{}ms';
@@ -150,39 +158,59 @@ fn open_postgres(url: &SecretString, wait: Duration) -> ConnectionResult<PgConne
         (wait / 2).max(SHORTEST_STANDSTILL).as_millis()
     );
     connection.batch_execute(&settings).map_err(ConnectionError::CouldntSetupConfiguration)?;
-    Ok(connection)
+    let server: Server =
+        diesel::sql_query(SERVER).get_result(&mut connection).map_err(ConnectionError::CouldntSetupConfiguration)?;
+    if server.is_read_only {
+        return Err(ConnectionError::BadConnection("the server is read-only".into()));
+    }
+    Ok((connection, server.name))
 }
 
-/// Adds what libpq lacks by default: a limit on connecting, keep-alives that notice a server that went away, and for
-/// `sslrootcert=system` the machine's own certificates, which the compiled-in OpenSSL would look for elsewhere. As with
-/// libpq itself, whoever trusts all of these has the name checked too.
+/// A server that starts is another: it may have forgotten what was not durable.
+const SERVER: &str = "SELECT pg_postmaster_start_time()::text AS name,
+    pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS is_read_only";
+
+#[derive(QueryableByName)]
+struct Server {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    name: String,
+    #[diesel(sql_type = diesel::sql_types::Bool)]
+    is_read_only: bool,
+}
+
+/// Adds what libpq lacks by default: of several servers the one that takes writes, a limit on connecting, keep-alives that
+/// notice a server that went away, and for `sslrootcert=system` the machine's own certificates, which the compiled-in OpenSSL
+/// would look for elsewhere. As with libpq itself, whoever trusts all of these has the name checked too. Anything else stays
+/// as it was written: a URL may name several hosts.
 fn postgres_url(url: &str, wait: Duration) -> String {
-    let Ok(mut parsed) = url::Url::parse(url) else { return url.to_owned() };
-    let given: Vec<(String, String)> = parsed.query_pairs().into_owned().collect();
+    let (address, given) = url.split_once('?').unwrap_or((url, ""));
+    let given: Vec<(&str, &str)> = given.split('&').filter_map(|parameter| parameter.split_once('=')).collect();
     let seconds = wait.as_secs().max(2).to_string();
     let milliseconds = (wait.as_millis().max(2000) * 5).to_string();
-    let mut defaults =
-        vec![("connect_timeout", &*seconds), ("keepalives_idle", "30"), ("tcp_user_timeout", &*milliseconds)];
-    let trusts_system = given.iter().any(|(name, value)| name == "sslrootcert" && value == "system");
+    let mut defaults = vec![
+        ("connect_timeout", &*seconds),
+        ("keepalives_idle", "30"),
+        ("tcp_user_timeout", &*milliseconds),
+        ("target_session_attrs", "read-write"),
+    ];
+    let trusts_system = given.contains(&("sslrootcert", "system"));
     if trusts_system {
         defaults.push(("sslmode", "verify-full"));
     }
     let mut query: Vec<String> = Vec::new();
     for (name, value) in &given {
-        let value = match name.as_str() {
-            "sslrootcert" if trusts_system => system_certificates(),
-            "sslmode" if trusts_system => "verify-full".to_owned(),
-            _ => value.clone(),
-        };
-        query.push(format!("{name}={}", percent_encode(&value)));
+        query.push(match *name {
+            "sslrootcert" if trusts_system => format!("{name}={}", percent_encode(&system_certificates())),
+            "sslmode" if trusts_system => format!("{name}=verify-full"),
+            _ => format!("{name}={value}"),
+        });
     }
     for (name, value) in defaults {
-        if !given.iter().any(|(given, _)| given == name) {
+        if !given.iter().any(|(given, _)| *given == name) {
             query.push(format!("{name}={value}"));
         }
     }
-    parsed.set_query(Some(&query.join("&")));
-    parsed.to_string()
+    format!("{address}?{}", query.join("&"))
 }
 
 /// libpq reads `%20` but takes `+` literally, so form encoding does not serve.
@@ -216,7 +244,9 @@ pub(super) fn transaction<T, E: From<StoreError>>(
     begin(db)?;
     match work(db) {
         Ok(value) => {
+            let began = Instant::now();
             commit(db)?;
+            confirm(db, began)?;
             Ok(value)
         }
         Err(error) => {
@@ -224,6 +254,36 @@ pub(super) fn transaction<T, E: From<StoreError>>(
             Err(error)
         }
     }
+}
+
+/// Nobody cancels a commit that waits for a standby sooner than this.
+const PROMPT: Duration = Duration::from_millis(100);
+/// After this long a standby is not waited for any more.
+const GIVEN_UP: Duration = Duration::from_secs(60);
+
+/// Makes sure of a commit that took long since `began`.
+///
+/// One whose wait for the standby is cancelled (by `statement_timeout`, or by an administrator) is answered like any other:
+/// the server only warns, and its warnings are not seen here. What it committed is not replicated, and a failover takes it
+/// back. So a further commit must pass the standby promptly, which everything before it has passed then.
+pub(super) fn confirm(db: &mut Db, began: Instant) -> Result<(), StoreError> {
+    let Db::Postgres(connection) = db else { return Ok(()) };
+    if began.elapsed() < PROMPT || !waits_for_a_standby(connection)? {
+        return Ok(());
+    }
+    while began.elapsed() < GIVEN_UP {
+        let again = Instant::now();
+        diesel::sql_query("SELECT pg_logical_emit_message(true, 'vigie', 'confirm')").execute(connection)?;
+        if again.elapsed() < PROMPT {
+            return Ok(());
+        }
+    }
+    Err(StoreError::Unavailable("the standby does not confirm what was committed".into()))
+}
+
+fn waits_for_a_standby(connection: &mut PgConnection) -> Result<bool, StoreError> {
+    let names = diesel::dsl::sql::<diesel::sql_types::Bool>("current_setting('synchronous_standby_names') <> ''");
+    Ok(diesel::select(names).get_result(connection)?)
 }
 
 pub(super) fn begin(db: &mut Db) -> Result<(), StoreError> {
@@ -255,9 +315,27 @@ pub(super) fn roll_back(db: &mut Db) {
     let _ = <Db as Connection>::TransactionManager::rollback_transaction(db);
 }
 
+/// Whether the database answers and takes writes.
 pub(super) fn ping(db: &mut Db) -> Result<(), StoreError> {
-    diesel::select(diesel::dsl::sql::<diesel::sql_types::Integer>("1")).execute(db)?;
-    Ok(())
+    let Db::Postgres(connection) = db else {
+        diesel::select(diesel::dsl::sql::<diesel::sql_types::Integer>("1")).execute(db)?;
+        return Ok(());
+    };
+    let server: Server = diesel::sql_query(SERVER).get_result(connection)?;
+    if server.is_read_only { Err(StoreError::ReadOnly("it takes no writes".into())) } else { Ok(()) }
+}
+
+/// Has it told whenever a statement finds no room on the server's disk. On SQLite every write finds none then, and fails.
+pub(super) fn note_when_full(db: &mut Db, is_full: &Arc<AtomicBool>) {
+    let Db::Postgres(connection) = db else { return };
+    let is_full = Arc::clone(is_full);
+    connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+        if let InstrumentationEvent::FinishQuery { error: Some(error), .. } = event
+            && error::is_full(error)
+        {
+            is_full.store(true, Ordering::Relaxed);
+        }
+    });
 }
 
 /// `None` on SQLite, which has no clock but this machine's.
@@ -300,6 +378,28 @@ mod tests {
             "{url}"
         );
         assert!(url.contains("connect_timeout=2"), "{url}");
+        assert!(url.ends_with("&target_session_attrs=read-write"), "{url}");
+    }
+
+    #[test]
+    fn an_address_of_several_hosts_asks_for_the_one_that_takes_writes_unless_it_says_another() {
+        let limits = "connect_timeout=2&keepalives_idle=30&tcp_user_timeout=10000&target_session_attrs=read-write";
+        for address in [
+            "postgres://app:a%2Bb@one:5432,two:5433/vigie",
+            "postgres:///vigie",
+            "postgresql://one,two",
+            "postgres://[::1]:5432,[::2]:5432/vigie",
+        ] {
+            assert_eq!(postgres_url(address, Duration::from_secs(2)), format!("{address}?{limits}"));
+            for given in ["host=one,two&port=1,2", "options=-ca%3Db+c"] {
+                let url = postgres_url(&format!("{address}?{given}"), Duration::from_secs(2));
+                assert_eq!(url, format!("{address}?{given}&{limits}"));
+            }
+            for given in ["any", "primary", "prefer-standby"] {
+                let url = postgres_url(&format!("{address}?target_session_attrs={given}"), Duration::from_secs(2));
+                assert!(url.matches("target_session_attrs=").count() == 1 && url.contains(given), "{url}");
+            }
+        }
     }
 
     #[test]

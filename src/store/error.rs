@@ -11,6 +11,13 @@ pub enum StoreError {
     /// The database cannot be asked, or broke off. Nothing is known; answered 503.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
+    /// The server takes no writes: it is a standby, or was left behind by a failover, and a newer primary may be elsewhere.
+    /// What it says decides nothing; answered 503.
+    #[error("the database is read-only: {0}")]
+    ReadOnly(String),
+    /// The disk of the database is full; answered 503.
+    #[error("the database has no room: {0}")]
+    Full(String),
     /// The database is locked or has no room for another request now; answered 503.
     #[error("the database is busy: {0}")]
     Busy(String),
@@ -34,6 +41,19 @@ pub enum Overtaken {
     /// Its user has another role.
     #[error("the role of who asked for it has changed")]
     NotAllowed,
+}
+
+/// How the databases, and the system below them, say that there is no room.
+const NO_ROOM: &[&str] =
+    &["database or disk is full", "No space left on device", "Disk quota exceeded", "File too large"];
+
+fn tells_no_room(message: &str) -> bool {
+    NO_ROOM.iter().any(|words| message.contains(words))
+}
+
+/// Whether it tells of a disk that is full.
+pub(super) fn is_full(error: &Error) -> bool {
+    matches!(error, Error::DatabaseError(_, information) if tells_no_room(information.message()))
 }
 
 /// Which unique key is taken.
@@ -98,10 +118,12 @@ impl From<Error> for StoreError {
                 let name = information.constraint_name().unwrap_or_else(|| information.message());
                 Self::Conflict(Constraint::named(name))
             }
-            Error::DatabaseError(
-                DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::ReadOnlyTransaction,
-                information,
-            ) => Self::Busy(information.message().to_owned()),
+            Error::DatabaseError(DatabaseErrorKind::SerializationFailure, information) => {
+                Self::Busy(information.message().to_owned())
+            }
+            Error::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, information) => {
+                Self::ReadOnly(information.message().to_owned())
+            }
             Error::DatabaseError(kind, information) => Self::from_message(kind, information.message()),
             Error::DeserializationError(cause) => Self::Corrupt(cause.to_string()),
             other => Self::Unavailable(other.to_string()),
@@ -110,7 +132,7 @@ impl From<Error> for StoreError {
 }
 
 impl StoreError {
-    /// SQLite reports a held lock and a full disk only in words.
+    /// SQLite reports a held lock, and both databases a full disk, only in words.
     fn from_message(kind: DatabaseErrorKind, message: &str) -> Self {
         let violates = matches!(
             kind,
@@ -122,6 +144,8 @@ impl StoreError {
             Self::Corrupt(message.to_owned())
         } else if message.contains("database is locked") || message.contains("database table is locked") {
             Self::Busy(message.to_owned())
+        } else if tells_no_room(message) {
+            Self::Full(message.to_owned())
         } else {
             Self::Unavailable(message.to_owned())
         }
@@ -133,14 +157,25 @@ impl StoreError {
         match self {
             Self::Overtaken(Overtaken::Ended(_)) => Some(Reason::SessionEnded),
             Self::Overtaken(Overtaken::NotAllowed) => Some(Reason::NotAllowed),
-            Self::Unavailable(_) | Self::Busy(_) | Self::Conflict(_) | Self::Corrupt(_) => None,
+            Self::Unavailable(_)
+            | Self::ReadOnly(_)
+            | Self::Full(_)
+            | Self::Busy(_)
+            | Self::Conflict(_)
+            | Self::Corrupt(_) => None,
         }
+    }
+
+    /// No connection could be had; libpq says in words where it found no server that takes writes.
+    pub(super) fn not_connected(message: &str) -> Self {
+        let is_read_only = ["read-only", "hot standby"].iter().any(|words| message.contains(words));
+        if is_read_only { Self::ReadOnly(message.to_owned()) } else { Self::Unavailable(message.to_owned()) }
     }
 
     /// Whether asking again later may help; answered 503.
     #[must_use]
     pub const fn is_passing(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Busy(_))
+        matches!(self, Self::Unavailable(_) | Self::ReadOnly(_) | Self::Full(_) | Self::Busy(_))
     }
 }
 

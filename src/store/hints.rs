@@ -27,6 +27,7 @@ pub struct Hints {
     address: Address,
     wait: Duration,
     listening: Option<Listening>,
+    server: u64,
 }
 
 struct Listening {
@@ -43,12 +44,16 @@ impl std::fmt::Debug for Listening {
 
 impl Hints {
     pub(super) const fn new(address: Address, wait: Duration) -> Self {
-        Self { address, wait, listening: None }
+        Self { address, wait, listening: None, server: 0 }
     }
 
     /// Whether a hint came since it was asked last, without waiting for one. After an error the next call connects anew,
-    /// which counts as a hint: some may have been missed.
-    pub fn came(&mut self) -> Result<bool, OpenError> {
+    /// which counts as a hint: some may have been missed. So it does where `server` ([`Store::server_changes`](super::Store))
+    /// is another.
+    pub fn came(&mut self, server: u64) -> Result<bool, OpenError> {
+        if std::mem::replace(&mut self.server, server) != server {
+            self.listening = None;
+        }
         let Some(mut listening) = self.listening.take() else {
             self.listening = Some(Listening::start(&self.address, self.wait)?);
             return Ok(true);

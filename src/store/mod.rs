@@ -41,7 +41,7 @@ mod writer;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use backend::{Address, Db, InvalidAddress};
 pub use error::{Constraint, OpenError, Overtaken, StoreError};
@@ -168,6 +168,24 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
+        let statement = move |db: &mut Db| {
+            let began = Instant::now();
+            let value = statement(db)?;
+            backend::confirm(db, began)?;
+            Ok(value)
+        };
+        self.write_loosely(statement).await
+    }
+
+    /// The same for a statement that need not be durable, and says so to PostgreSQL.
+    pub async fn write_loosely<T, E>(
+        &self,
+        statement: impl FnOnce(&mut Db) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
         match self.inner.writer {
             Some(_) => self.write(statement).await,
             None => self.read(statement).await,
@@ -213,7 +231,49 @@ impl Store {
         Hints::new(self.inner.settings.address.clone(), self.inner.settings.wait)
     }
 
-    /// Whether the database answers now.
+    /// Whether it is a file: no other copy of it is written to.
+    #[must_use]
+    pub fn is_a_file(&self) -> bool {
+        matches!(self.address(), Address::Sqlite(_))
+    }
+
+    /// How long a unit of work waits for a connection or a lock.
+    #[must_use]
+    pub fn wait(&self) -> Duration {
+        self.inner.settings.wait
+    }
+
+    /// Uses none of the connections again that there are: the server may have been left behind by a failover.
+    pub async fn reconnect(&self) {
+        let inner = Arc::clone(&self.inner);
+        // Closing connections may block.
+        let _ = blocking::<_, StoreError>(move || Ok(inner.pool.reconnect())).await;
+    }
+
+    /// How many connections were made so far. While that stays the same, the server has not started again.
+    #[must_use]
+    pub fn connections_made(&self) -> u64 {
+        self.inner.pool.connections_made()
+    }
+
+    /// How often a connection led to another server than the one before. While that stays the same, it is one that answers.
+    #[must_use]
+    pub fn server_changes(&self) -> u64 {
+        self.inner.pool.server_changes()
+    }
+
+    /// Whether a unit of work found no room since [`Self::found_room`].
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.inner.pool.is_full().load(Ordering::Relaxed)
+    }
+
+    /// There is room again.
+    pub fn found_room(&self) {
+        self.inner.pool.is_full().store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the database answers now, and takes writes.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.read(backend::ping).await
     }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use diesel::dsl::exists;
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Text};
 
-use super::backend::Db;
+use super::backend::{Db, on_backend};
 use super::columns::{At, Id, Identifier};
 use super::error::StoreError;
 use super::rows::Listing;
@@ -42,33 +42,94 @@ pub fn join(db: &mut Db, id: NodeId, address: &str, lease: Duration, now: DateTi
     Ok(())
 }
 
-/// Begins the node's next lease, in one statement that is its own transaction ([`Store::write_alone`](super::Store)).
-/// `false` where its row is gone: it has been expelled; and where the feed has not come as far as what it has applied: the
-/// database is an older copy.
+/// The numbers of a node's leases. The node gives them, so that none is used twice, whatever its database forgets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseNumbers {
+    /// The last that the database kept, as far as the node was told.
+    pub told: i64,
+    /// That of the lease to begin: above every number tried before.
+    pub next: i64,
+}
+
+/// Begins the node's next lease, in one statement that is its own transaction ([`Store::write_alone`](super::Store)), as
+/// durable as an end: others time a lease by its number, so no crash may take it back.
+///
+/// `false` where its row is gone: it has been expelled; and where the database is an older copy: the feed has not come as
+/// far as what the node has applied, or the number of its lease is below what it was told.
+pub fn renew(db: &mut Db, id: NodeId, numbers: LeaseNumbers, applied_seq: i64) -> Result<bool, StoreError> {
+    let LeaseNumbers { told, next } = numbers;
+    let renewed = match db {
+        // In words, so that it is prepared once: it is what nodes do again and again.
+        Db::Postgres(connection) => Listing::new(
+            "WITH given (id, told, next, applied_seq) AS (SELECT ",
+            ")
+             UPDATE nodes SET lease_no = given.next, applied_seq = given.applied_seq
+             FROM given
+             WHERE nodes.id = given.id AND nodes.lease_no >= given.told AND nodes.lease_no < given.next
+               AND nodes.applied_seq <= given.applied_seq AND given.applied_seq <= (SELECT seq FROM change_head)",
+        )
+        .value::<Identifier, _>(Id(id.0))
+        .value::<BigInt, _>(told)
+        .value::<BigInt, _>(next)
+        .value::<BigInt, _>(applied_seq)
+        .execute(connection)?,
+        Db::Sqlite(connection) => {
+            let leases = nodes::lease_no.ge(told).and(nodes::lease_no.lt(next));
+            let own = nodes::table.find(Id(id.0)).filter(leases).filter(nodes::applied_seq.le(applied_seq));
+            let has_come_so_far = exists(change_head::table.filter(change_head::seq.ge(applied_seq)));
+            let begun = (nodes::lease_no.eq(next), nodes::applied_seq.eq(applied_seq));
+            diesel::update(own.filter(has_come_so_far)).set(begun).execute(connection)?
+        }
+    };
+    Ok(renewed == 1)
+}
+
+/// Says what the node has applied, and extends nothing ([`Store::write_loosely`](super::Store)). `false` as above.
 ///
 /// Need not be on the disk: a database that forgets it has an older row, which others wait for all the longer.
-pub fn renew(db: &mut Db, id: NodeId, applied_seq: i64) -> Result<bool, StoreError> {
-    let renewed = match db {
-        // In words, so that it is prepared once: it is what nodes do most often.
+pub fn note_applied(db: &mut Db, id: NodeId, applied_seq: i64) -> Result<bool, StoreError> {
+    let noted = match db {
         Db::Postgres(connection) => Listing::new(
             "WITH given (id, applied_seq) AS (SELECT ",
             ")
-             UPDATE nodes SET lease_no = lease_no + 1, applied_seq = given.applied_seq
+             UPDATE nodes SET applied_seq = given.applied_seq
              FROM given
-             WHERE nodes.id = given.id AND given.applied_seq <= (SELECT seq FROM change_head)
+             WHERE nodes.id = given.id AND nodes.applied_seq <= given.applied_seq
+               AND given.applied_seq <= (SELECT seq FROM change_head)
                AND set_config('synchronous_commit', 'off', true) = 'off'",
         )
         .value::<Identifier, _>(Id(id.0))
         .value::<BigInt, _>(applied_seq)
         .execute(connection)?,
         Db::Sqlite(connection) => {
-            let next = (nodes::lease_no.eq(nodes::lease_no + 1), nodes::applied_seq.eq(applied_seq));
+            let own = nodes::table.find(Id(id.0)).filter(nodes::applied_seq.le(applied_seq));
             let has_come_so_far = exists(change_head::table.filter(change_head::seq.ge(applied_seq)));
-            let own = nodes::table.find(Id(id.0)).filter(has_come_so_far);
-            diesel::update(own).set(next).execute(connection)?
+            diesel::update(own.filter(has_come_so_far)).set(nodes::applied_seq.eq(applied_seq)).execute(connection)?
         }
     };
-    Ok(renewed == 1)
+    Ok(noted == 1)
+}
+
+/// The number of the node's lease, as the database has it.
+pub fn lease_no(db: &mut Db, id: NodeId) -> Result<Option<i64>, StoreError> {
+    Ok(nodes::table.find(Id(id.0)).select(nodes::lease_no).first(db).optional()?)
+}
+
+/// Takes room in the database, and gives it back in the same transaction: shows whether there is some.
+pub fn try_room(db: &mut Db, id: NodeId, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let filling = match db {
+        Db::Postgres(_) => "SELECT string_agg(md5(random()::text), '') AS text FROM generate_series(1, 8192)",
+        Db::Sqlite(_) => "SELECT hex(randomblob(131072)) AS text",
+    };
+    let Filling { text } = on_backend!(db, |connection| diesel::sql_query(filling).get_result(connection))?;
+    join(db, id, &text, Duration::ZERO, now)?;
+    leave(db, id)
+}
+
+#[derive(QueryableByName)]
+struct Filling {
+    #[diesel(sql_type = Text)]
+    text: String,
 }
 
 /// Every node but `own`.

@@ -1,5 +1,7 @@
 //! Pooled connections (r2d2): reading ones for SQLite, all for PostgreSQL.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
@@ -12,13 +14,32 @@ use super::error::{OpenError, StoreError};
 /// server. Should it be dead after all, that one unit of work fails; whoever comes next asks first.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
+/// Connections that all lead to one server: that of the newest.
 #[derive(Debug)]
-pub(super) struct Pool(r2d2::Pool<Manager>);
+pub(super) struct Pool {
+    settings: Settings,
+    servers: Arc<Servers>,
+    connections: RwLock<r2d2::Pool<Manager>>,
+}
+
+/// Which servers were connected to.
+#[derive(Debug, Default)]
+struct Servers {
+    /// The one that the newest connection leads to.
+    newest: Mutex<String>,
+    /// How often it was another than before.
+    changes: AtomicU64,
+    /// Connections made so far.
+    connections: AtomicU64,
+    /// Whether a unit of work found no room since it was looked for.
+    is_full: Arc<AtomicBool>,
+}
 
 #[derive(Debug)]
 struct Manager {
     address: Address,
     wait: Duration,
+    servers: Arc<Servers>,
 }
 
 /// A connection, and since when it is trusted: when it last served well, unless it failed since.
@@ -26,6 +47,25 @@ pub(super) struct Pooled {
     db: Db,
     trusted_since: Option<Instant>,
     broken: bool,
+    /// [`Servers::changes`] when it was made.
+    server: u64,
+}
+
+impl Servers {
+    /// A connection was made to this server.
+    fn note(&self, server: String) -> u64 {
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        if *newest != server {
+            *newest = server;
+            self.changes.fetch_add(1, Ordering::SeqCst);
+        }
+        self.connections.fetch_add(1, Ordering::SeqCst);
+        self.changes.load(Ordering::SeqCst)
+    }
+
+    fn is_newest(&self, server: u64) -> bool {
+        self.changes.load(Ordering::SeqCst) == server
+    }
 }
 
 impl r2d2::ManageConnection for Manager {
@@ -33,11 +73,16 @@ impl r2d2::ManageConnection for Manager {
     type Error = ConnectionError;
 
     fn connect(&self) -> Result<Pooled, ConnectionError> {
-        let db = self.address.connect_pooled(self.wait)?;
-        Ok(Pooled { db, trusted_since: Some(Instant::now()), broken: false })
+        let (mut db, server) = self.address.connect_pooled(self.wait)?;
+        backend::note_when_full(&mut db, &self.servers.is_full);
+        let server = self.servers.note(server);
+        Ok(Pooled { db, trusted_since: Some(Instant::now()), broken: false, server })
     }
 
     fn is_valid(&self, pooled: &mut Pooled) -> Result<(), ConnectionError> {
+        if !self.servers.is_newest(pooled.server) {
+            return Err(ConnectionError::BadConnection("it leads to another server than the newest".into()));
+        }
         if pooled.trusted_since.is_some_and(|moment| moment.elapsed() < TRUSTED_FOR) {
             return Ok(());
         }
@@ -61,25 +106,63 @@ impl r2d2::HandleError<ConnectionError> for LogOnce {
 
 impl Pool {
     pub fn new(settings: &Settings) -> Result<Self, OpenError> {
-        let manager = Manager { address: settings.address.clone(), wait: settings.wait };
-        let pool = r2d2::Pool::builder()
-            .max_size(settings.pool_size)
-            .min_idle(Some(1))
-            .connection_timeout(settings.wait)
-            .error_handler(Box::new(LogOnce))
-            .build(manager)
-            .map_err(|error| OpenError::Connect(error.to_string()))?;
-        Ok(Self(pool))
+        let servers = Arc::<Servers>::default();
+        let manager = Manager::new(settings, &servers);
+        let connections = builder(settings).build(manager).map_err(|error| OpenError::Connect(error.to_string()))?;
+        Ok(Self { settings: settings.clone(), servers, connections: RwLock::new(connections) })
     }
 
-    /// Runs `work` on a connection. A connection that failed it for an outside reason is not used again.
+    /// Runs `work` on a connection. A connection that failed it for an outside reason is not used again. What a server said
+    /// that has been replaced meanwhile counts for nothing.
     pub fn run<T, E: From<StoreError>>(&self, work: impl FnOnce(&mut Db) -> Result<T, E>) -> Result<T, E> {
-        let mut pooled = self.0.get().map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let connections = self.connections.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut pooled = connections.get().map_err(|error| StoreError::not_connected(&error.to_string()))?;
         let result = work(&mut pooled.db);
         pooled.broken = is_broken(&mut pooled.db);
         pooled.trusted_since = result.is_ok().then(Instant::now);
+        if !self.servers.is_newest(pooled.server) {
+            return Err(StoreError::Unavailable("another server has taken its place".into()).into());
+        }
         result
     }
+
+    /// Uses none of the connections again that there are.
+    pub fn reconnect(&self) {
+        let manager = Manager::new(&self.settings, &self.servers);
+        let new = builder(&self.settings).build_unchecked(manager);
+        let old = std::mem::replace(&mut *self.connections.write().unwrap_or_else(PoisonError::into_inner), new);
+        // Nobody waits while the idle ones are closed.
+        drop(old);
+    }
+
+    /// How many connections were made so far.
+    pub fn connections_made(&self) -> u64 {
+        self.servers.connections.load(Ordering::SeqCst)
+    }
+
+    /// How often a connection led to another server than the one before.
+    pub fn server_changes(&self) -> u64 {
+        self.servers.changes.load(Ordering::SeqCst)
+    }
+
+    /// Set where a unit of work found no room.
+    pub fn is_full(&self) -> &Arc<AtomicBool> {
+        &self.servers.is_full
+    }
+}
+
+impl Manager {
+    fn new(settings: &Settings, servers: &Arc<Servers>) -> Self {
+        Self { address: settings.address.clone(), wait: settings.wait, servers: Arc::clone(servers) }
+    }
+}
+
+fn builder(settings: &Settings) -> r2d2::Builder<Manager> {
+    r2d2::Pool::builder()
+        .max_size(settings.pool_size)
+        .min_idle(Some(1))
+        .connection_timeout(settings.wait)
+        .error_handler(Box::new(LogOnce))
 }
 
 /// Whether a transaction was left open, or the server has gone.

@@ -7,9 +7,11 @@
 //! | [`races`] | of the live view's own code, in every order of its threads |
 //! | [`nodes`] | of nodes in one process, on both databases |
 //! | [`last_use`] | of the time of the last use, which is written seldom |
+//! | [`failover`] | of a database that crashes, fails over, or loses its standby |
 //! | [`processes`] | with real server processes that are halted, killed and cut off |
 //! | [`trial`] | what those runs consist of: who checks, who ends, who breaks, and how it is judged afterwards |
 
+mod failover;
 mod last_use;
 mod model;
 mod nodes;

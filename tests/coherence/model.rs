@@ -7,7 +7,8 @@
 //! - **Nodes** go through their cycle step by step: read the clock; number what is committed; read the changes after
 //!   `applied` and apply them; commit the next lease on the own row; that lease counts from when the clock was read. Whose
 //!   row is gone joins anew: clock, row, numbering, head, and only then an emptied live view and a lease. After a hint they
-//!   read, apply and say so at once; that gives no lease. Hints come at any time, or never.
+//!   read, apply and say so at once; that gives no lease, and is not durable. Hints come at any time, or never.
+//! - **The store** crashes at any time, and comes back without what was not durable. Everybody's watch begins anew then.
 //! - **Ends** are committed with a change that has no number yet. Who ends a session applies that to its own live view,
 //!   lists the other rows, numbers, and waits until each of them has applied the number, is gone, or has not moved for a
 //!   whole lease: then the row is removed. Where the store is lost after the commit, a whole lease is waited. An end may be
@@ -19,9 +20,10 @@
 //! # What stands for what
 //!
 //! - *A tick* is half a lease (with three nodes, a whole one). It may pass between any two steps: many of them are a pause,
-//!   a `SIGSTOP`, a stalled disk. A step is one transaction, or one thing done under one lock. All clocks tick alike; the
-//!   margin, which is there for clocks that do not, is left out. Only ages are kept, and none above a lease: there is no
-//!   horizon, runs of any length are covered.
+//!   a `SIGSTOP`, a stalled disk. A step is one transaction, or one thing done under one lock. All clocks tick alike, without
+//!   the margin that is there for clocks that do not; but for one variant, with finer ticks, in which node 0's is a tenth slow
+//!   and those of ends are a tenth fast. Only ages are kept, and none above the wait for a lease: there is no horizon, runs of
+//!   any length are covered.
 //! - *The number of a lease* is only ever compared with itself: a `Watch` keeps whether it moved. Who joins takes a new
 //!   id, so its row is one that no watch has seen.
 //! - *Nodes* meet only in the store and are alike: node 0 stands for any of them and has a [`Memory`]; of the others only
@@ -69,6 +71,12 @@ enum Mistake {
     /// A process that comes back takes its former id and counts its leases from one again: it is expelled for the silence
     /// of the former, has a lease without a row, and the next end does not wait for it.
     LeaseNumberUsedAgain,
+    /// A crash takes back a renewal, and who has been timing the lease before it expels the node.
+    RenewalNotDurable,
+    /// A crash takes back a join: the next end does not see the node.
+    JoinNotDurable,
+    /// Who waits adds nothing for clocks that do not run alike: what 200 ms are to a lease of a minute.
+    NoMarginForSlewedClocks,
     /// A repeated end changes nothing, so it is acknowledged without waiting; but the first was given up, or still waits.
     RepeatAcknowledgedAtOnce,
     /// A repeated end waits for the others, but is not applied to the own live view.
@@ -96,12 +104,18 @@ enum Step {
     LoseStore(usize),
     /// A node's process dies and starts again.
     Crash(usize),
+    /// The store forgets what was not durable.
+    CrashStore,
 }
 
 /// What is explored.
 #[derive(Debug, Clone, Copy)]
 struct Protocol<const NODES: usize, const ENDS: usize> {
     lease: Ticks,
+    /// What is waited for a lease beyond its length.
+    margin: Ticks,
+    /// How far node 0's clock goes in a tick, and that of ends.
+    clocks: (Ticks, Ticks),
     /// The node that runs each end; `None` for a command.
     homes: [Option<usize>; ENDS],
     /// Whether nodes crash, ends are given up and the store is lost. Pauses, expulsions and joining there always are.
@@ -126,6 +140,7 @@ impl<const NODES: usize, const ENDS: usize> Model for Protocol<NODES, ENDS> {
             steps.extend((0..NODES).map(|node| Step::Expel(end, node)));
         }
         if self.with_faults {
+            steps.push(Step::CrashStore);
             steps.extend((0..NODES).map(Step::Crash));
             steps.extend((0..ENDS).flat_map(|end| [Step::GiveUp(end), Step::LoseStore(end)]));
         }
@@ -142,6 +157,8 @@ impl<const NODES: usize, const ENDS: usize> Model for Protocol<NODES, ENDS> {
                     let _ = state.give_up(end);
                 }
             }
+            // Before, nobody took notice of a crash.
+            Step::CrashStore => state.crash_store(self.mistake == Some(Mistake::RenewalNotDurable)),
             Step::Heed(node) => self.heed(&mut state, node)?,
             Step::Check => self.check(&mut state)?,
             Step::Fill => state.fill()?,
@@ -178,7 +195,7 @@ impl<const NODES: usize, const ENDS: usize> Model for Protocol<NODES, ENDS> {
         }
         if self.with_faults {
             all.push(Property::sometimes("an end waits out a lost store", |protocol: &Self, state: &Self::State| {
-                state.ends[0] == End::Alone(protocol.lease)
+                state.ends[0] == End::Alone(protocol.patience())
             }));
         }
         all
@@ -191,7 +208,12 @@ const NODE_1: Option<usize> = Some(1);
 
 /// With every fault, and no mistake.
 fn nodes<const NODES: usize, const ENDS: usize>(homes: [Option<usize>; ENDS]) -> Protocol<NODES, ENDS> {
-    Protocol { lease: 2, homes, with_faults: true, mistake: None }
+    Protocol { lease: 2, margin: 0, clocks: (1, 1), homes, with_faults: true, mistake: None }
+}
+
+/// A lease of six ticks by node 0's clock, which goes 9 tenths in each while those of ends go 11.
+fn slewed<const ENDS: usize>(homes: [Option<usize>; ENDS]) -> Protocol<1, ENDS> {
+    Protocol { lease: 54, margin: 54 / 4, clocks: (9, 11), ..nodes(homes) }
 }
 
 fn holds<const NODES: usize, const ENDS: usize>(protocol: Protocol<NODES, ENDS>) {
@@ -201,7 +223,10 @@ fn holds<const NODES: usize, const ENDS: usize>(protocol: Protocol<NODES, ENDS>)
 
 fn breaks<const ENDS: usize>(mistake: Mistake, homes: [Option<usize>; ENDS]) {
     // One node is enough for every mistake.
-    let protocol = Protocol { mistake: Some(mistake), ..nodes::<1, ENDS>(homes) };
+    breaks_in(Protocol { mistake: Some(mistake), ..nodes::<1, ENDS>(homes) });
+}
+
+fn breaks_in<const ENDS: usize>(protocol: Protocol<1, ENDS>) {
     let checker = protocol.checker().finish_when(HasDiscoveries::AnyOf([PROMISE].into())).spawn_bfs().join();
     checker.assert_any_discovery(PROMISE);
 }
@@ -231,6 +256,12 @@ fn two_nodes_keep_the_promise() {
 #[test]
 fn two_nodes_keep_the_promise_of_a_command() {
     holds(nodes::<2, 1>([COMMAND]));
+}
+
+#[test]
+fn one_node_whose_clock_is_slow_keeps_the_promise_of_ends_whose_clocks_are_fast() {
+    holds(slewed([COMMAND]));
+    holds(slewed([NODE_0]));
 }
 
 #[test]
@@ -288,6 +319,21 @@ fn emptying_the_live_view_before_the_head_is_read_breaks_the_promise() {
 #[test]
 fn a_lease_number_used_again_breaks_the_promise() {
     breaks(Mistake::LeaseNumberUsedAgain, [COMMAND, COMMAND]);
+}
+
+#[test]
+fn a_renewal_that_a_crash_takes_back_breaks_the_promise() {
+    breaks(Mistake::RenewalNotDurable, [COMMAND, COMMAND]);
+}
+
+#[test]
+fn a_join_that_a_crash_takes_back_breaks_the_promise() {
+    breaks(Mistake::JoinNotDurable, [COMMAND]);
+}
+
+#[test]
+fn a_wait_without_a_margin_breaks_the_promise_where_clocks_are_slewed() {
+    breaks_in(Protocol { mistake: Some(Mistake::NoMarginForSlewedClocks), ..slewed([COMMAND]) });
 }
 
 #[test]

@@ -13,6 +13,7 @@ use vigie::model::change::Change;
 use vigie::model::id::NodeId;
 use vigie::model::session::{Actor, End, EndReason};
 use vigie::model::user::Role;
+use vigie::store::nodes::LeaseNumbers;
 use vigie::store::not_befores::Scope;
 use vigie::store::sessions::{self, Closing, SessionFilter};
 use vigie::store::{StoreError, changes, nodes};
@@ -387,9 +388,15 @@ async fn a_node_renews_no_lease_on_an_older_copy(#[values(Sqlite, Postgres)] bac
         Ok::<_, StoreError>(changes::head(db)?.seq)
     };
     let head = app.app.store.write(join).await.expect("written");
-    let renew = |applied: i64| app.app.store.write_alone(move |db| nodes::renew(db, id, applied));
-    assert_eq!(renew(head).await, Ok(true));
-    assert_eq!(renew(head + 1).await, Ok(false));
+    let renew = |told, next, applied| {
+        let numbers = LeaseNumbers { told, next };
+        app.app.store.write_alone(move |db| nodes::renew(db, id, numbers, applied))
+    };
+    assert_eq!(renew(1, 2, head).await, Ok(true));
+    assert_eq!(renew(2, 3, head + 1).await, Ok(false), "the feed has not come so far");
+    assert_eq!(renew(3, 4, head).await, Ok(false), "lease 3 was kept once, and is not there");
+    assert_eq!(renew(1, 2, head).await, Ok(false), "number 2 is used");
+    assert_eq!(renew(2, 3, head - 1).await, Ok(false), "it has applied more");
     let row = app.app.store.read(move |db| nodes::others(db, None)).await.expect("read");
     let row = row.into_iter().find(|node| node.id == id).expect("a row");
     assert_eq!((row.applied_seq, row.lease_no), (head, 2));

@@ -1,13 +1,9 @@
 //! Real `vigie serve` processes on one database, hammered with checks while sessions end through every door and the nodes
-//! are halted, killed and cut off. Every accepted check is held against every acknowledged end.
+//! are halted, killed and cut off, and the database crashes and fails over: two and three of these at once. Every accepted
+//! check is held against every acknowledged end.
 //!
-//! The long run, ten minutes and a million checks:
-//!
-//! ```text
-//! VIGIE_TEST_NODES_SECONDS=600 VIGIE_TEST_NODES_CHECKS=1000000 cargo test --test main coherence::processes -- --nocapture
-//! ```
-//!
-//! `VIGIE_TEST_NODES_ENDS` asks for more ends, `VIGIE_TEST_SEED` (a number) for other choices.
+//! The long run is `tests/long/coherence`. `VIGIE_TEST_NODES_SECONDS`, `…_CHECKS` and `…_ENDS` ask for more of each,
+//! `VIGIE_TEST_SEED` (a number) for other choices, among them how long leases are.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -15,23 +11,24 @@ use std::time::Duration;
 use base64::Engine as _;
 
 use super::trial::doors::Door;
-use super::trial::faults::{self, Breakable};
+use super::trial::faults::{self, Breakable, Databases};
 use super::trial::nodes::Nodes;
+use super::trial::random::Random;
 use super::trial::verdict::Verdict;
 use super::trial::{Goals, Trial};
 use crate::support::backend::{Backend, TestDatabase};
-use crate::support::postgres::{Options, PrivateCluster};
 use crate::support::program::{Program, Server};
 use crate::support::proxy::Proxy;
 
-/// How long a node may trust its memory. Faults last longer, and ends may take this long while a node is lost.
+/// How long a node may trust its memory, by default and at most. Faults last longer, and ends may take this long while a
+/// node is lost.
 const LEASE: Duration = Duration::from_secs(2);
 
 /// What a machine that is busy with other things may add to a half of the ends.
 const SLACK: Duration = Duration::from_secs(4);
 
 /// How the nodes of these tests agree.
-const AGREEMENT: &[(&str, &str)] = &[("VIGIE__NODES__LEASE", "2s"), ("VIGIE__NODES__LIVE_VIEW", "true")];
+const AGREEMENT: &[(&str, &str)] = &[("VIGIE__NODES__LIVE_VIEW", "true")];
 
 /// Out of the way of many logins by many sessions from one address.
 const SETTINGS: &[(&str, &str)] = &[
@@ -84,11 +81,20 @@ fn assert_none(found: &[String], what: &str) {
     assert!(found.is_empty(), "{what}, {} times: {:#?}", found.len(), &found[..found.len().min(10)]);
 }
 
+/// A node whose leases are of a length that the seed chooses.
+fn node_with_any_lease(url: &str, random: &mut Random) -> Program {
+    let longest = u64::try_from(LEASE.as_millis()).expect("a few seconds");
+    let lease = if random.one_in(3) { longest } else { 400 + random.below(longest - 400) };
+    node(url).with("VIGIE__NODES__LEASE", &format!("{lease}ms"))
+}
+
 #[test]
 fn on_three_nodes_that_break_no_session_is_accepted_after_its_end() {
-    let cluster = PrivateCluster::launch(Options::default());
-    let (proxy, by_proxy) = Proxy::in_front_of(cluster.url());
-    let programs = vec![node(cluster.url()), node(cluster.url()), node(&by_proxy)];
+    let databases = Databases::launch();
+    let (proxy, by_proxy) = Proxy::in_front_of(databases.primary().url());
+    let mut random = Random::new(number("VIGIE_TEST_SEED", 2026), "leases");
+    let urls = [databases.url(), databases.url(), by_proxy];
+    let programs: Vec<_> = urls.iter().map(|url| node_with_any_lease(url, &mut random)).collect();
     programs[0].add_user("root", "admin");
     let servers: Vec<Server> = programs.iter().map(Program::serve).collect();
     let goals = Goals {
@@ -97,13 +103,14 @@ fn on_three_nodes_that_break_no_session_is_accepted_after_its_end() {
         ends: number("VIGIE_TEST_NODES_ENDS", 500),
     };
     let trial = Trial::new(Nodes::new(programs, &servers), number("VIGIE_TEST_SEED", 2026));
-    let mut breakable = Breakable { servers, cluster, proxy, behind_proxy: 2, lease: LEASE };
+    let mut breakable = Breakable { servers, databases, proxy, behind_proxy: 2, lease: LEASE };
     let verdict = trial.run(&goals, Some(&mut breakable));
 
     assert_kept(&verdict, &goals);
     for kind in faults::Kind::ALL {
         assert!(verdict.faults_of(kind) > 0, "no node was {}", kind.word());
     }
+    assert!(verdict.faults_together() > 0, "no two faults happened together");
     // While one node is lost the others go on ending sessions, and soon.
     let typical = verdict.median_beside_a_fault().expect("sessions ended while a node was lost");
     assert!(typical < LEASE + Duration::from_millis(500) + SLACK, "half of them took longer than {typical:?}");

@@ -113,9 +113,7 @@ impl TestApp {
         let listening = server::listen(Arc::clone(&app).into()).expect("a free port");
         let address = listening.address;
         let coherence = coherence::start(&app, address);
-        if coherence.is_some() {
-            until_live(&app).await;
-        }
+        until_lease(&app).await;
         let (stop, stopping) = oneshot::channel::<()>();
         let stopped = actix_web::rt::spawn(listening.serve_until(async move {
             let _ = stopping.await;
@@ -131,7 +129,7 @@ impl TestApp {
             http,
             stop: Some(stop),
             stopped: Some(stopped),
-            coherence,
+            coherence: Some(coherence),
         }
     }
 
@@ -244,9 +242,9 @@ impl TestApp {
 }
 
 /// Waits until the node holds a lease.
-async fn until_live(app: &App) {
+async fn until_lease(app: &App) {
     for _ in 0..5000 {
-        if app.sessions.is_live() {
+        if app.sessions.holds_lease() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(1)).await;

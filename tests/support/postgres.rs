@@ -32,7 +32,7 @@ impl Cluster {
             if let Ok(url) = std::env::var("VIGIE_TEST_POSTGRES") {
                 return Self { url, _keeper: None };
             }
-            let keeper = Keeper::start(&new_directory(), &[]);
+            let keeper = Keeper::start("hold", &new_directory(), &[]);
             Self { url: keeper.url.clone(), _keeper: Some(keeper) }
         })
     }
@@ -94,8 +94,52 @@ impl PrivateCluster {
     pub fn launch(options: Options) -> Self {
         let directory = new_directory();
         let certificates = options.tls.then(|| Certificates::write(&directory));
-        let keeper = Keeper::start(&directory, options.settings);
+        let keeper = Keeper::start("hold", &directory, options.settings);
         Self { directory, keeper, certificates }
+    }
+
+    /// Makes a standby of this cluster, which follows it until it is promoted.
+    pub fn standby(&self) -> Self {
+        let directory = new_directory();
+        let primary = self.directory.to_str().expect("a path in UTF-8");
+        let keeper = Keeper::start("hold-standby", &directory, &[primary]);
+        Self { directory, keeper, certificates: None }
+    }
+
+    /// Ends this cluster at once; at its address there is a new standby of `primary` then.
+    pub fn follow(&self, primary: &Self) {
+        let primary = primary.directory.to_str().expect("a path in UTF-8");
+        run_script_with("follow", &self.directory, &[primary]);
+    }
+
+    /// Makes this standby the primary.
+    pub fn promote(&self) {
+        run_script("promote", &self.directory);
+    }
+
+    /// Changes a setting while the cluster runs, for connections that there are as well.
+    pub fn set(&self, name: &str, value: &str) {
+        // Also where the cluster takes no other writes.
+        execute(self.url(), &format!("ALTER SYSTEM SET {name} = '{value}'")).expect("a superuser may");
+        execute(self.url(), "SELECT pg_reload_conf()").expect("a superuser may");
+    }
+
+    /// Returns when the standbys have all that was committed here.
+    #[expect(clippy::disallowed_methods, reason = "another process has its own time")]
+    pub fn wait_for_standby(&self) {
+        let all = "DO $$ BEGIN ASSERT EXISTS (SELECT FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()); END $$";
+        for _ in 0..1000 {
+            if execute(self.url(), all).is_ok() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        panic!("the standby does not catch up");
+    }
+
+    /// Ends all its processes at once: what is not on the disk is lost.
+    pub fn crash(&self) {
+        run_script("crash", &self.directory);
     }
 
     /// Where the cluster is reached, as its superuser; the same after a restart. Without parameters for TLS.
@@ -118,7 +162,7 @@ impl PrivateCluster {
         run_script("stop", &self.directory);
     }
 
-    /// Starts again after [`Self::stop`].
+    /// Starts again after [`Self::stop`] or [`Self::crash`].
     pub fn start(&self) {
         run_script("start", &self.directory);
     }
@@ -144,9 +188,9 @@ struct Keeper {
 }
 
 impl Keeper {
-    fn start(directory: &Path, settings: &[&str]) -> Self {
+    fn start(command: &str, directory: &Path, settings: &[&str]) -> Self {
         let mut process = Command::new("bash")
-            .args([SCRIPT, "hold"])
+            .args([SCRIPT, command])
             .arg(directory)
             .args(settings)
             // A group of its own: whoever kills ours leaves the keeper to clean up.
@@ -182,7 +226,12 @@ impl Drop for Keeper {
 }
 
 fn run_script(command: &str, directory: &Path) {
-    let output = Command::new("bash").args([SCRIPT, command]).arg(directory).output().expect("the tests need bash");
+    run_script_with(command, directory, &[]);
+}
+
+fn run_script_with(command: &str, directory: &Path, further: &[&str]) {
+    let mut script = Command::new("bash");
+    let output = script.args([SCRIPT, command]).arg(directory).args(further).output().expect("the tests need bash");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "postgres.sh {command} failed: {said}");
 }

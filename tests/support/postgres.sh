@@ -3,8 +3,12 @@
 #
 #   postgres.sh start DIR [KEY=VALUE …]   make the cluster at the first call, start it, print its address
 #   postgres.sh stop DIR                  stop it; its data stay
+#   postgres.sh crash DIR                 end it as a crash does (SIGQUIT): what is not on the disk is lost
+#   postgres.sh promote DIR               make a standby the primary
 #   postgres.sh remove DIR                stop it at once and delete DIR
 #   postgres.sh hold DIR [KEY=VALUE …]    start; wait until the input closes, however its writer died; remove
+#   postgres.sh hold-standby DIR PRIMARY  the same for a standby of the running cluster in PRIMARY
+#   postgres.sh follow DIR PRIMARY        end the cluster in DIR at once; at its address there is a new standby of PRIMARY
 #   postgres.sh find                      print the directory of PostgreSQL's programs, or fail
 #
 # KEY=VALUE goes to postgresql.conf. Where DIR holds server.crt and server.key, only TLS connections are taken.
@@ -51,10 +55,19 @@ locale_of_this_machine() {
 create() {
     mkdir -p "$directory"
     if [[ $(id -u) == 0 ]]; then chown -R postgres: "$directory"; fi
+    if [[ -n $primary ]]; then copy; return; fi
     local output
     output=$(as_owner "$programs/initdb" --auth=trust --username=postgres --no-sync --encoding=UTF8 \
         --locale="$(locale_of_this_machine)" --pgdata="$directory/data" 2>&1) || fail "initdb failed: $output"
     configure "$@" >>"$directory/data/postgresql.conf"
+}
+
+# A standby says where its socket is, and all else as its primary does.
+copy() {
+    local output
+    output=$(as_owner "$programs/pg_basebackup" --host=127.0.0.1 --port="$(<"$primary/port")" --username=postgres \
+        --checkpoint=fast --no-sync --write-recovery-conf --pgdata="$directory/data" 2>&1) || fail "pg_basebackup failed: $output"
+    echo "unix_socket_directories = '$directory'" >>"$directory/data/postgresql.conf"
 }
 
 # What a crash of the machine would lose is nothing here; what a commit means stays as in production.
@@ -92,6 +105,12 @@ start() {
     echo "postgres://postgres@127.0.0.1:$port/postgres"
 }
 
+follow() {
+    pg_ctl stop --mode=immediate >/dev/null 2>&1 || true
+    rm -rf "$directory/data"
+    start
+}
+
 remove() {
     pg_ctl stop --mode=immediate >/dev/null 2>&1 || true
     rm -rf "$directory"
@@ -104,6 +123,7 @@ hold() {
     cat >/dev/null
 }
 
+primary=
 programs=$(find_programs) || fail "no PostgreSQL server (initdb, pg_ctl) on this machine"
 command=${1:-}
 [[ $command != find ]] || { echo "$programs" && exit; }
@@ -114,7 +134,11 @@ cd /
 case $command in
     start) start "$@" ;;
     stop) pg_ctl stop --mode=fast ;;
+    crash) pg_ctl stop --mode=immediate ;;
+    promote) pg_ctl promote ;;
     remove) remove ;;
     hold) hold "$@" ;;
+    follow) primary=${1:?the directory of the primary} && follow ;;
+    hold-standby) primary=${1:?the directory of the primary} && hold ;;
     *) fail "unknown command: $command" ;;
 esac

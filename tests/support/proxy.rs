@@ -16,12 +16,12 @@ pub struct Proxy {
 
 /// What the threads of a proxy share.
 struct Line {
-    target: SocketAddr,
     state: Mutex<State>,
     changed: Condvar,
 }
 
 struct State {
+    target: SocketAddr,
     flow: Flow,
     connections: Vec<TcpStream>,
 }
@@ -40,8 +40,8 @@ impl Proxy {
     pub fn start(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port can be had");
         let address = listener.local_addr().expect("a bound socket has an address");
-        let state = Mutex::new(State { flow: Flow::Open, connections: Vec::new() });
-        let line = Arc::new(Line { target, state, changed: Condvar::new() });
+        let state = Mutex::new(State { target, flow: Flow::Open, connections: Vec::new() });
+        let line = Arc::new(Line { state, changed: Condvar::new() });
         let shared = Arc::clone(&line);
         let listening = thread::spawn(move || shared.accept(&listener));
         Self { address, line, listening: Some(listening) }
@@ -50,11 +50,15 @@ impl Proxy {
     /// A proxy in front of the database at `url`, and the URL that leads through it.
     pub fn in_front_of(url: &str) -> (Self, String) {
         let mut url = Url::parse(url).expect("a database URL");
-        let targets = url.socket_addrs(|| Some(5432)).expect("the database's host is known");
-        let proxy = Self::start(targets[0]);
+        let proxy = Self::start(address_of(&url));
         url.set_ip_host(proxy.address.ip()).expect("a postgres URL may have another host");
         url.set_port(Some(proxy.address.port())).expect("a postgres URL may have another port");
         (proxy, url.into())
+    }
+
+    /// Leads new connections to the database at `url`, as a name does that points elsewhere.
+    pub fn lead_to(&self, url: &str) {
+        self.line.state().target = address_of(&Url::parse(url).expect("a database URL"));
     }
 
     /// Where the proxy listens.
@@ -107,11 +111,15 @@ impl Line {
 
     fn accept(self: &Arc<Self>, listener: &TcpListener) {
         for client in listener.incoming().map_while(Result::ok) {
-            if self.state().flow == Flow::Closed {
+            let (flow, target) = {
+                let state = self.state();
+                (state.flow, state.target)
+            };
+            if flow == Flow::Closed {
                 return;
             }
             // A side that cannot be reached shows itself to the client as a closed connection.
-            let Ok(server) = TcpStream::connect(self.target) else { continue };
+            let Ok(server) = TcpStream::connect(target) else { continue };
             self.join(&client, &server);
         }
     }
@@ -142,6 +150,10 @@ impl Line {
         hang_up(&from);
         hang_up(&to);
     }
+}
+
+fn address_of(url: &Url) -> SocketAddr {
+    url.socket_addrs(|| Some(5432)).expect("the database's host is known")[0]
 }
 
 /// The other side may have hung up first: then there is nothing left to do.

@@ -10,11 +10,12 @@ use crate::cli::migrate;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, is_loopback};
 use crate::master_key::MasterKey;
+use crate::model::id::NodeId;
 use crate::model::user::UserState;
 use crate::store::roles::{self, RolePrefix, Standing};
 use crate::store::signing_keys::{self, StoredKey};
 use crate::store::users::{self, UserFilter};
-use crate::store::{self, Db, Store, StoreError, changes};
+use crate::store::{self, Db, Store, StoreError, changes, nodes};
 
 /// Clocks that differ by more than this should be set right.
 const NOTICEABLE: TimeDelta = TimeDelta::seconds(2);
@@ -148,6 +149,19 @@ pub(super) async fn checkpoint(config: &Config, store: &Store, master: Option<&M
             ),
         ),
         Err(unusable) => report.fail(NAME, Fault::File(unusable)),
+    }
+}
+
+/// Whether the database takes writes: logins, refreshes and logouts need them. What is written is taken away again in the
+/// same transaction.
+pub(super) async fn writes(store: &Store, report: &mut Report) {
+    const NAME: &str = "database writes";
+    let now = SystemClock.now();
+    match store.write(move |db| nodes::try_room(db, NodeId::new(now), now)).await {
+        Ok(()) => report.ok(NAME, "there is room for more"),
+        Err(StoreError::Full(cause)) => report
+            .fail(NAME, format_args!("its disk is full, so logins, refreshes and logouts fail ({cause}): make room")),
+        Err(error) => report.fail(NAME, format_args!("logins, refreshes and logouts fail: {error}")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `vigie doctor`: looks at an installation and says what to do. It changes nothing: no migration, no key, no file.
+//! `vigie doctor`: looks at an installation and says what to do. It leaves nothing changed: no migration, no key, no file.
 
 mod database;
 mod files;
@@ -113,6 +113,7 @@ async fn look_at(config: &Config, report: &mut Report) {
     if let Some(store) = &database {
         database::look_at_keys(config, &keys, master.as_ref(), report);
         database::checkpoint(config, store, master.as_ref(), report).await;
+        database::writes(store, report).await;
         database::clock(store, report).await;
         database::administrator(config, store, report).await;
     }

@@ -174,7 +174,7 @@ kinds! {
     }
     /// The database turned out to be an older copy of itself: every session is refused.
     DatabaseWentBack = "database.went_back": Failure about [Everybody] for [OlderCopy] {
-        "remembered": "the number that changes had reached", "found": "the number that was found"
+        "remembered": "the number that changes, or this node's leases, had reached", "found": "the number that was found"
     }
     /// The server verified the whole history, and it is what it was.
     RecordVerified = "record.verified": Success about [Everybody] for [] {

@@ -40,6 +40,37 @@ pub struct Row<const ENDS: usize> {
     pub watches: [Watch; ENDS],
     /// Whether its lease is the first. Told apart only for a mistake.
     pub is_first: bool,
+    pub kept: Kept<ENDS>,
+}
+
+/// What is left of a row where the store crashes now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kept<const ENDS: usize> {
+    Whole,
+    /// It has applied no more than this.
+    Less(Number),
+    /// The same, and the lease before, as the watches saw it. That is a mistake.
+    LeaseBefore(Number, [Watch; ENDS]),
+    /// Nothing, which is a mistake.
+    Nothing,
+}
+
+impl<const ENDS: usize> Row<ENDS> {
+    /// The watches of what is there, and of what a crash would leave.
+    pub fn all_watches(&mut self) -> impl Iterator<Item = &mut Watch> {
+        let before = match &mut self.kept {
+            Kept::LeaseBefore(_, watches) => Some(watches),
+            _ => None,
+        };
+        self.watches.iter_mut().chain(before.into_iter().flatten())
+    }
+
+    pub fn watch(&mut self, end: usize, watch: Watch) {
+        self.watches[end] = watch;
+        if let Kept::LeaseBefore(_, watches) = &mut self.kept {
+            watches[end] = watch;
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -160,6 +191,7 @@ impl<const NODES: usize, const ENDS: usize> State<NODES, ENDS> {
         for end in 0..ENDS {
             if self.changes[end] == Change::Unnumbered {
                 self.changes[end] = Change::Numbered(self.head() + 1);
+                self.keep();
             }
         }
     }
@@ -179,6 +211,8 @@ impl<const NODES: usize, const ENDS: usize> State<NODES, ENDS> {
     pub fn look(&mut self, end: usize) -> Option<()> {
         matches!(self.ends[end], End::Waiting(_)).then_some(())?;
         for row in self.rows().filter(|row| row.watches[end] == Watch::Moved) {
+            // To whom has seen this number, the one before is another.
+            row.watch(end, Watch::Moved);
             row.watches[end] = Watch::Unmoved(0);
         }
         Some(())
@@ -188,8 +222,33 @@ impl<const NODES: usize, const ENDS: usize> State<NODES, ENDS> {
     pub fn give_up(&mut self, end: usize) -> Option<()> {
         (!matches!(self.ends[end], End::NotAsked | End::NumberTaken | End::Acknowledged)).then_some(())?;
         self.ends[end] = End::NotAsked;
-        self.rows().for_each(|row| row.watches[end] = Watch::NotAwaited);
+        self.rows().for_each(|row| row.watch(end, Watch::NotAwaited));
         Some(())
+    }
+
+    /// What was committed so far is durable: the store writes in order.
+    pub fn keep(&mut self) {
+        self.rows().for_each(|row| row.kept = Kept::Whole);
+    }
+
+    /// The store crashes, and comes back with what was durable. Who watches begins anew: the connections broke.
+    pub fn crash_store(&mut self, watches_go_on: bool) {
+        for node in &mut self.nodes {
+            let Some(row) = &mut node.row else { continue };
+            match row.kept {
+                Kept::Whole => {}
+                Kept::Less(applied) => row.applied = applied,
+                Kept::LeaseBefore(applied, watches) => (row.applied, row.watches) = (applied, watches),
+                Kept::Nothing => {
+                    node.row = None;
+                    continue;
+                }
+            }
+            row.kept = Kept::Whole;
+            if !watches_go_on {
+                row.watches = row.watches.map(|watch| watch.min(Watch::Moved));
+            }
+        }
     }
 
     pub fn fill(&mut self) -> Option<()> {

@@ -1,7 +1,7 @@
 //! What may happen: time passes, a node goes on with its cycle, a check with its looks, an end with its wait. Here mistakes
 //! are made. A step that cannot be taken is `None`.
 
-use super::state::{Change, Check, End, Memory, Node, Number, Row, Stage, State, Ticks, Watch};
+use super::state::{Change, Check, End, Kept, Memory, Node, Number, Row, Stage, State, Ticks, Watch};
 use super::{Mistake, Protocol};
 
 /// A look of a check.
@@ -12,25 +12,27 @@ impl<const NODES: usize, const ENDS: usize> Protocol<NODES, ENDS> {
         self.mistake == Some(mistake)
     }
 
-    /// How long an end waits for a lease to run out.
+    /// How long an end waits for a lease to run out, by its own clock.
     pub fn patience(&self) -> Ticks {
-        self.lease - Ticks::from(self.makes(Mistake::WaitingATickTooShort))
+        let margin = if self.makes(Mistake::NoMarginForSlewedClocks) { 0 } else { self.margin };
+        self.lease + margin - Ticks::from(self.makes(Mistake::WaitingATickTooShort))
     }
 
     pub fn tick(&self, state: &mut State<NODES, ENDS>) {
-        let older = |age: &mut Ticks| *age = self.lease.min(*age + 1);
-        state.memory.lease = state.memory.lease.saturating_sub(1);
+        let (of_nodes, of_ends) = self.clocks;
+        let waited = |age: &mut Ticks| *age = self.patience().min(*age + of_ends);
+        state.memory.lease = state.memory.lease.saturating_sub(of_nodes);
         if !matches!(state.nodes[0].stage, Stage::Out | Stage::Resting | Stage::Heeded) {
-            older(&mut state.memory.clock);
+            state.memory.clock = self.lease.min(state.memory.clock + of_nodes);
         }
-        for watch in state.rows().flat_map(|row| &mut row.watches) {
+        for watch in state.rows().flat_map(Row::all_watches) {
             if let Watch::Unmoved(age) = watch {
-                older(age);
+                waited(age);
             }
         }
         for end in &mut state.ends {
             if let End::Alone(age) = end {
-                older(age);
+                waited(age);
             }
         }
     }
@@ -42,6 +44,11 @@ impl<const NODES: usize, const ENDS: usize> Protocol<NODES, ENDS> {
         }
         // Of the others only the rows matter.
         let (head, change, mut not_modelled) = (state.head(), state.changes[0], Memory::EMPTY);
+        let is_durable = match at {
+            Stage::Joining => !self.makes(Mistake::JoinNotDurable),
+            Stage::CaughtUp => !self.makes(Mistake::RenewalNotDurable),
+            _ => false,
+        };
         let node = &mut state.nodes[of];
         let memory = if of == 0 { &mut state.memory } else { &mut not_modelled };
         node.stage = match at {
@@ -79,11 +86,14 @@ impl<const NODES: usize, const ENDS: usize> Protocol<NODES, ENDS> {
             }
             Stage::CaughtUp | Stage::Heeded => {
                 if let Some(row) = &mut node.row {
-                    let watches = row.watches.map(|watch| watch.min(Watch::Moved));
-                    *row = Row { applied: node.applied, watches, is_first: false };
+                    let before = *row;
                     if at == Stage::CaughtUp {
+                        row.watches = row.watches.map(|watch| watch.min(Watch::Moved));
+                        row.is_first = false;
                         self.hold(memory);
                     }
+                    row.applied = node.applied;
+                    row.kept = self.kept_of(before, at);
                     Stage::Resting
                 } else {
                     if self.makes(Mistake::EmptyingBeforeTheHead) {
@@ -94,9 +104,23 @@ impl<const NODES: usize, const ENDS: usize> Protocol<NODES, ENDS> {
                 }
             }
         };
+        if is_durable {
+            state.keep();
+        }
     }
 
-    /// What a node does on a hint, between two rounds of its cycle: nothing is numbered, and the lease stays as it is.
+    /// What a crash would leave of a row that was committed without waiting for the disk, where it was like this before.
+    fn kept_of(&self, before: Row<ENDS>, at: Stage) -> Kept<ENDS> {
+        match before.kept {
+            Kept::Whole if at == Stage::CaughtUp => Kept::LeaseBefore(before.applied, before.watches),
+            Kept::Less(applied) if at == Stage::CaughtUp => Kept::LeaseBefore(applied, before.watches),
+            Kept::Whole => Kept::Less(before.applied),
+            kept => kept,
+        }
+    }
+
+    /// What a node does on a hint, between two rounds of its cycle: nothing is numbered, the lease stays as it is, and what it
+    /// says of it is not durable.
     pub fn heed(&self, state: &mut State<NODES, ENDS>, of: usize) -> Option<()> {
         (state.nodes[of].stage == Stage::Resting).then_some(())?;
         let (head, change, mut not_modelled) = (state.head(), state.changes[0], Memory::EMPTY);
@@ -124,7 +148,9 @@ impl<const NODES: usize, const ENDS: usize> Protocol<NODES, ENDS> {
     fn first_row(&self, before: Option<Row<ENDS>>) -> Row<ENDS> {
         let is_first = self.makes(Mistake::LeaseNumberUsedAgain);
         let looks_unmoved = before.filter(|row| row.is_first);
-        Row { applied: 0, watches: looks_unmoved.map_or([Watch::NotAwaited; ENDS], |row| row.watches), is_first }
+        let watches = looks_unmoved.map_or([Watch::NotAwaited; ENDS], |row| row.watches);
+        let kept = if self.makes(Mistake::JoinNotDurable) { Kept::Nothing } else { Kept::Whole };
+        Row { applied: 0, watches, is_first, kept }
     }
 
     fn hold(&self, memory: &mut Memory) {
@@ -176,6 +202,7 @@ impl<const NODES: usize, const ENDS: usize> Protocol<NODES, ENDS> {
             }
             End::NotAsked => {
                 state.changes[end] = Change::Unnumbered;
+                state.keep();
                 End::Committed
             }
             End::Committed => {
@@ -188,7 +215,7 @@ impl<const NODES: usize, const ENDS: usize> Protocol<NODES, ENDS> {
                 let others = state.nodes.iter_mut().enumerate().filter(|(node, _)| Some(*node) != home);
                 let mut next = End::Acknowledged;
                 for row in others.filter_map(|(_, node)| node.row.as_mut()) {
-                    row.watches[end] = Watch::Moved;
+                    row.watch(end, Watch::Moved);
                     next = End::Listed;
                 }
                 next
@@ -200,7 +227,7 @@ impl<const NODES: usize, const ENDS: usize> Protocol<NODES, ENDS> {
             End::Waiting(number) => {
                 let is_done = |row: &mut Row<ENDS>| row.watches[end] == Watch::NotAwaited || row.applied >= number;
                 state.rows().all(is_done).then_some(())?;
-                state.rows().for_each(|row| row.watches[end] = Watch::NotAwaited);
+                state.rows().for_each(|row| row.watch(end, Watch::NotAwaited));
                 End::Acknowledged
             }
             End::Alone(age) if age >= self.patience() => End::Acknowledged,
@@ -216,6 +243,7 @@ impl<const NODES: usize, const ENDS: usize> Protocol<NODES, ENDS> {
         let watch = state.nodes[node].row?.watches[end];
         (watch >= Watch::Unmoved(self.patience())).then_some(())?;
         state.nodes[node].row = None;
+        state.keep();
         Some(())
     }
 

@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use url::Url;
+
 use super::checkers::{check, question};
 use super::nodes::Condition;
 use super::random::Random;
 use super::record::{Check, Credential, Fault, Session};
 use super::wire::{Connection, Line};
 use super::{Trial, pause};
-use crate::support::postgres::PrivateCluster;
+use crate::support::postgres::{Options, PrivateCluster};
 use crate::support::program::Server;
 use crate::support::proxy::Proxy;
 
@@ -24,7 +26,7 @@ const AT_ONCE: usize = 6;
 /// The queue of connections that a halted node has not taken yet is short: in one halt it must not be filled.
 const BETWEEN_LETTERS: Duration = Duration::from_millis(50);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
     /// A node is halted and goes on with what it knew.
     Halted,
@@ -36,10 +38,30 @@ pub enum Kind {
     Unheard,
     /// The database is stopped and started.
     DatabaseRestarted,
+    /// The database ends as by a crash, and starts with what was on the disk.
+    DatabaseCrashed,
+    /// The standby takes over; the former primary crashed, or goes on without taking writes for a while.
+    FailedOver,
+}
+
+/// What a fault takes away: at most one of each at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Process,
+    Way,
+    Database,
 }
 
 impl Kind {
-    pub const ALL: [Self; 5] = [Self::Halted, Self::Killed, Self::CutOff, Self::Unheard, Self::DatabaseRestarted];
+    pub const ALL: [Self; 7] = [
+        Self::Halted,
+        Self::Killed,
+        Self::CutOff,
+        Self::Unheard,
+        Self::DatabaseRestarted,
+        Self::DatabaseCrashed,
+        Self::FailedOver,
+    ];
 
     pub const fn word(self) -> &'static str {
         match self {
@@ -47,18 +69,69 @@ impl Kind {
             Self::Killed => "killed",
             Self::CutOff => "cut off",
             Self::Unheard => "unheard by the database",
-            Self::DatabaseRestarted => "left without a database",
+            Self::DatabaseRestarted => "without a database that restarted",
+            Self::DatabaseCrashed => "without a database that crashed",
+            Self::FailedOver => "without a database that failed over",
         }
+    }
+
+    const fn part(self) -> Part {
+        match self {
+            Self::Halted | Self::Killed => Part::Process,
+            Self::CutOff | Self::Unheard => Part::Way,
+            Self::DatabaseRestarted | Self::DatabaseCrashed | Self::FailedOver => Part::Database,
+        }
+    }
+}
+
+/// A PostgreSQL server and its synchronous standby, which change places.
+pub struct Databases {
+    clusters: [PrivateCluster; 2],
+    primary: usize,
+}
+
+impl Databases {
+    pub fn launch() -> Self {
+        let primary = PrivateCluster::launch(Options::default());
+        let standby = primary.standby();
+        primary.set("synchronous_standby_names", "*");
+        Self { clusters: [primary, standby], primary: 0 }
+    }
+
+    pub fn primary(&self) -> &PrivateCluster {
+        &self.clusters[self.primary]
+    }
+
+    /// A URL that names both.
+    pub fn url(&self) -> String {
+        let port = |cluster: &PrivateCluster| Url::parse(cluster.url()).expect("a URL").port().expect("a port");
+        let [one, other] = &self.clusters;
+        format!("postgres://postgres@127.0.0.1:{},127.0.0.1:{}/postgres", port(one), port(other))
+    }
+
+    /// The standby takes over; after `meanwhile` the former primary, which had crashed or not, follows it.
+    fn fail_over(&mut self, has_crashed: bool, meanwhile: impl FnOnce(&PrivateCluster)) {
+        let (former, next) = (&self.clusters[self.primary], &self.clusters[1 - self.primary]);
+        if has_crashed {
+            former.crash();
+        } else {
+            former.set("default_transaction_read_only", "on");
+        }
+        next.promote();
+        meanwhile(next);
+        former.follow(next);
+        self.primary = 1 - self.primary;
     }
 }
 
 /// What may be broken.
 pub struct Breakable {
     pub servers: Vec<Server>,
-    pub cluster: PrivateCluster,
+    pub databases: Databases,
     pub proxy: Proxy,
     /// The node that reaches the database by the proxy.
     pub behind_proxy: usize,
+    /// The longest of the nodes.
     pub lease: Duration,
 }
 
@@ -66,6 +139,8 @@ pub struct Troublemaker<'a> {
     trial: &'a Trial,
     it: &'a mut Breakable,
     random: Random,
+    /// Kinds that are still to come in this turn.
+    deck: Vec<Kind>,
 }
 
 /// A check whose request lies unread at a halted node.
@@ -77,102 +152,109 @@ struct Letter {
 
 impl<'a> Troublemaker<'a> {
     pub fn new(trial: &'a Trial, it: &'a mut Breakable, random: Random) -> Self {
-        Self { trial, it, random }
+        Self { trial, it, random, deck: Vec::new() }
     }
 
-    /// Goes through all kinds in ever new orders; says when each has happened once.
+    /// Goes through all kinds in ever new orders and combinations; says when each has happened once. The first is alone, and
+    /// leaves the others at peace.
     pub fn run(mut self, all_happened: &AtomicBool) {
+        let mut first = Some(vec![*self.random.of(&[Kind::Halted, Kind::CutOff, Kind::Unheard])]);
         loop {
-            for kind in self.random.shuffled(Kind::ALL.to_vec()) {
-                pause(Duration::from_secs(1));
+            self.deck = self.random.shuffled(Kind::ALL.to_vec());
+            while !self.deck.is_empty() {
+                pause(Duration::from_millis(300 + self.random.below(1200)));
                 if !self.trial.goes_on() {
                     return;
                 }
-                self.cause(kind);
+                let kinds = first.take().unwrap_or_else(|| self.draw());
+                self.cause(&kinds);
             }
             all_happened.store(true, Ordering::Relaxed);
         }
     }
 
-    fn cause(&mut self, kind: Kind) {
-        let node = match kind {
-            Kind::Halted | Kind::Killed => Some(self.trial.nodes.any(&mut self.random)),
-            Kind::CutOff | Kind::Unheard => Some(self.it.behind_proxy),
-            Kind::DatabaseRestarted => None,
+    /// The next one, two or three kinds that can happen at the same time.
+    fn draw(&mut self) -> Vec<Kind> {
+        let count = 1 + usize::try_from(self.random.below(3)).expect("it is below three");
+        let mut drawn: Vec<Kind> = Vec::new();
+        self.deck.retain(|kind| {
+            let fits = drawn.len() < count && drawn.iter().all(|other| other.part() != kind.part());
+            if fits {
+                drawn.push(*kind);
+            }
+            !fits
+        });
+        drawn
+    }
+
+    /// Each begins at a moment of its own; a process that was killed is back when the others are over.
+    fn cause(&mut self, kinds: &[Kind]) {
+        let longest = self.it.lease;
+        let delays: Vec<Duration> = kinds.iter().map(|_| self.up_to(longest)).collect();
+        let process = self.trial.nodes.any(&mut self.random);
+        let node = |kind: Kind| match kind.part() {
+            Part::Process => Some(process),
+            Part::Way => Some(self.it.behind_proxy),
+            Part::Database => None,
         };
-        let nodes: Vec<usize> = node.map_or_else(|| (0..self.it.servers.len()).collect(), |node| vec![node]);
-        let condition = if kind == Kind::Halted { Condition::Halted } else { Condition::Shaken };
-        for node in &nodes {
-            self.trial.nodes.set(*node, condition);
+        let nodes: Vec<Option<usize>> = kinds.iter().map(|kind| node(*kind)).collect();
+        let touched = self.touched(&nodes);
+        let randoms: Vec<Random> = kinds.iter().map(|_| self.random.apart()).collect();
+        let Breakable { servers, databases, proxy, lease, .. } = &mut *self.it;
+        let (trial, lease, proxy) = (self.trial, *lease, &*proxy);
+        let mut databases = Some(databases);
+        let faults: Vec<Fault> = thread::scope(|scope| {
+            let breaking = kinds.iter().zip(&nodes).zip(delays).zip(randoms).map(|(((kind, node), delay), random)| {
+                let databases = if kind.part() == Part::Database { databases.take() } else { None };
+                let server = node.map(|node| &servers[node]);
+                let mut hand = Hand { trial, lease, proxy, random };
+                scope.spawn(move || {
+                    pause(delay);
+                    let begun = Instant::now();
+                    match (*kind, *node, server, databases) {
+                        (Kind::Halted, Some(node), Some(server), _) => hand.halt(node, server),
+                        (Kind::Killed, Some(node), Some(server), _) => hand.kill(node, server),
+                        (Kind::CutOff, ..) => hand.interrupt(Proxy::cut),
+                        (Kind::Unheard, ..) => hand.interrupt(Proxy::stall),
+                        (Kind::DatabaseRestarted, _, _, Some(databases)) => hand.restart(databases),
+                        (Kind::DatabaseCrashed, _, _, Some(databases)) => hand.crash(databases),
+                        (Kind::FailedOver, _, _, Some(databases)) => hand.fail_over(databases),
+                        _ => unreachable!("each kind has its part"),
+                    }
+                    Fault { kind: *kind, node: *node, begun, lifted: Instant::now(), over: begun, of: Vec::new() }
+                })
+            });
+            let breaking: Vec<_> = breaking.collect();
+            breaking.into_iter().map(|one| one.join().expect("it does not panic")).collect()
+        });
+        if kinds.contains(&Kind::Killed) {
+            self.it.servers[process] = self.trial.nodes.program(process).serve();
+            self.trial.nodes.moved(process, &self.it.servers[process]);
         }
-        let begun = Instant::now();
-        match kind {
-            Kind::Halted => self.halt(nodes[0]),
-            Kind::Killed => self.kill(nodes[0]),
-            Kind::CutOff => self.interrupt(Proxy::cut),
-            Kind::Unheard => self.interrupt(Proxy::stall),
-            Kind::DatabaseRestarted => self.restart_database(),
-        }
-        let lifted = Instant::now();
-        for node in nodes {
+        for node in touched {
             self.wait_until_well(node);
             self.trial.nodes.set(node, Condition::Whole);
         }
-        self.trial.record.fault(Fault { kind, node, begun, lifted, over: Instant::now() });
-    }
-
-    /// Longer than a lease, so that the others have gone on without it.
-    fn beyond_the_lease(&mut self) -> Duration {
-        self.it.lease + Duration::from_millis(800 + self.random.below(1200))
-    }
-
-    /// While it is halted people go on asking it; it finds their requests when it wakes up, with what it knew before.
-    fn halt(&mut self, node: usize) {
-        let length = self.beyond_the_lease();
-        self.it.servers[node].pause();
-        let begun = Instant::now();
-        let mut letters = Vec::new();
-        while begun.elapsed() < length {
-            letters.extend(self.write_to(node));
-            pause(BETWEEN_LETTERS);
-        }
-        self.it.servers[node].resume();
-        self.trial.nodes.set(node, Condition::Shaken);
-        for Letter { session, started, mut connection } in letters {
-            let status = connection.receive().ok().map(|(answer, _)| answer.status);
-            let check = Check { node, credential: Credential::Access, started, over: Instant::now(), status };
-            self.trial.record.check(&session, check);
+        let mut of = kinds.to_vec();
+        of.sort_unstable();
+        for fault in faults {
+            self.trial.record.fault(Fault { over: Instant::now(), of: of.clone(), ..fault });
         }
     }
 
-    fn write_to(&mut self, node: usize) -> Option<Letter> {
-        let session = self.trial.record.some_session(&mut self.random)?;
-        let started = Instant::now();
-        let mut connection = Connection::open(self.trial.nodes.address(node)).ok()?;
-        connection.send(&question(session.token())).ok()?;
-        Some(Letter { session, started, connection })
+    /// The nodes to which something is done, from now on: all of them where it is the database.
+    fn touched(&self, nodes: &[Option<usize>]) -> Vec<usize> {
+        let all = nodes.contains(&None);
+        let touched: Vec<usize> =
+            (0..self.it.servers.len()).filter(|node| all || nodes.contains(&Some(*node))).collect();
+        for node in &touched {
+            self.trial.nodes.set(*node, Condition::Shaken);
+        }
+        touched
     }
 
-    /// Now it is back within the lease it had, now after it.
-    fn kill(&mut self, node: usize) {
-        self.it.servers[node].kill();
-        let length = self.random.below(2 * u64::try_from(self.it.lease.as_millis()).expect("a few seconds"));
-        pause(Duration::from_millis(length));
-        self.it.servers[node] = self.trial.nodes.program(node).serve();
-        self.trial.nodes.moved(node, &self.it.servers[node]);
-    }
-
-    fn interrupt(&mut self, how: impl FnOnce(&Proxy)) {
-        let length = self.beyond_the_lease();
-        how(&self.it.proxy);
-        pause(length);
-        self.it.proxy.restore();
-    }
-
-    fn restart_database(&mut self) {
-        self.it.cluster.stop();
-        pause(Duration::from_millis(self.random.below(2000)));
-        self.it.cluster.start();
+    fn up_to(&mut self, longest: Duration) -> Duration {
+        Duration::from_millis(self.random.below(u64::try_from(longest.as_millis()).expect("a few seconds")))
     }
 
     /// Until it answers several at once, twice.
@@ -192,5 +274,85 @@ impl<'a> Troublemaker<'a> {
             let asking: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(ask)).collect();
             asking.into_iter().all(|one| one.join().expect("it does not panic"))
         })
+    }
+}
+
+/// What breaks one thing, beside others that break.
+struct Hand<'a> {
+    trial: &'a Trial,
+    lease: Duration,
+    proxy: &'a Proxy,
+    random: Random,
+}
+
+impl Hand<'_> {
+    /// Mostly longer than a lease, so that the others have gone on without it; sometimes just as long.
+    fn about_a_lease(&mut self) -> Duration {
+        let beyond = if self.random.one_in(4) { 0 } else { 800 };
+        self.lease + Duration::from_millis(beyond + self.random.below(1200))
+    }
+
+    /// While it is halted people go on asking it; it finds their requests when it wakes up, with what it knew before.
+    fn halt(&mut self, node: usize, server: &Server) {
+        let length = self.about_a_lease();
+        self.trial.nodes.set(node, Condition::Halted);
+        server.pause();
+        let begun = Instant::now();
+        let mut letters = Vec::new();
+        while begun.elapsed() < length {
+            letters.extend(self.write_to(node));
+            pause(BETWEEN_LETTERS);
+        }
+        server.resume();
+        self.trial.nodes.set(node, Condition::Shaken);
+        for Letter { session, started, mut connection } in letters {
+            let status = connection.receive().ok().map(|(answer, _)| answer.status);
+            let check = Check { node, credential: Credential::Access, started, over: Instant::now(), status };
+            self.trial.record.check(&session, check);
+        }
+    }
+
+    fn write_to(&mut self, node: usize) -> Option<Letter> {
+        let session = self.trial.record.some_session(&mut self.random)?;
+        let started = Instant::now();
+        let mut connection = Connection::open(self.trial.nodes.address(node)).ok()?;
+        connection.send(&question(session.token())).ok()?;
+        Some(Letter { session, started, connection })
+    }
+
+    /// Now it is to be back within the lease it had, now after it.
+    fn kill(&mut self, node: usize, server: &Server) {
+        self.trial.nodes.set(node, Condition::Shaken);
+        server.kill();
+        pause(Duration::from_millis(
+            self.random.below(2 * u64::try_from(self.lease.as_millis()).expect("a few seconds")),
+        ));
+    }
+
+    fn interrupt(&mut self, how: impl FnOnce(&Proxy)) {
+        how(self.proxy);
+        pause(self.about_a_lease());
+        self.proxy.restore();
+    }
+
+    fn restart(&mut self, databases: &Databases) {
+        databases.primary().stop();
+        pause(Duration::from_millis(self.random.below(2000)));
+        databases.primary().start();
+    }
+
+    fn crash(&mut self, databases: &Databases) {
+        databases.primary().crash();
+        pause(Duration::from_millis(self.random.below(5000)));
+        databases.primary().start();
+    }
+
+    /// The name by which one node knows the database moves with it.
+    fn fail_over(&mut self, databases: &mut Databases) {
+        let (has_crashed, length) = (self.random.one_in(2), Duration::from_millis(self.random.below(4000)));
+        databases.fail_over(has_crashed, |next| {
+            self.proxy.lead_to(next.url());
+            pause(length);
+        });
     }
 }

@@ -91,6 +91,8 @@ pub struct Fault {
     pub lifted: Instant,
     /// When the nodes had recovered.
     pub over: Instant,
+    /// The kinds that happened together with it, itself included.
+    pub of: Vec<Kind>,
 }
 
 /// All of a run.

@@ -131,6 +131,8 @@ impl Verdict {
         lines.push(format!("{} faults", self.faults.len()));
         let kinds = Kind::ALL.iter().filter(|kind| self.faults_of(**kind) > 0);
         lines.extend(kinds.map(|kind| format!("  {:4}  a node {}", self.faults_of(*kind), kind.word())));
+        lines.push("together:".to_owned());
+        lines.extend(self.combinations().into_iter().map(|(kinds, count)| format!("  {count:4}  {kinds}")));
         lines.push("from the request to the acknowledged end:".to_owned());
         lines.extend(Place::ALL.iter().filter_map(|place| self.figures(*place)));
         lines.push(format!(
@@ -141,6 +143,21 @@ impl Verdict {
             self.unheard_of.len(),
         ));
         lines.join("\n")
+    }
+
+    /// How often faults of these kinds happened together.
+    fn combinations(&self) -> BTreeMap<String, usize> {
+        let mut found = BTreeMap::new();
+        for fault in self.faults.iter().filter(|fault| fault.of.len() > 1 && fault.of.first() == Some(&fault.kind)) {
+            let words: Vec<&str> = fault.of.iter().map(|kind| kind.word()).collect();
+            *found.entry(words.join(" + ")).or_default() += 1;
+        }
+        found
+    }
+
+    /// How many faults happened together with others.
+    pub fn faults_together(&self) -> usize {
+        self.faults.iter().filter(|fault| fault.of.len() > 1).count()
     }
 
     fn figures(&self, place: Place) -> Option<String> {
@@ -200,6 +217,7 @@ mod tests {
             begun: at(*begun),
             lifted: at(*over),
             over: at(*over),
+            of: vec![Kind::CutOff],
         };
         let check = Check { node: 1, credential: Credential::Access, started: at(started), over: at(over), status };
         let history = History { end_asked: Some(at(10)), end_acknowledged: Some(at(11)), checks: vec![check] };
