@@ -159,7 +159,6 @@ impl Sessions {
         let facts = if self.is_live() {
             self.facts_from_memory(token, now).await?
         } else {
-            self.believe_the_store().await?;
             self.facts_from_store(token, now).await?
         };
         let user = self.judge_use(&facts, ip, now)?;
@@ -228,6 +227,8 @@ impl Sessions {
 
     async fn facts_from_store(&self, token: &str, now: DateTime<Utc>) -> Result<Facts, CheckError> {
         let (claims, key_id) = self.verified(token, now).await?;
+        // Before it is asked, as with the lease.
+        self.believe_the_store().await?;
         let (session_id, sessions) = (claims.session_id, self.clone());
         let read = self.store().read(move |db| {
             let standing = sessions::standing(db, session_id)?;

@@ -31,6 +31,8 @@ struct Servers {
     changes: AtomicU64,
     /// Connections made so far.
     connections: AtomicU64,
+    /// Whether the last that was tried takes no writes.
+    are_read_only: AtomicBool,
     /// Whether a unit of work found no room since it was looked for.
     is_full: Arc<AtomicBool>,
 }
@@ -73,7 +75,10 @@ impl r2d2::ManageConnection for Manager {
     type Error = ConnectionError;
 
     fn connect(&self) -> Result<Pooled, ConnectionError> {
-        let (mut db, server) = self.address.connect_pooled(self.wait)?;
+        let connected = self.address.connect_pooled(self.wait);
+        let fault = connected.as_ref().err().map(|error| StoreError::not_connected(&error.to_string()));
+        self.servers.are_read_only.store(matches!(fault, Some(StoreError::ReadOnly(_))), Ordering::Relaxed);
+        let (mut db, server) = connected?;
         backend::note_when_full(&mut db, &self.servers.is_full);
         let server = self.servers.note(server);
         Ok(Pooled { db, trusted_since: Some(Instant::now()), broken: false, server })
@@ -116,7 +121,7 @@ impl Pool {
     /// that has been replaced meanwhile counts for nothing.
     pub fn run<T, E: From<StoreError>>(&self, work: impl FnOnce(&mut Db) -> Result<T, E>) -> Result<T, E> {
         let connections = self.connections.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut pooled = connections.get().map_err(|error| StoreError::not_connected(&error.to_string()))?;
+        let mut pooled = connections.get().map_err(|error| self.not_connected(&error))?;
         let result = work(&mut pooled.db);
         pooled.broken = is_broken(&mut pooled.db);
         pooled.trusted_since = result.is_ok().then(Instant::now);
@@ -124,6 +129,14 @@ impl Pool {
             return Err(StoreError::Unavailable("another server has taken its place".into()).into());
         }
         result
+    }
+
+    /// r2d2 may have waited in vain without an error of its own.
+    fn not_connected(&self, error: &r2d2::Error) -> StoreError {
+        if self.servers.are_read_only.load(Ordering::Relaxed) {
+            return StoreError::ReadOnly(error.to_string());
+        }
+        StoreError::Unavailable(error.to_string())
     }
 
     /// Uses none of the connections again that there are.

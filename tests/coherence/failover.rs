@@ -44,8 +44,8 @@ fn url_of_both(one: &PrivateCluster, other: &PrivateCluster) -> String {
 
 /// The standby takes over; the former primary goes on and takes no writes.
 fn fail_over(primary: &PrivateCluster, standby: &PrivateCluster) {
-    primary.wait_for_standby();
     primary.set("default_transaction_read_only", "on");
+    primary.wait_for_standby();
     standby.promote();
 }
 

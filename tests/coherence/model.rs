@@ -120,6 +120,8 @@ struct Protocol<const NODES: usize, const ENDS: usize> {
     homes: [Option<usize>; ENDS],
     /// Whether nodes crash, ends are given up and the store is lost. Pauses, expulsions and joining there always are.
     with_faults: bool,
+    /// Whether the store crashes.
+    with_crashes: bool,
     mistake: Option<Mistake>,
 }
 
@@ -139,8 +141,10 @@ impl<const NODES: usize, const ENDS: usize> Model for Protocol<NODES, ENDS> {
             steps.extend([Step::End(end), Step::Look(end)]);
             steps.extend((0..NODES).map(|node| Step::Expel(end, node)));
         }
-        if self.with_faults {
+        if self.with_crashes {
             steps.push(Step::CrashStore);
+        }
+        if self.with_faults {
             steps.extend((0..NODES).map(Step::Crash));
             steps.extend((0..ENDS).flat_map(|end| [Step::GiveUp(end), Step::LoseStore(end)]));
         }
@@ -206,9 +210,14 @@ const COMMAND: Option<usize> = None;
 const NODE_0: Option<usize> = Some(0);
 const NODE_1: Option<usize> = Some(1);
 
-/// With every fault, and no mistake.
+/// With every fault but a store that crashes, and no mistake.
 fn nodes<const NODES: usize, const ENDS: usize>(homes: [Option<usize>; ENDS]) -> Protocol<NODES, ENDS> {
-    Protocol { lease: 2, margin: 0, clocks: (1, 1), homes, with_faults: true, mistake: None }
+    Protocol { lease: 2, margin: 0, clocks: (1, 1), homes, with_faults: true, with_crashes: false, mistake: None }
+}
+
+/// With a store that crashes, and no other fault.
+fn crashing<const NODES: usize, const ENDS: usize>(homes: [Option<usize>; ENDS]) -> Protocol<NODES, ENDS> {
+    Protocol { with_faults: false, with_crashes: true, ..nodes(homes) }
 }
 
 /// A lease of six ticks by node 0's clock, which goes 9 tenths in each while those of ends go 11.
@@ -256,6 +265,22 @@ fn two_nodes_keep_the_promise() {
 #[test]
 fn two_nodes_keep_the_promise_of_a_command() {
     holds(nodes::<2, 1>([COMMAND]));
+}
+
+#[test]
+fn one_node_keeps_the_promise_while_the_store_crashes() {
+    holds(Protocol { with_crashes: true, ..nodes::<1, 1>([NODE_0]) });
+    holds(Protocol { with_crashes: true, ..nodes::<1, 1>([COMMAND]) });
+}
+
+#[test]
+fn one_node_keeps_the_promise_while_it_is_expelled_and_the_store_crashes() {
+    holds(crashing::<1, 2>([COMMAND, COMMAND]));
+}
+
+#[test]
+fn two_nodes_keep_the_promise_while_the_store_crashes() {
+    holds(crashing::<2, 1>([NODE_1]));
 }
 
 #[test]
@@ -323,12 +348,12 @@ fn a_lease_number_used_again_breaks_the_promise() {
 
 #[test]
 fn a_renewal_that_a_crash_takes_back_breaks_the_promise() {
-    breaks(Mistake::RenewalNotDurable, [COMMAND, COMMAND]);
+    breaks_in(Protocol { mistake: Some(Mistake::RenewalNotDurable), ..crashing([COMMAND, COMMAND]) });
 }
 
 #[test]
 fn a_join_that_a_crash_takes_back_breaks_the_promise() {
-    breaks(Mistake::JoinNotDurable, [COMMAND]);
+    breaks_in(Protocol { mistake: Some(Mistake::JoinNotDurable), ..crashing([COMMAND]) });
 }
 
 #[test]

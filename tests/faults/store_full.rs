@@ -7,11 +7,11 @@ use diesel::connection::SimpleConnection as _;
 use serde_json::{Value, json};
 use vigie::store::{Db, StoreError};
 
-use super::assert_unavailable;
+use super::{assert_unavailable, dump_but_nodes};
 use crate::support::app::{PASSWORD, TestApp};
 use crate::support::backend::Backend::{Postgres, Sqlite};
 use crate::support::child::in_own_process;
-use crate::support::dump::{Beside, dump};
+use crate::support::dump::Beside;
 use crate::support::program::Program;
 
 /// The largest size of a file that this process may write, as the system allows it: a full disk for one process.
@@ -42,7 +42,7 @@ async fn while_files_cannot_grow_writes_are_told_503_and_checks_go_on() {
     }
     let app = TestApp::start(Sqlite).await;
     let alice = app.signed_in("alice").await;
-    let before = dump(&app.database.url);
+    let before = dump_but_nodes(&app.database.url);
     limit_files("4096");
     let nobody = app.nobody();
     let login = || nobody.post("/auth/login", json!({ "username": "alice", "password": PASSWORD }));
@@ -63,7 +63,7 @@ async fn while_files_cannot_grow_writes_are_told_503_and_checks_go_on() {
 
     limit_files("unlimited");
     until_ready_is(&app, 200).await;
-    assert_eq!(dump(&app.database.url), before);
+    assert_eq!(dump_but_nodes(&app.database.url), before);
     let refreshed = alice.refresh().await.expect(200);
     app.client(&refreshed).post_empty("/auth/logout").await.expect(204);
     login().await.expect(200);
@@ -74,7 +74,7 @@ async fn while_files_cannot_grow_writes_are_told_503_and_checks_go_on() {
 async fn a_full_database_undoes_the_whole_batch_and_tells_each_caller_so() {
     let app = TestApp::start(Sqlite).await;
     let alice = app.signed_in("alice").await;
-    let (before, nobody) = (dump(&app.database.url), app.nobody());
+    let (before, nobody) = (dump_but_nodes(&app.database.url), app.nobody());
     let fill = app.app.store.write(|db| {
         let Db::Sqlite(connection) = db else { unreachable!("SQLite was asked for") };
         connection.batch_execute("PRAGMA max_page_count = 1")?;
@@ -86,7 +86,7 @@ async fn a_full_database_undoes_the_whole_batch_and_tells_each_caller_so() {
     assert!(matches!(&filled, Err(StoreError::Full(_))), "{filled:?}");
     if login.status != 200 {
         assert_unavailable(&login, "a login beside it");
-        assert_eq!(dump(&app.database.url), before);
+        assert_eq!(dump_but_nodes(&app.database.url), before);
     }
     alice.get("/auth/me").await.expect(200);
     alice.post_empty("/auth/logout").await.expect(204);

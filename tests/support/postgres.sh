@@ -24,7 +24,7 @@ find_programs() {
     local candidate found=
     for candidate in /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /usr/local/opt/postgresql*/bin \
         /opt/homebrew/opt/postgresql*/bin /opt/homebrew/bin /usr/local/pgsql/bin "$(dirname "$(command -v initdb || echo /)")"; do
-        if [[ -x $candidate/initdb && -x $candidate/pg_ctl ]]; then found=$candidate; fi
+        if [[ -x $candidate/initdb && -x $candidate/pg_ctl && -x $candidate/pg_basebackup ]]; then found=$candidate; fi
     done
     [[ -n $found ]] || return 1
     echo "$found"

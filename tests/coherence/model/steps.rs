@@ -112,6 +112,8 @@ impl<const NODES: usize, const ENDS: usize> Protocol<NODES, ENDS> {
     /// What a crash would leave of a row that was committed without waiting for the disk, where it was like this before.
     fn kept_of(&self, before: Row<ENDS>, at: Stage) -> Kept<ENDS> {
         match before.kept {
+            // Told apart only where it may be lost.
+            _ if !self.with_crashes => Kept::Whole,
             Kept::Whole if at == Stage::CaughtUp => Kept::LeaseBefore(before.applied, before.watches),
             Kept::Less(applied) if at == Stage::CaughtUp => Kept::LeaseBefore(applied, before.watches),
             Kept::Whole => Kept::Less(before.applied),

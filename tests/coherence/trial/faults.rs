@@ -93,8 +93,9 @@ pub struct Databases {
 impl Databases {
     pub fn launch() -> Self {
         let primary = PrivateCluster::launch(Options::default());
-        let standby = primary.standby();
+        // Also of the standby, once it has taken over.
         primary.set("synchronous_standby_names", "*");
+        let standby = primary.standby();
         Self { clusters: [primary, standby], primary: 0 }
     }
 
