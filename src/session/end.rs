@@ -152,6 +152,8 @@ impl Sessions {
     pub async fn logout(&self, token: &str, cause: impl FnOnce(Actor) -> Cause) -> Result<(), CheckError> {
         let now = self.now();
         let (claims, key_id) = self.verified(token, now).await?;
+        // Who refuses a token writes nothing, so a server that was left behind would do it too.
+        self.believe_the_store().await?;
         let (id, user_id) = (claims.session_id, claims.subject);
         let cause = cause(Actor::user(user_id));
         let end = end_by(&cause, EndReason::Logout, now, None);
@@ -173,6 +175,7 @@ impl Sessions {
             self.refuse_refresh(Reason::Malformed, &cause(nobody));
             return Err(CheckError::Invalid(Reason::Malformed));
         };
+        self.believe_the_store().await?;
         let id = token.session_id;
         let session = self.store().read(move |db| sessions::find(db, id)).await?;
         let Some(session) = session.filter(|session| token.is_genuine(&self.inner.parts.master, &session.refresh.seed))

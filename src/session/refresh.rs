@@ -75,6 +75,8 @@ impl Sessions {
             self.refuse_refresh(Reason::Malformed, &nobody);
             return Err(RefreshError::Invalid);
         };
+        // Who refuses a token writes nothing, so a server that was left behind would do it too.
+        self.believe_the_store().await?;
         let (now, session_id) = (self.now(), token.session_id);
         let key = self.signing().current().await?;
         let (sessions, origin, request_id) = (self.clone(), origin.clone(), request_id.to_owned());
