@@ -55,7 +55,7 @@ impl Watch {
 mod tests {
     use super::*;
 
-    const LEASE: Duration = Duration::from_secs(60);
+    const LEASE: Duration = Duration::from_mins(1);
 
     fn node(lease_no: i64) -> Node {
         Node { id: NodeId(uuid::Uuid::from_u128(7)), lease_no, applied_seq: 0, lease: LEASE }

@@ -259,7 +259,7 @@ pub(super) fn transaction<T, E: From<StoreError>>(
 /// Nobody cancels a commit that waits for a standby sooner than this.
 const PROMPT: Duration = Duration::from_millis(250);
 /// After this long a standby is not waited for any more.
-const GIVEN_UP: Duration = Duration::from_secs(60);
+const GIVEN_UP: Duration = Duration::from_mins(1);
 
 /// Makes sure of a commit that took long since `began`.
 ///

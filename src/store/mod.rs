@@ -247,7 +247,11 @@ impl Store {
     pub async fn reconnect(&self) {
         let inner = Arc::clone(&self.inner);
         // Closing connections may block.
-        let _ = blocking::<_, StoreError>(move || Ok(inner.pool.reconnect())).await;
+        let closing = blocking(move || {
+            inner.pool.reconnect();
+            Ok::<_, StoreError>(())
+        });
+        let _ = closing.await;
     }
 
     /// How many connections were made so far. While that stays the same, the server has not started again.

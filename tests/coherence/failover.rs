@@ -156,7 +156,7 @@ async fn a_lease_that_was_begun_is_in_the_database_after_a_crash() {
     let cluster = PrivateCluster::launch(Options { settings: &["wal_writer_delay=10s"], ..Options::default() });
     let app = TestApp::start_at(cluster.url(), &[("VIGIE__NODES__LEASE", "1m")]).await;
     let (id, now) = (NodeId::new(app.now()), app.now());
-    let join = move |db: &mut _| nodes::join(db, id, "192.0.2.1:1", Duration::from_secs(60), now);
+    let join = move |db: &mut _| nodes::join(db, id, "192.0.2.1:1", Duration::from_mins(1), now);
     app.app.store.write::<_, StoreError>(join).await.expect("written");
     for next in 2..8 {
         let numbers = LeaseNumbers { told: next - 1, next };
