@@ -215,6 +215,9 @@ impl App {
         if let Err(error) = self.sessions.record_last_refusals().await {
             tracing::warn!(cause = %error, "the last refusals could not be recorded at the stop");
         }
+        if let Err(error) = self.sessions.tell_last_ended_uses().await {
+            tracing::warn!(cause = %error, "the last uses of ended sessions could not be told at the stop");
+        }
         self.seal_and_sign().await;
         let store = self.store.clone();
         if tokio::task::spawn_blocking(move || store.close()).await.is_err() {

@@ -7,6 +7,7 @@ pub mod export;
 pub mod history;
 pub mod lookup;
 pub mod own;
+pub mod remembered;
 pub mod retention;
 mod shape;
 pub mod shipping;

@@ -36,6 +36,7 @@ pub const JOBS: &[Job] = &[
     Job { name: "old_deliveries", period: Duration::from_hours(1), step: old_deliveries },
     Job { name: "expiry", period: Duration::from_secs(10), step: expiry },
     Job { name: "schemes", period: Duration::from_secs(10), step: schemes },
+    Job { name: "wal", period: Duration::from_secs(10), step: wal },
     Job { name: "changes", period: Duration::from_mins(1), step: changes },
     Job { name: "retention", period: Duration::from_mins(5), step: retention },
     Job { name: "throttles", period: Duration::from_hours(1), step: throttles },
@@ -73,7 +74,7 @@ fn watch(app: Arc<App>) -> Step {
 
 /// Alerts to tokens of ended sessions that were used again.
 fn ended_uses(app: Arc<App>) -> Step {
-    Box::pin(async move { app.sessions.tell_ended_uses().await })
+    Box::pin(async move { app.sessions.tell_ended_uses().await.map(drop) })
 }
 
 /// Tells the metrics what waits for reviewers.
@@ -99,6 +100,11 @@ fn expiry(app: Arc<App>) -> Step {
 /// Learns which kinds of password hashes are stored: an import may have brought others.
 fn schemes(app: Arc<App>) -> Step {
     Box::pin(async move { app.users.refresh_schemes().await })
+}
+
+/// Brings SQLite's file up to what was committed.
+fn wal(app: Arc<App>) -> Step {
+    Box::pin(async move { app.store.checkpoint_wal().await })
 }
 
 /// Removes changes that every node has applied long ago.

@@ -12,6 +12,7 @@ use super::installation::Installation;
 use super::outcome::Outcome;
 use super::output::Output;
 use crate::app::App;
+use crate::audit::remembered::tell_other_database;
 use crate::clock::SystemClock;
 use crate::http::server;
 use crate::model::secret::SecretKind;
@@ -35,6 +36,7 @@ pub(super) async fn run(arguments: &Arguments, installation: &Installation) -> O
     for weakness in app.config.weaknesses() {
         tracing::warn!(key = weakness.key, "weak setting: {}", weakness.message);
     }
+    tell_other_database(&app.store, &app.config.data.dir, app.clock.now()).await?;
     let greeting = match &demonstration {
         Some(demonstration) => Greeting::Demonstration(demonstration.fill(&app).await?),
         None => app.users.issue_setup().await?.map_or(Greeting::None, Greeting::SetUp),

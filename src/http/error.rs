@@ -223,7 +223,11 @@ impl From<StoreError> for ApiError {
             StoreError::Conflict(_) => Self::Conflict("The value is taken."),
             StoreError::Overtaken(Overtaken::Ended(_)) => Self::SessionEnded,
             StoreError::Overtaken(Overtaken::NotAllowed) => Self::NotAllowed,
-            StoreError::Unavailable(_) | StoreError::Busy(_) | StoreError::Corrupt(_) => {
+            StoreError::Unavailable(_)
+            | StoreError::ReadOnly(_)
+            | StoreError::Full(_)
+            | StoreError::Busy(_)
+            | StoreError::Corrupt(_) => {
                 tracing::error!(cause = %error, "the store could not serve a request");
                 Self::Unavailable
             }

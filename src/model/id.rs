@@ -61,6 +61,10 @@ id!(
 );
 
 id!(
+    /// Names one end of all sessions that match a filter.
+    BulkEndId
+);
+id!(
     /// Names one alert.
     AlertId
 );

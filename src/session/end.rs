@@ -8,26 +8,13 @@ use super::Sessions;
 use super::change::Changes;
 use super::check::{CheckError, unknown};
 use super::gathered::{Asked, Authority};
-use crate::model::alert::{AlertKind, NewAlert};
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
 use crate::model::change::Change;
 use crate::model::id::{SessionId, UserId};
 use crate::model::session::{Actor, End, EndReason};
-use crate::store::sessions::{Closing, SessionFilter};
+use crate::store::sessions::Closing;
 use crate::store::{Db, StoreError, audit, sessions};
 use crate::token::refresh::RefreshToken;
-
-/// Sessions ended in one transaction when many match.
-const BATCH: i64 = 500;
-
-/// How many sessions a filter matched, and how many of them this ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BulkEnded {
-    /// Sessions that matched and were active.
-    pub matched: i64,
-    /// Of these, ended by this call; 0 for a dry run.
-    pub ended: i64,
-}
 
 /// The end of one session, and what is behind it.
 #[derive(Debug, Clone, Copy)]
@@ -213,93 +200,9 @@ impl Sessions {
         Ok(ended)
     }
 
-    /// Ends every session that matches, in batches, and records the filter and the count. A dry run only counts.
-    pub async fn end_matching(
-        &self,
-        filter: SessionFilter,
-        described: Value,
-        note: Option<String>,
-        dry_run: bool,
-        cause: &Cause,
-    ) -> Result<BulkEnded, StoreError> {
-        self.record_overdue().await?;
-        let now = self.now();
-        let filter = SessionFilter { state: Some(crate::model::session::SessionState::Active), ..filter };
-        let counted = filter.clone();
-        let matched = self.store().read_at_length(move |db| sessions::count(db, &counted, now)).await?;
-        if dry_run {
-            // Whoever counts other people's sessions reads of them (ADM-06).
-            let event = AuditEvent::new(now, AuditKind::HistoryRead, cause, Subject::everybody());
-            let details = json!({ "what": "sessions", "filter": described, "count": matched, "dry_run": true });
-            self.store().write(move |db| audit::record(db, &event.with(details))).await?;
-            return Ok(BulkEnded { matched, ended: 0 });
-        }
-        let (mut ended, mut begun) = (0, false);
-        loop {
-            let (sessions, filter, cause, note) = (self.clone(), filter.clone(), cause.clone(), note.clone());
-            let batch = self.commit(move |db, changes| {
-                // It may have ended its own session since, and goes on.
-                if !begun {
-                    sessions.stands_in(db, &cause)?;
-                }
-                end_batch(db, changes, &filter, now, note, &cause)
-            });
-            let (found, count) = batch.await?.0;
-            ended += count;
-            begun = true;
-            if found < BATCH {
-                break;
-            }
-        }
-        // One wait for all of them.
-        self.acknowledged().await;
-        self.count_ends(EndReason::BulkEnd, ended);
-        let event = AuditEvent::new(self.now(), AuditKind::SessionsEnded, cause, Subject::everybody())
-            .with(json!({ "filter": described, "matched": matched, "ended": ended, "note": note }));
-        let alert = self.many_ends(ended, &event);
-        let alerts = self.inner.parts.alerts.clone();
-        self.store()
-            .write(move |db| {
-                audit::record(db, &event)?;
-                alert.map_or(Ok(()), |alert| alerts.raise_in(db, &alert).map(drop))
-            })
-            .await?;
-        Ok(BulkEnded { matched: matched.max(ended), ended })
-    }
-
-    /// The alert that so many sessions ended at once, where they are enough.
-    fn many_ends(&self, ended: i64, event: &AuditEvent) -> Option<NewAlert> {
-        let threshold = i64::from(self.inner.parts.alerts.rules().ends_at_once);
-        (threshold > 0 && ended >= threshold).then(|| ends_alert(event))
-    }
-
     pub(super) fn count_ends(&self, reason: EndReason, count: i64) {
         for _ in 0..count {
             self.inner.parts.metrics.session_ended(reason.as_str());
         }
     }
-}
-
-/// An alert about many ends: who did it, and what the record says of it.
-pub(super) fn ends_alert(event: &AuditEvent) -> NewAlert {
-    let (actor, mut details) = (&event.cause.actor, event.details.clone());
-    if let Value::Object(members) = &mut details {
-        members.insert("by".into(), json!({ "kind": actor.kind, "id": actor.id }));
-    }
-    let alert = NewAlert::new(event.at, AlertKind::ManyEnds, event.subject.clone());
-    NewAlert { ip: event.cause.ip, ..alert.with(details) }
-}
-
-/// Ends a batch; returns how many sessions were found and how many ended.
-fn end_batch(
-    db: &mut Db,
-    changes: &mut Changes,
-    filter: &SessionFilter,
-    now: DateTime<Utc>,
-    note: Option<String>,
-    cause: &Cause,
-) -> Result<(i64, i64), StoreError> {
-    let ids = sessions::ids_matching(db, filter, now, BATCH)?;
-    let ended = end_same_in(db, changes, &ids, &end_by(cause, EndReason::BulkEnd, now, note), cause)?;
-    Ok((i64::try_from(ids.len()).unwrap_or(i64::MAX), ended))
 }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use ipnet::IpNet;
@@ -30,7 +30,10 @@ const AT_ONCE: usize = 100;
 
 /// What was counted since the last look.
 #[derive(Debug, Default)]
-pub(super) struct EndedUses(Mutex<HashMap<(SessionId, IpNet), Uses>>);
+pub(super) struct EndedUses(Mutex<HashMap<Key, Uses>>);
+
+/// Of which session, from which network.
+type Key = (SessionId, IpNet);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Uses {
@@ -42,7 +45,7 @@ struct Uses {
 impl EndedUses {
     /// Counts one.
     pub fn note(&self, id: SessionId, ip: IpAddr, now: DateTime<Utc>) {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut noted = self.noted();
         let key = (id, wide_network(ip));
         if noted.len() < REMEMBERED || noted.contains_key(&key) {
             let uses = noted.entry(key).or_insert(Uses { count: 0, first_at: now, ip });
@@ -50,25 +53,53 @@ impl EndedUses {
         }
     }
 
-    /// Takes out what is to be told, and forgets what was long ago.
-    fn take(&self, now: DateTime<Utc>) -> Vec<(SessionId, Uses)> {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn noted(&self) -> MutexGuard<'_, HashMap<Key, Uses>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is to be told, at most so much at once. Forgets what was long ago.
+    fn due(&self, now: DateTime<Utc>) -> Vec<(Key, Uses)> {
+        let mut noted = self.noted();
         noted.retain(|_, uses| uses.count >= TOLD_FROM || now - uses.first_at < FORGOTTEN_AFTER);
-        let due: Vec<_> =
-            noted.iter().filter(|(_, uses)| uses.count >= TOLD_FROM).take(AT_ONCE).map(|(key, _)| *key).collect();
-        due.into_iter().filter_map(|key| noted.remove(&key).map(|uses| (key.0, uses))).collect()
+        let due = noted.iter().filter(|(_, uses)| uses.count >= TOLD_FROM);
+        due.take(AT_ONCE).map(|(key, uses)| (*key, *uses)).collect()
+    }
+
+    /// Forgets what was told. What was used again meanwhile counts from now on.
+    fn forget(&self, told: &[(Key, Uses)], now: DateTime<Utc>) {
+        let mut noted = self.noted();
+        for (key, told) in told {
+            let Some(uses) = noted.get_mut(key) else { continue };
+            uses.count = uses.count.saturating_sub(told.count);
+            uses.first_at = now;
+            if uses.count == 0 {
+                noted.remove(key);
+            }
+        }
     }
 }
 
 impl Sessions {
-    /// Raises alerts about ended sessions whose tokens were used again, from elsewhere and more than once.
-    pub async fn tell_ended_uses(&self) -> Result<(), StoreError> {
-        let now = self.now();
-        let due = self.inner.ended_uses.take(now);
+    /// Raises alerts about ended sessions whose tokens were used again, from elsewhere and more than once; how many such uses
+    /// it looked at. What could not be told waits for the next time.
+    pub async fn tell_ended_uses(&self) -> Result<usize, StoreError> {
+        let (now, due) = (self.now(), self.inner.ended_uses.due(self.now()));
         if due.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
-        let find = move |db: &mut Db| due.into_iter().map(|(id, uses)| told(db, id, uses, now)).collect();
+        self.raise_ended_uses(due.clone(), now).await?;
+        self.inner.ended_uses.forget(&due, now);
+        Ok(due.len())
+    }
+
+    /// The same at the stop: all that is to be told.
+    pub async fn tell_last_ended_uses(&self) -> Result<(), StoreError> {
+        while self.tell_ended_uses().await? > 0 {}
+        Ok(())
+    }
+
+    async fn raise_ended_uses(&self, due: Vec<(Key, Uses)>, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let find = move |db: &mut Db| due.into_iter().map(|((id, _), uses)| told(db, id, uses, now)).collect();
         let told: Vec<Option<NewAlert>> = self.store().read::<_, StoreError>(find).await?;
         let told: Vec<NewAlert> = told.into_iter().flatten().collect();
         if told.is_empty() {
@@ -117,11 +148,27 @@ mod tests {
     fn one_use_is_not_told_and_two_are_told_once() {
         let (noted, id) = (EndedUses::default(), SessionId::new(start()));
         noted.note(id, ip(1), start());
-        assert_eq!(noted.take(start()), []);
+        assert_eq!(noted.due(start()), []);
         noted.note(id, ip(1), start());
-        let told = noted.take(start());
-        assert_eq!((told.len(), told[0].0, told[0].1.count), (1, id, 2));
-        assert_eq!(noted.take(start()), []);
+        let told = noted.due(start());
+        assert_eq!((told.len(), told[0].0.0, told[0].1.count), (1, id, 2));
+        noted.forget(&told, start());
+        assert_eq!(noted.due(start()), []);
+    }
+
+    #[test]
+    fn what_was_not_told_stays_and_what_came_meanwhile_counts_anew() {
+        let (noted, id) = (EndedUses::default(), SessionId::new(start()));
+        for _ in 0..3 {
+            noted.note(id, ip(1), start());
+        }
+        let told = noted.due(start());
+        assert_eq!(noted.due(start()), told, "nothing is lost where telling fails");
+        noted.note(id, ip(1), start());
+        noted.forget(&told, start());
+        assert_eq!(noted.due(start()), []);
+        noted.note(id, ip(1), start());
+        assert_eq!(noted.due(start())[0].1.count, 2);
     }
 
     #[test]
@@ -130,8 +177,8 @@ mod tests {
         for number in 0..5000 {
             noted.note(id, ip(number), start());
         }
-        assert_eq!(noted.0.lock().unwrap().len(), REMEMBERED);
-        noted.take(start() + FORGOTTEN_AFTER);
-        assert_eq!(noted.0.lock().unwrap().len(), 0);
+        assert_eq!(noted.noted().len(), REMEMBERED);
+        noted.due(start() + FORGOTTEN_AFTER);
+        assert_eq!(noted.noted().len(), 0);
     }
 }

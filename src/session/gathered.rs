@@ -77,6 +77,11 @@ impl Gathering {
         Self { line: Mutex::default(), runtime }
     }
 
+    /// Where what has begun is done, also when whoever asked for it has gone.
+    pub const fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
     fn line(&self) -> MutexGuard<'_, Line> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }

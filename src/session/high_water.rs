@@ -16,6 +16,12 @@ struct Mark {
     seq: i64,
 }
 
+/// The database that the mark in this directory is of, where there is one that can be read.
+pub(super) fn database_in(directory: &Path) -> Option<String> {
+    let mark: Mark = serde_json::from_slice(&std::fs::read(directory.join(FILE)).ok()?).ok()?;
+    Some(mark.database)
+}
+
 /// The highest number seen.
 #[derive(Debug)]
 pub(super) struct HighWater {

@@ -4,6 +4,7 @@
 //! come through [`end`]. The question asked on every request is [`check`].
 
 mod acting;
+pub mod bulk_end;
 pub mod change;
 pub mod check;
 pub mod end;
@@ -177,6 +178,12 @@ impl Sessions {
     pub fn signing(&self) -> &Signing {
         &self.inner.parts.signing
     }
+}
+
+/// The database that served last from this data directory, as its high-water mark has it.
+#[must_use]
+pub fn remembered_database(directory: &std::path::Path) -> Option<String> {
+    high_water::database_in(directory)
 }
 
 fn milliseconds(duration: Duration) -> u64 {

@@ -9,8 +9,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use super::Sessions;
+use super::bulk_end::ends_alert;
 use super::change::Changes;
-use super::end::{end_by, end_same_in, ends_alert};
+use super::end::{end_by, end_same_in};
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
 use crate::model::change::Change;
 use crate::model::session::{EndReason, Session};

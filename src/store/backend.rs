@@ -17,6 +17,7 @@ use diesel::sqlite::Sqlite;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::error::{self, OpenError, StoreError};
+use super::pooler;
 
 /// A connection to either database. Queries on it are written once.
 #[derive(diesel::MultiConnection)]
@@ -100,6 +101,14 @@ impl Address {
             .map_err(|error| OpenError::Connect(format!("{}: {error}", directory.display())))
     }
 
+    /// Refuses a server behind a pooler that shares its sessions.
+    pub(super) fn refuse_shared_sessions(&self, wait: Duration, patience: Duration) -> Result<(), OpenError> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(url) => pooler::refuse_shared_sessions(postgres_url(url.expose_secret(), wait), patience),
+        }
+    }
+
     /// Opens a connection that may write.
     pub(super) fn connect(&self, wait: Duration) -> Result<Db, OpenError> {
         let connected = match self {
@@ -109,15 +118,15 @@ impl Address {
         connected.map_err(|error| OpenError::Connect(error.to_string()))
     }
 
-    /// Opens a connection for the pool, on SQLite one that cannot write; also names the server that it leads to.
-    pub(super) fn connect_pooled(&self, wait: Duration) -> Result<(Db, String), ConnectionError> {
+    /// Opens a connection for the pool, on SQLite one that cannot write; also says what it leads to.
+    pub(super) fn connect_pooled(&self, wait: Duration) -> Result<(Db, Server), ConnectionError> {
         match self {
             Self::Sqlite(path) => {
                 let mut connection = open_sqlite(path, wait)?;
                 connection
                     .batch_execute("PRAGMA query_only = ON")
                     .map_err(ConnectionError::CouldntSetupConfiguration)?;
-                Ok((Db::Sqlite(connection), String::new()))
+                Ok((Db::Sqlite(connection), Server::default()))
             }
             Self::Postgres(url) => {
                 open_postgres(url, wait).map(|(connection, server)| (Db::Postgres(connection), server))
@@ -149,7 +158,7 @@ const SHORTEST_STANDSTILL: Duration = Duration::from_millis(500);
 /// nobody could end the sessions that it has touched.
 ///
 /// Also names the server. One that takes no writes is refused, whatever the URL allows: a newer primary may be elsewhere.
-fn open_postgres(url: &SecretString, wait: Duration) -> ConnectionResult<(PgConnection, String)> {
+fn open_postgres(url: &SecretString, wait: Duration) -> ConnectionResult<(PgConnection, Server)> {
     let mut connection = PgConnection::establish(&postgres_url(url.expose_secret(), wait))?;
     let settings = format!(
         "SET TIME ZONE 'UTC'; SET synchronous_commit = on; SET statement_timeout = '60s'; SET lock_timeout = '{}ms';
@@ -163,17 +172,22 @@ fn open_postgres(url: &SecretString, wait: Duration) -> ConnectionResult<(PgConn
     if server.is_read_only {
         return Err(ConnectionError::BadConnection("the server is read-only".into()));
     }
-    Ok((connection, server.name))
+    Ok((connection, server))
 }
 
 /// A server that starts is another: it may have forgotten what was not durable.
-const SERVER: &str = "SELECT pg_postmaster_start_time()::text AS name,
+const SERVER: &str = "SELECT pg_postmaster_start_time()::text AS name, pg_backend_pid() AS session,
     pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS is_read_only";
 
-#[derive(QueryableByName)]
-struct Server {
+/// What a connection leads to; of a file there is nothing to say.
+#[derive(Debug, Default, QueryableByName)]
+pub(super) struct Server {
+    /// Another after each start.
     #[diesel(sql_type = diesel::sql_types::Text)]
-    name: String,
+    pub name: String,
+    /// Which of its sessions answers, by the number of its process: the same for as long as a connection lasts.
+    #[diesel(sql_type = diesel::sql_types::Integer)]
+    pub session: i32,
     #[diesel(sql_type = diesel::sql_types::Bool)]
     is_read_only: bool,
 }
@@ -235,13 +249,21 @@ fn system_certificates() -> String {
         .unwrap_or_else(|| "system".to_owned())
 }
 
-/// Runs `work` in one transaction. On SQLite it takes the write lock first: a transaction that reads and then writes
-/// would fail at once with "database is locked" if another wrote in between.
-pub(super) fn transaction<T, E: From<StoreError>>(
+/// Begins a transaction. On SQLite it takes the write lock first: a transaction that reads and then writes would fail at once
+/// with "database is locked" if another wrote in between.
+pub(super) fn begin(db: &mut Db) -> Result<(), StoreError> {
+    match db {
+        Db::Sqlite(connection) => AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE"),
+        Db::Postgres(connection) => AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN"),
+    }
+    .map_err(StoreError::from)
+}
+
+/// Runs `work` in the transaction that is open, and commits or undoes it.
+pub(super) fn complete<T, E: From<StoreError>>(
     db: &mut Db,
     work: impl FnOnce(&mut Db) -> Result<T, E>,
 ) -> Result<T, E> {
-    begin(db)?;
     match work(db) {
         Ok(value) => {
             let began = Instant::now();
@@ -286,14 +308,6 @@ fn waits_for_a_standby(connection: &mut PgConnection) -> Result<bool, StoreError
     Ok(diesel::select(names).get_result(connection)?)
 }
 
-pub(super) fn begin(db: &mut Db) -> Result<(), StoreError> {
-    match db {
-        Db::Sqlite(connection) => AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE"),
-        Db::Postgres(connection) => AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN"),
-    }
-    .map_err(StoreError::from)
-}
-
 /// Lets the transaction that is open be answered before it is on the disk: for what may be forgotten in a crash.
 pub(super) fn relax(db: &mut Db) -> Result<(), StoreError> {
     if let Db::Postgres(connection) = db {
@@ -317,12 +331,17 @@ pub(super) fn roll_back(db: &mut Db) {
 
 /// Whether the database answers and takes writes.
 pub(super) fn ping(db: &mut Db) -> Result<(), StoreError> {
+    server(db).map(drop)
+}
+
+/// Asks what a connection leads to; a server that takes no writes is an error.
+pub(super) fn server(db: &mut Db) -> Result<Server, StoreError> {
     let Db::Postgres(connection) = db else {
         diesel::select(diesel::dsl::sql::<diesel::sql_types::Integer>("1")).execute(db)?;
-        return Ok(());
+        return Ok(Server::default());
     };
     let server: Server = diesel::sql_query(SERVER).get_result(connection)?;
-    if server.is_read_only { Err(StoreError::ReadOnly("it takes no writes".into())) } else { Ok(()) }
+    if server.is_read_only { Err(StoreError::ReadOnly("it takes no writes".into())) } else { Ok(server) }
 }
 
 /// Has it told whenever a statement finds no room on the server's disk. On SQLite every write finds none then, and fails.
@@ -336,6 +355,23 @@ pub(super) fn note_when_full(db: &mut Db, is_full: &Arc<AtomicBool>) {
             is_full.store(true, Ordering::Relaxed);
         }
     });
+}
+
+/// Whether the other side has not hung up, as far as is known here: nothing is sent and nothing is waited for. A server that
+/// ends a connection says so first, and hangs up behind that: the first look may only hear what it says.
+pub(super) fn has_not_hung_up(db: &mut Db) -> bool {
+    match db {
+        Db::Sqlite(_) => true,
+        Db::Postgres(connection) => (0..2).all(|_| connection.notifications_iter().all(|heard| heard.is_ok())),
+    }
+}
+
+/// Moves what stands in SQLite's write-ahead log into the file, as far as nobody needs it there; waits for nobody.
+pub(super) fn checkpoint_wal(db: &mut Db) -> Result<(), StoreError> {
+    if let Db::Sqlite(connection) = db {
+        connection.batch_execute("PRAGMA wal_checkpoint(PASSIVE)")?;
+    }
+    Ok(())
 }
 
 /// `None` on SQLite, which has no clock but this machine's.

@@ -103,6 +103,18 @@ pub enum OpenError {
         /// What is missing.
         missing: Vec<String>,
     },
+    /// Others hold the lock under which migrations are applied.
+    #[error(
+        "the lock under which migrations are applied is held by {0}: wait until that has finished, or end it there"
+    )]
+    Locked(String),
+    /// A pooler in between gives the server's sessions to others between two transactions.
+    #[error(
+        "the database is reached through a pooler that shares the server's sessions between transactions, where nothing that \
+         Vigie sets on a connection lasts: set `pool_mode = session` in PgBouncer for this database, or name the server \
+         itself in `[database] url`"
+    )]
+    SharedSessions,
     /// The database has migrations that this version does not know.
     #[error("the database was made by a newer version of Vigie (unknown migrations: {0})")]
     Newer(String),

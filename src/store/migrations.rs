@@ -1,5 +1,7 @@
 //! Applies the embedded migrations. Both folders have the same names; each database runs its own SQL.
 
+use std::time::Duration;
+
 use diesel::connection::SimpleConnection as _;
 use diesel::dsl::sql;
 use diesel::migration::{Migration, MigrationSource as _, MigrationVersion};
@@ -25,70 +27,115 @@ pub struct Migrated {
     pub applied: Vec<String>,
 }
 
-/// Applies what is missing. Two processes may start at once: on PostgreSQL an advisory lock makes one wait; on SQLite the
-/// write lock does, and the whole run is one transaction.
-pub(super) fn run(mut db: Db) -> Result<Migrated, OpenError> {
-    if let Db::Postgres(connection) = &mut db {
-        // Nothing waits for a migration, so nothing cuts it off, however slowly a busy machine goes through it.
-        let unlimited = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0";
-        connection.batch_execute(unlimited).map_err(failed)?;
-    }
-    take_turn(&mut db)?;
-    let missing = missing(&mut db)?;
-    if missing.is_empty() {
+/// How many times [`Settings::wait`](super::Settings) the lock is waited for, once it was said who holds it.
+const PATIENCE: u32 = 30;
+
+/// Applies what is missing, all of it or nothing. Two processes may start at once: on PostgreSQL a lock of the transaction
+/// makes one wait, which no connection can keep; on SQLite the write lock does. Where nothing is missing, nothing is locked.
+pub(super) fn run(mut db: Db, wait: Duration) -> Result<Migrated, OpenError> {
+    if missing(&mut db)?.is_empty() {
         return Ok(Migrated { applied: Vec::new() });
     }
-    older_nodes::refuse(&mut db, &missing)?;
-    refuse_stranger(&mut db, missing)?;
-    match &mut db {
+    take_turn(&mut db, wait)?;
+    match apply(&mut db, wait) {
+        Ok(applied) => {
+            backend::commit(&mut db)?;
+            Ok(Migrated { applied })
+        }
+        Err(error) => {
+            backend::roll_back(&mut db);
+            Err(error)
+        }
+    }
+}
+
+/// Applies what is still missing now; the names. A table that somebody holds is waited for as long as the lock was.
+fn apply(db: &mut Db, wait: Duration) -> Result<Vec<String>, OpenError> {
+    let missing = missing(db)?;
+    if missing.is_empty() {
+        return Ok(missing);
+    }
+    older_nodes::refuse(db, &missing)?;
+    refuse_stranger(db, missing)?;
+    let applied = match db {
         Db::Postgres(connection) => {
-            let applied = connection.run_pending_migrations(POSTGRES).map_err(failed)?;
-            Ok(Migrated { applied: names(&applied) })
+            let bound = format!("SET LOCAL lock_timeout = '{}ms'", (wait * PATIENCE).as_millis());
+            connection.batch_execute(&bound).map_err(failed)?;
+            connection.run_pending_migrations(POSTGRES)
         }
-        Db::Sqlite(_) => {
-            backend::begin(&mut db)?;
-            let applied = on_sqlite(&mut db, |connection| {
-                connection.run_pending_migrations(SQLITE).map(|versions| names(&versions))
-            });
-            match applied {
-                Ok(applied) => {
-                    backend::commit(&mut db)?;
-                    Ok(Migrated { applied })
-                }
-                Err(error) => {
-                    backend::roll_back(&mut db);
-                    Err(error)
-                }
-            }
+        Db::Sqlite(connection) => connection.run_pending_migrations(SQLITE),
+    };
+    Ok(names(&applied.map_err(failed)?))
+}
+
+/// Begins a transaction in which nobody else looks at migrations or applies them.
+fn take_turn(db: &mut Db, wait: Duration) -> Result<(), OpenError> {
+    match lock(db, wait) {
+        Err(OpenError::Locked(holder)) => {
+            tracing::warn!(%holder, "others apply migrations: this start waits for them");
+            lock(db, wait * PATIENCE)
         }
+        taken => taken,
     }
 }
 
-/// Waits for others that look at migrations or apply them; the turn ends with the connection.
-fn take_turn(db: &mut Db) -> Result<(), OpenError> {
-    match db {
-        Db::Postgres(connection) => {
-            let lock = format!("SET lock_timeout = 0; SELECT pg_advisory_lock({LOCK})");
-            connection.batch_execute(&lock).map_err(failed)
-        }
-        Db::Sqlite(_) => Ok(()),
+/// Begins a transaction and takes the lock in it. Nothing of this outlasts the transaction.
+fn lock(db: &mut Db, patience: Duration) -> Result<(), OpenError> {
+    backend::begin(db)?;
+    let Db::Postgres(connection) = db else { return Ok(()) };
+    let taken = lock_in(connection, patience);
+    if taken.is_err() {
+        backend::roll_back(db);
     }
+    taken
 }
 
-fn on_sqlite<T>(
-    db: &mut Db,
-    work: impl FnOnce(&mut diesel::SqliteConnection) -> diesel::migration::Result<T>,
-) -> Result<T, OpenError> {
-    match db {
-        Db::Sqlite(connection) => work(connection).map_err(failed),
-        Db::Postgres(_) => Err(OpenError::Migration("not a SQLite database".into())),
-    }
+/// Takes the lock in the transaction that is open. Nothing waits for a migration, so nothing cuts it off, however slowly a
+/// busy machine goes through it; but what it waits for itself has an end.
+pub(super) fn lock_in(connection: &mut PgConnection, patience: Duration) -> Result<(), OpenError> {
+    let settings = format!(
+        "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL lock_timeout = '{}ms'; \
+         SAVEPOINT before",
+        patience.as_millis()
+    );
+    connection.batch_execute(&settings).map_err(failed)?;
+    let Err(error) = connection.batch_execute(&format!("SELECT pg_advisory_xact_lock({LOCK})")) else { return Ok(()) };
+    connection.batch_execute("ROLLBACK TO SAVEPOINT before").map_err(failed)?;
+    Err(holder(connection)?.map_or_else(|| failed(error), OpenError::Locked))
 }
 
-/// Names of the migrations that are missing.
-pub(super) fn pending(db: &mut Db) -> Result<Vec<String>, OpenError> {
-    take_turn(db)?;
-    missing(db)
+/// Who holds the lock, in words; `None` where nobody does. A role that may not see the sessions of others sees their numbers.
+fn holder(connection: &mut PgConnection) -> Result<Option<String>, StoreError> {
+    let from =
+        "CASE WHEN client_port = -1 THEN 'a local socket' ELSE coalesce(host(client_addr), 'an unknown address') END";
+    let since = "to_char(coalesce(xact_start, state_change, backend_start) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"')";
+    let query = format!(
+        "SELECT format('process %s of the database server (%s from %s, %s since %s)', pid,
+                       coalesce(nullif(application_name, ''), 'a client without a name'), {from},
+                       coalesce(state, 'busy'), coalesce({since}, 'an unknown time')) AS holder
+         FROM pg_locks JOIN pg_stat_activity USING (pid)
+         WHERE locktype = 'advisory' AND granted AND objsubid = 1
+           AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+           AND classid::bigint = {LOCK} >> 32 AND objid::bigint = {LOCK} & 4294967295"
+    );
+    let holder: Option<Holder> = diesel::sql_query(query).get_result(connection).optional()?;
+    Ok(holder.map(|found| found.holder))
+}
+
+#[derive(QueryableByName)]
+struct Holder {
+    #[diesel(sql_type = Text)]
+    holder: String,
+}
+
+/// Names of the migrations that are missing, once nobody is about to apply them.
+pub(super) fn pending(mut db: Db, wait: Duration) -> Result<Vec<String>, OpenError> {
+    let found = missing(&mut db)?;
+    if found.is_empty() || matches!(db, Db::Sqlite(_)) {
+        return Ok(found);
+    }
+    take_turn(&mut db, wait)?;
+    missing(&mut db)
 }
 
 /// Undoes all, newest first.

@@ -25,6 +25,7 @@ mod older_nodes;
 pub mod one_time_tokens;
 pub mod pending_erasures;
 mod pool;
+mod pooler;
 mod raw;
 pub mod retention;
 pub mod roles;
@@ -82,12 +83,16 @@ struct Inner {
 impl Store {
     /// Opens the database; a SQLite file that is not there is made. Migrations are not run.
     ///
-    /// A PostgreSQL server that cannot be reached is an error here: a start should fail loudly.
+    /// A PostgreSQL server that cannot be reached is an error here: a start should fail loudly. So is one behind a pooler that
+    /// does not keep sessions.
     pub fn open(settings: Settings) -> Result<Self, OpenError> {
         settings.address.prepare()?;
-        let first = settings.address.connect(settings.wait)?;
+        settings.address.refuse_shared_sessions(settings.wait, settings.wait * PATIENCE)?;
         let writer = match &settings.address {
-            Address::Sqlite(_) => Some(Writer::start(first, settings.address.clone(), settings.wait)),
+            Address::Sqlite(_) => {
+                let first = settings.address.connect(settings.wait)?;
+                Some(Writer::start(first, settings.address.clone(), settings.wait))
+            }
             Address::Postgres(_) => None,
         };
         let pool = Pool::new(&settings)?;
@@ -156,7 +161,7 @@ impl Store {
             return writer.run(work).await;
         }
         let inner = Arc::clone(&self.inner);
-        blocking(move || inner.pool.run(|db| backend::transaction(db, work))).await
+        blocking(move || inner.pool.run_in_transaction(work)).await
     }
 
     /// Runs one statement that needs no transaction around it: a third of the way to PostgreSQL and back.
@@ -204,14 +209,14 @@ impl Store {
 
     /// Applies the migrations that are missing, under a lock, so that nodes may start together.
     pub async fn migrate(&self) -> Result<Migrated, OpenError> {
-        let inner = Arc::clone(&self.inner);
-        blocking(move || migrations::run(inner.settings.address.connect(inner.settings.wait)?)).await
+        let Settings { address, wait, .. } = self.inner.settings.clone();
+        blocking(move || migrations::run(address.connect(wait)?, wait)).await
     }
 
     /// The migrations that are missing, by name.
     pub async fn pending_migrations(&self) -> Result<Vec<String>, OpenError> {
-        let inner = Arc::clone(&self.inner);
-        blocking(move || migrations::pending(&mut inner.settings.address.connect(inner.settings.wait)?)).await
+        let Settings { address, wait, .. } = self.inner.settings.clone();
+        blocking(move || migrations::pending(address.connect(wait)?, wait)).await
     }
 
     /// Undoes every migration: for tests of the `down.sql` files.
@@ -287,10 +292,18 @@ impl Store {
         self.read(backend::database_time).await
     }
 
+    /// Brings SQLite's file up to what was committed, as far as nobody is held up by it: what stands in the write-ahead log
+    /// alone is not in a copy of the file.
+    pub async fn checkpoint_wal(&self) -> Result<(), StoreError> {
+        self.read(backend::checkpoint_wal).await
+    }
+
     /// Stops taking work, finishes what waits, and closes the connections.
     pub fn close(&self) {
-        if let Some(writer) = &self.inner.writer {
-            writer.stop();
+        let Some(writer) = &self.inner.writer else { return };
+        writer.stop();
+        if let Err(error) = self.inner.pool.run(backend::checkpoint_wal) {
+            tracing::debug!(cause = %error, "the write-ahead log stays beside the database");
         }
     }
 }

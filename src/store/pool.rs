@@ -1,4 +1,10 @@
 //! Pooled connections (r2d2): reading ones for SQLite, all for PostgreSQL.
+//!
+//! A connection may have been cut while it lay idle: by a pooler, a firewall, a server that restarted. Nothing that is asked
+//! for may fail by that. So a connection is looked at before it is used: whether the other side has hung up is known without
+//! asking it, and one that has lain for longer is asked. One that passes and is dead all the same fails the BEGIN of a
+//! transaction: nothing was done, so another is tried, once. Whatever was sent after that is never repeated: whether a COMMIT
+//! whose answer is lost was done, nobody knows.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -7,11 +13,11 @@ use std::time::{Duration, Instant};
 use diesel::prelude::*;
 
 use super::Settings;
-use super::backend::{self, Address, Db};
+use super::backend::{self, Address, Db, Server};
 use super::error::{OpenError, StoreError};
 
 /// A connection that served well this recently is taken without asking whether it still lives: one query saved on a busy
-/// server. Should it be dead after all, that one unit of work fails; whoever comes next asks first.
+/// server.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
 /// Connections that all lead to one server: that of the newest.
@@ -19,6 +25,7 @@ const TRUSTED_FOR: Duration = Duration::from_secs(1);
 pub(super) struct Pool {
     settings: Settings,
     servers: Arc<Servers>,
+    known: Arc<Known>,
     connections: RwLock<r2d2::Pool<Manager>>,
 }
 
@@ -37,16 +44,29 @@ struct Servers {
     is_full: Arc<AtomicBool>,
 }
 
+/// What was learnt of the connections by using them.
+#[derive(Debug, Default)]
+struct Known {
+    /// When one was found dead last: those that served before are asked again.
+    doubted: Mutex<Option<Instant>>,
+    /// Whether one was found to be answered by another session of the server than before.
+    sessions_are_shared: AtomicBool,
+}
+
 #[derive(Debug)]
 struct Manager {
     address: Address,
     wait: Duration,
     servers: Arc<Servers>,
+    known: Arc<Known>,
 }
+
+type Taken = r2d2::PooledConnection<Manager>;
 
 /// A connection, and since when it is trusted: when it last served well, unless it failed since.
 pub(super) struct Pooled {
     db: Db,
+    session: i32,
     trusted_since: Option<Instant>,
     broken: bool,
     /// [`Servers::changes`] when it was made.
@@ -70,6 +90,25 @@ impl Servers {
     }
 }
 
+impl Known {
+    fn doubt_all(&self) {
+        *self.doubted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    fn is_trusted(&self, since: Instant) -> bool {
+        let doubted = *self.doubted.lock().unwrap_or_else(PoisonError::into_inner);
+        since.elapsed() < TRUSTED_FOR && doubted.is_none_or(|moment| moment < since)
+    }
+
+    /// Goes on refusing: what was set on a connection before may hold on none of them.
+    fn sessions_are_shared(&self) -> ConnectionError {
+        if !self.sessions_are_shared.swap(true, Ordering::Relaxed) {
+            tracing::error!("{}", OpenError::SharedSessions);
+        }
+        ConnectionError::BadConnection(OpenError::SharedSessions.to_string())
+    }
+}
+
 impl r2d2::ManageConnection for Manager {
     type Connection = Pooled;
     type Error = ConnectionError;
@@ -78,20 +117,27 @@ impl r2d2::ManageConnection for Manager {
         let connected = self.address.connect_pooled(self.wait);
         let fault = connected.as_ref().err().map(|error| StoreError::not_connected(&error.to_string()));
         self.servers.are_read_only.store(matches!(fault, Some(StoreError::ReadOnly(_))), Ordering::Relaxed);
-        let (mut db, server) = connected?;
+        let (mut db, Server { name, session, .. }) = connected?;
         backend::note_when_full(&mut db, &self.servers.is_full);
-        let server = self.servers.note(server);
-        Ok(Pooled { db, trusted_since: Some(Instant::now()), broken: false, server })
+        let server = self.servers.note(name);
+        Ok(Pooled { db, session, trusted_since: Some(Instant::now()), broken: false, server })
     }
 
     fn is_valid(&self, pooled: &mut Pooled) -> Result<(), ConnectionError> {
         if !self.servers.is_newest(pooled.server) {
             return Err(ConnectionError::BadConnection("it leads to another server than the newest".into()));
         }
-        if pooled.trusted_since.is_some_and(|moment| moment.elapsed() < TRUSTED_FOR) {
+        if !backend::has_not_hung_up(&mut pooled.db) {
+            return Err(ConnectionError::BadConnection("the other side has hung up".into()));
+        }
+        if pooled.trusted_since.is_some_and(|moment| self.known.is_trusted(moment)) {
             return Ok(());
         }
-        backend::ping(&mut pooled.db).map_err(|error| ConnectionError::BadConnection(error.to_string()))
+        match backend::server(&mut pooled.db) {
+            Ok(Server { session, .. }) if session == pooled.session => Ok(()),
+            Ok(_) => Err(self.known.sessions_are_shared()),
+            Err(error) => Err(ConnectionError::BadConnection(error.to_string())),
+        }
     }
 
     fn has_broken(&self, pooled: &mut Pooled) -> bool {
@@ -111,20 +157,70 @@ impl r2d2::HandleError<ConnectionError> for LogOnce {
 
 impl Pool {
     pub fn new(settings: &Settings) -> Result<Self, OpenError> {
-        let servers = Arc::<Servers>::default();
-        let manager = Manager::new(settings, &servers);
+        let (servers, known) = (Arc::<Servers>::default(), Arc::<Known>::default());
+        let manager = Manager::new(settings, &servers, &known);
         let connections = builder(settings).build(manager).map_err(|error| OpenError::Connect(error.to_string()))?;
-        Ok(Self { settings: settings.clone(), servers, connections: RwLock::new(connections) })
+        Ok(Self { settings: settings.clone(), servers, known, connections: RwLock::new(connections) })
     }
 
     /// Runs `work` on a connection. A connection that failed it for an outside reason is not used again. What a server said
     /// that has been replaced meanwhile counts for nothing.
     pub fn run<T, E: From<StoreError>>(&self, work: impl FnOnce(&mut Db) -> Result<T, E>) -> Result<T, E> {
+        let taken = self.take()?;
+        self.use_up(taken, work)
+    }
+
+    /// The same in one transaction: kept on `Ok`, undone on `Err`.
+    pub fn run_in_transaction<T, E: From<StoreError>>(
+        &self,
+        work: impl FnOnce(&mut Db) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let taken = self.begin()?;
+        self.use_up(taken, |db| backend::complete(db, work))
+    }
+
+    fn take(&self) -> Result<Taken, StoreError> {
+        if self.known.sessions_are_shared.load(Ordering::Relaxed) {
+            return Err(StoreError::Unavailable(OpenError::SharedSessions.to_string()));
+        }
         let connections = self.connections.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut pooled = connections.get().map_err(|error| self.not_connected(&error))?;
+        connections.get().map_err(|error| self.not_connected(&error))
+    }
+
+    /// A connection with an open transaction. One that fails to begin it was dead before anything was done.
+    fn begin(&self) -> Result<Taken, StoreError> {
+        let mut taken = self.take()?;
+        if self.begin_on(&mut taken).is_ok() {
+            return Ok(taken);
+        }
+        drop(taken);
+        let mut another = self.take()?;
+        self.begin_on(&mut another).map(|()| another)
+    }
+
+    /// Where this fails, so may all that lay idle as long.
+    fn begin_on(&self, pooled: &mut Pooled) -> Result<(), StoreError> {
+        let begun = backend::begin(&mut pooled.db);
+        if begun.is_err() {
+            pooled.broken = true;
+            self.known.doubt_all();
+        }
+        begun
+    }
+
+    fn use_up<T, E: From<StoreError>>(
+        &self,
+        mut taken: Taken,
+        work: impl FnOnce(&mut Db) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let pooled = &mut *taken;
         let result = work(&mut pooled.db);
         pooled.broken = is_broken(&mut pooled.db);
         pooled.trusted_since = result.is_ok().then(Instant::now);
+        if result.is_err() && !backend::has_not_hung_up(&mut pooled.db) {
+            pooled.broken = true;
+            self.known.doubt_all();
+        }
         if !self.servers.is_newest(pooled.server) {
             return Err(StoreError::Unavailable("another server has taken its place".into()).into());
         }
@@ -141,7 +237,7 @@ impl Pool {
 
     /// Uses none of the connections again that there are.
     pub fn reconnect(&self) {
-        let manager = Manager::new(&self.settings, &self.servers);
+        let manager = Manager::new(&self.settings, &self.servers, &self.known);
         let new = builder(&self.settings).build_unchecked(manager);
         let old = std::mem::replace(&mut *self.connections.write().unwrap_or_else(PoisonError::into_inner), new);
         // Nobody waits while the idle ones are closed.
@@ -165,8 +261,13 @@ impl Pool {
 }
 
 impl Manager {
-    fn new(settings: &Settings, servers: &Arc<Servers>) -> Self {
-        Self { address: settings.address.clone(), wait: settings.wait, servers: Arc::clone(servers) }
+    fn new(settings: &Settings, servers: &Arc<Servers>, known: &Arc<Known>) -> Self {
+        Self {
+            address: settings.address.clone(),
+            wait: settings.wait,
+            servers: Arc::clone(servers),
+            known: Arc::clone(known),
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! column that is updated, gets its line here.
 
 use std::fmt;
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
@@ -13,7 +14,10 @@ use diesel::sql_types::{Array, Bool, Nullable, Text};
 
 use super::backend::Db;
 use super::error::StoreError;
-use super::migrations::LOCK;
+use super::migrations;
+
+/// How long whoever makes roles waits for migrations that are applied, and for others who make roles.
+const TURN: Duration = Duration::from_mins(1);
 
 /// A role that is made for Vigie's tables. Nobody logs in as one: those who do are its members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -440,8 +444,7 @@ struct Line {
 pub fn prepare(db: &mut Db, prefix: &RolePrefix) -> Result<Prepared, RolesError> {
     let Db::Postgres(connection) = db else { return Err(RolesError::NotPostgres) };
     // One after the other, and behind migrations.
-    let turn = format!("SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock({LOCK})");
-    connection.batch_execute(&turn).map_err(StoreError::from)?;
+    migrations::lock_in(connection, TURN).map_err(|error| StoreError::Busy(error.to_string()))?;
     let asking: Asking = diesel::sql_query(
         "SELECT current_user::text AS role, quote_ident(current_schema()) AS schema, rolsuper OR rolcreaterole AS may_create
          FROM pg_roles WHERE rolname = current_user",

@@ -93,10 +93,12 @@ const fn activity(kind: AuditKind) -> Activity {
         AuditKind::ClientSecretRotated
         | AuditKind::KeyRotated
         | AuditKind::KeyRevoked
+        | AuditKind::SessionsEndBegun
         | AuditKind::SessionsEnded
         | AuditKind::AlertAcknowledged
         | AuditKind::DatabaseWentBack
         | AuditKind::RecordKeyed
+        | AuditKind::DatabaseUnexpected
         | AuditKind::RecordDamaged => (Class::EntityManagement, 3, "Update"),
         AuditKind::ClientRemoved | AuditKind::ThrottleLifted | AuditKind::RetentionRan => {
             (Class::EntityManagement, 4, "Delete")
@@ -126,7 +128,9 @@ pub const fn severity_of(event: &AuditEvent) -> Severity {
 
 const fn severity(outcome: Outcome, kind: Option<AuditKind>, reason: Option<Reason>) -> Severity {
     match (outcome, kind, reason) {
-        (_, Some(AuditKind::DatabaseWentBack | AuditKind::RecordDamaged), _) => CRITICAL,
+        (_, Some(AuditKind::DatabaseWentBack | AuditKind::DatabaseUnexpected | AuditKind::RecordDamaged), _) => {
+            CRITICAL
+        }
         (_, Some(AuditKind::SessionUnknown | AuditKind::SessionDisowned), _) | (_, _, Some(Reason::RefreshReused)) => {
             (4, "High")
         }
@@ -305,10 +309,10 @@ fn user(event: &AuditEvent) -> Value {
 fn entity(event: &AuditEvent) -> Value {
     let kind = match event.kind {
         AuditKind::SetupIssued | AuditKind::SetupRefused => "first administrator",
-        AuditKind::SessionsEnded => "sessions",
+        AuditKind::SessionsEndBegun | AuditKind::SessionsEnded => "sessions",
         AuditKind::ThrottleLifted => "throttle",
         AuditKind::NotBeforeSet => "not-before",
-        AuditKind::DatabaseWentBack => "database",
+        AuditKind::DatabaseWentBack | AuditKind::DatabaseUnexpected => "database",
         AuditKind::RecordVerified | AuditKind::RecordDamaged | AuditKind::RecordKeyed => "record",
         _ => event.subject.kind.as_str(),
     };

@@ -6,6 +6,7 @@ mod admin_users;
 mod alerts;
 mod authorisation;
 mod credentials;
+mod ended_uses;
 mod ends;
 mod errors;
 mod events;

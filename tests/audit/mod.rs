@@ -1,5 +1,6 @@
 //! The record chain: what is sealed, what verifying finds, and proofs for others (P6).
 
+mod bulk_ends;
 mod chain;
 mod crash;
 mod digests;

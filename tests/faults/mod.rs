@@ -3,6 +3,7 @@
 mod clock;
 mod clocks_apart;
 mod crash;
+mod cut_connections;
 mod ends;
 mod panic;
 mod secrets;

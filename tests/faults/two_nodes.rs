@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::sync::oneshot;
 use vigie::model::audit::Cause;
 use vigie::model::user::{Role, UserState};
-use vigie::session::end::BulkEnded;
+use vigie::session::bulk_end::BulkEnded;
 use vigie::store::StoreError;
 use vigie::store::not_befores::Scope;
 use vigie::store::sessions::{Seen, SessionFilter, touch_all};

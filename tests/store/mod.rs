@@ -1,11 +1,13 @@
 //! The two databases against each other: the same schema, the same answers.
 
 mod embedded;
+mod migration_lock;
 mod migrations;
 mod older_nodes;
 mod paging;
 mod parity;
 mod plans;
+mod poolers;
 mod roles;
 
 use std::time::Duration;

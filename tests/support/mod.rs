@@ -6,6 +6,7 @@ pub mod certificates;
 pub mod child;
 pub mod dump;
 pub mod history;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod program;
 pub mod proxy;

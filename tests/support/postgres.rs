@@ -73,6 +73,44 @@ impl Drop for TestSchema {
     }
 }
 
+/// A database of one test in the cluster of all, dropped with this value: for what a schema is too little.
+#[derive(Debug)]
+pub struct OwnDatabase {
+    /// Connects to it.
+    pub url: String,
+    name: String,
+}
+
+impl OwnDatabase {
+    /// A fresh, empty one.
+    pub fn create() -> Self {
+        let name = format!("test_{}", Uuid::now_v7().simple());
+        let mut url = url::Url::parse(Cluster::shared().url()).expect("a database URL");
+        execute(url.as_str(), &format!("CREATE DATABASE {name}")).expect("a superuser may create a database");
+        url.set_path(&name);
+        Self { url: url.into(), name }
+    }
+
+    /// Ends all connections of the server under test, as a pooler or a firewall does that cuts idle ones; returns how many
+    /// there were, once none is left.
+    pub fn cut_connections(&self) -> usize {
+        let mut beside = super::dump::Beside::connect(&self.url);
+        let cut = "SELECT pg_terminate_backend(pid, 10000)::text AS line FROM pg_stat_activity
+                   WHERE datname = current_database() AND application_name = 'vigie'";
+        let ended = beside.lines(cut);
+        assert!(ended.iter().all(|ended| ended == "true"), "{ended:?}");
+        ended.len()
+    }
+}
+
+impl Drop for OwnDatabase {
+    fn drop(&mut self) {
+        if let Err(error) = execute(Cluster::shared().url(), &format!("DROP DATABASE {} WITH (FORCE)", self.name)) {
+            tracing::debug!(%error, "a test's database stays behind");
+        }
+    }
+}
+
 /// How a private cluster differs from the shared one.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options<'a> {

@@ -31,6 +31,7 @@ missing_packages() {
     has npm || echo npm
     has_venv || echo python3 python3-venv
     tests/support/postgres.sh find >/dev/null 2>&1 || echo postgresql
+    has pgbouncer || [[ -x /usr/sbin/pgbouncer ]] || echo pgbouncer
     # The bundled OpenSSL is configured by perl and built by make.
     has_openssl || has make || echo make
     has_openssl || has perl || echo perl
@@ -50,11 +51,26 @@ may_use_apt() {
 
 install_packages() {
     may_use_apt || fail "please install these, or what your system calls them, and run again: $*
-    (a PostgreSQL server of any supported version; Node.js 18 or later with npm; Python 3 with venv)"
+    (a PostgreSQL server of any supported version; PgBouncer; Node.js 18 or later with npm; Python 3 with venv)"
     step "installing $*"
     apt update
     if [[ " $* " == *" postgresql "* ]]; then install_without_running_postgresql; fi
-    apt install --yes --no-install-recommends "$@"
+    install_without_starting "$@"
+}
+
+# The tests start servers of their own. Debian starts a PgBouncer when it is installed, and again when the machine starts.
+install_without_starting() {
+    local policy=/usr/sbin/policy-rc.d is_ours=
+    if [[ ! -e $policy ]]; then
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+        as_root chmod 755 "$policy"
+        is_ours=yes
+    fi
+    local outcome=0
+    apt install --yes --no-install-recommends "$@" || outcome=$?
+    if [[ -n $is_ours ]]; then as_root rm -f "$policy"; fi
+    if [[ " $* " == *" pgbouncer "* ]] && has update-rc.d; then as_root update-rc.d pgbouncer disable >/dev/null 2>&1 || true; fi
+    return "$outcome"
 }
 
 # The tests start clusters of their own: Debian need not make and start one.

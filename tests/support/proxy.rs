@@ -21,8 +21,10 @@ struct Line {
 }
 
 struct State {
-    target: SocketAddr,
     flow: Flow,
+    /// Hangs up behind this word of a client, once.
+    last_word: Option<&'static str>,
+    target: SocketAddr,
     connections: Vec<TcpStream>,
 }
 
@@ -40,7 +42,7 @@ impl Proxy {
     pub fn start(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port can be had");
         let address = listener.local_addr().expect("a bound socket has an address");
-        let state = Mutex::new(State { target, flow: Flow::Open, connections: Vec::new() });
+        let state = Mutex::new(State { flow: Flow::Open, last_word: None, target, connections: Vec::new() });
         let line = Arc::new(Line { state, changed: Condvar::new() });
         let shared = Arc::clone(&line);
         let listening = thread::spawn(move || shared.accept(&listener));
@@ -69,6 +71,16 @@ impl Proxy {
     /// Drops all connections and closes each new one at once.
     pub fn cut(&self) {
         self.line.turn(Flow::Cut);
+    }
+
+    /// Passes new connections on to the database at another URL.
+    pub fn lead_to(&self, url: &str) {
+        self.line.state().target = address_of(&Url::parse(url).expect("a database URL"));
+    }
+
+    /// Passes this word of a client on, and hangs up before the answer: on one client, once.
+    pub fn hang_up_behind(&self, word: &'static str) {
+        self.line.state().last_word = Some(word);
     }
 
     /// Keeps all connections and takes new ones, but passes nothing on until [`Self::restore`], which loses nothing.
@@ -109,6 +121,16 @@ impl Line {
         self.changed.notify_all();
     }
 
+    fn is_last_word(&self, said: &[u8]) -> bool {
+        let mut state = self.state();
+        let is_said = |word: &&str| said.windows(word.len()).any(|part| part == word.as_bytes());
+        let is_last = state.last_word.as_ref().is_some_and(is_said);
+        if is_last {
+            state.last_word = None;
+        }
+        is_last
+    }
+
     fn accept(self: &Arc<Self>, listener: &TcpListener) {
         for client in listener.incoming().map_while(Result::ok) {
             let (flow, target) = {
@@ -132,18 +154,22 @@ impl Line {
             return;
         }
         state.connections.extend([duplicate(client), duplicate(server)]);
-        for (from, to) in [(client, server), (server, client)] {
+        for (from, to, is_client) in [(client, server, true), (server, client, false)] {
             let (line, from, to) = (Arc::clone(self), duplicate(from), duplicate(to));
-            thread::spawn(move || line.copy(from, to));
+            thread::spawn(move || line.copy(from, to, is_client));
         }
     }
 
-    fn copy(&self, mut from: TcpStream, mut to: TcpStream) {
+    fn copy(&self, mut from: TcpStream, mut to: TcpStream, is_client: bool) {
         let mut buffer = [0; 16 * 1024];
         while let Ok(length @ 1..) = from.read(&mut buffer) {
             let stalled = self.changed.wait_while(self.state(), |state| state.flow == Flow::Stalled);
             drop(stalled);
-            if to.write_all(&buffer[..length]).is_err() {
+            let is_last = is_client && self.is_last_word(&buffer[..length]);
+            if is_last {
+                hang_up(&from);
+            }
+            if to.write_all(&buffer[..length]).is_err() || is_last {
                 break;
             }
         }

@@ -4,8 +4,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Report;
-use crate::app::open_store;
+use crate::app::{StartError, open_store};
 use crate::audit::chain::{self, CheckpointKey, Fault};
+use crate::audit::remembered::OtherDatabase;
 use crate::cli::migrate;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, is_loopback};
@@ -15,7 +16,7 @@ use crate::model::user::UserState;
 use crate::store::roles::{self, RolePrefix, Standing};
 use crate::store::signing_keys::{self, StoredKey};
 use crate::store::users::{self, UserFilter};
-use crate::store::{self, Db, Store, StoreError, changes, nodes};
+use crate::store::{self, Db, OpenError, Store, StoreError, changes, nodes};
 
 /// Clocks that differ by more than this should be set right.
 const NOTICEABLE: TimeDelta = TimeDelta::seconds(2);
@@ -30,6 +31,11 @@ pub(super) async fn open(config: &Config, report: &mut Report) -> Option<Store> 
     }
     let store = match open_store(config) {
         Ok(store) => store,
+        // It says itself what to do.
+        Err(StartError::Open(error @ OpenError::SharedSessions)) => {
+            report.fail("database", error);
+            return None;
+        }
         Err(error) => {
             report.fail("database", format_args!("{error}: check `[database] url`, and whether the server runs"));
             return None;
@@ -162,6 +168,18 @@ pub(super) async fn writes(store: &Store, report: &mut Report) {
         Err(StoreError::Full(cause)) => report
             .fail(NAME, format_args!("its disk is full, so logins, refreshes and logouts fail ({cause}): make room")),
         Err(error) => report.fail(NAME, format_args!("logins, refreshes and logouts fail: {error}")),
+    }
+}
+
+/// Whether the data directory is that of this database.
+pub(super) async fn remembered(config: &Config, store: &Store, report: &mut Report) {
+    const NAME: &str = "remembered database";
+    match store.read(changes::head).await {
+        Ok(head) => match OtherDatabase::in_directory(&config.data.dir, &head.database) {
+            None => report.ok(NAME, "the data directory remembers this one, or none"),
+            Some(other) => report.warn(NAME, other),
+        },
+        Err(error) => report.fail(NAME, error),
     }
 }
 

@@ -114,6 +114,7 @@ async fn look_at(config: &Config, report: &mut Report) {
         database::look_at_keys(config, &keys, master.as_ref(), report);
         database::checkpoint(config, store, master.as_ref(), report).await;
         database::writes(store, report).await;
+        database::remembered(config, store, report).await;
         database::clock(store, report).await;
         database::administrator(config, store, report).await;
     }

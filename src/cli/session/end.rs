@@ -9,7 +9,7 @@ use crate::cli::output::Output;
 use crate::model::audit::Cause;
 use crate::model::id::SessionId;
 use crate::model::session::{EndReason, SessionState};
-use crate::session::end::BulkEnded;
+use crate::session::bulk_end::BulkEnded;
 
 /// What to end.
 #[derive(Debug, clap::Args)]

@@ -63,11 +63,21 @@ kinds! {
     SessionEnded = "session.ended": Success about [Session] for [] {
         "reason": "why it ended, of the list of ends", "note": "what the administrator noted"
     }
+    /// An end of all sessions that match a filter began: recorded with the first of them. One that nothing with the same
+    /// `end` follows was broken off, by a crash or a store that was lost.
+    SessionsEndBegun = "sessions.end_begun": Success about [Everybody] for [] {
+        "end": "names this end",
+        "filter": "the filter as it was asked for",
+        "matched": "active sessions that matched",
+        "note": "what the administrator noted"
+    }
     /// Sessions were ended by a filter, or those of a user. Each has an event of its own as well.
     SessionsEnded = "sessions.ended": Success about [User, Everybody] for [] {
+        "end": "names the end by a filter, as `sessions.end_begun` did when it began",
         "filter": "the filter as it was asked for",
         "matched": "active sessions that matched",
         "ended": "how many of them this ended",
+        "complete": "`false` where an end by a filter was broken off; then at least so many ended",
         "reason": "why those of a user ended",
         "note": "what the administrator noted"
     }
@@ -176,6 +186,10 @@ kinds! {
     DatabaseWentBack = "database.went_back": Failure about [Everybody] for [OlderCopy] {
         "remembered": "the number that changes, or this node's leases, had reached", "found": "the number that was found"
     }
+    /// The server started on another database than the one that its data directory remembers.
+    DatabaseUnexpected = "database.unexpected": Failure about [Everybody] for [OtherDatabase] {
+        "remembered": "the name of that one", "found": "the name of this one"
+    }
     /// The server verified the whole history, and it is what it was.
     RecordVerified = "record.verified": Success about [Everybody] for [] {
         "records": "how many sealed records there are", "checkpoints": "how many checkpoints they agree with"
@@ -252,7 +266,7 @@ impl AuditKind {
     #[must_use]
     pub const fn is_gathered(self) -> bool {
         matches!(self.facts().outcome, Outcome::Failure)
-            && !matches!(self, Self::DatabaseWentBack | Self::RecordDamaged)
+            && !matches!(self, Self::DatabaseWentBack | Self::DatabaseUnexpected | Self::RecordDamaged)
     }
 }
 

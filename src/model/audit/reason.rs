@@ -86,6 +86,8 @@ explained_words! {
         RefusedLines = "refused_lines",
         /// The database is an older copy of itself.
         OlderCopy = "older_copy",
+        /// It is another database.
+        OtherDatabase = "other_database",
         /// Somebody changed, removed or added records behind the server's back.
         Altered = "altered",
     }

@@ -1,0 +1,184 @@
+//! Ending every session that matches a filter: batch after batch, since there may be a million.
+//!
+//! The record says who asked for it, and for which, in the transaction of the first ends, and what came of it in that of the
+//! last. So no end is there without what explains it, and an end that a crash broke off is one without an outcome. Whoever
+//! asks may go away meanwhile: what has begun is done.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::Sessions;
+use super::change::Changes;
+use super::end::{end_by, end_same_in};
+use crate::alert::Alerts;
+use crate::model::alert::{AlertKind, NewAlert};
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject};
+use crate::model::id::BulkEndId;
+use crate::model::session::{EndReason, SessionState};
+use crate::store::sessions::SessionFilter;
+use crate::store::{Db, StoreError, audit, sessions};
+
+/// Sessions ended in one transaction.
+const BATCH: i64 = 500;
+
+/// How many sessions a filter matched, and how many of them this ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BulkEnded {
+    /// Sessions that matched and were active.
+    pub matched: i64,
+    /// Of these, ended by this call; 0 for a dry run.
+    pub ended: i64,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+struct BulkEnd {
+    id: BulkEndId,
+    filter: SessionFilter,
+    /// The filter as it was asked for.
+    described: Value,
+    note: Option<String>,
+    cause: Cause,
+    at: DateTime<Utc>,
+    matched: i64,
+}
+
+/// How far it has come.
+#[derive(Debug, Clone, Copy, Default)]
+struct Progress {
+    has_begun: bool,
+    is_over: bool,
+    ended: i64,
+}
+
+impl Sessions {
+    /// Ends every session that matches, in batches, and records the filter and the count. A dry run only counts.
+    pub async fn end_matching(
+        &self,
+        filter: SessionFilter,
+        described: Value,
+        note: Option<String>,
+        dry_run: bool,
+        cause: &Cause,
+    ) -> Result<BulkEnded, StoreError> {
+        self.record_overdue().await?;
+        let at = self.now();
+        let filter = SessionFilter { state: Some(SessionState::Active), ..filter };
+        let counted = filter.clone();
+        let matched = self.store().read_at_length(move |db| sessions::count(db, &counted, at)).await?;
+        let bulk = BulkEnd { id: BulkEndId::new(at), filter, described, note, cause: cause.clone(), at, matched };
+        if dry_run {
+            self.store().write(move |db| audit::record(db, &bulk.counted())).await?;
+            return Ok(BulkEnded { matched, ended: 0 });
+        }
+        let ending = self.inner.gathering.runtime().spawn(self.clone().end_in_bulk(bulk));
+        ending.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the end was broken off".into())))
+    }
+
+    async fn end_in_bulk(self, bulk: BulkEnd) -> Result<BulkEnded, StoreError> {
+        let mut progress = Progress::default();
+        let outcome = self.end_batches(&bulk, &mut progress).await;
+        // One wait for all of them.
+        self.acknowledged().await;
+        self.count_ends(EndReason::BulkEnd, progress.ended);
+        if outcome.is_err() && progress.has_begun {
+            self.record_break_off(&bulk, progress).await;
+        }
+        outcome.map(|()| BulkEnded { matched: bulk.matched.max(progress.ended), ended: progress.ended })
+    }
+
+    async fn end_batches(&self, bulk: &BulkEnd, progress: &mut Progress) -> Result<(), StoreError> {
+        while !progress.is_over {
+            let (sessions, bulk, before, at) = (self.clone(), bulk.clone(), *progress, self.now());
+            let alerts = self.inner.parts.alerts.clone();
+            let step = self.commit(move |db, changes| {
+                // It may have ended its own session since, and goes on.
+                if !before.has_begun {
+                    sessions.stands_in(db, &bulk.cause)?;
+                }
+                bulk.step(db, changes, before, at, &alerts)
+            });
+            *progress = step.await?.0;
+        }
+        Ok(())
+    }
+
+    /// Says how far an end came that the store broke off. Where the store is gone this fails as well, and the record shows an
+    /// end without an outcome.
+    async fn record_break_off(&self, bulk: &BulkEnd, progress: Progress) {
+        let (outcome, alerts) = (bulk.outcome(self.now(), progress), self.inner.parts.alerts.clone());
+        if let Err(error) = self.store().write(move |db| record_outcome(db, &outcome, progress.ended, &alerts)).await {
+            tracing::error!(cause = %error, ended = progress.ended, "an end of many sessions was broken off, and has no outcome in the record");
+        }
+    }
+}
+
+impl BulkEnd {
+    /// Ends the next batch, with what goes before the first of all and after the last.
+    fn step(
+        &self,
+        db: &mut Db,
+        changes: &mut Changes,
+        before: Progress,
+        now: DateTime<Utc>,
+        alerts: &Alerts,
+    ) -> Result<Progress, StoreError> {
+        if !before.has_begun {
+            audit::record(db, &self.begun())?;
+        }
+        let ids = sessions::ids_matching(db, &self.filter, self.at, BATCH)?;
+        let end = end_by(&self.cause, EndReason::BulkEnd, self.at, self.note.clone());
+        let ended = before.ended + end_same_in(db, changes, &ids, &end, &self.cause)?;
+        let is_over = i64::try_from(ids.len()).is_ok_and(|found| found < BATCH);
+        let progress = Progress { has_begun: true, is_over, ended };
+        if is_over {
+            record_outcome(db, &self.outcome(now, progress), ended, alerts)?;
+        }
+        Ok(progress)
+    }
+
+    fn event(&self, at: DateTime<Utc>, kind: AuditKind, details: Value) -> AuditEvent {
+        AuditEvent::new(at, kind, &self.cause, Subject::everybody()).with(details)
+    }
+
+    /// Whoever counts other people's sessions reads of them (ADM-06).
+    fn counted(&self) -> AuditEvent {
+        let (filter, matched) = (&self.described, self.matched);
+        let details = json!({ "what": "sessions", "filter": filter, "count": matched, "dry_run": true });
+        self.event(self.at, AuditKind::HistoryRead, details)
+    }
+
+    fn begun(&self) -> AuditEvent {
+        let (filter, matched) = (&self.described, self.matched);
+        let details = json!({ "end": self.id, "filter": filter, "matched": matched, "note": self.note });
+        self.event(self.at, AuditKind::SessionsEndBegun, details)
+    }
+
+    fn outcome(&self, at: DateTime<Utc>, progress: Progress) -> AuditEvent {
+        let details = json!({
+            "end": self.id, "filter": self.described, "matched": self.matched, "ended": progress.ended,
+            "complete": progress.is_over, "note": self.note,
+        });
+        self.event(at, AuditKind::SessionsEnded, details)
+    }
+}
+
+/// Records what came of it, and alerts reviewers where so many sessions ended at once.
+fn record_outcome(db: &mut Db, outcome: &AuditEvent, ended: i64, alerts: &Alerts) -> Result<(), StoreError> {
+    audit::record(db, outcome)?;
+    let threshold = i64::from(alerts.rules().ends_at_once);
+    if threshold > 0 && ended >= threshold {
+        alerts.raise_in(db, &ends_alert(outcome))?;
+    }
+    Ok(())
+}
+
+/// An alert about many ends: who did it, and what the record says of it.
+pub(super) fn ends_alert(event: &AuditEvent) -> NewAlert {
+    let (actor, mut details) = (&event.cause.actor, event.details.clone());
+    if let Value::Object(members) = &mut details {
+        members.insert("by".into(), json!({ "kind": actor.kind, "id": actor.id }));
+    }
+    let alert = NewAlert::new(event.at, AlertKind::ManyEnds, event.subject.clone());
+    NewAlert { ip: event.cause.ip, ..alert.with(details) }
+}
