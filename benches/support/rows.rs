@@ -186,8 +186,8 @@ impl Words {
 
     /// As the migration that begins the chain leaves what was there before; without what waits already or is sealed.
     fn waiting() -> String {
-        "INSERT INTO unsealed_records (kind, subject, at)
-         SELECT kind, subject, at FROM (
+        "INSERT INTO unsealed_records (kind, subject, at, form)
+         SELECT kind, subject, at, 1 FROM (
            SELECT 'event' AS kind, CAST(seq AS TEXT) AS subject, at FROM audit_events
            UNION ALL SELECT 'attempt', CAST(id AS TEXT), at FROM attempts
            UNION ALL SELECT 'session_started', CAST(id AS TEXT), started_at FROM sessions

@@ -142,7 +142,7 @@ impl Clients {
             .store
             .write(move |db| {
                 sessions.stands_in(db, &cause)?;
-                if !clients::remove(db, &id)? {
+                if !clients::remove(db, &id, now)? {
                     return Err(ClientError::NotFound);
                 }
                 let event =

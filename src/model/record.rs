@@ -1,8 +1,12 @@
-//! Records: what the chain keeps of each audit event, attempt and session, so that none can be changed unseen (P6).
+//! Records: what the chain keeps of each audit event, attempt and session, and of each state of a user, a client and a
+//! not-before, so that none can be changed unseen (P6).
 //!
 //! A digest covers every member of what it stands for. The members are written one after the other, each with its length,
 //! so that no two different things are written alike. What can be removed before its row is covered by commitments
 //! (`model::redaction`).
+//!
+//! Which columns that are, and since which *form* of the digest each counts, stands in the tables below and nowhere else. A
+//! column is added to its table with the next form of its kind: rows that were sealed before verify as they were.
 
 use std::io::Write as _;
 use std::net::IpAddr;
@@ -31,6 +35,12 @@ words! {
         SessionStarted = "session_started",
         /// A session as it ended; the subject is its id.
         SessionEnded = "session_ended",
+        /// A user as a change left it; the subject is the id and the version, `<id>/<version>`.
+        User = "user",
+        /// A client as a change left it; the subject as of a user.
+        Client = "client",
+        /// A not-before as it was set; the subject is `<scope>:<whose>/<version>`.
+        NotBefore = "not_before",
     }
 }
 
@@ -46,6 +56,8 @@ pub struct Record {
     pub subject: String,
     /// When that happened.
     pub at: DateTime<Utc>,
+    /// Which columns the digest covers: those that count since this form of its kind, or an earlier one.
+    pub form: i32,
     /// Covers every member.
     pub digest: Digest,
 }
@@ -77,6 +89,19 @@ impl Record {
         Some(Members::of_end(session, proofs)?.record(RecordKind::SessionEnded, session.id.to_string(), at))
     }
 
+    /// The record that a thing with many states is gone; its version is the next after its last state's.
+    #[must_use]
+    pub fn of_removal(kind: RecordKind, subject: String, at: DateTime<Utc>) -> Self {
+        let digest = removal(kind, &subject);
+        Self { kind, subject, at, form: kind.form(), digest }
+    }
+
+    /// Whether it says so.
+    #[must_use]
+    pub fn is_removal(&self) -> bool {
+        self.kind.has_states() && self.digest == removal(self.kind, &self.subject)
+    }
+
     /// What the chain and the tree are made of: the record, as bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -93,7 +118,7 @@ impl Record {
 
 /// What a member is like, and so how it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum Shape {
     /// A text.
     Text,
     /// A text that may be missing.
@@ -164,83 +189,203 @@ impl<'a> Value<'a> {
 }
 
 /// What the digest of an event covers.
-const EVENT: [Form; 13] = [
-    Form::Number,          // seq
-    Form::Time,            // at
-    Form::Text,            // kind
-    Form::Text,            // outcome
-    Form::OptionalText,    // reason
-    Form::Text,            // actor_kind
-    Form::Text,            // actor_id
-    Form::Text,            // subject_kind
-    Form::OptionalText,    // subject_id
-    Form::OptionalId,      // session_id
-    Form::OptionalAddress, // ip
-    Form::OptionalText,    // request_id
-    Form::Details,         // details
+const EVENT: [Column; 13] = [
+    column("seq", Shape::Number),
+    column("at", Shape::Time),
+    column("kind", Shape::Text),
+    column("outcome", Shape::Text),
+    column("reason", Shape::OptionalText),
+    column("actor_kind", Shape::Text),
+    column("actor_id", Shape::Text),
+    column("subject_kind", Shape::Text),
+    column("subject_id", Shape::OptionalText),
+    column("session_id", Shape::OptionalId),
+    column("ip", Shape::OptionalAddress),
+    column("request_id", Shape::OptionalText),
+    column("details", Shape::Details),
 ];
 
 /// What the digest of an attempt covers.
-const ATTEMPT: [Form; 10] = [
-    Form::Id,             // id
-    Form::Time,           // at
-    Form::Person,         // username
-    Form::OptionalId,     // user_id
-    Form::Text,           // outcome
-    Form::Address,        // ip
-    Form::OptionalPerson, // user_agent
-    Form::OptionalText,   // client_id
-    Form::OptionalId,     // session_id
-    Form::Text,           // request_id
+const ATTEMPT: [Column; 10] = [
+    column("id", Shape::Id),
+    column("at", Shape::Time),
+    column("username", Shape::Person),
+    column("user_id", Shape::OptionalId),
+    column("outcome", Shape::Text),
+    column("ip", Shape::Address),
+    column("user_agent", Shape::OptionalPerson),
+    column("client_id", Shape::OptionalText),
+    column("session_id", Shape::OptionalId),
+    column("request_id", Shape::Text),
 ];
 
 /// What does not change of a session while it lives.
-const START: [Form; 14] = [
-    Form::Id,             // id
-    Form::Id,             // user_id
-    Form::Person,         // username
-    Form::Text,           // role
-    Form::OptionalText,   // client_id
-    Form::OptionalPerson, // device_name
-    Form::Address,        // ip
-    Form::OptionalPerson, // user_agent
-    Form::OptionalText,   // browser
-    Form::OptionalText,   // os
-    Form::OptionalText,   // device_kind
-    Form::Text,           // methods
-    Form::Time,           // started_at
-    Form::Time,           // expires_at
+const START: [Column; 14] = [
+    column("id", Shape::Id),
+    column("user_id", Shape::Id),
+    column("username", Shape::Person),
+    column("role", Shape::Text),
+    column("client_id", Shape::OptionalText),
+    column("device_name", Shape::OptionalPerson),
+    column("ip", Shape::Address),
+    column("user_agent", Shape::OptionalPerson),
+    column("browser", Shape::OptionalText),
+    column("os", Shape::OptionalText),
+    column("device_kind", Shape::OptionalText),
+    column("methods", Shape::Text),
+    column("started_at", Shape::Time),
+    column("expires_at", Shape::Time),
 ];
 
 /// What does not change of a session once it has ended.
-const END: [Form; 14] = [
-    Form::Time,           // last_seen_at
-    Form::Address,        // last_ip
-    Form::Time,           // idle_expires_at
-    Form::Id,             // token_id
-    Form::Time,           // token_issued_at
-    Form::Time,           // token_expires_at
-    Form::Number,         // refresh_generation
-    Form::Bytes,          // refresh_seed
-    Form::OptionalTime,   // refresh_spent_at
-    Form::Time,           // ended_at
-    Form::Text,           // end_reason
-    Form::Text,           // ended_by_kind
-    Form::TextOrNothing,  // ended_by_id
-    Form::OptionalPerson, // end_note
+const END: [Column; 14] = [
+    column("last_seen_at", Shape::Time),
+    column("last_ip", Shape::Address),
+    column("idle_expires_at", Shape::Time),
+    column("token_id", Shape::Id),
+    column("token_issued_at", Shape::Time),
+    column("token_expires_at", Shape::Time),
+    column("refresh_generation", Shape::Number),
+    column("refresh_seed", Shape::Bytes),
+    column("refresh_spent_at", Shape::OptionalTime),
+    column("ended_at", Shape::Time),
+    column("end_reason", Shape::Text),
+    column("ended_by_kind", Shape::Text),
+    column("ended_by_id", Shape::TextOrNothing),
+    column("end_note", Shape::OptionalPerson),
+];
+
+/// What lets a user in, and what the user may do then. The salt is another one in each state and goes with the row, so that
+/// what is left, the digest, lets nobody find out by guessing who it was.
+const USER: [Column; 11] = [
+    column("id", Shape::Id),
+    column("version", Shape::Number),
+    column("salt", Shape::Bytes),
+    column("username", Shape::Text),
+    column("role", Shape::Text),
+    column("state", Shape::Text),
+    column("password_hash", Shape::OptionalText),
+    column("password_scheme", Shape::OptionalText),
+    column("created_at", Shape::Time),
+    column("password_changed_at", Shape::OptionalTime),
+    column("email", Shape::OptionalText),
+];
+
+/// What lets a client in, and what it may do then.
+const CLIENT: [Column; 8] = [
+    column("id", Shape::Text),
+    column("version", Shape::Number),
+    column("salt", Shape::Bytes),
+    column("name", Shape::Text),
+    column("scopes", Shape::Text),
+    column("secret_digest", Shape::Bytes),
+    column("created_at", Shape::Time),
+    column("secret_changed_at", Shape::Time),
+];
+
+/// Whose sessions are refused, since when, by whom and why.
+const NOT_BEFORE: [Column; 9] = [
+    column("scope", Shape::Text),
+    column("subject", Shape::Text),
+    column("version", Shape::Number),
+    column("salt", Shape::Bytes),
+    column("at", Shape::Time),
+    column("set_at", Shape::Time),
+    column("set_by_kind", Shape::Text),
+    column("set_by", Shape::Text),
+    column("note", Shape::OptionalText),
 ];
 
 impl RecordKind {
-    /// What its digest covers, in this order. After each part come the commitments to what was put apart in it.
+    /// What its digests cover, in this order. After each part come the commitments to what was put apart in it.
     #[must_use]
-    pub const fn parts(self) -> &'static [&'static [Form]] {
+    pub const fn parts(self) -> &'static [&'static [Column]] {
         match self {
             Self::Event => &[&EVENT],
             Self::Attempt => &[&ATTEMPT],
             Self::SessionStarted => &[&START],
             Self::SessionEnded => &[&START, &END],
+            Self::User => &[&USER],
+            Self::Client => &[&CLIENT],
+            Self::NotBefore => &[&NOT_BEFORE],
         }
     }
+
+    /// The form of new digests: that of its newest column.
+    #[must_use]
+    pub fn form(self) -> i32 {
+        Coverage { kind: self, parts: self.parts(), form: i32::MAX }
+            .columns()
+            .map(|column| column.since)
+            .max()
+            .unwrap_or(1)
+    }
+
+    /// Whether its things change: then each state has a record, and the newest is what they are.
+    #[must_use]
+    pub const fn has_states(self) -> bool {
+        matches!(self, Self::User | Self::Client | Self::NotBefore)
+    }
+}
+
+/// A column that digests cover.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Column {
+    /// Its name in the table.
+    pub name: &'static str,
+    /// What it holds.
+    pub shape: Shape,
+    /// Since which form. A new one has the next number of every kind that it is in.
+    pub since: i32,
+}
+
+const fn column(name: &'static str, shape: Shape) -> Column {
+    Column { name, shape, since: 1 }
+}
+
+/// What the digests of one form cover.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Coverage {
+    /// Of which kind.
+    pub kind: RecordKind,
+    /// All columns, in their parts.
+    pub parts: &'static [&'static [Column]],
+    /// Those count that are not of a later form.
+    pub form: i32,
+}
+
+impl Coverage {
+    /// That of a form; `None` where this kind has none such.
+    #[must_use]
+    pub fn of(kind: RecordKind, form: i32) -> Option<Self> {
+        (1..=kind.form()).contains(&form).then_some(Self { kind, parts: kind.parts(), form })
+    }
+
+    /// That of new digests.
+    #[must_use]
+    pub fn newest(kind: RecordKind) -> Self {
+        Self { kind, parts: kind.parts(), form: kind.form() }
+    }
+
+    /// Whether it counts.
+    #[must_use]
+    pub const fn covers(&self, column: &Column) -> bool {
+        column.since <= self.form
+    }
+
+    /// The columns that count, in their order.
+    pub fn columns(&self) -> impl Iterator<Item = &'static Column> {
+        let form = self.form;
+        self.parts.iter().copied().flatten().filter(move |column| column.since <= form)
+    }
+}
+
+/// The version that a subject names, and of what; `None` where nobody names one so.
+#[must_use]
+pub fn versioned(subject: &str) -> Option<(&str, i64)> {
+    let (thing, text) = subject.rsplit_once('/')?;
+    let version: i64 = text.parse().ok()?;
+    (version > 0 && version.to_string() == text).then_some((thing, version))
 }
 
 /// Room for the members of nearly everything.
@@ -254,6 +399,7 @@ pub struct Members {
     addresses: Apart,
     person: Apart,
     are_possible: bool,
+    form: i32,
 }
 
 impl Default for Members {
@@ -266,15 +412,24 @@ impl Members {
     /// None, of nothing yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self { bytes: Vec::new(), addresses: Apart::new("addresses"), person: Apart::new("person"), are_possible: true }
+        Self {
+            bytes: Vec::new(),
+            addresses: Apart::new("addresses"),
+            person: Apart::new("person"),
+            are_possible: true,
+            form: 1,
+        }
     }
 
     /// Begins the digest of one thing.
-    pub fn begin(&mut self, kind: RecordKind, proofs: Proofs) {
+    pub fn begin(&mut self, kind: RecordKind, form: i32, proofs: Proofs) {
         self.bytes.clear();
         self.bytes.reserve(USUAL);
-        self.are_possible = true;
-        self.text(kind.as_str());
+        (self.are_possible, self.form) = (true, form);
+        match form {
+            1 => self.text(kind.as_str()),
+            _ => self.text(&format!("{kind} form {form}")),
+        }
         if proofs != Proofs::default() {
             // No digest of the one form is ever one of the other.
             self.text("removable");
@@ -284,43 +439,43 @@ impl Members {
     }
 
     /// Writes the next member.
-    pub fn write(&mut self, form: Form, value: Value<'_>) {
+    pub fn write(&mut self, shape: Shape, value: Value<'_>) {
         let bytes = &mut self.bytes;
-        match (form, value) {
-            (Form::Text | Form::Id | Form::TextOrNothing, Value::Text(text)) => write_bytes(bytes, text.as_bytes()),
-            (Form::TextOrNothing, Value::Missing) => write_bytes(bytes, &[]),
-            (Form::Id, Value::Id(id)) => write_id(bytes, id),
-            (Form::OptionalText | Form::OptionalId, Value::Text(text)) => write_optional(bytes, Some(text)),
-            (Form::OptionalText | Form::OptionalId | Form::OptionalAddress, Value::Missing) => {
+        match (shape, value) {
+            (Shape::Text | Shape::Id | Shape::TextOrNothing, Value::Text(text)) => write_bytes(bytes, text.as_bytes()),
+            (Shape::TextOrNothing, Value::Missing) => write_bytes(bytes, &[]),
+            (Shape::Id, Value::Id(id)) => write_id(bytes, id),
+            (Shape::OptionalText | Shape::OptionalId, Value::Text(text)) => write_optional(bytes, Some(text)),
+            (Shape::OptionalText | Shape::OptionalId | Shape::OptionalAddress, Value::Missing) => {
                 write_optional(bytes, None);
             }
-            (Form::OptionalId, Value::Id(id)) => {
+            (Shape::OptionalId, Value::Id(id)) => {
                 bytes.push(1);
                 write_id(bytes, id);
             }
-            (Form::Number | Form::Time, Value::Number(number)) => write_number(bytes, number),
-            (Form::OptionalTime, Value::Number(number)) => {
+            (Shape::Number | Shape::Time, Value::Number(number)) => write_number(bytes, number),
+            (Shape::OptionalTime, Value::Number(number)) => {
                 bytes.push(1);
                 write_number(bytes, number);
             }
-            (Form::OptionalTime, Value::Missing) => {
+            (Shape::OptionalTime, Value::Missing) => {
                 bytes.push(0);
                 write_number(bytes, 0);
             }
-            (Form::Bytes, Value::Bytes(value)) => write_bytes(bytes, value),
-            (Form::Address, Value::Address(ip, text)) => self.address(ip, text),
-            (Form::OptionalAddress, Value::Address(ip, text)) => {
+            (Shape::Bytes, Value::Bytes(value)) => write_bytes(bytes, value),
+            (Shape::Address, Value::Address(ip, text)) => self.address(ip, text),
+            (Shape::OptionalAddress, Value::Address(ip, text)) => {
                 bytes.push(1);
                 self.address(ip, text);
             }
-            (Form::Person, Value::Text(text)) => {
+            (Shape::Person, Value::Text(text)) => {
                 write_bytes(self.person.or(bytes, || text == ERASED), text.as_bytes());
             }
-            (Form::Details, Value::Text(text)) => {
+            (Shape::Details, Value::Text(text)) => {
                 write_bytes(self.person.or(bytes, || text == ERASED_DETAILS), text.as_bytes());
             }
-            (Form::OptionalPerson, Value::Text(text)) => write_optional(self.person.or(bytes, || false), Some(text)),
-            (Form::OptionalPerson, Value::Missing) => write_optional(self.person.or(bytes, || true), None),
+            (Shape::OptionalPerson, Value::Text(text)) => write_optional(self.person.or(bytes, || false), Some(text)),
+            (Shape::OptionalPerson, Value::Missing) => write_optional(self.person.or(bytes, || true), None),
             _ => self.are_possible = false,
         }
     }
@@ -351,16 +506,18 @@ impl Members {
         write_bytes(self.addresses.or(&mut self.bytes, || is_cut(ip)), text.as_bytes());
     }
 
-    fn part<const N: usize>(&mut self, forms: &[Form; N], values: [Value<'_>; N]) {
-        for (form, value) in forms.iter().zip(values) {
-            self.write(*form, value);
+    fn part<const N: usize>(&mut self, columns: &[Column; N], values: [Value<'_>; N]) {
+        for (column, value) in columns.iter().zip(values) {
+            if column.since <= self.form {
+                self.write(column.shape, value);
+            }
         }
         self.commit();
     }
 
     fn of(kind: RecordKind, proofs: &Proofs) -> Self {
         let mut members = Self::new();
-        members.begin(kind, proofs.clone());
+        members.begin(kind, kind.form(), proofs.clone());
         members
     }
 
@@ -463,8 +620,16 @@ impl Members {
     }
 
     fn record(&self, kind: RecordKind, subject: String, at: DateTime<Utc>) -> Record {
-        Record { kind, subject, at, digest: covering(&self.bytes) }
+        Record { kind, subject, at, form: self.form, digest: covering(&self.bytes) }
     }
+}
+
+/// No state is digested to this: what that begins with has no space in it.
+fn removal(kind: RecordKind, subject: &str) -> Digest {
+    let mut bytes = Vec::with_capacity(USUAL);
+    write_bytes(&mut bytes, format!("{kind} removed").as_bytes());
+    write_bytes(&mut bytes, subject.as_bytes());
+    covering(&bytes)
 }
 
 const fn time(at: DateTime<Utc>) -> Value<'static> {
@@ -631,29 +796,29 @@ mod tests {
         Value::Impossible,
     ];
 
-    /// Of each form the values that it has; all others are impossible.
+    /// Of each shape the values that it has; all others are impossible.
     #[test]
     fn a_member_of_another_shape_has_no_digest() {
-        let fits = |form: Form| -> &[usize] {
-            match form {
-                Form::Text | Form::Person | Form::Details => &[1],
-                Form::OptionalText | Form::TextOrNothing | Form::OptionalPerson => &[0, 1],
-                Form::Id => &[1, 2],
-                Form::OptionalId => &[0, 1, 2],
-                Form::Number | Form::Time => &[3],
-                Form::OptionalTime => &[0, 3],
-                Form::Bytes => &[4],
-                Form::Address => &[5],
-                Form::OptionalAddress => &[0, 5],
+        let fits = |shape: Shape| -> &[usize] {
+            match shape {
+                Shape::Text | Shape::Person | Shape::Details => &[1],
+                Shape::OptionalText | Shape::TextOrNothing | Shape::OptionalPerson => &[0, 1],
+                Shape::Id => &[1, 2],
+                Shape::OptionalId => &[0, 1, 2],
+                Shape::Number | Shape::Time => &[3],
+                Shape::OptionalTime => &[0, 3],
+                Shape::Bytes => &[4],
+                Shape::Address => &[5],
+                Shape::OptionalAddress => &[0, 5],
             }
         };
-        let forms = RecordKind::ALL.iter().flat_map(|kind| kind.parts()).copied().flatten();
-        for form in forms.copied() {
+        let columns = RecordKind::ALL.iter().flat_map(|kind| kind.parts()).copied().flatten();
+        for shape in columns.map(|column| column.shape) {
             for (place, value) in SHAPES.into_iter().enumerate() {
                 let mut members = Members::new();
-                members.begin(RecordKind::Event, Proofs::new());
-                members.write(form, value);
-                assert_eq!(members.digest().is_some(), fits(form).contains(&place), "{form:?} {value:?}");
+                members.begin(RecordKind::Event, 1, Proofs::new());
+                members.write(shape, value);
+                assert_eq!(members.digest().is_some(), fits(shape).contains(&place), "{shape:?} {value:?}");
             }
         }
     }
@@ -662,9 +827,9 @@ mod tests {
     fn nothing_is_left_of_what_was_digested_before() {
         let (proofs, mut members) = (Proofs::new(), Members::new());
         let mut digest = |proofs: &Proofs| {
-            members.begin(RecordKind::Attempt, proofs.clone());
-            members.write(Form::Person, SHAPES[1]);
-            members.write(Form::Address, SHAPES[5]);
+            members.begin(RecordKind::Attempt, 1, proofs.clone());
+            members.write(Shape::Person, SHAPES[1]);
+            members.write(Shape::Address, SHAPES[5]);
             members.commit();
             members.digest()
         };

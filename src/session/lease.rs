@@ -20,6 +20,7 @@ use crate::model::alert::{AlertKind, NewAlert};
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject};
 use crate::model::change::Change;
 use crate::model::id::NodeId;
+use crate::model::session::Actor;
 use crate::store::changes::{self, Following};
 use crate::store::nodes::{self, LeaseNumbers, Node};
 use crate::store::not_befores::{self, Scope};
@@ -379,7 +380,7 @@ impl Membership {
         let alerts = self.sessions.inner.parts.alerts.clone();
         let alert = NewAlert::new(now, AlertKind::HistoryWentBack, Subject::everybody()).with(details.clone());
         let write = move |db: &mut Db| {
-            not_befores::raise(db, &Scope::Everybody, now, now, "coherence", Some(note))?;
+            not_befores::raise(db, &Scope::Everybody, now, now, &Actor::system("coherence"), Some(note))?;
             changes::insert(db, &[Change::NotBefore], now)?;
             audit::record(db, &event.with(details))?;
             alerts.raise_in(db, &alert).map(drop)

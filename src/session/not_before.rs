@@ -74,7 +74,7 @@ impl Sessions {
                 Scope::User(id) => Change::User(*id),
                 Scope::Client(_) | Scope::Everybody => Change::NotBefore,
             });
-            not_befores::raise(db, &scope, at, now, &cause.actor.id, note.as_deref())?;
+            not_befores::raise(db, &scope, at, now, &cause.actor, note.as_deref())?;
             let ended = if is_of_now { end_later_ones_in(db, changes, &scope, at, note.clone(), &cause)? } else { 0 };
             let event = AuditEvent::new(now, AuditKind::NotBeforeSet, &cause, subject);
             let event = event.with(json!({ "at": at, "note": note }));

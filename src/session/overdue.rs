@@ -5,7 +5,7 @@ use super::Sessions;
 use super::end::{Ending, end_all_in, end_same_in};
 use crate::model::audit::Cause;
 use crate::model::id::SessionId;
-use crate::model::session::{Actor, ActorKind, End, EndReason, overdue};
+use crate::model::session::{End, EndReason, overdue};
 use crate::store::sessions::{self, Limits};
 use crate::store::{StoreError, not_befores};
 
@@ -60,7 +60,7 @@ impl Sessions {
     async fn record_not_befores(&self) -> Result<i64, StoreError> {
         let mut recorded = 0;
         for not_before in self.store().read(not_befores::list).await? {
-            let by = Actor { kind: actor_kind(&not_before.set_by), id: not_before.set_by.clone() };
+            let by = not_before.set_by.clone();
             let end = End {
                 at: not_before.set_at,
                 reason: EndReason::NotBefore,
@@ -85,9 +85,4 @@ impl Sessions {
         }
         Ok(recorded)
     }
-}
-
-/// Administrators have UUIDs; the parts of Vigie have names.
-fn actor_kind(id: &str) -> ActorKind {
-    if uuid::Uuid::parse_str(id).is_ok() { ActorKind::Admin } else { ActorKind::System }
 }

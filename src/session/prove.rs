@@ -255,7 +255,7 @@ impl Proof {
         self.tell_failures_before_in(db, session_id)?;
         throttles::forget(db, self.keys.account)?;
         if let (Some((hash, scheme)), Some(old)) = (&self.upgrade, &self.user.password_hash)
-            && users::upgrade_password(db, self.user.id, old, hash, scheme)?
+            && users::upgrade_password(db, self.user.id, old, (hash, scheme), self.at)?
         {
             let subject = Subject::new(SubjectKind::User, self.user.id);
             let event = AuditEvent::new(self.at, AuditKind::PasswordUpgraded, &self.cause(), subject);

@@ -1,6 +1,6 @@
 //! Queries on the record chain: what waits to be sealed, what is sealed, the tree above it, and checkpoints.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use chrono::{DateTime, Utc};
@@ -14,7 +14,7 @@ use super::error::StoreError;
 use super::raw::{self, Raw, Take};
 use super::rows::Insert;
 use super::schema::{chain_base, chain_head, checkpoints, sealed_records, tree_hashes, unsealed_records};
-use crate::model::record::{Digest, Form, Record, RecordKind};
+use crate::model::record::{Digest, Record, RecordKind, Shape};
 
 /// Rows of one statement: below SQLite's limit of bound values.
 const BATCH: usize = 500;
@@ -33,6 +33,8 @@ pub struct Unsealed {
     pub subject: String,
     /// When that happened.
     pub at: DateTime<Utc>,
+    /// What the digest covers.
+    pub form: i32,
     /// `None` for what was there before the chain: it is sealed as it is found.
     pub digest: Option<Digest>,
 }
@@ -90,6 +92,7 @@ pub(super) fn enqueue_all(db: &mut Db, records: &[Record]) -> Result<(), StoreEr
         .column(unsealed_records::kind, |record| record.kind.as_str())
         .column(unsealed_records::subject, |record| record.subject.as_str())
         .column(unsealed_records::at, |record| At(record.at))
+        .column(unsealed_records::form, |record| record.form)
         .column(unsealed_records::digest, |record| Some(record.digest.as_slice()))
         .execute(db)
 }
@@ -99,21 +102,103 @@ pub const BEFORE_ALL: i64 = i64::MIN;
 
 /// What waits to be sealed after `after`, oldest first, at most `limit`.
 pub fn waiting(db: &mut Db, after: i64, limit: i64) -> Result<Vec<Unsealed>, StoreError> {
-    type Columns = (i64, String, String, At, Option<Vec<u8>>);
-    let rows: Vec<Columns> = unsealed_records::table
+    let rows: Vec<WaitingRow> = unsealed_records::table
         .filter(unsealed_records::id.gt(after))
         .order(unsealed_records::id.asc())
         .limit(limit)
         .load(db)?;
-    let read = |(id, kind, subject, at, digest): Columns| -> deserialize::Result<Unsealed> {
-        Ok(Unsealed { id, kind: parsed(&kind)?, subject, at: at.0, digest: digest.map(fixed).transpose()? })
-    };
-    rows.into_iter().map(read).collect::<Result<_, _>>().map_err(corrupt("unsealed_records"))
+    rows.into_iter().map(unsealed).collect::<Result<_, _>>().map_err(corrupt("unsealed_records"))
 }
 
-/// Whether anything waits.
-pub fn is_any_waiting(db: &mut Db) -> Result<bool, StoreError> {
-    let first: Option<i64> = unsealed_records::table.select(unsealed_records::id).first(db).optional()?;
+type WaitingRow = (i64, String, String, At, Option<Vec<u8>>, i32);
+
+fn unsealed((id, kind, subject, at, digest, form): WaitingRow) -> deserialize::Result<Unsealed> {
+    Ok(Unsealed { id, kind: parsed(&kind)?, subject, at: at.0, form, digest: digest.map(fixed).transpose()? })
+}
+
+/// Of these, those that can be sealed: a second record of a thing cannot, and keeps waiting. It is damage.
+pub fn sealable(db: &mut Db, mut waiting: Vec<Unsealed>) -> Result<Vec<Unsealed>, StoreError> {
+    for kind in RecordKind::ALL {
+        let of_kind = waiting.iter().filter(|unsealed| unsealed.kind == *kind);
+        let subjects: Vec<String> = of_kind.map(|unsealed| unsealed.subject.clone()).collect();
+        let mut taken = sealed(db, *kind, &subjects)?;
+        waiting.retain(|unsealed| unsealed.kind != *kind || taken.insert(unsealed.subject.clone()));
+    }
+    Ok(waiting)
+}
+
+/// Those of these subjects of which there is a record, sealed or waiting.
+pub fn recorded(db: &mut Db, kind: RecordKind, subjects: &[String]) -> Result<HashSet<String>, StoreError> {
+    let mut recorded = HashSet::new();
+    for batch in subjects.chunks(BATCH) {
+        let waiting = unsealed_records::table
+            .filter(unsealed_records::kind.eq(kind.as_str()))
+            .filter(unsealed_records::subject.eq_any(batch.to_vec()))
+            .select(unsealed_records::subject);
+        // What waits first: a record that is sealed meanwhile is found in one of the two places.
+        recorded.extend(waiting.load::<String>(db)?);
+    }
+    recorded.extend(sealed(db, kind, subjects)?);
+    Ok(recorded)
+}
+
+fn sealed(db: &mut Db, kind: RecordKind, subjects: &[String]) -> Result<HashSet<String>, StoreError> {
+    let mut sealed = HashSet::new();
+    for batch in subjects.chunks(BATCH) {
+        let query = sealed_records::table
+            .filter(sealed_records::kind.eq(kind.as_str()))
+            .filter(sealed_records::subject.eq_any(batch.to_vec()))
+            .select(sealed_records::subject);
+        sealed.extend(query.load::<String>(db)?);
+    }
+    Ok(sealed)
+}
+
+/// What was recorded of something: under which form, and the digest unless it is still to be sealed as it is found.
+pub(super) type Recorded = (String, i32, Option<Vec<u8>>);
+
+/// The records of a kind whose subjects lie between these, without either; waiting or sealed.
+pub(super) fn recorded_between(
+    db: &mut Db,
+    kind: RecordKind,
+    (after, before): (&str, &str),
+) -> Result<Vec<Recorded>, StoreError> {
+    let waiting = unsealed_records::table
+        .filter(unsealed_records::kind.eq(kind.as_str()))
+        .filter(unsealed_records::subject.gt(after))
+        .filter(unsealed_records::subject.lt(before))
+        .select((unsealed_records::subject, unsealed_records::form, unsealed_records::digest));
+    let sealed = sealed_records::table
+        .filter(sealed_records::kind.eq(kind.as_str()))
+        .filter(sealed_records::subject.gt(after))
+        .filter(sealed_records::subject.lt(before))
+        .select((sealed_records::subject, sealed_records::form, sealed_records::digest.nullable()));
+    let mut recorded: Vec<Recorded> = waiting.load(db)?;
+    recorded.extend(sealed.load::<Recorded>(db)?);
+    Ok(recorded)
+}
+
+/// The record of something, waiting or sealed.
+pub(super) fn recorded_of(db: &mut Db, kind: RecordKind, subject: &str) -> Result<Option<Recorded>, StoreError> {
+    let waiting = unsealed_records::table
+        .filter(unsealed_records::kind.eq(kind.as_str()))
+        .filter(unsealed_records::subject.eq(subject))
+        .select((unsealed_records::subject, unsealed_records::form, unsealed_records::digest));
+    let sealed = sealed_records::table
+        .filter(sealed_records::kind.eq(kind.as_str()))
+        .filter(sealed_records::subject.eq(subject))
+        .select((sealed_records::subject, sealed_records::form, sealed_records::digest.nullable()));
+    // What waits first, as above.
+    match waiting.first(db).optional()? {
+        Some(waiting) => Ok(Some(waiting)),
+        None => Ok(sealed.first(db).optional()?),
+    }
+}
+
+/// Whether anything waits after `after`.
+pub fn is_any_waiting(db: &mut Db, after: i64) -> Result<bool, StoreError> {
+    let waiting = unsealed_records::table.filter(unsealed_records::id.gt(after));
+    let first: Option<i64> = waiting.select(unsealed_records::id).first(db).optional()?;
     Ok(first.is_some())
 }
 
@@ -195,6 +280,7 @@ pub fn append(
         .column(sealed_records::kind, |sealed| sealed.record.kind.as_str())
         .column(sealed_records::subject, |sealed| sealed.record.subject.as_str())
         .column(sealed_records::at, |sealed| At(sealed.record.at))
+        .column(sealed_records::form, |sealed| sealed.record.form)
         .column(sealed_records::digest, |sealed| sealed.record.digest.as_slice())
         .column(sealed_records::chain_hash, |sealed| sealed.chain_hash.as_slice())
         .execute(db)?;
@@ -245,13 +331,14 @@ struct Records(Vec<Sealed>);
 
 impl Take for Records {
     fn take<'r, DB: Raw>(&mut self, row: &impl Row<'r, DB>) -> Result<(), StoreError> {
-        let digest = |column| raw::column(row, column, Form::Bytes, |value| value.bytes()?.try_into().ok());
-        let position = raw::number(row, 0, Form::Number);
+        let digest = |column| raw::column(row, column, Shape::Bytes, |value| value.bytes()?.try_into().ok());
+        let position = raw::number(row, 0, Shape::Number);
         let read = || {
-            let kind = raw::column(row, 1, Form::Text, |value| value.text()?.parse().ok())?;
-            let subject = raw::column(row, 2, Form::Text, |value| value.text().map(str::to_owned))?;
-            let at = raw::number(row, 3, Form::Time).and_then(DateTime::from_timestamp_micros)?;
-            let record = Record { kind, subject, at, digest: digest(4)? };
+            let kind = raw::column(row, 1, Shape::Text, |value| value.text()?.parse().ok())?;
+            let subject = raw::column(row, 2, Shape::Text, |value| value.text().map(str::to_owned))?;
+            let at = raw::number(row, 3, Shape::Time).and_then(DateTime::from_timestamp_micros)?;
+            let form = i32::try_from(raw::number(row, 6, Shape::Number)?).ok()?;
+            let record = Record { kind, subject, at, form, digest: digest(4)? };
             Some(Sealed { position: position?, record, chain_hash: digest(5)? })
         };
         let Some(sealed) = read() else {
@@ -349,60 +436,63 @@ fn stored_checkpoint((size, at, note): (i64, At, String)) -> StoredCheckpoint {
     StoredCheckpoint { size, at: at.0, note }
 }
 
-/// Something of the history that no record stands for, neither sealed nor waiting: it was added behind the server's back.
+/// Something that no record stands for, neither sealed nor waiting: it was added behind the server's back.
 pub fn without_record(db: &mut Db) -> Result<Option<(RecordKind, String)>, StoreError> {
-    let rows: Vec<(RecordKind, &str)> = vec![
-        (RecordKind::Event, "SELECT CAST(seq AS TEXT) AS subject FROM audit_events AS found"),
-        (RecordKind::Attempt, "SELECT CAST(id AS TEXT) AS subject FROM attempts AS found"),
-        (RecordKind::SessionStarted, "SELECT CAST(id AS TEXT) AS subject FROM sessions AS found"),
-        (
-            RecordKind::SessionEnded,
-            "SELECT CAST(id AS TEXT) AS subject FROM sessions AS found WHERE ended_at IS NOT NULL",
-        ),
-    ];
-    for (kind, found) in rows {
-        let query = diesel::sql_query(format!(
-            "SELECT subject FROM ({found}) AS present
-             WHERE NOT EXISTS (SELECT 1 FROM sealed_records s WHERE s.subject = present.subject AND s.kind = '{kind}')
-               AND NOT EXISTS (SELECT 1 FROM unsealed_records u WHERE u.subject = present.subject AND u.kind = '{kind}')
-             LIMIT 1"
-        ));
-        let found: Option<Subject> = on_backend!(db, |connection| query.get_result(connection).optional())?;
-        if let Some(Subject { subject }) = found {
-            return Ok(Some((kind, subject)));
-        }
-    }
-    Ok(None)
+    // What waits is looked through once, not for each thing that is not sealed yet; all of it as of one moment.
+    let query = |kind: &RecordKind| {
+        let things = subjects(*kind);
+        format!(
+            "SELECT '{kind}' AS kind, subject FROM (SELECT {things}) AS present
+             WHERE NOT EXISTS (SELECT 1 FROM sealed_records s WHERE s.kind = '{kind}' AND s.subject = present.subject)
+             EXCEPT SELECT kind, subject FROM unsealed_records WHERE kind = '{kind}' LIMIT 1"
+        )
+    };
+    first_subject(db, RecordKind::ALL.iter().map(query))
 }
 
+/// What the records of a kind are of, as a query selects it.
+const fn subjects(kind: RecordKind) -> &'static str {
+    match kind {
+        RecordKind::Event => "CAST(seq AS TEXT) AS subject FROM audit_events",
+        RecordKind::Attempt => "CAST(id AS TEXT) AS subject FROM attempts",
+        RecordKind::SessionStarted => "CAST(id AS TEXT) AS subject FROM sessions",
+        RecordKind::SessionEnded => "CAST(id AS TEXT) AS subject FROM sessions WHERE ended_at IS NOT NULL",
+        RecordKind::User => "CAST(id AS TEXT) || '/' || CAST(version AS TEXT) AS subject FROM users",
+        RecordKind::Client => "id || '/' || CAST(version AS TEXT) AS subject FROM clients",
+        RecordKind::NotBefore => "scope || ':' || subject || '/' || CAST(version AS TEXT) AS subject FROM not_befores",
+    }
+}
+
+/// Something of which there is more than one record: sealed twice, or waiting although it is sealed or waits already.
+pub fn recorded_twice(db: &mut Db) -> Result<Option<(RecordKind, String)>, StoreError> {
+    let twice = [
+        "FROM sealed_records GROUP BY kind, subject HAVING count(*) > 1",
+        "FROM unsealed_records GROUP BY kind, subject HAVING count(*) > 1",
+        "FROM unsealed_records JOIN sealed_records USING (kind, subject)",
+    ];
+    first_subject(db, twice.into_iter().map(|twice| format!("SELECT kind, subject {twice} LIMIT 1")))
+}
+
+/// What a record is of.
 #[derive(QueryableByName)]
 struct Subject {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    kind: String,
     #[diesel(sql_type = diesel::sql_types::Text)]
     subject: String,
 }
 
-/// How many things of a kind the history holds, and how many records of that kind wait or were sealed from a position on:
-/// both as of one moment.
-pub fn counts(db: &mut Db, kind: RecordKind, from: i64) -> Result<(i64, i64), StoreError> {
-    let things = match kind {
-        RecordKind::Event => "audit_events",
-        RecordKind::Attempt => "attempts",
-        RecordKind::SessionStarted => "sessions",
-        RecordKind::SessionEnded => "sessions WHERE ended_at IS NOT NULL",
-    };
-    let query = diesel::sql_query(format!(
-        "SELECT (SELECT count(*) FROM {things}) AS things,
-                (SELECT count(*) FROM sealed_records WHERE position >= {from} AND kind = '{kind}')
-                + (SELECT count(*) FROM unsealed_records WHERE kind = '{kind}') AS records"
-    ));
-    let Counts { things, records } = on_backend!(db, |connection| query.get_result(connection))?;
-    Ok((things, records))
-}
-
-#[derive(QueryableByName)]
-struct Counts {
-    #[diesel(sql_type = diesel::sql_types::BigInt)]
-    things: i64,
-    #[diesel(sql_type = diesel::sql_types::BigInt)]
-    records: i64,
+/// What the first of these queries finds that finds something.
+fn first_subject(
+    db: &mut Db,
+    queries: impl Iterator<Item = String>,
+) -> Result<Option<(RecordKind, String)>, StoreError> {
+    for query in queries {
+        let query = diesel::sql_query(query);
+        let found: Option<Subject> = on_backend!(db, |connection| query.get_result(connection).optional())?;
+        if let Some(Subject { kind, subject }) = found {
+            return Ok(Some((parsed(&kind).map_err(corrupt("records"))?, subject)));
+        }
+    }
+    Ok(None)
 }

@@ -9,10 +9,27 @@ use super::columns::{At, fixed, parsed};
 use super::error::StoreError;
 use super::keyset::Page;
 use super::schema::clients;
+use super::states::{self, Thing};
 use crate::model::client::{Client, ClientId};
 use crate::model::secret::SecretDigest;
 
 type Row = (String, String, String, Vec<u8>, At, At);
+
+const COLUMNS: (
+    clients::id,
+    clients::name,
+    clients::scopes,
+    clients::secret_digest,
+    clients::created_at,
+    clients::secret_changed_at,
+) = (
+    clients::id,
+    clients::name,
+    clients::scopes,
+    clients::secret_digest,
+    clients::created_at,
+    clients::secret_changed_at,
+);
 
 fn client((id, name, scopes, secret, created_at, secret_changed_at): Row) -> Result<Client, StoreError> {
     let read = || -> deserialize::Result<Client> {
@@ -30,12 +47,12 @@ fn client((id, name, scopes, secret, created_at, secret_changed_at): Row) -> Res
 
 /// The client with this id.
 pub fn find(db: &mut Db, id: &ClientId) -> Result<Option<Client>, StoreError> {
-    clients::table.find(id.as_str()).first::<Row>(db).optional()?.map(client).transpose()
+    clients::table.find(id.as_str()).select(COLUMNS).first::<Row>(db).optional()?.map(client).transpose()
 }
 
 /// Clients by id, those after `after`.
 pub fn list(db: &mut Db, after: Option<&str>, limit: i64) -> Result<Page<Client>, StoreError> {
-    let mut query = clients::table.into_boxed::<MultiBackend>();
+    let mut query = clients::table.select(COLUMNS).into_boxed::<MultiBackend>();
     if let Some(after) = after {
         query = query.filter(clients::id.gt(after.to_owned()));
     }
@@ -53,18 +70,23 @@ pub fn insert(db: &mut Db, client: &Client) -> Result<(), StoreError> {
         clients::secret_digest.eq(client.secret.0.to_vec()),
         clients::created_at.eq(At(client.created_at)),
         clients::secret_changed_at.eq(At(client.secret_changed_at)),
+        clients::version.eq(0),
+        clients::salt.eq(states::salt().to_vec()),
     );
-    diesel::insert_into(clients::table).values(row).execute(db)?;
+    let insert = |db: &mut Db| Ok(diesel::insert_into(clients::table).values(row).execute(db)? == 1);
+    states::change(db, &Thing::Client(client.id.clone()), client.created_at, insert)?;
     Ok(())
 }
 
 /// Replaces the client's secret.
 pub fn set_secret(db: &mut Db, id: &ClientId, secret: SecretDigest, now: DateTime<Utc>) -> Result<bool, StoreError> {
     let set = (clients::secret_digest.eq(secret.0.to_vec()), clients::secret_changed_at.eq(At(now)));
-    Ok(diesel::update(clients::table.find(id.as_str())).set(set).execute(db)? == 1)
+    let update = |db: &mut Db| Ok(diesel::update(clients::table.find(id.as_str())).set(set).execute(db)? == 1);
+    states::change(db, &Thing::Client(id.clone()), now, update)
 }
 
 /// Removes the client; sessions keep its id.
-pub fn remove(db: &mut Db, id: &ClientId) -> Result<bool, StoreError> {
-    Ok(diesel::delete(clients::table.find(id.as_str())).execute(db)? == 1)
+pub fn remove(db: &mut Db, id: &ClientId, at: DateTime<Utc>) -> Result<bool, StoreError> {
+    let delete = |db: &mut Db| Ok(diesel::delete(clients::table.find(id.as_str())).execute(db)? == 1);
+    states::change(db, &Thing::Client(id.clone()), at, delete)
 }

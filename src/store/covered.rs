@@ -1,18 +1,22 @@
 //! What records stand for, as it is now: each row is digested where it is read, and nothing else is made of it. Millions are
 //! read when the history is verified.
+//!
+//! Which columns are read follows from what the records' form covers (`model::record`).
 
 use chrono::{DateTime, Utc};
+use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::row::Row;
+use diesel::sql_types::{Text, Untyped};
 use uuid::Uuid;
 
 use super::backend::{Db, on_backend};
 use super::columns::{At, Id};
 use super::error::StoreError;
 use super::raw::{self, Raw, Take};
-use super::schema::{attempts, audit_events, sessions};
+use super::schema::{attempts, audit_events, clients, not_befores, sessions, users};
 use crate::model::address::key;
-use crate::model::record::{Digest, Form, Members, RecordKind, Value};
+use crate::model::record::{Coverage, Digest, Members, RecordKind, Shape, Value};
 use crate::model::redaction::{Group, Named, Proof, Proofs, Redacted};
 use crate::model::user::is_folded;
 
@@ -23,6 +27,10 @@ pub enum Found {
     As(Digest, Option<Box<Redacted>>),
     /// The end of a session that is there and has not ended.
     Unended,
+    /// A state that others followed.
+    Superseded,
+    /// A state that is yet to come: what is there is an earlier one.
+    Ahead,
     /// Its row says something impossible.
     Unreadable,
 }
@@ -31,21 +39,22 @@ pub enum Found {
 /// in any order. Each comes with its number, or its id as one.
 pub fn between(
     db: &mut Db,
-    kind: RecordKind,
+    coverage: Coverage,
     (first, last): (u128, u128),
     (earliest, latest): (DateTime<Utc>, DateTime<Utc>),
     limit: i64,
     to: impl FnMut(u128, Found),
 ) -> Result<(), StoreError> {
-    let mut digesting = Digesting::new(kind, to);
-    match kind {
+    let mut digesting = Digesting::new(coverage, to);
+    let columns = sql::<Untyped>(&digesting.columns());
+    match coverage.kind {
         RecordKind::Event => {
             let query = audit_events::table
                 .filter(audit_events::seq.ge(seq(first)))
                 .filter(audit_events::seq.le(seq(last)))
                 .order(audit_events::seq.asc())
                 .limit(limit)
-                .select(EVENT);
+                .select(columns);
             on_backend!(db, |connection| raw::each(connection, query, &mut digesting))
         }
         RecordKind::Attempt => {
@@ -54,7 +63,7 @@ pub fn between(
                 .filter(attempts::id.le(id(last)))
                 .order(attempts::id.asc())
                 .limit(limit)
-                .select(ATTEMPT);
+                .select(columns);
             on_backend!(db, |connection| raw::each(connection, query, &mut digesting))
         }
         RecordKind::SessionStarted => {
@@ -63,7 +72,7 @@ pub fn between(
                 .filter(sessions::id.le(id(last)))
                 .order(sessions::id.asc())
                 .limit(limit)
-                .select(START);
+                .select(columns);
             on_backend!(db, |connection| raw::each(connection, query, &mut digesting))
         }
         RecordKind::SessionEnded => {
@@ -71,36 +80,69 @@ pub fn between(
                 .filter(sessions::ended_at.ge(Some(At(earliest))))
                 .filter(sessions::ended_at.le(Some(At(latest))))
                 .limit(limit)
-                .select((START, END));
+                .select(columns);
             on_backend!(db, |connection| raw::each(connection, query, &mut digesting))
         }
+        RecordKind::User | RecordKind::Client | RecordKind::NotBefore => Ok(()),
     }
 }
 
 /// The things of a kind with these numbers, or these ids as numbers; in any order.
-pub fn named(db: &mut Db, kind: RecordKind, numbers: &[u128], to: impl FnMut(u128, Found)) -> Result<(), StoreError> {
-    let mut digesting = Digesting::new(kind, to);
+pub fn named(db: &mut Db, coverage: Coverage, numbers: &[u128], to: impl FnMut(u128, Found)) -> Result<(), StoreError> {
+    let mut digesting = Digesting::new(coverage, to);
+    let columns = sql::<Untyped>(&digesting.columns());
     let ids = |numbers: &[u128]| numbers.iter().copied().map(id).collect::<Vec<Id>>();
-    match kind {
+    match coverage.kind {
         RecordKind::Event => {
             let numbers: Vec<i64> = numbers.iter().copied().map(seq).collect();
-            let query = audit_events::table.filter(audit_events::seq.eq_any(numbers)).select(EVENT);
+            let query = audit_events::table.filter(audit_events::seq.eq_any(numbers)).select(columns);
             on_backend!(db, |connection| raw::each(connection, query, &mut digesting))
         }
         RecordKind::Attempt => {
-            let query = attempts::table.filter(attempts::id.eq_any(ids(numbers))).select(ATTEMPT);
+            let query = attempts::table.filter(attempts::id.eq_any(ids(numbers))).select(columns);
             on_backend!(db, |connection| raw::each(connection, query, &mut digesting))
         }
         RecordKind::SessionStarted => {
-            let query = sessions::table.filter(sessions::id.eq_any(ids(numbers))).select(START);
+            let query = sessions::table.filter(sessions::id.eq_any(ids(numbers))).select(columns);
             on_backend!(db, |connection| raw::each(connection, query, &mut digesting))
         }
         RecordKind::SessionEnded => {
-            let query = sessions::table.filter(sessions::id.eq_any(ids(numbers))).select((START, END));
+            let query = sessions::table.filter(sessions::id.eq_any(ids(numbers))).select(columns);
             on_backend!(db, |connection| raw::each(connection, query, &mut digesting))
         }
+        RecordKind::User | RecordKind::Client | RecordKind::NotBefore => Ok(()),
     }
 }
+
+/// The things with many states that have these names; in any order. Each comes with its name and its version.
+pub fn states(
+    db: &mut Db,
+    coverage: Coverage,
+    names: &[&str],
+    to: impl FnMut(String, i64, Found),
+) -> Result<(), StoreError> {
+    let mut states = States { digesting: Digesting::new(coverage, ()), to };
+    let columns = sql::<Untyped>(&states.digesting.columns());
+    match coverage.kind {
+        RecordKind::User => {
+            let ids: Vec<Id> = names.iter().filter_map(|name| Uuid::parse_str(name).ok()).map(Id).collect();
+            let query = users::table.filter(users::id.eq_any(ids)).select(columns);
+            on_backend!(db, |connection| raw::each(connection, query, &mut states))
+        }
+        RecordKind::Client => {
+            let query = clients::table.filter(clients::id.eq_any(names.to_vec())).select(columns);
+            on_backend!(db, |connection| raw::each(connection, query, &mut states))
+        }
+        RecordKind::NotBefore => {
+            let query = not_befores::table.filter(sql::<Text>(NOT_BEFORE).eq_any(names.to_vec())).select(columns);
+            on_backend!(db, |connection| raw::each(connection, query, &mut states))
+        }
+        RecordKind::Event | RecordKind::Attempt | RecordKind::SessionStarted | RecordKind::SessionEnded => Ok(()),
+    }
+}
+
+/// The name of a not-before, from its columns.
+pub(super) const NOT_BEFORE: &str = "scope || ':' || subject";
 
 fn seq(number: u128) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
@@ -110,157 +152,120 @@ const fn id(number: u128) -> Id {
     Id(Uuid::from_u128(number))
 }
 
-/// Columns of a table, in this order.
-macro_rules! columns {
-    ($name:ident = $table:ident { $($column:ident),+ $(,)? }) => {
-        const $name: ($($table::$column),+) = ($($table::$column),+);
-    };
+/// What is read before the members: what shows that they are what was sealed, what they are found by, and when they were.
+const fn beside(kind: RecordKind) -> &'static [&'static str] {
+    match kind {
+        RecordKind::Event => &["address_proof", "person_proof"],
+        RecordKind::Attempt => &["address_proof", "person_proof", "username_folded", "ip_key"],
+        RecordKind::SessionStarted | RecordKind::SessionEnded => {
+            &["address_proof", "person_proof", "username_folded", "ip_key", "ended_at"]
+        }
+        RecordKind::User => &["id", "version", "username_folded"],
+        RecordKind::Client => &["id", "version"],
+        RecordKind::NotBefore => &[NOT_BEFORE, "version"],
+    }
 }
 
-columns!(
-    EVENT = audit_events {
-        address_proof,
-        person_proof,
-        seq,
-        at,
-        kind,
-        outcome,
-        reason,
-        actor_kind,
-        actor_id,
-        subject_kind,
-        subject_id,
-        session_id,
-        ip,
-        request_id,
-        details,
-    }
-);
-columns!(
-    ATTEMPT = attempts {
-        address_proof,
-        person_proof,
-        username_folded,
-        ip_key,
-        id,
-        at,
-        username,
-        user_id,
-        outcome,
-        ip,
-        user_agent,
-        client_id,
-        session_id,
-        request_id,
-    }
-);
-columns!(
-    START = sessions {
-        address_proof,
-        person_proof,
-        username_folded,
-        ip_key,
-        ended_at,
-        id,
-        user_id,
-        username,
-        role,
-        client_id,
-        device_name,
-        ip,
-        user_agent,
-        browser,
-        os,
-        device_kind,
-        methods,
-        started_at,
-        expires_at,
-    }
-);
-columns!(
-    END = sessions {
-        last_seen_at,
-        last_ip,
-        idle_expires_at,
-        token_id,
-        token_issued_at,
-        token_expires_at,
-        refresh_generation,
-        refresh_seed,
-        refresh_spent_at,
-        ended_at,
-        end_reason,
-        ended_by_kind,
-        ended_by_id,
-        end_note,
-    }
-);
+const ADDRESS_PROOF: usize = 0;
+const PERSON_PROOF: usize = 1;
+/// What a thing with many states is called.
+const NAME: usize = 0;
+const VERSION: usize = 1;
 
 /// Where the columns of a kind stand.
 struct Layout {
     /// The first member, which is the name.
     members: usize,
     /// The moment that what is removed must be older than: when it was, of a session when that ended.
-    moment: usize,
-    /// Whose it is, and what follows from what it says. An event is found by what it says itself.
-    of_user: Option<OfUser>,
+    moment: Option<usize>,
+    /// Whose it is.
+    user: Option<usize>,
+    /// A name, and what it is found by.
+    username: Option<(usize, usize)>,
+    /// An address, and what it is found by.
+    address: Option<(usize, usize)>,
 }
 
-struct OfUser {
-    user: usize,
-    username: usize,
-    folded: usize,
-    ip: usize,
-    key: usize,
-}
+impl Layout {
+    fn of(coverage: Coverage) -> Self {
+        let beside = beside(coverage.kind);
+        let member = |name| Some(beside.len() + coverage.columns().position(|column| column.name == name)?);
+        let other = |name| beside.iter().position(|column| *column == name);
+        let found_by = |name, by| Some((member(name)?, other(by)?));
+        Self {
+            members: beside.len(),
+            moment: other("ended_at").or_else(|| member("at")),
+            user: if coverage.kind == RecordKind::Event { None } else { member("user_id") },
+            username: found_by("username", "username_folded"),
+            address: found_by("ip", "ip_key"),
+        }
+    }
 
-const ADDRESS_PROOF: usize = 0;
-const PERSON_PROOF: usize = 1;
-const OF_EVENT: Layout = Layout { members: 2, moment: 3, of_user: None };
-const OF_ATTEMPT: Layout =
-    Layout { members: 4, moment: 5, of_user: Some(OfUser { user: 7, username: 6, folded: 2, ip: 9, key: 3 }) };
-const OF_SESSION: Layout =
-    Layout { members: 5, moment: 4, of_user: Some(OfUser { user: 6, username: 7, folded: 2, ip: 11, key: 3 }) };
+    /// Whether what a row is searched by is what follows from what it says: no digest covers that.
+    fn is_found_by_what_it_says<'r, DB: Raw>(&self, row: &impl Row<'r, DB>) -> bool {
+        let is_folded = |(name, folded)| {
+            raw::column(row, name, Shape::Text, |name| {
+                raw::column(row, folded, Shape::Text, |folded| {
+                    name.text().zip(folded.text()).is_some_and(|(name, folded)| is_folded(name, folded))
+                })
+            })
+        };
+        let is_key = |(ip, found_by)| {
+            raw::column(row, ip, Shape::Address, |ip| {
+                let Value::Address(ip, _) = ip else { return false };
+                raw::column(row, found_by, Shape::Bytes, |found| found.bytes() == Some(&key(ip)))
+            })
+        };
+        self.username.is_none_or(is_folded) && self.address.is_none_or(is_key)
+    }
+}
 
 /// Digests rows of a kind.
 struct Digesting<F> {
-    kind: RecordKind,
-    layout: &'static Layout,
+    coverage: Coverage,
+    layout: Layout,
     members: Members,
     to: F,
 }
 
-impl<F: FnMut(u128, Found)> Digesting<F> {
-    fn new(kind: RecordKind, to: F) -> Self {
-        let layout = match kind {
-            RecordKind::Event => &OF_EVENT,
-            RecordKind::Attempt => &OF_ATTEMPT,
-            RecordKind::SessionStarted | RecordKind::SessionEnded => &OF_SESSION,
-        };
-        Self { kind, layout, members: Members::new(), to }
+impl<F> Digesting<F> {
+    fn new(coverage: Coverage, to: F) -> Self {
+        Self { coverage, layout: Layout::of(coverage), members: Members::new(), to }
     }
 
-    /// What a row is; `None` where it says something impossible.
+    /// What is read of each row.
+    fn columns(&self) -> String {
+        let members = self.coverage.columns().map(|column| column.name);
+        beside(self.coverage.kind).iter().copied().chain(members).collect::<Vec<_>>().join(", ")
+    }
+
+    /// What a row of the history is; `None` where it says something impossible.
     fn found<'r, DB: Raw>(&mut self, row: &impl Row<'r, DB>) -> Option<Found> {
-        let moment = raw::number(row, self.layout.moment, Form::OptionalTime);
-        if self.kind == RecordKind::SessionEnded && moment.is_none() {
+        let moment = self.layout.moment.and_then(|place| raw::number(row, place, Shape::OptionalTime));
+        if self.coverage.kind == RecordKind::SessionEnded && moment.is_none() {
             return Some(Found::Unended);
-        }
-        if !self.layout.of_user.as_ref().is_none_or(|of_user| is_found_by_what_it_says(row, of_user)) {
-            return None;
         }
         let proofs = Proofs { addresses: proof(row, ADDRESS_PROOF)?, person: proof(row, PERSON_PROOF)? };
         let redacted = self.redacted(row, &proofs, moment);
-        self.members.begin(self.kind, proofs);
+        Some(Found::As(self.digest(row, proofs)?, redacted))
+    }
+
+    /// What covers a row; `None` where it says something impossible.
+    fn digest<'r, DB: Raw>(&mut self, row: &impl Row<'r, DB>, proofs: Proofs) -> Option<Digest> {
+        if !self.layout.is_found_by_what_it_says(row) {
+            return None;
+        }
+        let Coverage { kind, parts, form } = self.coverage;
+        self.members.begin(kind, form, proofs);
         let mut place = self.layout.members;
-        for part in self.kind.parts() {
-            for form in *part {
-                raw::column(row, place, *form, |value| self.members.write(*form, value));
+        for part in parts {
+            for column in part.iter().filter(|column| self.coverage.covers(column)) {
+                raw::column(row, place, column.shape, |value| self.members.write(column.shape, value));
                 place += 1;
             }
             self.members.commit();
         }
-        Some(Found::As(self.members.digest()?, redacted))
+        self.members.digest()
     }
 
     fn redacted<'r, DB: Raw>(
@@ -271,12 +276,9 @@ impl<F: FnMut(u128, Found)> Digesting<F> {
     ) -> Option<Box<Redacted>> {
         // While a session lives nothing may be removed.
         let at = || moment.and_then(DateTime::from_timestamp_micros).unwrap_or(DateTime::<Utc>::MAX_UTC);
-        let named = || match &self.layout.of_user {
-            Some(OfUser { user, .. }) => {
-                let id = raw::id(row, *user);
-                Named::OfUser(id.map(|id| id.as_hyphenated().to_string()))
-            }
-            None => Named::InEvent(raw::number(row, self.layout.members, Form::Number).unwrap_or(0)),
+        let named = || match self.layout.user {
+            Some(user) => Named::OfUser(raw::id(row, user).map(|id| id.as_hyphenated().to_string())),
+            None => Named::InEvent(raw::number(row, self.layout.members, Shape::Number).unwrap_or(0)),
         };
         let addresses = proofs.is_removed(Group::Addresses).then(at);
         let person = proofs.is_removed(Group::Person).then(named);
@@ -287,9 +289,9 @@ impl<F: FnMut(u128, Found)> Digesting<F> {
 impl<F: FnMut(u128, Found)> Take for Digesting<F> {
     /// A row that has no name is passed over: what it was is not found by its name.
     fn take<'r, DB: Raw>(&mut self, row: &impl Row<'r, DB>) -> Result<(), StoreError> {
-        let name = match self.kind {
+        let name = match self.coverage.kind {
             RecordKind::Event => {
-                let number = raw::number(row, self.layout.members, Form::Number);
+                let number = raw::number(row, self.layout.members, Shape::Number);
                 number.and_then(|number| u128::try_from(number).ok())
             }
             _ => raw::id(row, self.layout.members).map(|id| id.as_u128()),
@@ -302,23 +304,30 @@ impl<F: FnMut(u128, Found)> Take for Digesting<F> {
     }
 }
 
-/// Whether what a row is searched by is what follows from what it says: no digest covers that.
-fn is_found_by_what_it_says<'r, DB: Raw>(row: &impl Row<'r, DB>, of_user: &OfUser) -> bool {
-    let is_folded = |name: Value<'_>| {
-        raw::column(row, of_user.folded, Form::Text, |folded| {
-            name.text().zip(folded.text()).is_some_and(|(name, folded)| is_folded(name, folded))
-        })
-    };
-    let is_key = |ip: Value<'_>| {
-        let Value::Address(ip, _) = ip else { return false };
-        raw::column(row, of_user.key, Form::Bytes, |found| found.bytes() == Some(&key(ip)))
-    };
-    raw::column(row, of_user.username, Form::Person, is_folded) && raw::column(row, of_user.ip, Form::Address, is_key)
+/// The same of things with many states.
+struct States<D, F> {
+    digesting: Digesting<D>,
+    to: F,
+}
+
+impl<D, F: FnMut(String, i64, Found)> Take for States<D, F> {
+    /// As above: nor is a row found that has no version.
+    fn take<'r, DB: Raw>(&mut self, row: &impl Row<'r, DB>) -> Result<(), StoreError> {
+        let name = match self.digesting.coverage.kind {
+            RecordKind::User => raw::id(row, NAME).map(|id| id.as_hyphenated().to_string()),
+            _ => raw::column(row, NAME, Shape::Text, |name| name.text().map(str::to_owned)),
+        };
+        if let Some((name, version)) = name.zip(raw::number(row, VERSION, Shape::Number)) {
+            let digest = self.digesting.digest(row, Proofs::default());
+            (self.to)(name, version, digest.map_or(Found::Unreadable, |digest| Found::As(digest, None)));
+        }
+        Ok(())
+    }
 }
 
 /// `None` where it is none.
 fn proof<'r, DB: Raw>(row: &impl Row<'r, DB>, column: usize) -> Option<Proof> {
-    raw::column(row, column, Form::Bytes, |value| match value {
+    raw::column(row, column, Shape::Bytes, |value| match value {
         Value::Missing => Some(Proof::Clear),
         value => Proof::from_bytes(Some(value.bytes()?)).ok(),
     })

@@ -34,6 +34,7 @@ mod schema;
 pub mod sessions;
 pub mod shipping;
 pub mod signing_keys;
+pub mod states;
 pub mod statistics;
 pub mod throttles;
 pub mod users;

@@ -2,15 +2,18 @@
 
 use chrono::{DateTime, Utc};
 use diesel::connection::SimpleConnection as _;
+use diesel::deserialize;
 use diesel::prelude::*;
 use diesel::upsert::excluded;
 
 use super::backend::{Both, Db};
-use super::columns::At;
+use super::columns::{At, parsed};
 use super::error::StoreError;
 use super::schema::not_befores;
+use super::states::{self, Thing};
 use crate::model::client::ClientId;
 use crate::model::id::UserId;
+use crate::model::session::Actor;
 
 /// Whose tokens a not-before refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,11 +27,20 @@ pub enum Scope {
 }
 
 impl Scope {
-    fn columns(&self) -> (&'static str, String) {
+    pub(super) fn columns(&self) -> (&'static str, String) {
         match self {
             Self::User(id) => ("user", id.to_string()),
             Self::Client(id) => ("client", id.to_string()),
             Self::Everybody => ("everybody", String::new()),
+        }
+    }
+
+    pub(super) fn of_columns(word: &str, subject: &str) -> deserialize::Result<Self> {
+        match word {
+            "user" => Ok(Self::User(parsed(subject)?)),
+            "client" => Ok(Self::Client(ClientId::parse(subject)?)),
+            "everybody" if subject.is_empty() => Ok(Self::Everybody),
+            _ => Err(format!("`{word}` of `{subject}` is no scope").into()),
         }
     }
 }
@@ -61,7 +73,7 @@ pub fn raise(
     scope: &Scope,
     at: DateTime<Utc>,
     now: DateTime<Utc>,
-    by: &str,
+    by: &Actor,
     note: Option<&str>,
 ) -> Result<(), StoreError> {
     // The condition on an update belongs to this trait; for the whole file it would clash with `QueryDsl`.
@@ -72,8 +84,11 @@ pub fn raise(
         not_befores::subject.eq(subject),
         not_befores::at.eq(At(at)),
         not_befores::set_at.eq(At(now)),
-        not_befores::set_by.eq(by),
+        not_befores::set_by_kind.eq(by.kind.as_str()),
+        not_befores::set_by.eq(&by.id),
         not_befores::note.eq(note),
+        not_befores::version.eq(0),
+        not_befores::salt.eq(states::salt().to_vec()),
     );
     let raised = diesel::insert_into(not_befores::table)
         .values(row)
@@ -82,11 +97,12 @@ pub fn raise(
         .set((
             not_befores::at.eq(excluded(not_befores::at)),
             not_befores::set_at.eq(excluded(not_befores::set_at)),
+            not_befores::set_by_kind.eq(excluded(not_befores::set_by_kind)),
             not_befores::set_by.eq(excluded(not_befores::set_by)),
             not_befores::note.eq(excluded(not_befores::note)),
         ))
         .filter(not_befores::at.lt(excluded(not_befores::at)));
-    Both(raised).execute(db)?;
+    states::change(db, &Thing::NotBefore(scope.clone()), now, |db| Ok(Both(raised).execute(db)? == 1))?;
     Ok(())
 }
 
@@ -125,10 +141,9 @@ pub fn of(db: &mut Db, scope: &Scope) -> Result<Option<DateTime<Utc>>, StoreErro
 }
 
 /// Removes what was noted on a not-before.
-pub fn remove_note(db: &mut Db, scope: &Scope) -> Result<(), StoreError> {
-    let (word, subject) = scope.columns();
-    let set = not_befores::table.filter(not_befores::scope.eq(word).and(not_befores::subject.eq(subject)));
-    diesel::update(set).set(not_befores::note.eq(None::<String>)).execute(db)?;
+pub fn remove_note(db: &mut Db, scope: &Scope, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let set = diesel::update(not_befores::table.find(scope.columns())).set(not_befores::note.eq(None::<String>));
+    states::change(db, &Thing::NotBefore(scope.clone()), now, |db| Ok(set.execute(db)? == 1))?;
     Ok(())
 }
 
@@ -141,23 +156,29 @@ pub struct NotBefore {
     pub at: DateTime<Utc>,
     /// Since when.
     pub set_at: DateTime<Utc>,
-    /// By which party (its id).
-    pub set_by: String,
+    /// By whom.
+    pub set_by: Actor,
     /// Why.
     pub note: Option<String>,
 }
 
 /// Every not-before.
 pub fn list(db: &mut Db) -> Result<Vec<NotBefore>, StoreError> {
-    type Row = (String, String, At, At, String, Option<String>);
-    let rows: Vec<Row> = not_befores::table.order((not_befores::scope, not_befores::subject)).load(db)?;
-    let read = |(scope, subject, at, set_at, set_by, note): Row| {
-        let scope = match scope.as_str() {
-            "user" => subject.parse().map(Scope::User).map_err(|error: uuid::Error| error.to_string())?,
-            "client" => ClientId::parse(&subject).map(Scope::Client).map_err(|error| error.to_string())?,
-            _ => Scope::Everybody,
-        };
-        Ok(NotBefore { scope, at: at.0, set_at: set_at.0, set_by, note })
+    type Row = (String, String, At, At, String, String, Option<String>);
+    let columns = (
+        not_befores::scope,
+        not_befores::subject,
+        not_befores::at,
+        not_befores::set_at,
+        not_befores::set_by_kind,
+        not_befores::set_by,
+        not_befores::note,
+    );
+    let query = not_befores::table.order((not_befores::scope, not_befores::subject)).select(columns);
+    let read = |(word, subject, at, set_at, by_kind, by, note): Row| -> deserialize::Result<NotBefore> {
+        let set_by = Actor { kind: parsed(&by_kind)?, id: by };
+        Ok(NotBefore { scope: Scope::of_columns(&word, &subject)?, at: at.0, set_at: set_at.0, set_by, note })
     };
-    rows.into_iter().map(read).collect::<Result<_, String>>().map_err(StoreError::Corrupt)
+    let corrupt = |error| StoreError::Corrupt(format!("not_befores: {error}"));
+    query.load::<Row>(db)?.into_iter().map(read).collect::<Result<_, _>>().map_err(corrupt)
 }

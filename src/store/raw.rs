@@ -13,15 +13,15 @@ use diesel::sqlite::{Sqlite, SqliteType};
 use uuid::Uuid;
 
 use super::error::StoreError;
-use crate::model::record::{Form, Value};
+use crate::model::record::{Shape, Value};
 
 /// Microseconds from 1970 to 2000, from when PostgreSQL counts.
 const UNTIL_2000: i64 = 946_684_800_000_000;
 
 /// A database whose values are read as they are.
 pub(super) trait Raw: Backend {
-    /// Hands on what a column says, as a member of this form.
-    fn hand<T>(value: Option<Self::RawValue<'_>>, form: Form, to: impl FnOnce(Value<'_>) -> T) -> T;
+    /// Hands on what a column says, as a member of this shape.
+    fn hand<T>(value: Option<Self::RawValue<'_>>, shape: Shape, to: impl FnOnce(Value<'_>) -> T) -> T;
 }
 
 /// What is made of rows.
@@ -43,20 +43,20 @@ where
     Ok(())
 }
 
-/// What a column of a row says, as a member of this form.
+/// What a column of a row says, as a member of this shape.
 pub(super) fn column<'r, DB: Raw, T>(
     row: &impl Row<'r, DB>,
     place: usize,
-    form: Form,
+    shape: Shape,
     to: impl FnOnce(Value<'_>) -> T,
 ) -> T {
     let field = row.get(place);
-    DB::hand(field.as_ref().and_then(|field| field.value()), form, to)
+    DB::hand(field.as_ref().and_then(|field| field.value()), shape, to)
 }
 
 /// The number or time in a column of a row, if it is one.
-pub(super) fn number<'r, DB: Raw>(row: &impl Row<'r, DB>, place: usize, form: Form) -> Option<i64> {
-    column(row, place, form, |value| match value {
+pub(super) fn number<'r, DB: Raw>(row: &impl Row<'r, DB>, place: usize, shape: Shape) -> Option<i64> {
+    column(row, place, shape, |value| match value {
         Value::Number(number) => Some(number),
         _ => None,
     })
@@ -64,7 +64,7 @@ pub(super) fn number<'r, DB: Raw>(row: &impl Row<'r, DB>, place: usize, form: Fo
 
 /// The id in a column of a row, if it is one.
 pub(super) fn id<'r, DB: Raw>(row: &impl Row<'r, DB>, place: usize) -> Option<Uuid> {
-    column(row, place, Form::OptionalId, |value| match value {
+    column(row, place, Shape::OptionalId, |value| match value {
         Value::Id(id) => Some(id),
         Value::Text(text) => Uuid::parse_str(text).ok(),
         _ => None,
@@ -72,22 +72,22 @@ pub(super) fn id<'r, DB: Raw>(row: &impl Row<'r, DB>, place: usize) -> Option<Uu
 }
 
 impl Raw for Sqlite {
-    fn hand<T>(value: Option<Self::RawValue<'_>>, form: Form, to: impl FnOnce(Value<'_>) -> T) -> T {
+    fn hand<T>(value: Option<Self::RawValue<'_>>, shape: Shape, to: impl FnOnce(Value<'_>) -> T) -> T {
         let Some(mut value) = value else { return to(Value::Missing) };
-        match (form, value.value_type()) {
-            (Form::Number | Form::Time | Form::OptionalTime, Some(SqliteType::Long)) => {
+        match (shape, value.value_type()) {
+            (Shape::Number | Shape::Time | Shape::OptionalTime, Some(SqliteType::Long)) => {
                 to(Value::Number(value.read_long()))
             }
-            (Form::Bytes, Some(SqliteType::Binary)) => to(Value::Bytes(value.read_blob())),
-            (Form::Number | Form::Time | Form::OptionalTime | Form::Bytes, _) => to(Value::Impossible),
+            (Shape::Bytes, Some(SqliteType::Binary)) => to(Value::Bytes(value.read_blob())),
+            (Shape::Number | Shape::Time | Shape::OptionalTime | Shape::Bytes, _) => to(Value::Impossible),
             (_, Some(SqliteType::Text)) => {
                 let text = value.read_text();
                 // What is no UTF-8 is read with this character in its place.
                 if text.is_ascii() || !text.contains(char::REPLACEMENT_CHARACTER) {
-                    return of_text(text, form, to);
+                    return of_text(text, shape, to);
                 }
                 match from_utf8(value.read_blob()) {
-                    Ok(text) => of_text(text, form, to),
+                    Ok(text) => of_text(text, shape, to),
                     Err(_) => to(Value::Impossible),
                 }
             }
@@ -97,20 +97,20 @@ impl Raw for Sqlite {
 }
 
 impl Raw for Pg {
-    fn hand<T>(value: Option<PgValue<'_>>, form: Form, to: impl FnOnce(Value<'_>) -> T) -> T {
+    fn hand<T>(value: Option<PgValue<'_>>, shape: Shape, to: impl FnOnce(Value<'_>) -> T) -> T {
         let Some(value) = value else { return to(Value::Missing) };
         let bytes = value.as_bytes();
-        match form {
-            Form::Id | Form::OptionalId => to(Uuid::from_slice(bytes).map_or(Value::Impossible, Value::Id)),
-            Form::Number => to(whole(bytes).map_or(Value::Impossible, Value::Number)),
-            Form::Time | Form::OptionalTime => {
+        match shape {
+            Shape::Id | Shape::OptionalId => to(Uuid::from_slice(bytes).map_or(Value::Impossible, Value::Id)),
+            Shape::Number => to(whole(bytes).map_or(Value::Impossible, Value::Number)),
+            Shape::Time | Shape::OptionalTime => {
                 let time = whole(bytes).and_then(|time| time.checked_add(UNTIL_2000));
                 to(time.map_or(Value::Impossible, Value::Number))
             }
-            Form::Bytes => to(Value::Bytes(bytes)),
-            Form::Details => to(details(bytes).as_deref().map_or(Value::Impossible, Value::Text)),
+            Shape::Bytes => to(Value::Bytes(bytes)),
+            Shape::Details => to(details(bytes).as_deref().map_or(Value::Impossible, Value::Text)),
             _ => match from_utf8(bytes) {
-                Ok(text) => of_text(text, form, to),
+                Ok(text) => of_text(text, shape, to),
                 Err(_) => to(Value::Impossible),
             },
         }
@@ -135,9 +135,9 @@ fn whole(bytes: &[u8]) -> Option<i64> {
     }
 }
 
-fn of_text<T>(text: &str, form: Form, to: impl FnOnce(Value<'_>) -> T) -> T {
-    match form {
-        Form::Address | Form::OptionalAddress => {
+fn of_text<T>(text: &str, shape: Shape, to: impl FnOnce(Value<'_>) -> T) -> T {
+    match shape {
+        Shape::Address | Shape::OptionalAddress => {
             to(text.parse().map_or(Value::Impossible, |ip| Value::Address(ip, text)))
         }
         _ => to(Value::Text(text)),

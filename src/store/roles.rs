@@ -119,14 +119,16 @@ const APPLICATION: &[Grant] = &[
                 "password_scheme",
                 "password_changed_at",
                 "email",
+                "version",
+                "salt",
             ]),
         ],
     ),
     on("pending_erasures", &[SELECT, INSERT]),
     on("one_time_tokens", &[SELECT, INSERT, DELETE]),
-    on("clients", &[SELECT, INSERT, DELETE, update(&["secret_digest", "secret_changed_at"])]),
+    on("clients", &[SELECT, INSERT, DELETE, update(&["secret_digest", "secret_changed_at", "version", "salt"])]),
     on("signing_keys", &[SELECT, INSERT, update(&["retired_at", "verify_until", "revoked_at"])]),
-    on("not_befores", &[SELECT, INSERT, update(&["at", "set_at", "set_by", "note"])]),
+    on("not_befores", &[SELECT, INSERT, update(&["at", "set_at", "set_by_kind", "set_by", "note", "version", "salt"])]),
     on(
         "throttles",
         &[

@@ -3,7 +3,7 @@
 use diesel::{allow_tables_to_appear_in_same_query, table};
 
 table! {
-    use diesel::sql_types::{Nullable, Text};
+    use diesel::sql_types::{BigInt, Binary, Nullable, Text};
     use crate::store::columns::{Identifier, Moment};
 
     users (id) {
@@ -17,6 +17,8 @@ table! {
         created_at -> Moment,
         password_changed_at -> Nullable<Moment>,
         email -> Nullable<Text>,
+        version -> BigInt,
+        salt -> Nullable<Binary>,
     }
 }
 
@@ -86,7 +88,7 @@ table! {
 }
 
 table! {
-    use diesel::sql_types::{Nullable, Text};
+    use diesel::sql_types::{BigInt, Binary, Nullable, Text};
     use crate::store::columns::Moment;
 
     not_befores (scope, subject) {
@@ -94,8 +96,11 @@ table! {
         subject -> Text,
         at -> Moment,
         set_at -> Moment,
+        set_by_kind -> Text,
         set_by -> Text,
         note -> Nullable<Text>,
+        version -> BigInt,
+        salt -> Binary,
     }
 }
 
@@ -178,7 +183,7 @@ table! {
 }
 
 table! {
-    use diesel::sql_types::{Binary, Text};
+    use diesel::sql_types::{BigInt, Binary, Text};
     use crate::store::columns::Moment;
 
     clients (id) {
@@ -188,6 +193,8 @@ table! {
         secret_digest -> Binary,
         created_at -> Moment,
         secret_changed_at -> Moment,
+        version -> BigInt,
+        salt -> Binary,
     }
 }
 
@@ -230,7 +237,7 @@ table! {
 }
 
 table! {
-    use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+    use diesel::sql_types::{BigInt, Binary, Integer, Nullable, Text};
     use crate::store::columns::Moment;
 
     unsealed_records (id) {
@@ -239,11 +246,12 @@ table! {
         subject -> Text,
         at -> Moment,
         digest -> Nullable<Binary>,
+        form -> Integer,
     }
 }
 
 table! {
-    use diesel::sql_types::{BigInt, Binary, Text};
+    use diesel::sql_types::{BigInt, Binary, Integer, Text};
     use crate::store::columns::Moment;
 
     sealed_records (position) {
@@ -253,6 +261,7 @@ table! {
         at -> Moment,
         digest -> Binary,
         chain_hash -> Binary,
+        form -> Integer,
     }
 }
 

@@ -7,43 +7,32 @@ use super::backend::{Db, MultiBackend};
 use super::columns::{At, Id, parsed};
 use super::error::StoreError;
 use super::keyset::Page;
+use super::rows::Insert;
 use super::schema::users;
 use super::sessions::UserStanding;
+use super::states::{self, Thing};
 use crate::model::id::UserId;
+use crate::model::record::RecordKind;
 use crate::model::user::{Email, PasswordHash, Role, User, UserState, Username};
 use chrono::{DateTime, Utc};
 
-#[derive(Queryable, Insertable)]
+/// Rows of one statement.
+const BATCH: usize = 500;
+
+#[derive(Queryable, Selectable)]
 #[diesel(table_name = users)]
 struct Row {
     id: Id,
     username: String,
-    username_folded: String,
     role: String,
     state: String,
     password_hash: Option<String>,
-    password_scheme: Option<String>,
     created_at: At,
     password_changed_at: Option<At>,
     email: Option<String>,
 }
 
 impl Row {
-    fn new(user: &User, scheme: Option<&str>) -> Self {
-        Self {
-            id: Id(user.id.0),
-            username: user.username.as_str().to_owned(),
-            username_folded: user.username.folded(),
-            role: user.role.as_str().to_owned(),
-            state: user.state.as_str().to_owned(),
-            password_hash: user.password_hash.as_ref().map(|hash| hash.0.clone()),
-            password_scheme: scheme.map(str::to_owned),
-            created_at: At(user.created_at),
-            password_changed_at: user.password_changed_at.map(At),
-            email: user.email.as_ref().map(|email| email.as_str().to_owned()),
-        }
-    }
-
     fn into_user(self) -> Result<User, StoreError> {
         let read = || -> deserialize::Result<User> {
             Ok(User {
@@ -74,7 +63,7 @@ pub struct UserFilter {
 
 /// The user with this id.
 pub fn find(db: &mut Db, id: UserId) -> Result<Option<User>, StoreError> {
-    users::table.find(Id(id.0)).first::<Row>(db).optional()?.map(Row::into_user).transpose()
+    users::table.find(Id(id.0)).select(Row::as_select()).first(db).optional()?.map(Row::into_user).transpose()
 }
 
 /// What the check needs of the user with this id.
@@ -93,7 +82,13 @@ pub fn find_by_name(db: &mut Db, folded: &str) -> Result<Option<User>, StoreErro
     if folded.contains('\0') {
         return Ok(None);
     }
-    users::table.filter(users::username_folded.eq(folded)).first::<Row>(db).optional()?.map(Row::into_user).transpose()
+    users::table
+        .filter(users::username_folded.eq(folded))
+        .select(Row::as_select())
+        .first(db)
+        .optional()?
+        .map(Row::into_user)
+        .transpose()
 }
 
 /// The user with this id, held against changes by others until the end of the transaction (SQLite has one writer anyway).
@@ -101,8 +96,9 @@ pub fn lock(db: &mut Db, id: UserId) -> Result<Option<User>, StoreError> {
     match db {
         Db::Postgres(connection) => users::table
             .find(Id(id.0))
+            .select(Row::as_select())
             .for_update()
-            .first::<Row>(connection)
+            .first(connection)
             .optional()?
             .map(Row::into_user)
             .transpose(),
@@ -112,7 +108,7 @@ pub fn lock(db: &mut Db, id: UserId) -> Result<Option<User>, StoreError> {
 
 /// Users by folded name, those after `after`.
 pub fn list(db: &mut Db, filter: &UserFilter, after: Option<&str>, limit: i64) -> Result<Page<User>, StoreError> {
-    let mut query = users::table.into_boxed::<MultiBackend>();
+    let mut query = users::table.select(Row::as_select()).into_boxed::<MultiBackend>();
     if let Some(role) = &filter.role {
         query = query.filter(users::role.eq(role.clone()));
     }
@@ -130,11 +126,70 @@ pub fn list(db: &mut Db, filter: &UserFilter, after: Option<&str>, limit: i64) -
     Ok(Page::cut(users, limit))
 }
 
-/// Adds a user; `scheme` names the kind and cost of the password's stored form. A taken name or id is a
-/// [`StoreError::Conflict`].
+/// A user to be added; `scheme` names the kind and cost of the password's stored form.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    /// The user.
+    pub user: User,
+    /// Missing without a password.
+    pub scheme: Option<String>,
+}
+
+/// Adds a user. A taken name or id is a [`StoreError::Conflict`].
 pub fn insert(db: &mut Db, user: &User, scheme: Option<&str>) -> Result<(), StoreError> {
-    diesel::insert_into(users::table).values(Row::new(user, scheme)).execute(db)?;
+    insert_all(db, &[NewUser { user: user.clone(), scheme: scheme.map(str::to_owned) }])
+}
+
+/// The same for many.
+pub fn insert_all(db: &mut Db, new: &[NewUser]) -> Result<(), StoreError> {
+    // All of them before the first is added: what waits to be sealed is looked through for each.
+    let things: Vec<Thing> = new.iter().map(|new| Thing::User(new.user.id)).collect();
+    let versions = states::first_versions(db, &things)?;
+    let rows: Vec<(&NewUser, Option<i64>)> = new.iter().zip(versions).collect();
+    for rows in rows.chunks(BATCH) {
+        insert_rows(db, rows)?;
+        let recorded =
+            rows.iter().filter_map(|(new, version)| Some((new.user.id.to_string(), (*version)?, new.user.created_at)));
+        states::record_added(db, RecordKind::User, &recorded.collect::<Vec<_>>())?;
+    }
     Ok(())
+}
+
+fn insert_rows(db: &mut Db, rows: &[(&NewUser, Option<i64>)]) -> Result<(), StoreError> {
+    Insert::into("users", rows)
+        .column(users::id, |(new, _)| Id(new.user.id.0))
+        .column(users::username, |(new, _)| new.user.username.as_str())
+        .column(users::username_folded, |(new, _)| new.user.username.folded())
+        .column(users::role, |(new, _)| new.user.role.as_str())
+        .column(users::state, |(new, _)| new.user.state.as_str())
+        .column(users::password_hash, |(new, _)| new.user.password_hash.as_ref().map(|hash| hash.0.as_str()))
+        .column(users::password_scheme, |(new, _)| new.scheme.as_deref())
+        .column(users::created_at, |(new, _)| At(new.user.created_at))
+        .column(users::password_changed_at, |(new, _)| new.user.password_changed_at.map(At))
+        .column(users::email, |(new, _)| new.user.email.as_ref().map(Email::as_str))
+        .column(users::version, |(_, version)| version.unwrap_or(0))
+        .column(users::salt, |_| Some(states::salt().to_vec()))
+        .execute(db)
+}
+
+/// Holds these users against changes by others, as [`lock`] does; all before any of them is changed.
+pub(super) fn lock_all(db: &mut Db, ids: impl Iterator<Item = UserId>) -> Result<(), StoreError> {
+    if let Db::Postgres(connection) = db {
+        let ids: Vec<Id> = ids.map(|id| Id(id.0)).collect();
+        let locked = users::table.filter(users::id.eq_any(ids)).order(users::id.asc()).select(users::id).for_update();
+        locked.load::<Id>(connection)?;
+    }
+    Ok(())
+}
+
+/// Changes a user at `at`; false where there is none such.
+fn change(
+    db: &mut Db,
+    id: UserId,
+    at: DateTime<Utc>,
+    update: impl FnOnce(&mut Db) -> QueryResult<usize>,
+) -> Result<bool, StoreError> {
+    states::change(db, &Thing::User(id), at, |db| Ok(update(db)? == 1))
 }
 
 /// Sets the password that the user chose at `at`.
@@ -150,7 +205,7 @@ pub fn set_password(
         users::password_scheme.eq(Some(scheme.to_owned())),
         users::password_changed_at.eq(Some(At(at))),
     );
-    Ok(diesel::update(users::table.find(Id(id.0))).set(set).execute(db)? == 1)
+    change(db, id, at, |db| diesel::update(users::table.find(Id(id.0))).set(set).execute(db))
 }
 
 /// Replaces the stored form of an unchanged password, unless it was changed meanwhile.
@@ -158,12 +213,12 @@ pub fn upgrade_password(
     db: &mut Db,
     id: UserId,
     from: &PasswordHash,
-    to: &PasswordHash,
-    scheme: &str,
+    (to, scheme): (&PasswordHash, &str),
+    at: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     let unchanged = users::table.find(Id(id.0)).filter(users::password_hash.eq(Some(from.0.clone())));
     let set = (users::password_hash.eq(Some(to.0.clone())), users::password_scheme.eq(Some(scheme.to_owned())));
-    Ok(diesel::update(unchanged).set(set).execute(db)? == 1)
+    change(db, id, at, |db| diesel::update(unchanged).set(set).execute(db))
 }
 
 /// The distinct schemes of all stored passwords.
@@ -173,36 +228,38 @@ pub fn password_schemes(db: &mut Db) -> Result<Vec<String>, StoreError> {
 }
 
 /// Gives the user another name. A taken name is a [`StoreError::Conflict`].
-pub fn set_username(db: &mut Db, id: UserId, username: &Username) -> Result<bool, StoreError> {
+pub fn set_username(db: &mut Db, id: UserId, username: &Username, at: DateTime<Utc>) -> Result<bool, StoreError> {
     let set = (users::username.eq(username.as_str()), users::username_folded.eq(username.folded()));
-    Ok(diesel::update(users::table.find(Id(id.0))).set(set).execute(db)? == 1)
+    change(db, id, at, |db| diesel::update(users::table.find(Id(id.0))).set(set).execute(db))
 }
 
 /// Gives the user another role.
-pub fn set_role(db: &mut Db, id: UserId, role: &Role) -> Result<bool, StoreError> {
-    Ok(diesel::update(users::table.find(Id(id.0))).set(users::role.eq(role.as_str())).execute(db)? == 1)
+pub fn set_role(db: &mut Db, id: UserId, role: &Role, at: DateTime<Utc>) -> Result<bool, StoreError> {
+    let set = users::role.eq(role.as_str());
+    change(db, id, at, |db| diesel::update(users::table.find(Id(id.0))).set(set).execute(db))
 }
 
 /// Gives the user another e-mail address, or none.
-pub fn set_email(db: &mut Db, id: UserId, email: Option<&Email>) -> Result<bool, StoreError> {
+pub fn set_email(db: &mut Db, id: UserId, email: Option<&Email>, at: DateTime<Utc>) -> Result<bool, StoreError> {
     let set = users::email.eq(email.map(|email| email.as_str().to_owned()));
-    Ok(diesel::update(users::table.find(Id(id.0))).set(set).execute(db)? == 1)
+    change(db, id, at, |db| diesel::update(users::table.find(Id(id.0))).set(set).execute(db))
 }
 
 /// Makes the password log in no more: one that is set by a one-time token will.
-pub fn void_password(db: &mut Db, id: UserId) -> Result<bool, StoreError> {
+pub fn void_password(db: &mut Db, id: UserId, at: DateTime<Utc>) -> Result<bool, StoreError> {
     let set = (users::password_hash.eq(None::<String>), users::password_scheme.eq(None::<String>));
-    Ok(diesel::update(users::table.find(Id(id.0))).set(set).execute(db)? == 1)
+    change(db, id, at, |db| diesel::update(users::table.find(Id(id.0))).set(set).execute(db))
 }
 
 /// Enables or disables the user.
-pub fn set_state(db: &mut Db, id: UserId, state: UserState) -> Result<bool, StoreError> {
-    Ok(diesel::update(users::table.find(Id(id.0))).set(users::state.eq(state.as_str())).execute(db)? == 1)
+pub fn set_state(db: &mut Db, id: UserId, state: UserState, at: DateTime<Utc>) -> Result<bool, StoreError> {
+    let set = users::state.eq(state.as_str());
+    change(db, id, at, |db| diesel::update(users::table.find(Id(id.0))).set(set).execute(db))
 }
 
 /// Deletes the user; sessions, attempts and events keep the id and the name at the time.
-pub fn delete(db: &mut Db, id: UserId) -> Result<bool, StoreError> {
-    Ok(diesel::delete(users::table.find(Id(id.0))).execute(db)? == 1)
+pub fn delete(db: &mut Db, id: UserId, at: DateTime<Utc>) -> Result<bool, StoreError> {
+    change(db, id, at, |db| diesel::delete(users::table.find(Id(id.0))).execute(db))
 }
 
 /// Whether there is any user.

@@ -85,7 +85,7 @@ impl Users {
                 users.keep_an_administrator(db, &user, None)?;
                 changes.note(Change::User(id));
                 end_of_user_in(db, changes, id, None, &end_by(&cause, EndReason::UserDeleted, now, None), &cause)?;
-                users::delete(db, id)?;
+                users::delete(db, id, now)?;
                 let details = json!({ "username": user.username.as_str(), "role": user.role });
                 record(db, AuditKind::UserDeleted, id, details, &cause, now)?;
                 Ok(())
@@ -138,7 +138,7 @@ impl Users {
         if before.role == after.role {
             return Ok(());
         }
-        users::set_role(db, before.id, &after.role)?;
+        users::set_role(db, before.id, &after.role, now)?;
         let details = json!({ "from": before.role, "to": after.role });
         record(db, AuditKind::UserRoleChanged, before.id, details, cause, now)?;
         if self.inner.end_on_role_change {
@@ -152,7 +152,7 @@ fn rename(db: &mut Db, before: &User, after: &User, cause: &Cause, now: DateTime
     if before.username == after.username {
         return Ok(());
     }
-    users::set_username(db, before.id, &after.username)?;
+    users::set_username(db, before.id, &after.username, now)?;
     let details = json!({ "from": before.username.as_str(), "to": after.username.as_str() });
     record(db, AuditKind::UserRenamed, before.id, details, cause, now)
 }
@@ -168,7 +168,7 @@ fn change_state(
     if before.state == after.state {
         return Ok(());
     }
-    users::set_state(db, before.id, after.state)?;
+    users::set_state(db, before.id, after.state, now)?;
     let kind = match after.state {
         UserState::Active => AuditKind::UserEnabled,
         UserState::Disabled => AuditKind::UserDisabled,
@@ -185,7 +185,7 @@ fn change_email(db: &mut Db, before: &User, after: &User, cause: &Cause, now: Da
     if before.email == after.email {
         return Ok(());
     }
-    users::set_email(db, before.id, after.email.as_ref())?;
+    users::set_email(db, before.id, after.email.as_ref(), now)?;
     record(db, AuditKind::UserEmailChanged, before.id, json!({ "has_email": after.email.is_some() }), cause, now)
 }
 

@@ -66,8 +66,19 @@ impl Users {
 
 /// Adds the user and the event that says so.
 pub(super) fn insert(db: &mut Db, user: &User, kind: AuditKind, cause: &Cause) -> Result<(), StoreError> {
-    let scheme = user.password_hash.as_ref().and_then(scheme_word);
-    users::insert(db, user, scheme.as_deref())?;
-    let event = AuditEvent::new(user.created_at, kind, cause, Subject::new(SubjectKind::User, user.id));
-    audit::record(db, &event.with(json!({ "username": user.username.as_str(), "role": user.role })))
+    insert_all(db, &[user], kind, cause)
+}
+
+/// The same for many.
+pub(super) fn insert_all(db: &mut Db, new: &[&User], kind: AuditKind, cause: &Cause) -> Result<(), StoreError> {
+    let with_scheme = |user: &&User| {
+        let scheme = user.password_hash.as_ref().and_then(scheme_word);
+        users::NewUser { user: (*user).clone(), scheme }
+    };
+    users::insert_all(db, &new.iter().map(with_scheme).collect::<Vec<_>>())?;
+    let event = |user: &&User| {
+        let event = AuditEvent::new(user.created_at, kind, cause, Subject::new(SubjectKind::User, user.id));
+        event.with(json!({ "username": user.username.as_str(), "role": user.role }))
+    };
+    audit::record_all(db, &new.iter().map(event).collect::<Vec<_>>())
 }

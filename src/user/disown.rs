@@ -60,7 +60,7 @@ impl Users {
         let others = end_of_user_in(db, changes, user_id, None, &end, cause)?;
         let event = AuditEvent::new(now, AuditKind::SessionDisowned, cause, Subject::new(SubjectKind::User, user_id));
         audit::record(db, &event.in_session(session_id).with(json!({ "other_sessions_ended": others })))?;
-        users::void_password(db, user_id)?;
+        users::void_password(db, user_id, now)?;
         record(db, AuditKind::PasswordVoided, user_id, json!({}), cause, now)?;
         match sessions::find(db, session_id)? {
             Some(session) => self.inner.alerts.disown_in(db, &session, now),

@@ -111,7 +111,7 @@ impl Users {
                 changes.note(Change::User(id));
                 end_of_user_in(db, changes, id, None, &end_by(&cause, EndReason::UserDeleted, now, None), &cause)?;
                 forget_account(db, &users.inner.master, &user, now)?;
-                users::delete(db, id)?;
+                users::delete(db, id, now)?;
                 let email = user.email.map(|email| fold(email.as_str()));
                 let names: BTreeSet<String> = std::iter::once(user.username.folded()).chain(email).collect();
                 pending_erasures::insert(db, id, Some(users.sealed_names(id, &names)), now)?;
@@ -158,8 +158,8 @@ impl Users {
 
     /// Out of what is no part of the record: not-befores, and what alerts say of the record or reviewers noted on them.
     async fn erase_notes(&self, person: &Arc<Person>) -> Result<(), StoreError> {
-        let sought = Arc::clone(person);
-        self.store().write_at_length(move |db| sought.leave_not_befores(db)).await?;
+        let (sought, now) = (Arc::clone(person), self.now());
+        self.store().write_at_length(move |db| sought.leave_not_befores(db, now)).await?;
         let mut after = None;
         loop {
             let sought = Arc::clone(person);

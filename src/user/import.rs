@@ -8,8 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::create::insert;
-use super::{UserError, Users};
+use super::{UserError, Users, create};
 use crate::credential::scheme::Scheme;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject};
 use crate::model::id::UserId;
@@ -152,7 +151,7 @@ fn insert_all(
     cause: &Cause,
     progress: impl Fn(usize),
 ) -> Result<Vec<RefusedLine>, StoreError> {
-    let mut refused = Vec::new();
+    let (mut refused, mut accepted) = (Vec::new(), Vec::new());
     for (done, (line, user)) in lines.iter().enumerate() {
         let reason = if users::find_by_name(db, &user.username.folded())?.is_some() {
             Some("a user of this name exists")
@@ -168,9 +167,12 @@ fn insert_all(
         };
         match reason {
             Some(reason) => refused.push(RefusedLine { line: *line, reason: reason.to_owned() }),
-            None => insert(db, user, AuditKind::UserImported, cause)?,
+            None => accepted.push(user),
         }
         progress(done + 1);
+    }
+    if refused.is_empty() {
+        create::insert_all(db, &accepted, AuditKind::UserImported, cause)?;
     }
     Ok(refused)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::model::alert::Alert;
@@ -84,11 +85,11 @@ impl Person {
     }
 
     /// Takes the person out of not-befores.
-    pub fn leave_not_befores(&self, db: &mut Db) -> Result<(), StoreError> {
+    pub fn leave_not_befores(&self, db: &mut Db, now: DateTime<Utc>) -> Result<(), StoreError> {
         for set in not_befores::list(db)? {
             let user = if let Scope::User(id) = set.scope { Some(id) } else { None };
             if self.is_noted(db, set.note.as_deref(), self.about(user, &Value::Null))? {
-                not_befores::remove_note(db, &set.scope)?;
+                not_befores::remove_note(db, &set.scope, now)?;
             }
         }
         Ok(())
@@ -187,8 +188,6 @@ fn mentions(text: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use chrono::{DateTime, Utc};
-
     use super::*;
 
     #[test]

@@ -23,7 +23,7 @@ async fn forge(app: &TestApp, members: &str, from: &str) {
         "INSERT INTO audit_events (actor_kind, actor_id, at, kind, subject_kind, subject_id, details)
          SELECT 'system', 'retention', {members} FROM audit_events WHERE {from}"
     );
-    let record = "INSERT INTO unsealed_records (kind, subject, at) SELECT 'event', CAST(seq AS TEXT), at
+    let record = "INSERT INTO unsealed_records (kind, subject, at, form) SELECT 'event', CAST(seq AS TEXT), at, 1
          FROM audit_events WHERE seq = (SELECT max(seq) FROM audit_events)";
     tamper(app, &[&event, record]);
     seal(app).await;

@@ -1,14 +1,19 @@
 //! The record chain: what is sealed, what verifying finds, and proofs for others (P6).
 
+mod both_directions;
 mod bulk_ends;
+mod carried;
 mod chain;
 mod crash;
 mod digests;
 mod erasure;
 mod forgery;
+mod forms;
 mod keyed;
+mod power;
 mod retention;
 mod signing;
+mod taken_in;
 mod tamper;
 mod watch;
 

@@ -706,7 +706,7 @@ async fn the_command_line_counts_removes_and_tells(#[values(Sqlite, Postgres)] b
             "INSERT INTO attempts (id, at, username, username_folded, outcome, ip, ip_key, request_id)
              VALUES ({id}, {long_ago}, 'a', 'a', 'unknown_user', '192.0.2.1', {key}, 'r')"
         ),
-        format!("INSERT INTO unsealed_records (kind, subject, at) VALUES ('attempt', {id}, {long_ago})"),
+        format!("INSERT INTO unsealed_records (kind, subject, at, form) VALUES ('attempt', {id}, {long_ago}, 1)"),
     ] {
         beside.execute(&statement).unwrap();
     }

@@ -38,6 +38,7 @@ pub(super) fn word(fault: &Fault) -> (&'static str, Option<RecordKind>) {
         Fault::Changed { kind, .. } => ("changed", Some(*kind)),
         Fault::Deleted { kind, .. } => ("deleted", Some(*kind)),
         Fault::Added { kind, .. } => ("added", Some(*kind)),
+        Fault::Twice { kind, .. } => ("twice", Some(*kind)),
         Fault::Broken { .. } => ("broken", None),
         Fault::Missing { .. } => ("missing", None),
         Fault::Head { .. } => ("head", None),
@@ -242,6 +243,11 @@ async fn log_06_the_file_refuses_to_change_its_history(#[case] statement: &str, 
 #[case(
     "INSERT OR REPLACE INTO sealed_records (rowid, position, kind, subject, at, digest, chain_hash)
      SELECT rowid, position + 1000, kind, subject, at, digest, chain_hash FROM sealed_records WHERE position = 2",
+    "never replaced"
+)]
+#[case(
+    "INSERT OR REPLACE INTO sealed_records SELECT * FROM (
+       SELECT position + 1000, kind, subject, at, digest, link, form FROM sealed_records WHERE position = 2)",
     "never replaced"
 )]
 #[case("INSERT OR REPLACE INTO checkpoints SELECT * FROM checkpoints LIMIT 1", "never replaced")]

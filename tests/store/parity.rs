@@ -241,7 +241,7 @@ async fn a_unit_of_work_that_meets_a_conflict_leaves_nothing_and_names_the_same_
     }
     let renamed = store.write(move |db| {
         users::insert(db, &user("bob"), None)?;
-        users::set_username(db, id, &Username::parse("Bob").unwrap())
+        users::set_username(db, id, &Username::parse("Bob").unwrap(), now())
     });
     assert_eq!(renamed.await, Err(StoreError::Conflict(Constraint::Username)));
     assert_eq!(dump(&database.url), before);

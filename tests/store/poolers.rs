@@ -149,11 +149,11 @@ async fn through_a_pooler_by_sessions_hints_are_heard() {
     let pooler = PgBouncer::start(&database.url, &[BY_SESSION]);
     let store = open(&pooler.url, Duration::from_secs(2)).expect("sessions are kept");
     let mut hints = store.hints();
-    assert!(hints.came().expect("it listens"), "connecting counts as one");
-    assert!(!hints.came().expect("it listens"));
+    assert!(hints.came(store.server_changes()).expect("it listens"), "connecting counts as one");
+    assert!(!hints.came(store.server_changes()).expect("it listens"));
     store.hint().await.expect("it is sent");
     let begun = Instant::now();
-    while !hints.came().expect("it listens") {
+    while !hints.came(store.server_changes()).expect("it listens") {
         assert!(begun.elapsed() < Duration::from_secs(10), "no hint came");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

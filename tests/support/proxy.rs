@@ -73,11 +73,6 @@ impl Proxy {
         self.line.turn(Flow::Cut);
     }
 
-    /// Passes new connections on to the database at another URL.
-    pub fn lead_to(&self, url: &str) {
-        self.line.state().target = address_of(&Url::parse(url).expect("a database URL"));
-    }
-
     /// Passes this word of a client on, and hangs up before the answer: on one client, once.
     pub fn hang_up_behind(&self, word: &'static str) {
         self.line.state().last_word = Some(word);

@@ -4,20 +4,62 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use super::links::Links;
 use super::permits::Permits;
 use super::present::present;
 use super::sign::checkpoint_of;
 use super::tree::{self, Growth, leaf};
-use super::verify::{ends_of_missing, is_rightly_missing};
-use super::{Chain, NotSigned};
-use crate::store::chain::{self, Head, StoredCheckpoint};
+use super::verify::{compare, ends_of_missing};
+use super::{Chain, Fault, NotSigned};
+use crate::model::record::{Record, versioned};
+use crate::store::chain::{self, Head, Sealed, StoredCheckpoint};
+use crate::store::states::{self, Thing};
 use crate::store::{Db, StoreError};
+use crate::warrant::WarrantKey;
 
 /// Records of a block: the tree keeps the hashes of such subtrees and larger ones.
 const BLOCK: i64 = 1 << tree::KEPT_FROM;
 /// Records read at once: whole blocks.
 const PAGE: i64 = 16 * BLOCK;
+
+/// States recorded anew in one transaction.
+const CARRIED: usize = 500;
+
+/// Records in their order, each with whether what it stands for is still there, or why it is damage.
+struct Judged(Vec<(Sealed, Result<bool, Fault>)>);
+
+impl Judged {
+    /// A page from a position on.
+    fn read(db: &mut Db, from: i64, warrants: &WarrantKey) -> Result<Self, StoreError> {
+        let sealed = chain::page(db, from, from + PAGE, PAGE)?;
+        let present = present(db, sealed.iter().map(|sealed| (&sealed.record).into()))?;
+        let ends = ends_of_missing(db, &sealed, &present)?;
+        // After what they are to justify.
+        let permits = Permits::read(db, warrants)?;
+        let judged = sealed.into_iter().zip(present).map(|(sealed, found)| {
+            let judged = compare(&sealed, found.as_ref(), &permits, &ends);
+            (sealed, judged)
+        });
+        Ok(Self(judged.collect()))
+    }
+}
+
+/// How many whole blocks at the beginning hold nothing but what is gone, and states from before `before` that things are in;
+/// and these things.
+fn states_of_blocks(Judged(page): &Judged, before: DateTime<Utc>) -> (i64, Vec<Thing>) {
+    let is_state = |record: &Record| record.kind.has_states() && record.at < before;
+    let ready = page.iter().take_while(|(sealed, judged)| match judged {
+        Ok(is_there) => !is_there || is_state(&sealed.record),
+        Err(_) => false,
+    });
+    let block = usize::try_from(BLOCK).unwrap_or(usize::MAX);
+    let blocks = ready.count() / block;
+    let there = page.iter().take(blocks * block).filter(|(_, judged)| *judged == Ok(true));
+    let thing = |record: &Record| Thing::named(record.kind, versioned(&record.subject)?.0);
+    (i64::try_from(blocks).unwrap_or(i64::MAX), there.filter_map(|(sealed, _)| thing(&sealed.record)).collect())
+}
 
 impl Chain {
     /// How the chain stood after the oldest blocks of records that stand for nothing any more, rightly so. `None` where there
@@ -29,18 +71,8 @@ impl Chain {
         let (mut growth, mut found) = (Growth::of(base.clone(), links), base.clone());
         loop {
             let (from, warrants) = (growth.head.size, Arc::clone(self.warrants()));
-            let read = move |db: &mut Db| {
-                let sealed = chain::page(db, from, from + PAGE, PAGE)?;
-                let things =
-                    sealed.iter().map(|sealed| (sealed.record.kind, &*sealed.record.subject, sealed.record.at));
-                let present = present(db, things)?;
-                let ends = ends_of_missing(db, &sealed, &present)?;
-                Ok::<_, StoreError>((Permits::read(db, &warrants)?, sealed, present, ends))
-            };
-            let (permits, sealed, present, ends) = self.store.read_at_length(read).await?;
-            let things = sealed.iter().zip(&present);
-            let gone = things.take_while(|(sealed, found)| is_rightly_missing(sealed, found.as_ref(), &permits, &ends));
-            for (sealed, _) in gone {
+            let page = self.store.read_at_length(move |db| Judged::read(db, from, &warrants)).await?;
+            for (sealed, _) in page.0.iter().take_while(|(_, judged)| *judged == Ok(false)) {
                 growth.grow(leaf(&sealed.record));
                 if sealed.position + 1 != growth.head.size || sealed.chain_hash != growth.head.chain_hash {
                     return Ok(None);
@@ -56,6 +88,29 @@ impl Chain {
         }
         let is_removable = found.size > base.size && self.is_beginning(&found).await?;
         Ok(is_removable.then_some(found))
+    }
+
+    /// Records anew what the oldest blocks hold only for states from before `before`, and nothing else: then the blocks may go,
+    /// and what is there has its record all the same. Returns of how many things.
+    pub async fn carry_forward(&self, before: DateTime<Utc>) -> Result<usize, StoreError> {
+        let (mut carried, mut from) = (0, self.store.read(chain::base).await?.size);
+        loop {
+            let warrants = Arc::clone(self.warrants());
+            let read =
+                move |db: &mut Db| Ok::<_, StoreError>(states_of_blocks(&Judged::read(db, from, &warrants)?, before));
+            let (blocks, things) = self.store.read_at_length(read).await?;
+            for things in things.chunks(CARRIED) {
+                let (things, now) = (things.to_vec(), self.clock.now());
+                carried += things.len();
+                self.store.write_at_length(move |db| states::carry(db, &things, now)).await?;
+            }
+            from += blocks * BLOCK;
+            if blocks * BLOCK < PAGE {
+                break;
+            }
+        }
+        self.seal().await?;
+        Ok(carried)
     }
 
     /// Lets the chain begin there, after a signed checkpoint of so many records; false where it does not lead to what was

@@ -17,6 +17,7 @@ mod present;
 mod proof;
 mod seen;
 mod sign;
+mod states;
 mod tree;
 mod verify;
 
@@ -38,7 +39,7 @@ use crate::model::record::Record;
 use crate::store::chain::{self, StoredCheckpoint, Unsealed};
 use crate::store::{Db, Store, StoreError};
 use crate::warrant::WarrantKey;
-use present::{Found, present};
+use present::{Found, Thing, present};
 use seen::Seen;
 
 /// Records sealed in one transaction.
@@ -102,11 +103,12 @@ impl Chain {
 
     /// Seals all that waits; returns how many records.
     pub async fn seal(&self) -> Result<usize, StoreError> {
-        let mut sealed = 0;
-        // Nobody is kept waiting for the lock of a chain that need not grow.
-        while self.store.read(chain::is_any_waiting).await? {
+        let (mut sealed, mut after) = (0, chain::BEFORE_ALL);
+        // Nobody is kept waiting for the lock of a chain that need not grow; nor do records that cannot be sealed hold up others.
+        while self.store.read(move |db| chain::is_any_waiting(db, after)).await? {
             let links = Arc::clone(&self.keys.links);
-            sealed += self.store.write(move |db| seal_batch(db, &links)).await?;
+            let (count, last) = self.store.write(move |db| seal_batch(db, &links, after)).await?;
+            (sealed, after) = (sealed + count, last);
         }
         Ok(sealed)
     }
@@ -117,36 +119,40 @@ impl Chain {
     }
 }
 
-fn seal_batch(db: &mut Db, keys: &Arc<[LinkKey]>) -> Result<usize, StoreError> {
+/// Seals what waits after `after`; how many records, and the last that was looked at.
+fn seal_batch(db: &mut Db, keys: &Arc<[LinkKey]>, after: i64) -> Result<(usize, i64), StoreError> {
     let head = chain::lock(db)?;
     let mut growth = Growth::of(head, Links::read(db, keys)?);
-    let waiting = chain::waiting(db, chain::BEFORE_ALL, BATCH)?;
+    let waiting = chain::waiting(db, after, BATCH)?;
+    // Where others have sealed meanwhile, there may be none.
+    let last = waiting.last().map_or(after, |last| last.id);
+    let waiting = chain::sealable(db, waiting)?;
     let ids: Vec<i64> = waiting.iter().map(|unsealed| unsealed.id).collect();
     for record in records(db, waiting)? {
         growth.append(record);
     }
     let Growth { head, sealed, hashes, .. } = growth;
     chain::append(db, &sealed, &hashes, &head, &ids)?;
-    Ok(sealed.len())
+    Ok((sealed.len(), last))
 }
 
 /// The records that wait. What was there before the chain is sealed as it is found; nothing, where it is gone.
 fn records(db: &mut Db, waiting: Vec<Unsealed>) -> Result<Vec<Record>, StoreError> {
     let before_the_chain = waiting.iter().filter(|unsealed| unsealed.digest.is_none());
-    let things = before_the_chain.map(|unsealed| (unsealed.kind, &*unsealed.subject, unsealed.at));
-    let mut present = present(db, things)?.into_iter();
-    let record = |Unsealed { kind, subject, at, digest, .. }| {
+    let mut present = present(db, before_the_chain.map(Thing::from))?.into_iter();
+    let record = |Unsealed { kind, subject, at, form, digest, .. }| {
         let digest = match digest {
             Some(digest) => digest,
             None => match present.next()?? {
                 Found::As(digest, _) => digest,
-                Found::Unended => return None,
+                // Another state has a record of its own.
+                Found::Unended | Found::Superseded | Found::Ahead => return None,
                 Found::Unreadable => {
                     return Some(Err(StoreError::Corrupt(format!("{kind} {subject} cannot be read"))));
                 }
             },
         };
-        Some(Ok(Record { kind, subject, at, digest }))
+        Some(Ok(Record { kind, subject, at, form, digest }))
     };
     waiting.into_iter().filter_map(record).collect()
 }

@@ -4,7 +4,7 @@
 
 use tlog_tiles::Hash;
 
-use super::present::{Found, present};
+use super::present::{Found, Thing, present};
 use super::tree::{self, Growth, leaf};
 use super::{BadCheckpoint, Checkpoint, CheckpointVerifier, Fault, Links, size};
 use crate::store::chain::{self, Sealed, StoredCheckpoint};
@@ -103,7 +103,7 @@ fn follow(db: &mut Db, growth: &mut Growth, page: &[Sealed]) -> Result<u64, NotV
     if page.is_empty() {
         return Err(Fault::Missing { position: growth.head.size }.into());
     }
-    let things = page.iter().map(|Sealed { record, .. }| (record.kind, &*record.subject, record.at));
+    let things = page.iter().map(|Sealed { record, .. }| Thing::from(record));
     let mut not_judged = 0;
     for (sealed, found) in page.iter().zip(present(db, things)?) {
         if sealed.position != growth.head.size {
@@ -115,6 +115,7 @@ fn follow(db: &mut Db, growth: &mut Growth, page: &[Sealed]) -> Result<u64, NotV
                 not_judged += u64::from(redacted.is_some());
             }
             None => not_judged += 1,
+            Some(Found::Superseded) => {}
             Some(_) => return Err(Fault::changed(sealed).into()),
         }
     }

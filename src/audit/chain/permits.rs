@@ -40,6 +40,7 @@ impl Permits {
             RecordKind::Attempt => (Some(record.at), self.cuts.attempts),
             RecordKind::SessionStarted => (ended, self.cuts.sessions),
             RecordKind::SessionEnded => (Some(record.at), self.cuts.sessions),
+            RecordKind::User | RecordKind::Client | RecordKind::NotBefore => return record.is_removal(),
         };
         at.zip(cut).is_some_and(|(at, cut)| at < cut)
     }

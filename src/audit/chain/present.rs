@@ -6,34 +6,69 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::model::record::RecordKind;
+use super::states::{self, State};
+use crate::model::record::{Coverage, Record, RecordKind, versioned};
+use crate::store::chain::Unsealed;
 pub(super) use crate::store::covered::Found;
 use crate::store::{Db, StoreError, covered};
 
 /// Things asked for by name in one statement.
-const BATCH: usize = 500;
+pub(super) const BATCH: usize = 500;
 
-/// What a record stands for: of which kind, its number or id, and when it was.
-pub(super) type Thing<'a> = (RecordKind, &'a str, DateTime<Utc>);
+/// What a record stands for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Thing<'a> {
+    kind: RecordKind,
+    /// The form of the digest that it is to be compared with.
+    form: i32,
+    /// Its number or id, or its name and version.
+    subject: &'a str,
+    /// When it was.
+    at: DateTime<Utc>,
+}
+
+impl<'a> From<&'a Record> for Thing<'a> {
+    fn from(record: &'a Record) -> Self {
+        Self { kind: record.kind, form: record.form, subject: &record.subject, at: record.at }
+    }
+}
+
+impl<'a> From<&'a Unsealed> for Thing<'a> {
+    fn from(unsealed: &'a Unsealed) -> Self {
+        Self { kind: unsealed.kind, form: unsealed.form, subject: &unsealed.subject, at: unsealed.at }
+    }
+}
 
 /// What these things are now, in their order; `None` for those that are not there.
 pub(super) fn present<'a>(
     db: &mut Db,
     things: impl Iterator<Item = Thing<'a>>,
 ) -> Result<Vec<Option<Found>>, StoreError> {
-    let (mut present, mut wanted) = (Vec::new(), BTreeMap::<RecordKind, Vec<Wanted>>::new());
-    for (place, (kind, subject, at)) in things.enumerate() {
-        let number = number(kind, subject);
-        // Nothing is named otherwise.
-        present.push(number.is_none().then_some(Found::Unreadable));
-        if let Some(number) = number {
-            wanted.entry(kind).or_default().push(Wanted { number, at, place });
+    let mut present = Vec::new();
+    let mut wanted = BTreeMap::<(RecordKind, i32), (Coverage, Vec<Wanted>)>::new();
+    let mut states = BTreeMap::<(RecordKind, i32), (Coverage, Vec<State<'a>>)>::new();
+    for (place, Thing { kind, form, subject, at }) in things.enumerate() {
+        // Nothing is named otherwise, or has another form.
+        present.push(Some(Found::Unreadable));
+        let Some(coverage) = Coverage::of(kind, form) else { continue };
+        if let Some((name, version)) = versioned(subject).filter(|_| kind.has_states()) {
+            let (_, of_kind) = states.entry((kind, form)).or_insert_with(|| (coverage, Vec::new()));
+            of_kind.push(State { name, version, place });
+        } else if let Some(number) = number(kind, subject) {
+            let (_, of_kind) = wanted.entry((kind, form)).or_insert_with(|| (coverage, Vec::new()));
+            of_kind.push(Wanted { number, at, place });
+        } else {
+            continue;
         }
+        present[place] = None;
     }
-    for (kind, wanted) in wanted {
-        let mut search = Search::of(kind, wanted, &mut present);
+    for (coverage, wanted) in wanted.into_values() {
+        let mut search = Search::of(coverage, wanted, &mut present);
         search.read_stretch(db)?;
         search.ask_by_name(db)?;
+    }
+    for (coverage, wanted) in states.into_values() {
+        states::look(db, coverage, &wanted, &mut present)?;
     }
     Ok(present)
 }
@@ -49,7 +84,7 @@ struct Wanted {
 
 /// The search for things of a kind.
 struct Search<'a> {
-    kind: RecordKind,
+    coverage: Coverage,
     /// In the order of their numbers.
     wanted: Vec<Wanted>,
     /// The one after that which was found last: as a rule it is found next.
@@ -58,9 +93,9 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn of(kind: RecordKind, mut wanted: Vec<Wanted>, present: &'a mut [Option<Found>]) -> Self {
+    fn of(coverage: Coverage, mut wanted: Vec<Wanted>, present: &'a mut [Option<Found>]) -> Self {
         wanted.sort_by_key(|wanted| wanted.number);
-        Self { kind, wanted, next: 0, present }
+        Self { coverage, wanted, next: 0, present }
     }
 
     /// Reads the things from the first to the last of these: as a rule these, and few others.
@@ -71,16 +106,17 @@ impl<'a> Search<'a> {
         // One that lies far off must not make this read the whole table.
         let limit = i64::try_from(self.wanted.len() * 2).unwrap_or(i64::MAX);
         let numbers = (first.number, last.number);
-        covered::between(db, self.kind, numbers, (earliest, latest), limit, |number, found| self.take(number, &found))
+        let moments = (earliest, latest);
+        covered::between(db, self.coverage, numbers, moments, limit, |number, found| self.take(number, &found))
     }
 
     /// Asks by name for those that are not known yet.
     fn ask_by_name(&mut self, db: &mut Db) -> Result<(), StoreError> {
         let unknown = self.wanted.iter().filter(|wanted| self.present[wanted.place].is_none());
         let unknown: Vec<u128> = unknown.map(|wanted| wanted.number).collect();
-        unknown
-            .chunks(BATCH)
-            .try_for_each(|numbers| covered::named(db, self.kind, numbers, |number, found| self.take(number, &found)))
+        unknown.chunks(BATCH).try_for_each(|numbers| {
+            covered::named(db, self.coverage, numbers, |number, found| self.take(number, &found))
+        })
     }
 
     /// Takes what was found, for each that asked for it.
@@ -95,10 +131,17 @@ impl<'a> Search<'a> {
     }
 }
 
-/// `None` where nothing of this kind could be named so.
+/// `None` where nothing of this kind is named so: in another spelling a name would stand for the same thing once more.
 fn number(kind: RecordKind, subject: &str) -> Option<u128> {
     match kind {
-        RecordKind::Event => u128::try_from(subject.parse::<i64>().ok()?).ok(),
-        _ => Some(Uuid::parse_str(subject).ok()?.as_u128()),
+        RecordKind::Event => {
+            let is_plain = subject.bytes().all(|byte| byte.is_ascii_digit()) && !subject.starts_with('0');
+            u128::try_from(subject.parse::<i64>().ok().filter(|_| is_plain)?).ok()
+        }
+        RecordKind::Attempt | RecordKind::SessionStarted | RecordKind::SessionEnded => {
+            let id = Uuid::parse_str(subject).ok()?;
+            (id.as_hyphenated().encode_lower(&mut Uuid::encode_buffer()) == subject).then_some(id.as_u128())
+        }
+        RecordKind::User | RecordKind::Client | RecordKind::NotBefore => None,
     }
 }

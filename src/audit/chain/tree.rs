@@ -154,7 +154,7 @@ mod tests {
 
     fn record(number: i64) -> Record {
         let at = DateTime::from_timestamp_micros(number).unwrap();
-        Record { kind: RecordKind::Event, subject: number.to_string(), at, digest: [7; 32] }
+        Record { kind: RecordKind::Event, subject: number.to_string(), at, form: 1, digest: [7; 32] }
     }
 
     struct Plain(RefCell<Vec<Hash>>);

@@ -14,7 +14,7 @@ use tlog_tiles::Hash;
 
 use super::links::Links;
 use super::permits::{Permits, cuts};
-use super::present::{Found, present};
+use super::present::{Found, Thing, present};
 use super::tree::{self, Growth, leaf};
 use super::{BadCheckpoint, Chain, Checkpoint, Keys, UnusableFile, size};
 use crate::model::record::{Record, RecordKind};
@@ -68,6 +68,14 @@ pub enum Fault {
     /// Something is there that no record stands for.
     #[error("{kind} {subject} was added: no record stands for it")]
     Added {
+        /// What.
+        kind: RecordKind,
+        /// Which one.
+        subject: String,
+    },
+    /// There is more than one record of something: one of them was added.
+    #[error("{kind} {subject} has more than one record")]
+    Twice {
         /// What.
         kind: RecordKind,
         /// Which one.
@@ -192,8 +200,6 @@ struct Followed {
     kept: BTreeMap<u64, Vec<Hash>>,
     /// Checkpoints that were met.
     checkpoints: usize,
-    /// How many things of each kind are there that a record stands for.
-    things: BTreeMap<RecordKind, i64>,
 }
 
 impl Chain {
@@ -271,9 +277,9 @@ impl Chain {
         if let Err(fault) = followed.end(&head, newest.as_ref(), &signed) {
             return Ok(Err(fault));
         }
-        let Followed { checkpoints, things, .. } = followed;
+        let checkpoints = followed.checkpoints;
         let warrants = Arc::clone(self.warrants());
-        let rest = self.store.read_at_length(move |db| verify_rest(db, head.size, &things, &warrants)).await?;
+        let rest = self.store.read_at_length(move |db| verify_rest(db, head.size, &warrants)).await?;
         Ok(rest.map(|waiting| Verified { records: size(head.size), checkpoints, waiting, base: size(from), too_old }))
     }
 
@@ -288,8 +294,7 @@ impl Chain {
         let (store, signed) = (self.store.clone(), signed.clone());
         let read = move |db: &mut Db| {
             let sealed = chain::page(db, from, before, before - from)?;
-            let things = sealed.iter().map(|Sealed { record, .. }| (record.kind, &*record.subject, record.at));
-            let present = present(db, things)?;
+            let present = present(db, sealed.iter().map(|sealed| Thing::from(&sealed.record)))?;
             let permits = Permits::read(db, &signed.keys.warrants)?;
             let ends = ends_of_missing(db, &sealed, &present)?;
             // The first page has that of the records before it as well.
@@ -349,7 +354,7 @@ impl Followed {
         for checkpoint in kept.iter().filter(|kept| kept.size >= size(base.size)) {
             roots.entry(checkpoint.size).or_default().push(checkpoint.root);
         }
-        Self { growth: Growth::of(base, links), kept: roots, checkpoints: 0, things: BTreeMap::new() }
+        Self { growth: Growth::of(base, links), kept: roots, checkpoints: 0 }
     }
 
     /// Follows the chain through a page.
@@ -364,8 +369,7 @@ impl Followed {
             if sealed.chain_hash != self.growth.head.chain_hash {
                 return Err(Fault::broken(sealed));
             }
-            let is_there = compare(sealed, found.as_ref(), &page.permits, &page.ends)?;
-            *self.things.entry(sealed.record.kind).or_default() += i64::from(is_there);
+            compare(sealed, found.as_ref(), &page.permits, &page.ends)?;
             self.meet(&mut checkpoints)?;
         }
         let (size, hashes) = (self.growth.head.size, mem::take(&mut self.growth.hashes));
@@ -417,13 +421,8 @@ pub(super) fn is_rightful(db: &mut Db, base: &Head, signed: &Signed) -> Result<b
     Ok(removed && checkpoint.is_some_and(|checkpoint| checkpoint.root == tree::root(&base.peaks)))
 }
 
-/// Whether what a record stands for is gone, and may be.
-pub(super) fn is_rightly_missing(sealed: &Sealed, found: Option<&Found>, permits: &Permits, ends: &Ends) -> bool {
-    compare(sealed, found, permits, ends) == Ok(false)
-}
-
-/// Judges a record by what it stands for; whether that is still there.
-fn compare(sealed: &Sealed, found: Option<&Found>, permits: &Permits, ends: &Ends) -> Result<bool, Fault> {
+/// Judges a record by what it stands for; whether that is still there, in the state that it was then.
+pub(super) fn compare(sealed: &Sealed, found: Option<&Found>, permits: &Permits, ends: &Ends) -> Result<bool, Fault> {
     let Record { subject, digest, .. } = &sealed.record;
     match found {
         Some(Found::As(found, redacted))
@@ -431,6 +430,7 @@ fn compare(sealed: &Sealed, found: Option<&Found>, permits: &Permits, ends: &End
         {
             Ok(true)
         }
+        Some(Found::Superseded) => Ok(false),
         None if permits.may_be_missing(&sealed.record, ends.get(subject).copied()) => Ok(false),
         None => Err(Fault::deleted(sealed)),
         Some(_) => Err(Fault::changed(sealed)),
@@ -447,29 +447,38 @@ pub(super) fn ends_of_missing(db: &mut Db, sealed: &[Sealed], present: &[Option<
     chain::times_of(db, RecordKind::SessionEnded, &starts.map(|record| record.subject.clone()).collect::<Vec<_>>())
 }
 
-/// What waits to be sealed is what it was when it was written, and nothing is there that neither waits nor is sealed.
-/// `sealed` records were followed; so many `things` of each kind they stand for.
-fn verify_rest(
-    db: &mut Db,
-    sealed: i64,
-    things: &BTreeMap<RecordKind, i64>,
-    warrants: &WarrantKey,
-) -> Result<Result<usize, Fault>, StoreError> {
+/// What waits to be sealed is what it was when it was written; nothing is there that neither waits nor is sealed; and nothing
+/// is recorded twice. So things and records are as many, each of the one standing for one of the other: the records were
+/// compared with what they stand for, `sealed` of them before. A record more never makes up for a thing that has none.
+fn verify_rest(db: &mut Db, sealed: i64, warrants: &WarrantKey) -> Result<Result<usize, Fault>, StoreError> {
+    let waiting = match verify_waiting(db, sealed, warrants)? {
+        Ok(waiting) => waiting,
+        Err(fault) => return Ok(Err(fault)),
+    };
+    if let Some((kind, subject)) = chain::without_record(db)? {
+        return Ok(Err(Fault::Added { kind, subject }));
+    }
+    if let Some((kind, subject)) = chain::recorded_twice(db)? {
+        return Ok(Err(Fault::Twice { kind, subject }));
+    }
+    Ok(Ok(waiting))
+}
+
+fn verify_waiting(db: &mut Db, sealed: i64, warrants: &WarrantKey) -> Result<Result<usize, Fault>, StoreError> {
     let (mut count, mut after) = (0, chain::BEFORE_ALL);
     loop {
         let waiting = chain::waiting(db, after, PAGE)?;
-        let Some(last) = waiting.last() else { break };
+        let Some(last) = waiting.last() else { return Ok(Ok(count)) };
         (count, after) = (count + waiting.len(), last.id);
-        let written = waiting.into_iter().filter_map(|Unsealed { kind, subject, at, digest, .. }| {
+        let written = waiting.into_iter().filter_map(|Unsealed { kind, subject, at, form, digest, .. }| {
             Some(Sealed {
                 position: sealed,
-                record: Record { kind, subject, at, digest: digest? },
+                record: Record { kind, subject, at, form, digest: digest? },
                 chain_hash: [0; 32],
             })
         });
         let written: Vec<Sealed> = written.collect();
-        let things = written.iter().map(|Sealed { record, .. }| (record.kind, &*record.subject, record.at));
-        let present = present(db, things)?;
+        let present = present(db, written.iter().map(|sealed| Thing::from(&sealed.record)))?;
         let (permits, ends) = (Permits::read(db, warrants)?, Ends::new());
         if let Some(fault) = written
             .iter()
@@ -479,13 +488,4 @@ fn verify_rest(
             return Ok(Err(fault));
         }
     }
-    for kind in RecordKind::ALL {
-        let (all, since) = chain::counts(db, *kind, sealed)?;
-        if all != things.get(kind).copied().unwrap_or(0) + since
-            && let Some((kind, subject)) = chain::without_record(db)?
-        {
-            return Ok(Err(Fault::Added { kind, subject }));
-        }
-    }
-    Ok(Ok(count))
 }

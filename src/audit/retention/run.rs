@@ -214,6 +214,10 @@ impl Run {
     /// before they do.
     async fn move_base(&mut self) -> Result<(), RetentionError> {
         let chain = &self.retention.inner.parts.chain;
+        // What is there must have a record: one so old that it would go is made anew.
+        if let Some(before) = self.plan.cuts.events {
+            chain.carry_forward(before).await?;
+        }
         let Some(base) = chain.removable().await? else { return Ok(()) };
         let (node, now, cause, size) = (self.node, self.retention.now(), self.cause.clone(), base.size);
         let warrants = self.retention.warrants();

@@ -1,0 +1,84 @@
+//! Users, clients and not-befores from before they were covered are sealed as they are found, and covered from then on (P6).
+
+use diesel::connection::SimpleConnection as _;
+use rstest::rstest;
+use vigie::model::audit::Cause;
+use vigie::model::client::ClientId;
+use vigie::model::record::RecordKind::{self, Client, NotBefore, User};
+use vigie::model::session::Actor;
+use vigie::store::not_befores::{self, Scope};
+
+use super::retention::seal;
+use super::tamper::{tamper, word};
+use super::verify;
+use crate::support::app::TestApp;
+use crate::support::backend::Backend::{self, Postgres, Sqlite};
+use crate::support::dump::Beside;
+
+const MIGRATION: &str = "2026-11-28-000021_cover_users_clients_and_not_befores";
+
+/// Puts the tables back to what they were before.
+fn undo(app: &TestApp) {
+    let mut beside = Beside::connect(&app.database.url);
+    let folder = if let Beside::Sqlite(_) = beside { "sqlite" } else { "postgres" };
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(folder);
+    let down = std::fs::read_to_string(root.join(MIGRATION).join("down.sql")).unwrap();
+    match &mut beside {
+        Beside::Sqlite(connection) => connection.batch_execute(&down),
+        Beside::Postgres(connection) => connection.batch_execute(&down),
+    }
+    .unwrap();
+    beside.execute("DELETE FROM __diesel_schema_migrations WHERE version = '20261128000021'").unwrap();
+}
+
+/// As a version left it that covered none of these.
+async fn from_before(backend: Backend) -> TestApp {
+    let app = TestApp::start(backend).await;
+    let alice = app.user("alice", "agent").await;
+    app.registered_client("crm").await;
+    let crm = Scope::Client(ClientId::parse("crm").unwrap());
+    let by_admin = Cause { actor: Actor::admin(alice.id), ..Cause::command_line() };
+    for (scope, cause) in [(crm, &by_admin), (Scope::Everybody, &Cause::command_line())] {
+        app.app.sessions.set_not_before(scope, None, None, cause).await.unwrap();
+    }
+    undo(&app);
+    app.app.store.migrate().await.unwrap();
+    app
+}
+
+#[rstest]
+#[case::user("users SET role = 'admin'", User)]
+#[case::client("clients SET scopes = ''", Client)]
+#[case::not_before("not_befores SET set_by = 'mallory'", NotBefore)]
+#[actix_web::test]
+async fn p6_what_was_there_before_is_sealed_as_it_is_found(
+    #[case] change: &str,
+    #[case] kind: RecordKind,
+    #[values(true, false)] changes_before: bool,
+    #[values(Sqlite, Postgres)] backend: Backend,
+) {
+    let app = from_before(backend).await;
+    if changes_before {
+        // A change that comes before the first sealing.
+        app.app.clients.rotate_secret(ClientId::parse("crm").unwrap(), &Cause::command_line()).await.unwrap();
+        let alice = app.app.users.find_by_id_or_name("alice").await.unwrap().unwrap();
+        app.app.users.issue_reset(alice.id, &Cause::command_line()).await.unwrap();
+        app.log_in("alice").await;
+    }
+    seal(&app).await;
+    assert_eq!(verify(&app).await.unwrap().waiting, 0);
+    tamper(&app, &[&format!("UPDATE {change}")]);
+    let fault = verify(&app).await.unwrap_err();
+    assert_eq!(word(&fault), ("changed", Some(kind)), "{fault}");
+}
+
+/// Who set a not-before is what was guessed from the id so far.
+#[rstest]
+#[actix_web::test]
+async fn who_set_a_not_before_has_a_kind_from_then_on(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = from_before(backend).await;
+    let alice = app.app.users.find_by_id_or_name("alice").await.unwrap().unwrap();
+    let set = app.app.store.read(not_befores::list).await.unwrap();
+    let by: Vec<Actor> = set.into_iter().map(|set| set.set_by).collect();
+    assert_eq!(by, [Actor::admin(alice.id), Actor::command_line()]);
+}
