@@ -210,8 +210,8 @@ async fn prv_04_what_was_noted_about_an_erased_person_goes_everywhere(#[values(S
     app.app.alerts.acknowledge(alert, note, &Cause::command_line()).await.unwrap();
     let notes = |table: &str| app.dump().lines().filter(|line| line.starts_with(table) && line.contains(NOTE)).count();
     assert_eq!((notes("alerts:"), notes("not_befores:"), notes("sessions:")), (3, 1, 2), "{}", app.dump());
-    // By filter twice, for each of both sessions, of the not-before, and of the alert.
-    assert_eq!(notes("audit_events:"), 6, "{}", app.dump());
+    // By filter twice, when it began and what came of it; for each of both sessions, of the not-before, and of the alert.
+    assert_eq!(notes("audit_events:"), 8, "{}", app.dump());
 
     let erased = app.app.users.erase(user.id, &Cause::command_line()).await.unwrap();
     assert!(erased.complete, "{erased:?}");

@@ -70,7 +70,7 @@ async fn log_01_each_command_leaves_its_events(#[values(Sqlite, Postgres)] backe
         (vec!["session", "show", NIL], 1, ""),
         (vec!["session", "end", NIL], 1, "operation.refused (not_found)"),
         (vec!["session", "end", "--everything", "--dry-run"], 0, "history.read"),
-        (vec!["session", "end", "--everything"], 0, "sessions.ended"),
+        (vec!["session", "end", "--everything"], 0, "sessions.end_begun, sessions.ended"),
         (vec!["session", "watch", "--for", "0"], 0, "history.read"),
         (vec!["throttle", "list"], 0, ""),
         (vec!["throttle", "lift", NIL], 1, "operation.refused (not_found)"),
