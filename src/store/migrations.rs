@@ -71,12 +71,12 @@ fn apply(db: &mut Db, wait: Duration) -> Result<Vec<String>, OpenError> {
 /// Begins a transaction in which nobody else looks at migrations or applies them.
 fn take_turn(db: &mut Db, wait: Duration) -> Result<(), OpenError> {
     match lock(db, wait) {
-        Err(OpenError::Locked(holder)) => {
-            tracing::warn!(%holder, "others apply migrations: this start waits for them");
-            lock(db, wait * PATIENCE)
-        }
-        taken => taken,
+        Ok(()) => return Ok(()),
+        Err(OpenError::Locked(holder)) => tracing::warn!(%holder, "others apply migrations: this start waits for them"),
+        // Nobody holds it any more, or what went wrong does so again.
+        Err(_) => {}
     }
+    lock(db, wait * PATIENCE)
 }
 
 /// Begins a transaction and takes the lock in it. Nothing of this outlasts the transaction.
