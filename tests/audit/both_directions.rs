@@ -61,17 +61,14 @@ async fn p6_a_thing_that_is_recorded_twice_is_found(
     assert_eq!(fault.to_string(), "event 2 has more than one record");
 }
 
-/// As the server seals, without looking whether it is sealed.
+/// Has the server seal it once more: what hides the first record from it is taken back afterwards.
 async fn seal_twice(app: &TestApp) {
-    let links = app.app.chain.links().await.unwrap();
-    let work = |db: &mut _| {
-        use vigie::store::chain;
-        let mut growth = vigie::audit::chain::Growth::of(chain::lock(db)?, links);
-        let sealed = chain::latest(db, RecordKind::Event, "2")?.expect("it is sealed");
-        growth.append(sealed.record);
-        chain::append(db, &growth.sealed, &growth.hashes, &growth.head, &[])
-    };
-    app.app.store.write(work).await.unwrap();
+    tamper(
+        app,
+        &["UPDATE sealed_records SET subject = 'hidden' WHERE kind = 'event' AND subject = '2'", &another("'2'")],
+    );
+    app.app.chain.seal().await.unwrap();
+    tamper(app, &["UPDATE sealed_records SET subject = '2' WHERE subject = 'hidden'"]);
 }
 
 /// What cannot be sealed keeps nothing else from it, and says what it is.
@@ -96,7 +93,7 @@ async fn p6_a_thing_is_sealed_once(#[values(Sqlite, Postgres)] backend: Backend)
     let app = history(backend, &[]).await;
     let mut beside = Beside::connect(&app.database.url);
     beside.drop_triggers();
-    let copy = "INSERT INTO sealed_records SELECT position + 1000, kind, subject, at, digest, link, form
+    let copy = "INSERT INTO sealed_records SELECT position + 1000, kind, subject, at, digest, chain_hash, form
         FROM sealed_records WHERE position = 2";
     let refused = beside.execute(copy).unwrap_err().to_string().to_lowercase();
     assert!(refused.contains("unique"), "{refused}");

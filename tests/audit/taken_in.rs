@@ -1,6 +1,5 @@
 //! Users, clients and not-befores from before they were covered are sealed as they are found, and covered from then on (P6).
 
-use diesel::connection::SimpleConnection as _;
 use rstest::rstest;
 use vigie::model::audit::Cause;
 use vigie::model::client::ClientId;
@@ -23,11 +22,7 @@ fn undo(app: &TestApp) {
     let folder = if let Beside::Sqlite(_) = beside { "sqlite" } else { "postgres" };
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(folder);
     let down = std::fs::read_to_string(root.join(MIGRATION).join("down.sql")).unwrap();
-    match &mut beside {
-        Beside::Sqlite(connection) => connection.batch_execute(&down),
-        Beside::Postgres(connection) => connection.batch_execute(&down),
-    }
-    .unwrap();
+    beside.batch(&down);
     beside.execute("DELETE FROM __diesel_schema_migrations WHERE version = '20261128000021'").unwrap();
 }
 

@@ -247,7 +247,7 @@ async fn log_06_the_file_refuses_to_change_its_history(#[case] statement: &str, 
 )]
 #[case(
     "INSERT OR REPLACE INTO sealed_records SELECT * FROM (
-       SELECT position + 1000, kind, subject, at, digest, link, form FROM sealed_records WHERE position = 2)",
+       SELECT position + 1000, kind, subject, at, digest, chain_hash, form FROM sealed_records WHERE position = 2)",
     "never replaced"
 )]
 #[case("INSERT OR REPLACE INTO checkpoints SELECT * FROM checkpoints LIMIT 1", "never replaced")]

@@ -15,7 +15,7 @@ use super::verify::{compare, ends_of_missing};
 use super::{Chain, Fault, NotSigned};
 use crate::model::record::{Record, versioned};
 use crate::store::chain::{self, Head, Sealed, StoredCheckpoint};
-use crate::store::states::{self, Thing};
+use crate::store::states::Thing;
 use crate::store::{Db, StoreError};
 use crate::warrant::WarrantKey;
 
@@ -23,9 +23,6 @@ use crate::warrant::WarrantKey;
 const BLOCK: i64 = 1 << tree::KEPT_FROM;
 /// Records read at once: whole blocks.
 const PAGE: i64 = 16 * BLOCK;
-
-/// States recorded anew in one transaction.
-const CARRIED: usize = 500;
 
 /// Records in their order, each with whether what it stands for is still there, or why it is damage.
 struct Judged(Vec<(Sealed, Result<bool, Fault>)>);
@@ -90,27 +87,20 @@ impl Chain {
         Ok(is_removable.then_some(found))
     }
 
-    /// Records anew what the oldest blocks hold only for states from before `before`, and nothing else: then the blocks may go,
-    /// and what is there has its record all the same. Returns of how many things.
-    pub async fn carry_forward(&self, before: DateTime<Utc>) -> Result<usize, StoreError> {
-        let (mut carried, mut from) = (0, self.store.read(chain::base).await?.size);
+    /// What is in states from before `before` of which the oldest blocks hold the records, beside what is gone: recorded anew it
+    /// keeps no block from going.
+    pub async fn old_states(&self, before: DateTime<Utc>) -> Result<Vec<Thing>, StoreError> {
+        let (mut old, mut from) = (Vec::new(), self.store.read(chain::base).await?.size);
         loop {
             let warrants = Arc::clone(self.warrants());
-            let read =
-                move |db: &mut Db| Ok::<_, StoreError>(states_of_blocks(&Judged::read(db, from, &warrants)?, before));
-            let (blocks, things) = self.store.read_at_length(read).await?;
-            for things in things.chunks(CARRIED) {
-                let (things, now) = (things.to_vec(), self.clock.now());
-                carried += things.len();
-                self.store.write_at_length(move |db| states::carry(db, &things, now)).await?;
-            }
+            let page = self.store.read_at_length(move |db| Judged::read(db, from, &warrants)).await?;
+            let (blocks, things) = states_of_blocks(&page, before);
+            old.extend(things);
             from += blocks * BLOCK;
             if blocks * BLOCK < PAGE {
-                break;
+                return Ok(old);
             }
         }
-        self.seal().await?;
-        Ok(carried)
     }
 
     /// Lets the chain begin there, after a signed checkpoint of so many records; false where it does not lead to what was

@@ -4,7 +4,7 @@
 
 use tlog_tiles::Hash;
 
-use super::present::{Found, Thing, present};
+use super::present::{Found, present};
 use super::tree::{self, Growth, leaf};
 use super::{BadCheckpoint, Checkpoint, CheckpointVerifier, Fault, Links, size};
 use crate::store::chain::{self, Sealed, StoredCheckpoint};
@@ -82,6 +82,9 @@ fn verify(
     if let Some((kind, subject)) = chain::without_record(db)? {
         return Err(Fault::Added { kind, subject }.into());
     }
+    if let Some((kind, subject)) = chain::recorded_twice(db)? {
+        return Err(Fault::Twice { kind, subject }.into());
+    }
     Ok(VerifiedOutside { records: size(growth.head.size), ..verified })
 }
 
@@ -103,9 +106,9 @@ fn follow(db: &mut Db, growth: &mut Growth, page: &[Sealed]) -> Result<u64, NotV
     if page.is_empty() {
         return Err(Fault::Missing { position: growth.head.size }.into());
     }
-    let things = page.iter().map(|Sealed { record, .. }| Thing::from(record));
+    let present = present(db, page.iter().map(|sealed| (&sealed.record).into()))?;
     let mut not_judged = 0;
-    for (sealed, found) in page.iter().zip(present(db, things)?) {
+    for (sealed, found) in page.iter().zip(present) {
         if sealed.position != growth.head.size {
             return Err(Fault::Missing { position: growth.head.size }.into());
         }
@@ -114,8 +117,11 @@ fn follow(db: &mut Db, growth: &mut Growth, page: &[Sealed]) -> Result<u64, NotV
             Some(Found::As(digest, redacted)) if digest == sealed.record.digest => {
                 not_judged += u64::from(redacted.is_some());
             }
-            None => not_judged += 1,
             Some(Found::Superseded) => {}
+            None if sealed.record.is_removal() => {}
+            // What changes has a record that it is gone: nobody without the key could say so of other things.
+            None if sealed.record.kind.has_states() => return Err(Fault::deleted(sealed).into()),
+            None => not_judged += 1,
             Some(_) => return Err(Fault::changed(sealed).into()),
         }
     }

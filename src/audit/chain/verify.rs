@@ -165,7 +165,7 @@ impl Fault {
         Self::Changed { position: sealed.position, kind, subject }
     }
 
-    fn deleted(sealed: &Sealed) -> Self {
+    pub(super) fn deleted(sealed: &Sealed) -> Self {
         let Record { kind, subject, .. } = sealed.record.clone();
         Self::Deleted { position: sealed.position, kind, subject }
     }

@@ -11,7 +11,7 @@ use crate::model::id::NodeId;
 use crate::model::redaction::Group;
 use crate::model::retention::{Counts, Cuts};
 use crate::store::retention::{Permit, permitted};
-use crate::store::{Db, StoreError, alerts, attempts, audit, chain, one_time_tokens, retention, sessions};
+use crate::store::{Db, StoreError, alerts, attempts, audit, chain, one_time_tokens, retention, sessions, states};
 
 /// Rows of one transaction.
 const BATCH: i64 = 500;
@@ -213,11 +213,8 @@ impl Run {
     /// Lets the chain begin after the oldest records that stand for nothing any more. As for rows, it is sealed that they go
     /// before they do.
     async fn move_base(&mut self) -> Result<(), RetentionError> {
+        self.carry_forward().await?;
         let chain = &self.retention.inner.parts.chain;
-        // What is there must have a record: one so old that it would go is made anew.
-        if let Some(before) = self.plan.cuts.events {
-            chain.carry_forward(before).await?;
-        }
         let Some(base) = chain.removable().await? else { return Ok(()) };
         let (node, now, cause, size) = (self.node, self.retention.now(), self.cause.clone(), base.size);
         let warrants = self.retention.warrants();
@@ -238,6 +235,30 @@ impl Run {
         if self.retention.store().write(record).await?.ok_or(RetentionError::Claimed)? {
             chain.seal().await?;
             chain.begin_at(base).await?;
+        }
+        Ok(())
+    }
+
+    /// Records anew the users, clients and not-befores whose records are so old that they would go: what is there has one.
+    async fn carry_forward(&self) -> Result<(), RetentionError> {
+        let (chain, store) = (&self.retention.inner.parts.chain, self.retention.store());
+        let Some(before) = self.plan.cuts.events else { return Ok(()) };
+        let old = chain.old_states(before).await?;
+        for things in old.chunks(usize::try_from(BATCH).unwrap_or(usize::MAX)) {
+            let (things, node, now) = (things.to_vec(), self.node, self.retention.now());
+            let carry = move |db: &mut Db| {
+                let is_ours = retention::claim(db, node, now + CLAIM, now)?;
+                if is_ours {
+                    states::carry(db, &things, now)?;
+                }
+                Ok::<_, StoreError>(is_ours)
+            };
+            if !store.write_at_length(carry).await? {
+                return Err(RetentionError::Claimed);
+            }
+        }
+        if !old.is_empty() {
+            chain.seal().await?;
         }
         Ok(())
     }
