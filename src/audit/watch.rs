@@ -96,13 +96,11 @@ impl Watch {
             Err(NotSigned::Damaged(fault)) => Some(fault),
             Err(NotSigned::Store(error)) => return Err(error),
         };
-        match damage {
-            Some(damage) => self.tell_damage(&damage).await,
-            None => {
-                self.told.store(false, Ordering::Relaxed);
-                Ok(())
-            }
+        if let Some(damage) = damage {
+            return self.tell_damage(&damage).await;
         }
+        self.told.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
     async fn tell_damage(&self, damage: &Fault) -> Result<(), StoreError> {

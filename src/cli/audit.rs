@@ -146,19 +146,19 @@ async fn verify(app: &App, files: &[PathBuf], as_json: bool, output: &mut Output
 
 async fn verify_with_public_key(
     installation: &Installation,
-    verifier: CheckpointVerifier,
+    key: CheckpointVerifier,
     files: &[PathBuf],
     as_json: bool,
     output: &mut Output,
 ) -> Outcome {
-    let kept = files.iter().map(|file| verifier.open_file(file).map_err(Failure::saying));
+    let kept = files.iter().map(|file| key.open_file(file).map_err(Failure::saying));
     let kept = kept.collect::<Result<Vec<_>, _>>()?;
     let store = open_store(&installation.config()?)?;
     let missing = store.pending_migrations().await?;
     if !missing.is_empty() {
         return Err(Failure::saying("this version cannot read the database before it was migrated: `vigie migrate`"));
     }
-    let verified = verify_outside(&store, verifier, kept).await?;
+    let verified = verify_outside(&store, key, kept).await?;
     let told = match &verified {
         Ok(VerifiedOutside { records, checkpoints, not_judged }) => json!({
             "intact": true, "records": records, "checkpoints": checkpoints, "not_judged": not_judged,

@@ -102,11 +102,7 @@ pub fn named(db: &mut Db, coverage: Coverage, numbers: &[u128], to: impl FnMut(u
             let query = attempts::table.filter(attempts::id.eq_any(ids(numbers))).select(columns);
             on_backend!(db, |connection| raw::each(connection, query, &mut digesting))
         }
-        RecordKind::SessionStarted => {
-            let query = sessions::table.filter(sessions::id.eq_any(ids(numbers))).select(columns);
-            on_backend!(db, |connection| raw::each(connection, query, &mut digesting))
-        }
-        RecordKind::SessionEnded => {
+        RecordKind::SessionStarted | RecordKind::SessionEnded => {
             let query = sessions::table.filter(sessions::id.eq_any(ids(numbers))).select(columns);
             on_backend!(db, |connection| raw::each(connection, query, &mut digesting))
         }

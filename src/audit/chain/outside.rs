@@ -27,10 +27,10 @@ pub struct VerifiedOutside {
 /// Verifies a history by the public key of its checkpoints, also against some that somebody kept.
 pub async fn verify_outside(
     store: &Store,
-    verifier: CheckpointVerifier,
+    key: CheckpointVerifier,
     kept: Vec<Checkpoint>,
 ) -> Result<Result<VerifiedOutside, Fault>, StoreError> {
-    let verified = store.read_at_length(move |db| Ok::<_, StoreError>(verify(db, &verifier, kept))).await?;
+    let verified = store.read_at_length(move |db| Ok::<_, StoreError>(verify(db, &key, kept))).await?;
     match verified {
         Err(NotVerified::Store(StoreError::Corrupt(what))) => Ok(Err(Fault::Unreadable { what })),
         Err(NotVerified::Store(error)) => Err(error),
@@ -48,14 +48,10 @@ enum NotVerified {
     Store(#[from] StoreError),
 }
 
-fn verify(
-    db: &mut Db,
-    verifier: &CheckpointVerifier,
-    mut kept: Vec<Checkpoint>,
-) -> Result<VerifiedOutside, NotVerified> {
+fn verify(db: &mut Db, key: &CheckpointVerifier, mut kept: Vec<Checkpoint>) -> Result<VerifiedOutside, NotVerified> {
     // The checkpoints first: the chain has grown since, if anything.
     for stored in chain::checkpoints_between(db, -1, i64::MAX, i64::MAX)? {
-        kept.push(opened(&stored, verifier)?);
+        kept.push(opened(&stored, key)?);
     }
     let (base, head) = (chain::base(db)?, chain::head(db)?);
     kept.sort_by_key(|checkpoint| checkpoint.size);
@@ -88,9 +84,9 @@ fn verify(
     Ok(VerifiedOutside { records: size(growth.head.size), ..verified })
 }
 
-fn opened(stored: &StoredCheckpoint, verifier: &CheckpointVerifier) -> Result<Checkpoint, Fault> {
+fn opened(stored: &StoredCheckpoint, key: &CheckpointVerifier) -> Result<Checkpoint, Fault> {
     let damaged = |reason| Fault::Checkpoint { size: stored.size, reason };
-    let opened = verifier.open(&stored.note).map_err(damaged)?;
+    let opened = key.open(&stored.note).map_err(damaged)?;
     if opened.size == size(stored.size) { Ok(opened) } else { Err(damaged(BadCheckpoint::Malformed)) }
 }
 
