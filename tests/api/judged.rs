@@ -140,7 +140,7 @@ async fn take_away(app: &TestApp, caller: &TestClient<'_>, way: &str) {
             change(app, "root", UserChange { state: Some(UserState::Disabled), ..UserChange::default() }).await;
         }
         "role taken" => {
-            change(app, "root", UserChange { role: Role::parse("agent").ok(), ..UserChange::default() }).await
+            change(app, "root", UserChange { role: Role::parse("agent").ok(), ..UserChange::default() }).await;
         }
         "not before" => {
             let scope = Scope::User(id_of(app, "root").await);

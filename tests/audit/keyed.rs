@@ -1,6 +1,7 @@
 //! Records are linked by a key that is not in the database (P6): whoever can only write there takes nothing out, puts nothing
 //! in and cuts nothing off, not even what no checkpoint has seen yet.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,13 +39,15 @@ async fn history(backend: Backend) -> TestApp {
 }
 
 async fn sealed(app: &TestApp) -> Vec<Sealed> {
-    let all = |db: &mut _| Ok::<_, StoreError>(chain::page(db, 0, i64::MAX, i64::MAX)?);
-    app.app.store.read(all).await.unwrap()
+    app.app.store.read(|db| chain::page(db, 0, i64::MAX, i64::MAX)).await.unwrap()
 }
 
 /// Bytes, as the database reads them in a statement.
 fn literal(beside: &Beside, bytes: &[u8]) -> String {
-    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut digits = String::new();
+    for byte in bytes {
+        write!(digits, "{byte:02x}").unwrap();
+    }
     match beside {
         Beside::Sqlite(_) => format!("x'{digits}'"),
         Beside::Postgres(_) => format!("decode('{digits}', 'hex')"),
@@ -229,7 +232,9 @@ async fn unkeyed(app: &TestApp) {
 
 fn root(records: &[Sealed]) -> Hash {
     let mut growth = Growth::begun(Links::plain());
-    records.iter().for_each(|sealed| growth.grow(leaf(&sealed.record)));
+    for sealed in records {
+        growth.grow(leaf(&sealed.record));
+    }
     let mut peaks = growth.head.peaks.iter().rev().map(|peak| Hash(*peak));
     let last = peaks.next().unwrap();
     peaks.fold(last, |right, left| tlog_tiles::node_hash(left, right))

@@ -21,7 +21,7 @@ struct Slow {
 
 impl Slow {
     fn silent(begin: impl Into<String>) -> Self {
-        Self { begin: begin.into(), piece: "", pause: Duration::from_secs(60) }
+        Self { begin: begin.into(), piece: "", pause: Duration::from_mins(1) }
     }
 
     fn then(self, piece: &'static str, pause: Duration) -> Self {
