@@ -2,7 +2,7 @@
 //!
 //! Positive (P1): no row, no entry. Role and state of the user are what the store says, not the token. While this node holds
 //! a lease the answer comes from memory; without one, and with `[nodes] live_view = false`, from a query each time, where the
-//! store may be believed ([`renewals`](super::renewals)). Both collect the same facts, and one rule judges them.
+//! store may be believed (`session::renewals`). Both collect the same facts, and one rule judges them.
 
 use std::net::IpAddr;
 use std::sync::Arc;
