@@ -33,9 +33,12 @@ const PATIENCE: u32 = 30;
 /// Applies what is missing, all of it or nothing. Two processes may start at once: on PostgreSQL a lock of the transaction
 /// makes one wait, which no connection can keep; on SQLite the write lock does. Where nothing is missing, nothing is locked.
 pub(super) fn run(mut db: Db, wait: Duration) -> Result<Migrated, OpenError> {
-    if missing(&mut db)?.is_empty() {
+    let missing = missing(&mut db)?;
+    if missing.is_empty() {
         return Ok(Migrated { applied: Vec::new() });
     }
+    // Before anything is locked: on SQLite a node that serves could not renew its lease then, and would look like one that is gone.
+    older_nodes::refuse(&mut db, &missing)?;
     take_turn(&mut db, wait)?;
     match apply(&mut db, wait) {
         Ok(applied) => {
@@ -55,7 +58,6 @@ fn apply(db: &mut Db, wait: Duration) -> Result<Vec<String>, OpenError> {
     if missing.is_empty() {
         return Ok(missing);
     }
-    older_nodes::refuse(db, &missing)?;
     refuse_stranger(db, missing)?;
     let applied = match db {
         Db::Postgres(connection) => {
