@@ -30,7 +30,10 @@ impl Installation {
 
     /// Opens it, does the work, and closes it whatever came of the work.
     pub(super) async fn with_app(&self, work: impl AsyncFnOnce(&App) -> Outcome) -> Outcome {
-        let app = App::open(self.config()?, Arc::new(SystemClock)).await?;
+        let mut config = self.config()?;
+        // A command does one thing after the other.
+        config.database.pool_size = config.database.pool_size.min(2);
+        let app = App::open(config, Arc::new(SystemClock)).await?;
         let outcome = work(&app).await;
         app.close().await;
         outcome

@@ -109,6 +109,10 @@ impl Address {
         }
     }
 
+    pub(super) fn is_a_file(&self) -> bool {
+        matches!(self, Self::Sqlite(_))
+    }
+
     /// Opens a connection that may write.
     pub(super) fn connect(&self, wait: Duration) -> Result<Db, OpenError> {
         let connected = match self {

@@ -201,7 +201,7 @@ impl Store {
     /// Gives up on a server that does not answer. libpq waits for ever where a network swallows the answer; the thread
     /// that waits there cannot be called back, its caller can. A file does answer.
     async fn in_time<T, E: From<StoreError>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        if let Address::Sqlite(_) = self.address() {
+        if self.is_a_file() {
             return work.await;
         }
         let patience = self.inner.settings.wait * PATIENCE;
@@ -240,7 +240,7 @@ impl Store {
     /// Whether it is a file: no other copy of it is written to.
     #[must_use]
     pub fn is_a_file(&self) -> bool {
-        matches!(self.address(), Address::Sqlite(_))
+        self.address().is_a_file()
     }
 
     /// How long a unit of work waits for a connection or a lock.

@@ -159,7 +159,8 @@ impl Pool {
     pub fn new(settings: &Settings) -> Result<Self, OpenError> {
         let (servers, known) = (Arc::<Servers>::default(), Arc::<Known>::default());
         let manager = Manager::new(settings, &servers, &known);
-        let connections = builder(settings).build(manager).map_err(|error| OpenError::Connect(error.to_string()))?;
+        let connections = builder(settings).build_unchecked(manager);
+        drop(connections.get().map_err(|error| OpenError::Connect(error.to_string()))?);
         Ok(Self { settings: settings.clone(), servers, known, connections: RwLock::new(connections) })
     }
 
@@ -244,9 +245,9 @@ impl Pool {
         drop(old);
     }
 
-    /// How many connections were made so far.
+    /// How many connections to a server were made so far; to a file always 0, as that forgets nothing while a process lives.
     pub fn connections_made(&self) -> u64 {
-        self.servers.connections.load(Ordering::SeqCst)
+        if self.settings.address.is_a_file() { 0 } else { self.servers.connections.load(Ordering::SeqCst) }
     }
 
     /// How often a connection led to another server than the one before.
@@ -271,10 +272,13 @@ impl Manager {
     }
 }
 
+/// Connections to a server are all made at once, and kept while they are idle: each that is made lets those who time a lease
+/// begin anew ([`Pool::connections_made`]). Those to a file are made as they are needed.
 fn builder(settings: &Settings) -> r2d2::Builder<Manager> {
     r2d2::Pool::builder()
         .max_size(settings.pool_size)
-        .min_idle(Some(1))
+        .min_idle(settings.address.is_a_file().then_some(1))
+        .idle_timeout(None)
         .connection_timeout(settings.wait)
         .error_handler(Box::new(LogOnce))
 }

@@ -121,8 +121,10 @@ async fn a_node_with_a_longer_lease_is_waited_for(#[values(Sqlite, Postgres)] ba
     a.app.store.write::<_, StoreError>(join).await.expect("written");
     let begun = Instant::now();
     alice.post_empty("/auth/logout").await.expect(204);
-    assert!(begun.elapsed() >= longer, "{:?}", begun.elapsed());
-    assert!(begun.elapsed() < longer + Duration::from_secs(2), "{:?}", begun.elapsed());
+    let (waited, at_least) = (begun.elapsed(), longer + longer / 4);
+    assert!(waited >= at_least, "{waited:?}");
+    // Nothing but the database's own restart lets the wait begin anew.
+    assert!(waited < at_least + Duration::from_secs(2), "{waited:?}");
 }
 
 /// Ends gather while other nodes are waited for; where one does not answer, those that come later are committed all the same,
