@@ -16,14 +16,19 @@ use crate::client::Clients;
 use crate::clock::Clock;
 use crate::config::{Algorithm, Config};
 use crate::credential::password::{Passwords, PasswordsError};
+use crate::credential::throttle::ThrottleDigests;
+use crate::keyring::{Keyring, Purpose};
 use crate::master_key::{MasterKey, MasterKeyError};
 use crate::model::user::RolePolicy;
 use crate::session::signing::{Signing, SigningError};
 use crate::session::{self, Sessions};
-use crate::store::{Address, InvalidAddress, OpenError, Settings, Store, StoreError, changes, signing_keys};
+use crate::store::{
+    Address, Db, InvalidAddress, OpenError, Settings, Store, StoreError, chain as records, signing_keys,
+};
 use crate::telemetry::Metrics;
 use crate::token::keys::{KeyError, SigningKey};
 use crate::user::{self, Users};
+use crate::vault::{self, Vault, VaultError};
 use crate::warrant::WarrantKey;
 
 /// The words by which the service is known; they may not make up a password.
@@ -38,6 +43,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// The store; operations use it, nothing else should need to.
     pub store: Store,
+    /// The keys of the installation.
+    pub vault: Vault,
     /// What may be done with sessions.
     pub sessions: Sessions,
     /// What may be done with accounts.
@@ -77,6 +84,9 @@ pub enum StartError {
     /// There is no usable master key.
     #[error(transparent)]
     MasterKey(#[from] MasterKeyError),
+    /// The keys of the installation cannot be opened.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     /// The signing keys cannot be used.
     #[error(transparent)]
     Signing(#[from] SigningError),
@@ -110,25 +120,25 @@ impl App {
     pub async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         let store = open_store(&config)?;
         migrate(&store, &config).await?;
-        let master = Arc::new(master_key(&config, &store).await?);
+        let master = master_key(&config, &store).await?;
+        let (vault, keyring) = Vault::open(&store, master, clock.now(), misfit).await?;
         let metrics = Arc::new(Metrics::default());
         let passwords = Passwords::new(&config.passwords, PRODUCT_WORDS)?;
         let foreign = shared_secret(&config)?;
-        let database = store.read(changes::head).await?.database;
-        let warrants = Arc::new(WarrantKey::new(&master, &database));
+        let warrants = Arc::new(WarrantKey::new(&keyring));
         let keys = chain::Keys {
-            checkpoint: Arc::new(CheckpointKey::new(&master, &database)),
+            checkpoint: Arc::new(CheckpointKey::new(&keyring, vault.database())),
             warrants: Arc::clone(&warrants),
-            links: Arc::new([LinkKey::new(&master, &database)]),
+            links: LinkKey::all(&keyring),
         };
-        let chain = Chain::new(store.clone(), Arc::clone(&clock), keys, &config.data.dir);
-        let signing = Signing::new(store.clone(), Arc::clone(&clock), Arc::clone(&master), &config.tokens, foreign);
+        let chain = Chain::new(store.clone(), Arc::clone(&clock), vault.clone(), keys, &config.data.dir);
+        let signing = Signing::new(store.clone(), Arc::clone(&clock), vault.clone(), &config.tokens, foreign);
         signing.prepare().await?;
         let alerts = Alerts::new(
             alert::Parts {
                 store: store.clone(),
                 clock: Arc::clone(&clock),
-                master: Arc::clone(&master),
+                not_me: keyring.key(Purpose::NotMe).clone(),
                 metrics: Arc::clone(&metrics),
             },
             &config,
@@ -137,7 +147,7 @@ impl App {
             store: store.clone(),
             clock: Arc::clone(&clock),
             passwords: passwords.clone(),
-            master: Arc::clone(&master),
+            keys: session::Keys::new(&keyring),
             signing,
             alerts: alerts.clone(),
             metrics: Arc::clone(&metrics),
@@ -147,7 +157,8 @@ impl App {
             store: store.clone(),
             clock: Arc::clone(&clock),
             passwords,
-            master,
+            throttles: ThrottleDigests::new(&keyring),
+            vault: vault.clone(),
             roles: RolePolicy { admin: config.roles.admin.clone(), auditor: config.roles.auditor.clone() },
             end_on_role_change: config.sessions.end_on_role_change,
             alerts: alerts.clone(),
@@ -193,6 +204,7 @@ impl App {
             config,
             clock,
             store,
+            vault,
             sessions,
             users,
             clients,
@@ -272,7 +284,7 @@ async fn migrate(store: &Store, config: &Config) -> Result<(), StartError> {
 async fn master_key(config: &Config, store: &Store) -> Result<MasterKey, StartError> {
     match MasterKey::load(config) {
         Err(MasterKeyError::Missing { path }) => {
-            if !store.read(signing_keys::list).await?.is_empty() {
+            if !store.read(is_new).await? {
                 return Err(MasterKeyError::Missing { path }.into());
             }
             match MasterKey::create(config) {
@@ -283,6 +295,18 @@ async fn master_key(config: &Config, store: &Store) -> Result<MasterKey, StartEr
         }
         loaded => Ok(loaded?),
     }
+}
+
+/// Whether nothing in the database was made with a master key yet.
+pub(crate) fn is_new(db: &mut Db) -> Result<bool, StoreError> {
+    Ok(vault::is_to_be_made(db)? && signing_keys::list(db)?.is_empty() && records::newest_checkpoint(db)?.is_none())
+}
+
+/// What was signed with other keys than these: they are not to take the place of those.
+fn misfit(db: &mut Db, keyring: &Keyring, database: &str) -> Result<Option<String>, StoreError> {
+    let Some(newest) = records::newest_checkpoint(db)? else { return Ok(None) };
+    let opened = CheckpointKey::new(keyring, database).open(&newest.note);
+    Ok(opened.err().map(|_| format!("the checkpoint of {} records", newest.size)))
 }
 
 /// The HS256 secret that another application shares, where one is configured. Like the master key it is refused when others

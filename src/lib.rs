@@ -7,14 +7,16 @@
 //!
 //! | part | knows | must not know |
 //! |---|---|---|
-//! | [`clock`], [`config`], [`telemetry`], [`master_key`], [`trust`], [`reach`], [`webhook`], [`warrant`] | the time, the settings, the log and metrics, the key outside the database, who is believed, who is there, how others are told, which events may say what was removed | |
+//! | [`clock`], [`config`], [`telemetry`], [`key`], [`master_key`], [`keyring`], [`trust`], [`reach`], [`webhook`], [`warrant`] | the time, the settings, the log and metrics, what a key does, the key outside the database, the keys that it opens, who is believed, who is there, how others are told, which events may say what was removed | |
 //! | [`model`] | what exists and what may happen to it; pure | input, output, the time of day |
 //! | [`token`] | what a token says and whether to believe it; pure | whether its session lives |
 //! | [`store`] | both databases: the only folder that names diesel | rules |
+//! | [`vault`] | the keyring as it is kept, and what is sealed with it | what is sealed |
 //! | [`credential`] | passwords and what failures cost | sessions |
 //! | [`alert`] | what a reviewer should look at: raised, kept, acknowledged | sessions |
 //! | [`session`] | what may be done with sessions: start, refresh, end, **check**; this node's live view and its lease | HTTP |
 //! | [`user`], [`client`], [`audit`] | accounts, applications, the history as others read it and as it is sent to them | HTTP |
+//! | [`rotation`] | the master key exchanged, and all keys where it leaked | HTTP |
 //! | [`view`] | the objects of the contract, for the API, exports and the command line | |
 //! | [`app`] | all of these, built once | |
 //! | [`http`] | HTTP in, HTTP out: the only folder that names actix | SQL |
@@ -44,7 +46,7 @@
 //! - *Absence is `Option`; "could not ask" is an error and answers 503.* These never meet (P4).
 //! - *A session row is committed before its token leaves* (P1), and every end passes `session::end::end_all_in`.
 //! - *The time is an argument*: only [`clock`] asks the system.
-//! - *Nothing stored can be replayed* (P7): refresh tokens are derived under a key that is not in the database, other
+//! - *Nothing stored can be replayed* (P7): refresh tokens are derived under a key that the database has only sealed, other
 //!   secrets are kept as digests.
 
 pub mod alert;
@@ -57,15 +59,19 @@ pub mod clock;
 pub mod config;
 pub mod credential;
 pub mod http;
+pub mod key;
+pub mod keyring;
 pub mod master_key;
 pub mod model;
 pub mod reach;
+pub mod rotation;
 pub mod session;
 pub mod store;
 pub mod telemetry;
 pub mod token;
 pub mod trust;
 pub mod user;
+pub mod vault;
 pub mod view;
 pub mod warrant;
 pub mod webhook;

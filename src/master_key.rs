@@ -1,13 +1,12 @@
-//! The master key: 32 bytes that never enter the database, read from a file or the environment. It seals the private
-//! signing keys, so that a dump of the database signs nothing.
+//! The master key: 32 bytes that never enter the database, read from a file or the environment. It opens the keyring
+//! (`keyring.rs`), which holds every other key, so that a dump of the database signs, seals and derives nothing.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
-use aws_lc_rs::{hkdf, hmac};
+use aws_lc_rs::hkdf;
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
@@ -16,16 +15,24 @@ use secrecy::ExposeSecret as _;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use crate::config::Config;
-
-/// Length of the key, in bytes.
-const LENGTH: usize = 32;
+use crate::key::{Key, LENGTH};
 
 /// More than any spelling of the key needs, in bytes; what follows in the file is not read.
 const MAX_FILE_LENGTH: usize = 1024;
 
-/// 32 bytes that seal the private signing keys and key the digests. `Debug` shows nothing of them.
+/// 32 bytes that seal the keyring. `Debug` shows nothing of them.
 #[derive(ZeroizeOnDrop)]
 pub struct MasterKey([u8; LENGTH]);
+
+/// Names a master key: the beginning of a digest under a key derived from it, in hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MasterKeyId(pub String);
+
+impl std::fmt::Display for MasterKeyId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// There is no usable master key. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -77,11 +84,6 @@ pub enum MasterKeyError {
     },
 }
 
-/// The sealed bytes were altered, belong to another context, or were sealed with another master key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the sealed value cannot be opened with this master key: use the one that this database was made with")]
-pub struct CannotOpen;
-
 impl MasterKey {
     /// Reads the key from `[keys] master_key`, or else from its file.
     pub fn load(config: &Config) -> Result<Self, MasterKeyError> {
@@ -94,8 +96,12 @@ impl MasterKey {
 
     /// Makes a new key and its file (mode 0600), which must not be there yet. It is on the disk when this returns.
     pub fn create(config: &Config) -> Result<Self, MasterKeyError> {
-        let path = config.master_key_path();
-        let key = Self::random();
+        Self::create_at(&config.master_key_path())
+    }
+
+    /// The same in this file.
+    pub fn create_at(path: &Path) -> Result<Self, MasterKeyError> {
+        let (key, path) = (Self::random(), path.to_owned());
         match write_new(&path, &key.to_text()) {
             Ok(()) => Ok(key),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(MasterKeyError::Exists { path }),
@@ -120,62 +126,34 @@ impl MasterKey {
         Self(bytes)
     }
 
-    /// Encrypts with AES-256-GCM: nonce, ciphertext, tag. Only [`MasterKey::open`] with the same `context`, such as
-    /// the name of the sealed key, reads it again; so no sealed value can be put in another's place.
+    /// Names the key without telling anything of it.
     ///
     /// # Panics
-    /// If the system has no random source: nothing safe can be done then.
+    /// Never: there are 32 bytes.
     #[must_use]
-    pub fn seal(&self, context: &str, plain: &[u8]) -> Vec<u8> {
-        // With room for the tag from the start: moving the bytes would leave a copy of the plain text behind.
-        let mut body = Vec::with_capacity(plain.len() + AES_256_GCM.tag_len());
-        body.extend_from_slice(plain);
-        let nonce = self
-            .sealing_key()
-            .seal_in_place_append_tag(Aad::from(context), &mut body)
-            .expect("there is a random source, and the plain text is shorter than 64 GiB");
-        [nonce.as_ref().as_slice(), &body].concat()
-    }
-
-    /// Reads what [`MasterKey::seal`] has written for the same `context`.
-    pub fn open(&self, context: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, CannotOpen> {
-        let (nonce, body) = sealed.split_at_checked(NONCE_LEN).ok_or(CannotOpen)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| CannotOpen)?;
-        let mut body = Zeroizing::new(body.to_vec());
-        let plain = self.sealing_key().open_in_place(nonce, Aad::from(context), &mut body).map_err(|_| CannotOpen)?;
-        let length = plain.len();
-        body.truncate(length);
-        Ok(body)
-    }
-
-    /// HMAC-SHA256 under a key of its own for each `purpose`: for values that must be comparable, but not guessable
-    /// from a dump of the database.
-    ///
-    /// # Panics
-    /// Never: the length is fixed.
-    #[must_use]
-    pub fn digest(&self, purpose: &str, data: &[u8]) -> [u8; 32] {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &*self.derive("digest", purpose));
-        hmac::sign(&key, data).as_ref().try_into().expect("HMAC-SHA256 is 32 bytes long")
-    }
-
-    fn sealing_key(&self) -> RandomizedNonceKey {
-        RandomizedNonceKey::new(&AES_256_GCM, &*self.derive("seal", "")).expect("AES-256 takes a key of 32 bytes")
+    pub fn id(&self) -> MasterKeyId {
+        let digest = self.derive("id", "").digest(b"");
+        let beginning = digest[..8].try_into().expect("there are 32 bytes");
+        MasterKeyId(format!("{:016x}", u64::from_be_bytes(beginning)))
     }
 
     /// A key for one use, by HKDF-SHA256 (RFC 5869): the uses cannot be played against each other.
-    fn derive(&self, usage: &str, purpose: &str) -> Zeroizing<[u8; LENGTH]> {
+    ///
+    /// # Panics
+    /// Never: so many bytes can be had.
+    #[must_use]
+    pub fn derive(&self, usage: &str, purpose: &str) -> Key {
         let mut derived = Zeroizing::new([0; LENGTH]);
         hkdf::Salt::new(hkdf::HKDF_SHA256, b"vigie master key")
             .extract(&self.0)
             .expand(&[usage.as_bytes(), b"\0", purpose.as_bytes()], hkdf::HKDF_SHA256)
             .and_then(|output| output.fill(&mut *derived))
             .expect("HKDF-SHA256 gives up to 8160 bytes");
-        derived
+        Key::from_bytes(*derived)
     }
 
-    /// Checks the very file it then reads, so that nobody can exchange it in between.
-    fn read(path: &Path) -> Result<Self, MasterKeyError> {
+    /// Reads the key from this file. Checks the very file it then reads, so that nobody can exchange it in between.
+    pub fn read(path: &Path) -> Result<Self, MasterKeyError> {
         let unreadable = |source| MasterKeyError::Unreadable { path: path.to_owned(), source };
         let file = File::open(path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => MasterKeyError::Missing { path: path.to_owned() },
@@ -252,7 +230,6 @@ mod tests {
     use std::fs;
 
     use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
-    use proptest::prelude::*;
     use tempfile::TempDir;
 
     use super::*;
@@ -357,57 +334,30 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sealed_is_opened_only_in_its_own_context_and_with_its_own_key() {
-        let key = MasterKey::from_bytes([1; 32]);
-        let sealed = key.seal("kid-1", b"private");
-        assert_eq!(sealed.len(), NONCE_LEN + b"private".len() + 16);
-        assert_eq!(key.open("kid-1", &sealed).unwrap().as_slice(), b"private");
-        assert_eq!(key.open("kid-2", &sealed), Err(CannotOpen));
-        assert_eq!(MasterKey::from_bytes([2; 32]).open("kid-1", &sealed), Err(CannotOpen));
-    }
-
-    #[test]
-    fn any_changed_bit_or_missing_byte_of_a_sealed_value_is_refused() {
-        let key = MasterKey::random();
-        let sealed = key.seal("kid", b"private");
-        for position in 0..sealed.len() * 8 {
-            let mut changed = sealed.clone();
-            changed[position / 8] ^= 1 << (position % 8);
-            assert_eq!(key.open("kid", &changed), Err(CannotOpen), "bit {position}");
-        }
-        for length in 0..sealed.len() {
-            assert_eq!(key.open("kid", &sealed[..length]), Err(CannotOpen), "cut to {length}");
+    fn keys_for_uses_are_repeatable_and_differ_by_master_key_usage_and_purpose() {
+        let derived = |bytes, usage, purpose| *MasterKey::from_bytes(bytes).derive(usage, purpose).bytes();
+        let one = derived([1; 32], "digest", "username");
+        assert_eq!(derived([1; 32], "digest", "username"), one);
+        for other in [
+            derived([2; 32], "digest", "username"),
+            derived([1; 32], "seal", "username"),
+            derived([1; 32], "digest", "address"),
+            derived([1; 32], "digestu", "sername"),
+        ] {
+            assert_ne!(other, one);
         }
     }
 
     #[test]
-    fn sealing_twice_gives_two_texts() {
-        let key = MasterKey::random();
-        assert_ne!(key.seal("kid", b"private"), key.seal("kid", b"private"));
-    }
-
-    #[test]
-    fn digests_are_repeatable_and_differ_by_key_purpose_and_data() {
-        let key = MasterKey::from_bytes([1; 32]);
-        let digest = key.digest("username", b"alice");
-        assert_eq!(MasterKey::from_bytes([1; 32]).digest("username", b"alice"), digest);
-        assert_ne!(key.digest("address", b"alice"), digest);
-        assert_ne!(key.digest("username", b"bob"), digest);
-        assert_ne!(MasterKey::from_bytes([2; 32]).digest("username", b"alice"), digest);
-        assert_ne!(key.digest("usernam", b"ealice"), digest);
+    fn a_master_key_is_named_by_16_digits_that_are_its_own() {
+        let id = MasterKey::from_bytes([1; 32]).id();
+        assert!(id.0.len() == 16 && id.0.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+        assert_eq!(MasterKey::from_bytes([1; 32]).id(), id);
+        assert_ne!(MasterKey::from_bytes([2; 32]).id(), id);
     }
 
     #[test]
     fn key_01_a_master_key_prints_nothing_of_itself() {
         assert_eq!(format!("{:?}", MasterKey::random()), "MasterKey");
-    }
-
-    proptest! {
-        #[test]
-        fn every_plain_text_survives_being_sealed(plain in any::<Vec<u8>>(), context in "\\PC*") {
-            let key = MasterKey::from_bytes([3; 32]);
-            let opened = key.open(&context, &key.seal(&context, &plain));
-            prop_assert_eq!(opened.map(|bytes| bytes.to_vec()), Ok(plain));
-        }
     }
 }

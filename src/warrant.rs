@@ -1,5 +1,5 @@
 //! Warrants: events that say what was removed from the history, or redacted in it. Verifying accepts what is missing by
-//! their word alone, so each carries a MAC under a key that is not in the database: whoever can only write to that can add
+//! their word alone, so each carries a MAC under a key that the database has only sealed: whoever can only write to that can add
 //! such an event, and justifies nothing by it.
 
 use std::fmt;
@@ -9,26 +9,47 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::master_key::MasterKey;
+use crate::keyring::{Earlier, Keyring, Purpose};
 use crate::model::audit::AuditEvent;
 
 /// The member of the details that holds the MAC.
 const MAC: &str = "mac";
 
 /// Makes and tells genuine warrants of one history (HMAC-SHA256).
-pub struct WarrantKey(hmac::Key);
+pub struct WarrantKey {
+    now: hmac::Key,
+    /// Keys that somebody else may have by now, and at which size of the record chain the next began to count.
+    earlier: Vec<(hmac::Key, u64)>,
+}
+
+/// Whether the server itself recorded an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// It did.
+    Genuine,
+    /// It did if the event was sealed among so many first records of the chain: somebody else may have the key since.
+    GenuineBefore(u64),
+    /// It did not.
+    Forged,
+}
 
 impl WarrantKey {
-    /// The key for the history with this name, derived from the master key.
+    /// The keys for it in this keyring.
     #[must_use]
-    pub fn new(master: &MasterKey, database: &str) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, &master.digest("warrant key", database.as_bytes())))
+    pub fn new(keyring: &Keyring) -> Self {
+        let earlier = keyring.earlier(Purpose::Removal).into_iter();
+        Self {
+            now: hmac::Key::new(hmac::HMAC_SHA256, keyring.key(Purpose::Removal).bytes()),
+            earlier: earlier
+                .map(|Earlier { key, until }| (hmac::Key::new(hmac::HMAC_SHA256, key.bytes()), until))
+                .collect(),
+        }
     }
 
     /// The same event with its MAC. To be signed last: nothing of what it says may change afterwards.
     #[must_use]
     pub fn signed(&self, mut event: AuditEvent) -> AuditEvent {
-        let mac = STANDARD.encode(hmac::sign(&self.0, &covered(&event)));
+        let mac = STANDARD.encode(hmac::sign(&self.now, &covered(&event)));
         if let Value::Object(details) = &mut event.details {
             details.insert(MAC.to_owned(), Value::String(mac));
         }
@@ -37,9 +58,16 @@ impl WarrantKey {
 
     /// Whether the server itself recorded this: of this kind, at this time, about this subject, with these details.
     #[must_use]
-    pub fn is_genuine(&self, event: &AuditEvent) -> bool {
+    pub fn word(&self, event: &AuditEvent) -> Word {
         let mac = event.details[MAC].as_str().and_then(|mac| STANDARD.decode(mac).ok());
-        mac.is_some_and(|mac| hmac::verify(&self.0, &covered(event), &mac).is_ok())
+        let Some(mac) = mac else { return Word::Forged };
+        let covered = covered(event);
+        let verifies = |key| hmac::verify(key, &covered, &mac).is_ok();
+        if verifies(&self.now) {
+            return Word::Genuine;
+        }
+        let earlier = self.earlier.iter().find(|(key, _)| verifies(key));
+        earlier.map_or(Word::Forged, |(_, until)| Word::GenuineBefore(*until))
     }
 }
 
@@ -66,6 +94,7 @@ mod tests {
     use chrono::{DateTime, TimeDelta};
 
     use super::*;
+    use crate::master_key::MasterKey;
     use crate::model::audit::{AuditKind, Cause, Subject, SubjectKind};
 
     fn event() -> AuditEvent {
@@ -74,12 +103,16 @@ mod tests {
         event.with(json!({ "events": [1, 2] }))
     }
 
+    fn keyring(bytes: [u8; 32], database: &str) -> Keyring {
+        Keyring::derived(&MasterKey::from_bytes(bytes), database)
+    }
+
     #[test]
     fn a_warrant_is_genuine_as_it_was_signed_and_not_otherwise() {
-        let key = WarrantKey::new(&MasterKey::from_bytes([1; 32]), "one");
-        assert!(!key.is_genuine(&event()));
+        let key = WarrantKey::new(&keyring([1; 32], "one"));
+        assert_eq!(key.word(&event()), Word::Forged);
         let signed = key.signed(event());
-        assert!(key.is_genuine(&signed));
+        assert_eq!(key.word(&signed), Word::Genuine);
         assert_eq!(key.signed(signed.clone()), signed);
 
         let changed: [fn(&mut AuditEvent); 6] = [
@@ -93,11 +126,21 @@ mod tests {
         for (number, change) in changed.iter().enumerate() {
             let mut event = signed.clone();
             change(&mut event);
-            assert!(!key.is_genuine(&event), "{number}");
+            assert_eq!(key.word(&event), Word::Forged, "{number}");
         }
         for (bytes, database) in [([2; 32], "one"), ([1; 32], "two")] {
-            assert!(!WarrantKey::new(&MasterKey::from_bytes(bytes), database).is_genuine(&signed));
+            assert_eq!(WarrantKey::new(&keyring(bytes, database)).word(&signed), Word::Forged);
         }
         assert_eq!(format!("{key:?}"), "WarrantKey");
+    }
+
+    #[test]
+    fn a_warrant_of_an_earlier_key_is_genuine_only_where_it_was_sealed_while_that_counted() {
+        let mut keyring = keyring([1; 32], "one");
+        let signed = WarrantKey::new(&keyring).signed(event());
+        keyring.succeed(Purpose::Removal, 7);
+        let key = WarrantKey::new(&keyring);
+        assert_eq!(key.word(&signed), Word::GenuineBefore(7));
+        assert_eq!(key.word(&key.signed(event())), Word::Genuine);
     }
 }

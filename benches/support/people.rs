@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use vigie::app::App;
-use vigie::master_key::MasterKey;
+use vigie::key::Key;
+use vigie::keyring::Purpose;
 use vigie::model::audit::Cause;
 use vigie::model::session::{Origin, Session};
 use vigie::model::user::{Role, User, Username};
@@ -57,19 +58,20 @@ pub async fn administrator(app: &App) -> Holder {
 struct Issuer {
     key: Arc<SigningKey>,
     rules: TokenRules,
-    master: MasterKey,
+    refresh: Key,
 }
 
 impl Issuer {
     async fn of(app: &App) -> Self {
         let key = app.sessions.signing().current().await.expect("a key");
-        let master = MasterKey::load(&app.config).expect("the master key");
-        Self { key, rules: TokenRules::new(&app.config), master }
+        let vault = app.vault.clone();
+        let keyring = app.store.read(move |db| vault.keyring_in(db)).await.expect("the keys");
+        Self { key, rules: TokenRules::new(&app.config), refresh: keyring.key(Purpose::RefreshToken).clone() }
     }
 
     fn session(&self, app: &App, user: &User) -> (Session, Holder) {
         let session = new_session(app, user);
-        let refresh = RefreshToken::derive(&self.master, session.id, 0, &session.refresh.seed);
+        let refresh = RefreshToken::derive(&self.refresh, session.id, 0, &session.refresh.seed);
         let access_token = self.rules.sign(&session, &user.role, &self.key).expect("a token");
         (session, Holder { access_token, refresh_token: refresh.reveal() })
     }

@@ -20,10 +20,10 @@ pub const NOT_ME_LIFE: TimeDelta = TimeDelta::hours(72);
 const MAILS_AN_HOUR: i64 = 10;
 
 impl Alerts {
-    /// The token in the mail about a session. It is derived under the master key, so that the outbox need not keep it and
+    /// The token in the mail about a session. It is derived under a key of the keyring, so that the outbox need not keep it and
     /// each try sends the same (P7).
     pub(super) fn not_me_token(&self, session_id: SessionId) -> Secret {
-        Secret::from_bytes(self.inner.parts.master.digest("not me", session_id.0.as_bytes()))
+        Secret::from_bytes(self.inner.parts.not_me.digest(session_id.0.as_bytes()))
     }
 
     /// Notes in the transaction of the login that the user is to be told of this session; nobody is without an address.

@@ -23,7 +23,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::clock::Clock;
 use crate::config;
-use crate::master_key::MasterKey;
+use crate::key::Key;
 use crate::reach::Reach;
 use crate::store::Store;
 use crate::store::alerts::Bounds;
@@ -47,7 +47,7 @@ pub struct Parts {
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Derives the tokens by which users disown sessions.
-    pub master: Arc<MasterKey>,
+    pub not_me: Key,
     /// Counts what is raised.
     pub metrics: Arc<Metrics>,
 }

@@ -39,6 +39,7 @@ pub const JOBS: &[Job] = &[
     Job { name: "wal", period: Duration::from_secs(10), step: wal },
     Job { name: "changes", period: Duration::from_mins(1), step: changes },
     Job { name: "retention", period: Duration::from_mins(5), step: retention },
+    Job { name: "master_key", period: Duration::from_secs(20), step: master_key },
     Job { name: "throttles", period: Duration::from_hours(1), step: throttles },
 ];
 
@@ -124,6 +125,11 @@ fn retention(app: Arc<App>) -> Step {
         let finished = app.users.finish_erasures().await;
         measured.and(ran).and(finished)
     })
+}
+
+/// Says which master key this server works with. Fails where that opens the keys no more.
+fn master_key(app: Arc<App>) -> Step {
+    Box::pin(async move { Ok(app.vault.note_use(&app.store, app.clock.now()).await?) })
 }
 
 /// Forgets counts of failures that nobody looks at any more.

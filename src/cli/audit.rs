@@ -43,7 +43,7 @@ pub(super) enum Command {
     },
     /// Seal what waits, and write a signed checkpoint of the history to the standard output
     Checkpoint {
-        /// Write the public key instead, by which others verify checkpoints
+        /// Write the public key instead, by which others verify checkpoints, and the statements by which it followed others
         #[arg(long)]
         key: bool,
     },
@@ -151,13 +151,14 @@ async fn verify_with_public_key(
     as_json: bool,
     output: &mut Output,
 ) -> Outcome {
-    let kept = files.iter().map(|file| key.open_file(file).map_err(Failure::saying));
-    let kept = kept.collect::<Result<Vec<_>, _>>()?;
     let store = open_store(&installation.config()?)?;
     let missing = store.pending_migrations().await?;
     if !missing.is_empty() {
         return Err(Failure::saying("this version cannot read the database before it was migrated: `vigie migrate`"));
     }
+    let key = key.following_handovers(&store).await?;
+    let kept = files.iter().map(|file| key.open_file(file).map_err(Failure::saying));
+    let kept = kept.collect::<Result<Vec<_>, _>>()?;
     let verified = verify_outside(&store, key, kept).await?;
     let told = match &verified {
         Ok(VerifiedOutside { records, checkpoints, not_judged }) => json!({
@@ -183,7 +184,11 @@ async fn verify_with_public_key(
 
 async fn checkpoint(app: &App, key: bool, output: &mut Output) -> Outcome {
     if key {
-        return output.line(app.chain.key().public());
+        output.line(app.chain.key().public())?;
+        for statement in app.chain.handovers().await?.map_err(Failure::saying)? {
+            output.line(format_args!("\n{}", statement.trim_end()))?;
+        }
+        return Ok(());
     }
     app.chain.seal().await?;
     output.line(app.chain.checkpoint().await?.note.trim_end())

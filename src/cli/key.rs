@@ -1,4 +1,5 @@
-//! `vigie key`: the keys that sign access tokens. Nodes that run take them up by themselves.
+//! `vigie key`: the keys that sign access tokens. Nodes that run take them up by themselves. The master key is in
+//! `rotate_master.rs`.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
@@ -6,6 +7,7 @@ use serde::Serialize;
 use super::installation::Installation;
 use super::outcome::{Failure, Outcome};
 use super::output::Output;
+use super::rotate_master;
 use super::table::{Table, moment};
 use crate::app::App;
 use crate::model::audit::Cause;
@@ -27,6 +29,8 @@ pub(super) enum Command {
         /// The key's id, the `kid` of its tokens
         id: String,
     },
+    /// Exchange the master key for a new one, which is written to a file beside it
+    RotateMaster(rotate_master::Arguments),
 }
 
 /// A key, as it is shown: nothing of its private part.
@@ -44,13 +48,12 @@ struct KeyObject<'key> {
 impl Command {
     /// Runs the command.
     pub(super) async fn run(self, installation: &Installation, output: &mut Output) -> Outcome {
-        installation
-            .with_app(async |app| match &self {
-                Self::List { json } => list(app, *json, output).await,
-                Self::Rotate => rotate(app, output).await,
-                Self::Revoke { id } => revoke(app, id, output).await,
-            })
-            .await
+        match self {
+            Self::List { json } => installation.with_app(async |app| list(app, json, output).await).await,
+            Self::Rotate => installation.with_app(async |app| rotate(app, output).await).await,
+            Self::Revoke { id } => installation.with_app(async |app| revoke(app, &id, output).await).await,
+            Self::RotateMaster(arguments) => rotate_master::run(arguments, installation, output).await,
+        }
     }
 }
 

@@ -18,6 +18,7 @@ mod output;
 mod password;
 mod progress;
 mod retention;
+mod rotate_master;
 mod serve;
 mod session;
 mod table;
@@ -73,7 +74,7 @@ enum Command {
     /// Applications registered with the server
     #[command(subcommand)]
     Client(client::Command),
-    /// The keys that sign access tokens
+    /// The keys that sign access tokens, and the master key
     #[command(subcommand)]
     Key(key::Command),
     /// The record of what happened to users, sessions, clients and keys
@@ -189,6 +190,9 @@ mod tests {
             "key list",
             "key rotate",
             "key revoke x",
+            "key rotate-master",
+            "key rotate-master --finish",
+            "key rotate-master --compromised",
             "audit export --format csv",
             "audit verify --checkpoint x --json",
             "audit verify --public-key vigie/x+443d1c4e+AddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea --checkpoint x",

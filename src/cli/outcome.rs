@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::output::Output;
+use crate::app::StartError;
 
 /// Exit code: done.
 pub(super) const DONE: u8 = 0;
@@ -31,6 +32,14 @@ impl Failure {
     /// A failure with this text.
     pub(super) fn saying(text: impl std::fmt::Display) -> Self {
         Self::Failed(anyhow::anyhow!("{text}"))
+    }
+
+    /// Why the installation could not be opened, where it was that.
+    pub(super) fn start_error(&self) -> Option<&StartError> {
+        match self {
+            Self::Failed(error) => error.downcast_ref(),
+            _ => None,
+        }
     }
 
     /// Wrong use, with this text.

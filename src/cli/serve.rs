@@ -41,7 +41,12 @@ pub(super) async fn run(arguments: &Arguments, installation: &Installation) -> O
         Some(demonstration) => Greeting::Demonstration(demonstration.fill(&app).await?),
         None => app.users.issue_setup().await?.map_or(Greeting::None, Greeting::SetUp),
     };
+    // From before the first request on: an old master key is not dropped under a server that starts.
+    app.vault.note_use(&app.store, app.clock.now()).await?;
     let served = serve(Arc::clone(&app), move |address| announce(&greeting, address)).await;
+    if let Err(error) = app.vault.forget_use(&app.store, app.clock.now()).await {
+        tracing::debug!(cause = %error, "that this server stops is known in a minute");
+    }
     app.close().await;
     Ok(served?)
 }

@@ -10,7 +10,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::config;
-use crate::master_key::MasterKey;
+use crate::key::Key;
+use crate::keyring::{Keyring, Purpose};
 use crate::model::address::{host_network, wide_network};
 use crate::model::attempt::Attempt;
 use crate::model::id::UserId;
@@ -39,18 +40,59 @@ pub struct ThrottleKeys {
     pub is_known: bool,
 }
 
-/// The key under which an account is counted from everywhere but known networks.
-fn account_key(master: &MasterKey, folded_name: &str) -> ThrottleKey {
-    digest(master, ThrottleScope::Account, folded_name)
+/// What makes the keys: names that no user has are not kept, not even by their plain digest (P7).
+#[derive(Debug, Clone)]
+pub struct ThrottleDigests {
+    account: Key,
+    known_device: Key,
+    address: Key,
+    network: Key,
+    overall: Key,
+}
+
+impl ThrottleDigests {
+    /// By these keys.
+    #[must_use]
+    pub fn new(keyring: &Keyring) -> Self {
+        let key = |purpose| keyring.key(purpose).clone();
+        Self {
+            account: key(Purpose::ThrottleAccount),
+            known_device: key(Purpose::ThrottleKnownDevice),
+            address: key(Purpose::ThrottleAddress),
+            network: key(Purpose::ThrottleNetwork),
+            overall: key(Purpose::ThrottleOverall),
+        }
+    }
+
+    /// The key under which an account is counted from everywhere but known networks.
+    fn of_account(&self, folded_name: &str) -> ThrottleKey {
+        self.of(ThrottleScope::Account, folded_name)
+    }
+
+    fn of(&self, scope: ThrottleScope, subject: &str) -> ThrottleKey {
+        let key = match scope {
+            ThrottleScope::Account => &self.account,
+            ThrottleScope::KnownDevice => &self.known_device,
+            ThrottleScope::Address => &self.address,
+            ThrottleScope::Network => &self.network,
+            ThrottleScope::Overall => &self.overall,
+        };
+        ThrottleKey { scope, subject: key.digest(subject.as_bytes()) }
+    }
 }
 
 /// Forgets the failures of a user's account, from wherever it was tried: an administrator's decision. `true` where there
 /// were some.
-pub fn forget_account(db: &mut Db, master: &MasterKey, user: &User, now: DateTime<Utc>) -> Result<bool, StoreError> {
+pub fn forget_account(
+    db: &mut Db,
+    digests: &ThrottleDigests,
+    user: &User,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
     let name = user.username.folded();
-    let mut forgotten = throttles::forget(db, account_key(master, &name))?;
+    let mut forgotten = throttles::forget(db, digests.of_account(&name))?;
     for address in sessions::login_addresses(db, user.id, now - KNOWN_FOR)? {
-        let keys = ThrottleKeys::new(master, &name, address, Some(user.id));
+        let keys = ThrottleKeys::new(digests, &name, address, Some(user.id));
         forgotten |= throttles::forget(db, keys.account)?;
     }
     Ok(forgotten)
@@ -59,16 +101,16 @@ pub fn forget_account(db: &mut Db, master: &MasterKey, user: &User, now: DateTim
 impl ThrottleKeys {
     /// The keys of a try with this name from this address; `known` is the user, if this network is known for them.
     #[must_use]
-    pub fn new(master: &MasterKey, folded_name: &str, ip: IpAddr, known: Option<UserId>) -> Self {
+    pub fn new(digests: &ThrottleDigests, folded_name: &str, ip: IpAddr, known: Option<UserId>) -> Self {
         let network = wide_network(ip);
         let account = match known {
-            Some(user) => digest(master, ThrottleScope::KnownDevice, &format!("{user} {network}")),
-            None => account_key(master, folded_name),
+            Some(user) => digests.of(ThrottleScope::KnownDevice, &format!("{user} {network}")),
+            None => digests.of_account(folded_name),
         };
         let sources = [
-            digest(master, ThrottleScope::Address, &host_network(ip).to_string()),
-            digest(master, ThrottleScope::Network, &network.to_string()),
-            digest(master, ThrottleScope::Overall, ""),
+            digests.of(ThrottleScope::Address, &host_network(ip).to_string()),
+            digests.of(ThrottleScope::Network, &network.to_string()),
+            digests.of(ThrottleScope::Overall, ""),
         ];
         Self { account, sources, is_known: known.is_some() }
     }
@@ -78,11 +120,6 @@ impl ThrottleKeys {
         let sources: &[ThrottleKey] = if self.is_known { &[] } else { &self.sources };
         std::iter::once(&self.account).chain(sources)
     }
-}
-
-/// The subject is a keyed digest: names that no user has are not kept, not even by their plain digest (P7).
-fn digest(master: &MasterKey, scope: ThrottleScope, subject: &str) -> ThrottleKey {
-    ThrottleKey { scope, subject: master.digest(&format!("throttle {scope}"), subject.as_bytes()) }
 }
 
 /// What counting a failure came to.

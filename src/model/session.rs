@@ -150,7 +150,7 @@ pub struct CurrentToken {
 
 /// The refresh tokens of a session: numbered generations, of which one is live.
 ///
-/// Each is derived from the seed and its number under a key that is not in the database (`token::refresh`). So nothing
+/// Each is derived from the seed and its number under a key that the database has only sealed (`token::refresh`). So nothing
 /// stored can be replayed, every token ever issued can be told from a forged one, and a retry within the grace is given
 /// the very token that it missed.
 #[derive(Debug, Clone, PartialEq, Eq)]

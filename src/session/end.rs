@@ -165,7 +165,8 @@ impl Sessions {
         self.believe_the_store().await?;
         let id = token.session_id;
         let session = self.store().read(move |db| sessions::find(db, id)).await?;
-        let Some(session) = session.filter(|session| token.is_genuine(&self.inner.parts.master, &session.refresh.seed))
+        let Some(session) =
+            session.filter(|session| token.is_genuine(&self.inner.parts.keys.refresh_token, &session.refresh.seed))
         else {
             self.refuse_refresh(Reason::TokenUnknown, &cause(nobody));
             return Err(CheckError::Invalid(Reason::TokenUnknown));

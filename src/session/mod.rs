@@ -41,8 +41,9 @@ use crate::alert::Alerts;
 use crate::clock::Clock;
 use crate::config;
 use crate::credential::password::Passwords;
-use crate::credential::throttle::Throttle;
-use crate::master_key::MasterKey;
+use crate::credential::throttle::{Throttle, ThrottleDigests};
+use crate::key::Key;
+use crate::keyring::{Keyring, Purpose};
 use crate::model::id::NodeId;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -74,13 +75,36 @@ pub struct Parts {
     /// Checks passwords.
     pub passwords: Passwords,
     /// Derives refresh tokens and digests.
-    pub master: Arc<MasterKey>,
+    pub keys: Keys,
     /// Signs and verifies access tokens.
     pub signing: Signing,
     /// Raises alerts.
     pub alerts: Alerts,
     /// Counts what happens.
     pub metrics: Arc<Metrics>,
+}
+
+/// The keys that operations on sessions need.
+#[derive(Debug)]
+pub struct Keys {
+    refresh_token: Key,
+    unknown_name: Key,
+    earlier_unknown_names: Vec<Key>,
+    throttles: ThrottleDigests,
+}
+
+impl Keys {
+    /// Those of this keyring.
+    #[must_use]
+    pub fn new(keyring: &Keyring) -> Self {
+        let earlier = keyring.earlier(Purpose::UnknownName).into_iter();
+        Self {
+            refresh_token: keyring.key(Purpose::RefreshToken).clone(),
+            unknown_name: keyring.key(Purpose::UnknownName).clone(),
+            earlier_unknown_names: earlier.map(|earlier| earlier.key).collect(),
+            throttles: ThrottleDigests::new(keyring),
+        }
+    }
 }
 
 #[derive(Debug)]

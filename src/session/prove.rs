@@ -121,7 +121,7 @@ impl Sessions {
                 Ok::<_, StoreError>(user.filter(|_| is_known))
             })
             .await?;
-        Ok(ThrottleKeys::new(&self.inner.parts.master, folded, claim.origin.ip, known))
+        Ok(ThrottleKeys::new(&self.inner.parts.keys.throttles, folded, claim.origin.ip, known))
     }
 
     /// Does the same work whoever it is; then says who, or the true reason why not.
@@ -173,7 +173,7 @@ impl Sessions {
     ) -> Attempt {
         let username = match user {
             Some(user) => user.username.as_str().to_owned(),
-            None => mask(folded, &self.inner.parts.master.digest(UNKNOWN_NAME, folded.as_bytes())),
+            None => self.masked(folded),
         };
         Attempt {
             id: AttemptId::new(now),
@@ -215,12 +215,20 @@ impl Sessions {
             .await
     }
 
-    /// Both forms under which attempts with this name are kept: as it is, and masked.
+    /// A name that nobody has, as it is kept.
+    fn masked(&self, folded: &str) -> String {
+        mask(folded, &self.inner.parts.keys.unknown_name.digest(folded.as_bytes()))
+    }
+
+    /// The forms under which attempts with this name are kept: as it is, and masked, also as it was by earlier keys.
     #[must_use]
     pub fn attempt_names(&self, username: &str) -> Vec<String> {
         let folded = fold(username);
-        let masked = mask(&folded, &self.inner.parts.master.digest(UNKNOWN_NAME, folded.as_bytes()));
-        vec![folded, fold(&masked)]
+        let keys = &self.inner.parts.keys;
+        let masked = std::iter::once(&keys.unknown_name)
+            .chain(&keys.earlier_unknown_names)
+            .map(|key| fold(&mask(&folded, &key.digest(folded.as_bytes()))));
+        masked.chain([folded.clone()]).collect()
     }
 
     /// Forgets throttling counts that no rule looks at any more.
@@ -229,8 +237,6 @@ impl Sessions {
         self.store().write(move |db| sessions.inner.throttle.forget_old(db, now)).await
     }
 }
-
-const UNKNOWN_NAME: &str = "unknown name";
 
 /// An id that no user has.
 const NOBODY: UserId = UserId(uuid::Uuid::nil());

@@ -113,7 +113,12 @@ impl Sessions {
 
     /// The session's live refresh token.
     pub(super) fn refresh_token(&self, session: &Session) -> RefreshToken {
-        RefreshToken::derive(&self.inner.parts.master, session.id, session.refresh.generation, &session.refresh.seed)
+        RefreshToken::derive(
+            &self.inner.parts.keys.refresh_token,
+            session.id,
+            session.refresh.generation,
+            &session.refresh.seed,
+        )
     }
 
     fn refresh_in(
@@ -129,7 +134,7 @@ impl Sessions {
         loop {
             let Some(session) = sessions::find(db, token.session_id)? else { return Ok(Outcome::NotIssued) };
             if token.generation > session.refresh.generation
-                || !token.is_genuine(&self.inner.parts.master, &session.refresh.seed)
+                || !token.is_genuine(&self.inner.parts.keys.refresh_token, &session.refresh.seed)
             {
                 return Ok(Outcome::NotIssued);
             }

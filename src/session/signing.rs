@@ -6,22 +6,23 @@ use std::future::Future;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use zeroize::Zeroizing;
 
 use crate::clock::Clock;
 use crate::config::{self, Algorithm};
-use crate::master_key::MasterKey;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
 use crate::model::change::Change;
 use crate::store::signing_keys::{self, StoredKey};
 use crate::store::{Constraint, Db, Store, StoreError, audit, changes};
 use crate::token::keys::{KeyError, KeyRing, SigningKey, VerifyingKey};
+use crate::vault::{Vault, VaultError};
 
 /// The signing keys.
 #[derive(Debug)]
 pub struct Signing {
     store: Store,
     clock: Arc<dyn Clock>,
-    master: Arc<MasterKey>,
+    vault: Vault,
     algorithm: Algorithm,
     /// Tokens of a retired key verify this long: until the last of them has expired.
     overlap: TimeDelta,
@@ -79,9 +80,9 @@ pub enum SigningError {
     /// The store cannot be asked.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A key in the database was sealed with another master key.
-    #[error("the signing key {0} was sealed with another master key: give this node the master key of the others")]
-    OtherMasterKey(String),
+    /// A key in the database cannot be opened.
+    #[error("a signing key cannot be had: {0}")]
+    Sealed(VaultError),
     /// No key signs: every one was revoked.
     #[error("no signing key is current: run `vigie key rotate`")]
     NoCurrentKey,
@@ -140,7 +141,7 @@ impl Signing {
     pub fn new(
         store: Store,
         clock: Arc<dyn Clock>,
-        master: Arc<MasterKey>,
+        vault: Vault,
         rules: &config::Tokens,
         foreign: Option<SigningKey>,
     ) -> Self {
@@ -155,7 +156,7 @@ impl Signing {
         let overlap = tolerance + TimeDelta::hours(1);
         let reading = tokio::sync::Mutex::default();
         let opened = RwLock::new(opened);
-        Self { store, clock, master, algorithm: rules.algorithm, overlap, foreign, opened, reading }
+        Self { store, clock, vault, algorithm: rules.algorithm, overlap, foreign, opened, reading }
     }
 
     /// Makes sure that a key of the configured algorithm signs; makes one where there is none. `true` where it did.
@@ -167,7 +168,7 @@ impl Signing {
         let fits = match &current {
             None => false,
             Some(stored) => {
-                self.open(stored)?;
+                self.open(stored).await?;
                 stored.algorithm == self.algorithm.as_str()
             }
         };
@@ -187,16 +188,12 @@ impl Signing {
         let key = SigningKey::generate(self.algorithm)?;
         let id = key.id().as_str().to_owned();
         let now = self.clock.now();
-        let stored = StoredKey {
-            id: id.clone(),
-            algorithm: self.algorithm.as_str().to_owned(),
-            sealed: self.master.seal(&id, key.secret_bytes()),
-            created_at: now,
-            retired: None,
-            revoked_at: None,
+        let (vault, cause, until) = (self.vault.clone(), cause.clone(), now + self.overlap);
+        let put = move |db: &mut Db| {
+            let stored = sealed_in(db, &vault, &key, now)?;
+            put_in_place(db, &stored, &cause, now, until)
         };
-        let (cause, until) = (cause.clone(), now + self.overlap);
-        self.store.write(move |db| put_in_place(db, &stored, &cause, now, until)).await?;
+        self.store.write(put).await?;
         Ok(id)
     }
 
@@ -240,7 +237,7 @@ impl Signing {
             return Ok(Arc::clone(key));
         }
         let stored = self.store.read(move |db| signing_keys::find(db, &id)).await?.ok_or(SigningError::NoCurrentKey)?;
-        self.open(&stored)
+        self.open(&stored).await
     }
 
     /// The keys known so far. A key missing here may have been made by another node: see [`Signing::learn`].
@@ -272,7 +269,7 @@ impl Signing {
         for key in &stored {
             let is_known = self.opened.read().unwrap_or_else(PoisonError::into_inner).keys.contains_key(&key.id);
             if !is_known {
-                self.open(key)?;
+                self.open(key).await?;
             }
         }
         let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
@@ -299,13 +296,15 @@ impl Signing {
     }
 
     /// Unseals a key and keeps it.
-    fn open(&self, stored: &StoredKey) -> Result<Arc<SigningKey>, SigningError> {
+    async fn open(&self, stored: &StoredKey) -> Result<Arc<SigningKey>, SigningError> {
         let algorithm: Algorithm =
             stored.algorithm.parse().map_err(|_| SigningError::UnknownAlgorithm(stored.id.clone()))?;
-        let secret = self
-            .master
-            .open(&stored.id, &stored.sealed)
-            .map_err(|_| SigningError::OtherMasterKey(stored.id.clone()))?;
+        let (vault, id) = (self.vault.clone(), stored.id.clone());
+        let opened = self.store.read(move |db| open_in(db, &vault, &id)).await;
+        let secret = opened.map_err(|error| match error {
+            VaultError::Store(error) => SigningError::Store(error),
+            other => SigningError::Sealed(other),
+        })?;
         let key = Arc::new(SigningKey::from_secret_bytes(algorithm, &secret)?);
         let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
         opened.keys.insert(stored.id.clone(), Arc::clone(&key));
@@ -313,6 +312,30 @@ impl Signing {
         opened.ring = Arc::new(verifying.into_iter().collect());
         Ok(key)
     }
+}
+
+/// A new key as it is kept.
+pub(crate) fn sealed_in(
+    db: &mut Db,
+    vault: &Vault,
+    key: &SigningKey,
+    now: DateTime<Utc>,
+) -> Result<StoredKey, StoreError> {
+    let id = key.id().as_str().to_owned();
+    Ok(StoredKey {
+        algorithm: key.algorithm().as_str().to_owned(),
+        sealed: vault.seal_in(db, &id, key.secret_bytes())?,
+        id,
+        created_at: now,
+        retired: None,
+        revoked_at: None,
+    })
+}
+
+/// The private part of a key. It is read anew with the keyring: all may have been sealed anew just now.
+fn open_in(db: &mut Db, vault: &Vault, id: &str) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    let sealed = |db: &mut Db| Ok(signing_keys::find(db, id)?.map(|stored| stored.sealed));
+    vault.open_in(db, id, sealed)?.ok_or_else(|| VaultError::CannotOpen(id.to_owned()))
 }
 
 fn put_in_place(

@@ -16,6 +16,7 @@ pub mod covered;
 pub mod deliveries;
 mod error;
 mod hints;
+pub mod keyring;
 mod keyset;
 pub mod link_keys;
 mod migrations;

@@ -149,6 +149,12 @@ pub fn disowning_since(db: &mut Db, user_id: UserId, since: DateTime<Utc>) -> Re
     Ok(of_user.count().get_result(db)?)
 }
 
+/// Forgets every token about a session.
+pub fn forget_disowning(db: &mut Db) -> Result<(), StoreError> {
+    diesel::delete(one_time_tokens::table.filter(one_time_tokens::purpose.eq(NOT_ME))).execute(db)?;
+    Ok(())
+}
+
 /// Forgets tokens of every purpose whose time was over at `before`.
 pub fn remove_expired(db: &mut Db, before: DateTime<Utc>) -> Result<usize, StoreError> {
     Ok(diesel::delete(one_time_tokens::table.filter(one_time_tokens::expires_at.lt(At(before)))).execute(db)?)

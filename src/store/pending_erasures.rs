@@ -43,6 +43,27 @@ pub fn sealed_names(db: &mut Db, user_id: UserId) -> Result<Option<Vec<u8>>, Sto
     Ok(names.flatten())
 }
 
+/// What the names of a user are sealed for.
+#[must_use]
+pub fn context(user_id: UserId) -> String {
+    format!("erasure {user_id}")
+}
+
+/// Everybody whose names are kept, with those, sealed.
+pub fn sealed(db: &mut Db) -> Result<Vec<(UserId, Vec<u8>)>, StoreError> {
+    let kept = pending_erasures::table.filter(pending_erasures::names.is_not_null());
+    let rows: Vec<(Id, Option<Vec<u8>>)> =
+        kept.select((pending_erasures::user_id, pending_erasures::names)).load(db)?;
+    Ok(rows.into_iter().filter_map(|(id, names)| Some((UserId(id.0), names?))).collect())
+}
+
+/// Keeps the same names, sealed anew.
+pub fn seal_anew(db: &mut Db, user_id: UserId, names: Vec<u8>) -> Result<(), StoreError> {
+    let pending = pending_erasures::table.find(Id(user_id.0));
+    diesel::update(pending).set(pending_erasures::names.eq(Some(names))).execute(db)?;
+    Ok(())
+}
+
 /// Forgets the names: they are out of the history.
 pub fn forget_names(db: &mut Db, user_id: UserId) -> Result<(), StoreError> {
     let pending = pending_erasures::table.find(Id(user_id.0));

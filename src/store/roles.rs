@@ -129,6 +129,9 @@ const APPLICATION: &[Grant] = &[
     on("clients", &[SELECT, INSERT, DELETE, update(&["secret_digest", "secret_changed_at", "version", "salt"])]),
     on("signing_keys", &[SELECT, INSERT, update(&["retired_at", "verify_until", "revoked_at"])]),
     on("not_befores", &[SELECT, INSERT, update(&["at", "set_at", "set_by_kind", "set_by", "note", "version", "salt"])]),
+    // Made once, at the first start. Rotating the master key is for the owner of the tables.
+    on("keyring", &[SELECT, update(&["master", "number", "sealed", "made_at"])]),
+    on("master_key_uses", &[SELECT, INSERT, DELETE, update(&["seen_at"])]),
     on(
         "throttles",
         &[

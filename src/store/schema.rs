@@ -393,6 +393,29 @@ table! {
     }
 }
 
+table! {
+    use diesel::sql_types::{BigInt, Binary, Text};
+    use crate::store::columns::Moment;
+
+    keyring (master) {
+        master -> Text,
+        number -> BigInt,
+        sealed -> Binary,
+        made_at -> Moment,
+    }
+}
+
+table! {
+    use diesel::sql_types::Text;
+    use crate::store::columns::{Identifier, Moment};
+
+    master_key_uses (process) {
+        process -> Identifier,
+        master -> Text,
+        seen_at -> Moment,
+    }
+}
+
 allow_tables_to_appear_in_same_query!(users, sessions, access_tokens);
 allow_tables_to_appear_in_same_query!(users, throttles);
 allow_tables_to_appear_in_same_query!(users, alerts);

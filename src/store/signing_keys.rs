@@ -15,7 +15,7 @@ pub struct StoredKey {
     pub id: String,
     /// `ES256`, `EdDSA`, `RS256` or `HS256`.
     pub algorithm: String,
-    /// The private part, sealed with the master key.
+    /// The private part, sealed.
     pub sealed: Vec<u8>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
@@ -95,6 +95,12 @@ pub fn insert(db: &mut Db, stored: &StoredKey) -> Result<(), StoreError> {
         signing_keys::created_at.eq(At(stored.created_at)),
     );
     diesel::insert_into(signing_keys::table).values(row).execute(db)?;
+    Ok(())
+}
+
+/// Keeps the same private part, sealed anew.
+pub fn seal_anew(db: &mut Db, id: &str, sealed: Vec<u8>) -> Result<(), StoreError> {
+    diesel::update(signing_keys::table.find(id)).set(signing_keys::sealed.eq(sealed)).execute(db)?;
     Ok(())
 }
 

@@ -102,7 +102,7 @@ impl Users {
             .write(move |db| {
                 users.inner.sessions.stands_in(db, &cause)?;
                 let user = users::find(db, id)?.ok_or(UserError::NotFound)?;
-                let lifted = forget_account(db, &users.inner.master, &user, now)?;
+                let lifted = forget_account(db, &users.inner.throttles, &user, now)?;
                 Ok(record(db, AuditKind::UserUnlocked, id, json!({ "was_throttled": lifted }), &cause, now)?)
             })
             .await;

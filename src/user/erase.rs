@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::named::{Person, names_of, sessions_started_by};
 use super::{UserError, Users};
+use crate::audit::chain::is_genuine;
 use crate::credential::throttle::forget_account;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
 use crate::model::change::Change;
@@ -110,25 +111,29 @@ impl Users {
                 users.keep_an_administrator(db, &user, None)?;
                 changes.note(Change::User(id));
                 end_of_user_in(db, changes, id, None, &end_by(&cause, EndReason::UserDeleted, now, None), &cause)?;
-                forget_account(db, &users.inner.master, &user, now)?;
+                forget_account(db, &users.inner.throttles, &user, now)?;
                 users::delete(db, id, now)?;
                 let email = user.email.map(|email| fold(email.as_str()));
                 let names: BTreeSet<String> = std::iter::once(user.username.folded()).chain(email).collect();
-                pending_erasures::insert(db, id, Some(users.sealed_names(id, &names)), now)?;
+                let sealed = users.sealed_names(db, id, &names)?;
+                pending_erasures::insert(db, id, Some(sealed), now)?;
                 users.record_erasure(db, id, json!({}), &cause)?;
                 Ok(())
             })
             .await
     }
 
-    fn sealed_names(&self, id: UserId, names: &BTreeSet<String>) -> Vec<u8> {
-        self.inner.master.seal(&sealing_context(id), json!(names).to_string().as_bytes())
+    fn sealed_names(&self, db: &mut Db, id: UserId, names: &BTreeSet<String>) -> Result<Vec<u8>, StoreError> {
+        Ok(self.inner.vault.seal_in(db, &pending_erasures::context(id), json!(names).to_string().as_bytes())?)
     }
 
-    fn opened_names(&self, id: UserId, sealed: &[u8]) -> Result<BTreeSet<String>, StoreError> {
-        let corrupt = |error: &dyn std::fmt::Display| StoreError::Corrupt(format!("pending_erasures {id}: {error}"));
-        let names = self.inner.master.open(&sealing_context(id), sealed).map_err(|error| corrupt(&error))?;
-        serde_json::from_slice(&names).map_err(|error| corrupt(&error))
+    /// The names that only the account had.
+    fn names_kept(&self, db: &mut Db, id: UserId) -> Result<BTreeSet<String>, StoreError> {
+        let sealed = |db: &mut Db| pending_erasures::sealed_names(db, id);
+        let Some(names) = self.inner.vault.open_in(db, &pending_erasures::context(id), sealed)? else {
+            return Ok(BTreeSet::new());
+        };
+        serde_json::from_slice(&names).map_err(|error| StoreError::Corrupt(format!("pending_erasures {id}: {error}")))
     }
 
     /// Takes the person's names, those that the account had as well, out of the history.
@@ -136,17 +141,13 @@ impl Users {
         if !self.store().read(may_redact).await? {
             return Ok(Erased::default());
         }
+        let users = self.clone();
         let known = move |db: &mut Db| {
-            Ok::<_, StoreError>((
-                names_of(db, id)?,
-                pending_erasures::sealed_names(db, id)?,
-                sessions_started_by(db, id)?,
-            ))
+            let mut names = names_of(db, id)?;
+            names.extend(users.names_kept(db, id)?);
+            Ok::<_, StoreError>((names, sessions_started_by(db, id)?))
         };
-        let (mut names, sealed, started) = self.store().read_at_length(known).await?;
-        if let Some(sealed) = sealed {
-            names.extend(self.opened_names(id, &sealed)?);
-        }
+        let (names, started) = self.store().read_at_length(known).await?;
         let person = Arc::new(Person { id, names, started });
         let mut erased = Erased { complete: true, ..Erased::default() };
         self.erase_notes(&person).await?;
@@ -217,8 +218,12 @@ impl Users {
 
     /// Whether the server recorded that it erased this user.
     pub(super) fn was_erased(&self, db: &mut Db, id: UserId) -> Result<bool, StoreError> {
-        let warrants = &self.inner.warrants;
-        Ok(audit::erasures_of(db, id)?.iter().any(|event| warrants.is_genuine(&event.event)))
+        for erasure in audit::erasures_of(db, id)? {
+            if is_genuine(db, &self.inner.warrants, &erasure)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn erase_attempts(&self, id: UserId, erased: &mut Erased) -> Result<(), StoreError> {
@@ -264,11 +269,6 @@ impl Users {
             after = last;
         }
     }
-}
-
-/// What the names of a person are sealed for.
-fn sealing_context(id: UserId) -> String {
-    format!("erasure {id}")
 }
 
 fn in_the_clear<T>(kept: &[Kept<T>]) -> u64 {

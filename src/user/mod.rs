@@ -19,11 +19,12 @@ use crate::alert::Alerts;
 use crate::clock::Clock;
 use crate::credential::password::{HashingError, Passwords, Unacceptable};
 use crate::credential::scheme::Scheme;
-use crate::master_key::MasterKey;
+use crate::credential::throttle::ThrottleDigests;
 use crate::model::audit::{AuditKind, Cause, Reason, Subject};
 use crate::model::user::{PasswordHash, RolePolicy};
 use crate::session::Sessions;
 use crate::store::{Constraint, Store, StoreError, users};
+use crate::vault::Vault;
 use crate::warrant::WarrantKey;
 
 /// How long a one-time token is good for (ASVS 6.4.1): an administrator hands it over, so hours, not minutes.
@@ -44,8 +45,10 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Accepts, hashes and compares passwords.
     pub passwords: Passwords,
-    /// Keys the digests that throttling is counted under.
-    pub master: Arc<MasterKey>,
+    /// Makes the keys that throttling is counted under.
+    pub throttles: ThrottleDigests,
+    /// Seals the names of those who are being erased.
+    pub vault: Vault,
     /// Which roles are administrators'.
     pub roles: RolePolicy,
     /// Whether a change of role ends sessions.

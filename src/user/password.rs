@@ -204,7 +204,7 @@ impl Users {
         // A password that is refused leaves the token good for another try.
         let accepted = self.inner.passwords.accept(new, user.username.as_str()).map_err(UserError::from)?;
         let hash = self.inner.passwords.hash(accepted).await.map_err(UserError::from)?;
-        let (now, master) = (self.now(), std::sync::Arc::clone(&self.inner.master));
+        let (now, throttles) = (self.now(), self.inner.throttles.clone());
         let cause = Cause { actor: Actor::user(id), ..cause };
         self.inner
             .sessions
@@ -216,7 +216,7 @@ impl Users {
                 let user = users::lock(db, id)?.filter(|user| user.state == UserState::Active);
                 let user = user.ok_or(OneTimeTokenError::Invalid)?;
                 set_password(db, id, &hash, now)?;
-                forget_account(db, &master, &user, now)?;
+                forget_account(db, &throttles, &user, now)?;
                 // The password is new and all sessions end: older links have nothing left to do.
                 one_time_tokens::remove(db, Purpose::NotMe { user_id: id, session_id: SessionId(id.0) })?;
                 let ended = end_of_user_in(

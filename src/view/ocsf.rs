@@ -92,6 +92,7 @@ const fn activity(kind: AuditKind) -> Activity {
         | AuditKind::NotBeforeSet => (Class::EntityManagement, 1, "Create"),
         AuditKind::ClientSecretRotated
         | AuditKind::KeyRotated
+        | AuditKind::MasterKeyRotated
         | AuditKind::KeyRevoked
         | AuditKind::SessionsEndBegun
         | AuditKind::SessionsEnded

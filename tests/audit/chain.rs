@@ -8,6 +8,8 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use tlog_tiles::{Hash, check_record, check_tree, record_hash};
 use vigie::audit::chain::{Checkpoint, CheckpointKey, Fault};
+use vigie::keyring::Keyring;
+use vigie::master_key::MasterKey;
 use vigie::model::audit::{AuditEvent, AuditKind, Cause, Subject};
 use vigie::store::{StoreError, audit};
 
@@ -206,8 +208,8 @@ async fn a_checkpoint_of_another_history_is_refused() {
     let note = one.app.chain.checkpoint().await.unwrap().note;
     assert_eq!(one.app.chain.key().open(&note).unwrap().size, 0);
     other.app.chain.key().open(&note).unwrap_err();
-    let master = vigie::master_key::MasterKey::random();
-    let forged = CheckpointKey::new(&master, one.app.chain.key().origin().strip_prefix("vigie/").unwrap());
+    let database = one.app.chain.key().origin().strip_prefix("vigie/").unwrap();
+    let forged = CheckpointKey::new(&Keyring::derived(&MasterKey::random(), database), database);
     let forged = forged.sign(&Checkpoint { size: 0, root: tlog_tiles::EMPTY_HASH, link_key: None });
     one.app.chain.key().open(&forged).unwrap_err();
 }

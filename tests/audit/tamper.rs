@@ -50,6 +50,7 @@ pub(super) fn word(fault: &Fault) -> (&'static str, Option<RecordKind>) {
         Fault::Tree { .. } => ("tree", None),
         Fault::Unreadable { .. } => ("unreadable", None),
         Fault::File(_) => ("file", None),
+        Fault::Handover { .. } => ("handover", None),
     }
 }
 

@@ -86,6 +86,9 @@ async fn log_01_each_command_leaves_its_events(#[values(Sqlite, Postgres)] backe
     table.extend([
         (vec!["key", "rotate"], 0, "key.rotated, key.created"),
         (vec!["key", "revoke", "nothing"], 1, "operation.refused (not_found)"),
+        (vec!["key", "rotate-master"], 0, "key.master_rotated"),
+        (vec!["key", "rotate-master"], 0, ""),
+        (vec!["key", "rotate-master", "--finish"], 1, ""),
         (vec!["audit", "verify"], 0, ""),
         (vec!["audit", "checkpoint"], 0, ""),
         (vec!["config", "check"], 0, ""),

@@ -13,7 +13,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use vigie::audit::export::{ExportFormat, Selection};
 use vigie::config::LogFormat;
-use vigie::master_key::MasterKey;
+use vigie::keyring::Purpose;
 use vigie::model::audit::{AuditKind, Cause};
 use vigie::model::secret::SecretKind;
 use vigie::store::attempts::AttemptFilter;
@@ -222,11 +222,15 @@ async fn add_keys(app: &TestApp, secrets: &mut Secrets) {
     let bytes = base64::engine::general_purpose::STANDARD.decode(text.trim()).unwrap();
     assert_eq!(bytes.len(), 32);
     secrets.add("the master key", &bytes);
-    let master = MasterKey::load(&app.app.config).unwrap();
+    let vault = app.app.vault.clone();
+    let keyring = app.app.store.read(move |db| vault.keyring_in(db)).await.unwrap();
+    for purpose in Purpose::ALL {
+        secrets.add(purpose.as_str(), keyring.key(*purpose).bytes());
+    }
     let keys = app.app.sessions.signing().list().await.unwrap();
     assert_eq!(keys.len(), 2);
     for key in keys {
-        let private = master.open(&key.id, &key.sealed).unwrap();
+        let private = keyring.key(Purpose::Seal).open(&key.id, &key.sealed).unwrap();
         secrets.add("a signing key", &private);
         // Of PKCS #8, beyond the header that every key has: the number itself.
         secrets.add("the number of a signing key", &private[36..68]);

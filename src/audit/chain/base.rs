@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::links::Links;
 use super::permits::Permits;
 use super::present::present;
 use super::sign::checkpoint_of;
@@ -62,8 +61,8 @@ impl Chain {
     /// How the chain stood after the oldest blocks of records that stand for nothing any more, rightly so. `None` where there
     /// is none, or one of them is not what it was: what may be evidence is not removed.
     pub async fn removable(&self) -> Result<Option<Head>, StoreError> {
-        let keys = Arc::clone(&self.keys.links);
-        let read = move |db: &mut Db| Ok::<_, StoreError>((chain::base(db)?, Links::read(db, &keys)?));
+        let chain = self.clone();
+        let read = move |db: &mut Db| Ok::<_, StoreError>((chain::base(db)?, chain.links_in(db)?));
         let (base, links) = self.store.read(read).await?;
         let (mut growth, mut found) = (Growth::of(base.clone(), links), base.clone());
         loop {
@@ -112,7 +111,9 @@ impl Chain {
         let links = self.links().await?;
         let note = self.key().sign(&checkpoint_of(&base, &links));
         let checkpoint = StoredCheckpoint { size: base.size, at: self.clock.now(), note };
+        let vault = self.vault.clone();
         let begin = move |db: &mut Db| {
+            vault.ensure_current_in(db)?;
             chain::keep_checkpoint(db, &checkpoint)?;
             chain::set_base(db, &base)
         };

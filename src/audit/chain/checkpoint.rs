@@ -7,11 +7,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::SigningKey;
 use signed_note::{
-    Note, Signer as _, StandardSigner, StandardVerifier, Verifier as _, VerifierList, key_id, new_ed25519_verifier_key,
+    Note, Signer, StandardSigner, StandardVerifier, Verifier, VerifierList, key_id, new_ed25519_verifier_key,
 };
 use tlog_tiles::Hash;
+use zeroize::Zeroizing;
 
-use crate::master_key::MasterKey;
+use super::handover::Handover;
+use crate::key::Key;
+use crate::keyring::{Earlier, Keyring, Purpose};
 
 /// Ed25519, in the encoding of keys for signed notes.
 const ED25519: u8 = 1;
@@ -92,17 +95,21 @@ impl UnusableFile {
     }
 }
 
-/// Signs the checkpoints of one history. The key is derived from the master key, which is not in the database.
+/// Signs the checkpoints of one history, and knows those that were signed with earlier keys.
 pub struct CheckpointKey {
     signer: StandardSigner,
     verifier: CheckpointVerifier,
 }
 
-/// Tells genuine checkpoints of one history, by the public key alone.
+/// Tells genuine checkpoints of one history, by public keys alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckpointVerifier {
     origin: String,
+    /// The key that counts now.
     public: String,
+    /// Keys that somebody else may have by now, and at which size of the chain the next began to count: of as many records
+    /// or more, nothing is believed that they sign alone. The oldest first.
+    earlier: Vec<(String, u64)>,
 }
 
 /// A text that is no public key of checkpoints.
@@ -117,12 +124,12 @@ impl std::str::FromStr for CheckpointVerifier {
     fn from_str(text: &str) -> Result<Self, InvalidPublicKey> {
         let public = text.trim().to_owned();
         let verifier = StandardVerifier::new(&public).map_err(|_| InvalidPublicKey)?;
-        Ok(Self { origin: verifier.name().to_string(), public })
+        Ok(Self { origin: verifier.name().to_string(), public, earlier: Vec::new() })
     }
 }
 
 impl CheckpointVerifier {
-    /// What a signed note says, if it is of this history and signed by this key.
+    /// What a signed note says, if it is of this history and signed by a key that counted for so many records.
     pub fn open(&self, note: &str) -> Result<Checkpoint, BadCheckpoint> {
         let note = Note::from_bytes(note.as_bytes()).map_err(|_| BadCheckpoint::Malformed)?;
         let checkpoint = tlog_tiles::Checkpoint::from_bytes(note.text()).map_err(|_| BadCheckpoint::Malformed)?;
@@ -130,11 +137,37 @@ impl CheckpointVerifier {
             let (found, expected) = (checkpoint.origin().to_owned(), self.origin.clone());
             return Err(BadCheckpoint::Origin { found, expected });
         }
-        let not_ours = || BadCheckpoint::Signature(self.origin.clone());
-        let verifier = StandardVerifier::new(&self.public).map_err(|_| not_ours())?;
-        note.verify(&VerifierList::new(vec![Box::new(verifier)])).map_err(|_| not_ours())?;
+        let counted = self.earlier.iter().filter(|(_, until)| checkpoint.size() < *until).map(|(public, _)| public);
+        if !std::iter::once(&self.public).chain(counted).any(|public| has_signed(public, &note)) {
+            return Err(BadCheckpoint::Signature(self.origin.clone()));
+        }
         let link_key = read_link_key(checkpoint.extension())?;
         Ok(Checkpoint { size: checkpoint.size(), root: *checkpoint.hash(), link_key })
+    }
+
+    /// At which sizes of the chain another key took the place of one before.
+    pub(super) fn handovers(&self) -> Vec<u64> {
+        self.earlier.iter().map(|(_, until)| *until).collect()
+    }
+
+    /// The same with the keys before and after, as statements in `notes` say that both keys signed: whoever believes one follows
+    /// them to the others.
+    pub(super) fn following<'a>(mut self, notes: impl Iterator<Item = &'a str>) -> Self {
+        let mut handovers: Vec<Handover> = notes.filter_map(Handover::read).collect();
+        handovers.sort_by_key(|handover| handover.size);
+        for handover in &handovers {
+            if handover.before == self.public {
+                let before = std::mem::replace(&mut self.public, handover.after.clone());
+                self.earlier.push((before, handover.size));
+            }
+        }
+        for handover in handovers.iter().rev() {
+            let oldest = self.earlier.first().map_or(&self.public, |(public, _)| public);
+            if handover.after == *oldest {
+                self.earlier.insert(0, (handover.before.clone(), handover.size));
+            }
+        }
+        self
     }
 
     /// What the signed note in a file says, if it is.
@@ -146,24 +179,14 @@ impl CheckpointVerifier {
 }
 
 impl CheckpointKey {
-    /// The key for the history with this name.
-    ///
-    /// # Panics
-    /// Never: the texts are put together as the library reads them.
+    /// The keys for the history with this name.
     #[must_use]
-    pub fn new(master: &MasterKey, database: &str) -> Self {
+    pub fn new(keyring: &Keyring, database: &str) -> Self {
         let origin = format!("vigie/{database}");
-        let key = SigningKey::from_bytes(&master.digest("checkpoint key", database.as_bytes()));
-        let public_bytes = [&[ED25519], key.verifying_key().as_bytes().as_slice()].concat();
-        let private = zeroize::Zeroizing::new([&[ED25519], key.as_bytes().as_slice()].concat());
-        let text = zeroize::Zeroizing::new(format!(
-            "PRIVATE+KEY+{origin}+{:08x}+{}",
-            key_id(&origin, &public_bytes),
-            STANDARD.encode(&*private)
-        ));
-        let signer = StandardSigner::new(&text).expect("a key in the form that the library reads");
-        let public = new_ed25519_verifier_key(&origin, &key.verifying_key());
-        Self { signer, verifier: CheckpointVerifier { origin, public } }
+        let (signer, public) = pair(&origin, keyring.key(Purpose::Checkpoint));
+        let earlier = keyring.earlier(Purpose::Checkpoint).into_iter();
+        let earlier = earlier.map(|Earlier { key, until }| (pair(&origin, &key).1, until)).collect();
+        Self { signer, verifier: CheckpointVerifier { origin, public, earlier } }
     }
 
     /// The name of the history, which each checkpoint begins with.
@@ -179,17 +202,30 @@ impl CheckpointKey {
     }
 
     /// The signed note.
-    ///
-    /// # Panics
-    /// Never: Ed25519 signs everything.
     #[must_use]
     pub fn sign(&self, checkpoint: &Checkpoint) -> String {
-        let text =
-            tlog_tiles::Checkpoint::new(self.origin(), checkpoint.size, checkpoint.root, &checkpoint.extension());
-        let text = text.expect("there is an origin").to_bytes();
+        self.signed_by(checkpoint, "", &[&self.signer])
+    }
+
+    /// The note with further lines, signed by this key and by the one before it.
+    pub(super) fn sign_with(&self, before: &Self, checkpoint: &Checkpoint, further: &str) -> String {
+        self.signed_by(checkpoint, further, &[&before.signer, &self.signer])
+    }
+
+    /// # Panics
+    /// Never: Ed25519 signs everything.
+    fn signed_by(&self, checkpoint: &Checkpoint, further: &str, signers: &[&dyn Signer]) -> String {
+        let lines = checkpoint.extension() + further;
+        let text = tlog_tiles::Checkpoint::new(self.origin(), checkpoint.size, checkpoint.root, &lines);
+        let text = text.expect("there is an origin, and the lines are whole").to_bytes();
         let mut note = Note::new(&text, &[]).expect("lines of printable characters");
-        note.add_sigs(&[&self.signer]).expect("Ed25519 signs everything");
+        note.add_sigs(signers).expect("Ed25519 signs everything");
         String::from_utf8(note.to_bytes()).expect("a note is text")
+    }
+
+    /// What tells the checkpoints that this key, and those before it, signed.
+    pub(super) const fn verifier(&self) -> &CheckpointVerifier {
+        &self.verifier
     }
 
     /// What a signed note says, if it is ours.
@@ -209,24 +245,59 @@ impl std::fmt::Debug for CheckpointKey {
     }
 }
 
+/// Whether this public key verifies a signature of the note.
+pub(super) fn has_signed(public: &str, note: &Note) -> bool {
+    StandardVerifier::new(public)
+        .is_ok_and(|verifier| note.verify(&VerifierList::new(vec![Box::new(verifier) as Box<dyn Verifier>])).is_ok())
+}
+
+/// What signs with this key, and the public key in the form that the library reads.
+///
+/// # Panics
+/// Never: the texts are put together as the library reads them.
+fn pair(origin: &str, key: &Key) -> (StandardSigner, String) {
+    let key = SigningKey::from_bytes(key.bytes());
+    let public_bytes = [&[ED25519], key.verifying_key().as_bytes().as_slice()].concat();
+    let private = Zeroizing::new([&[ED25519], key.as_bytes().as_slice()].concat());
+    let text = Zeroizing::new(format!(
+        "PRIVATE+KEY+{origin}+{:08x}+{}",
+        key_id(origin, &public_bytes),
+        *Zeroizing::new(STANDARD.encode(&*private))
+    ));
+    let signer = StandardSigner::new(&text).expect("a key in the form that the library reads");
+    (signer, new_ed25519_verifier_key(origin, &key.verifying_key()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::master_key::MasterKey;
 
     const CHECKPOINT: Checkpoint = Checkpoint { size: 3, root: Hash([9; 32]), link_key: None };
 
+    fn key(keyring: &Keyring, database: &str) -> CheckpointKey {
+        CheckpointKey::new(keyring, database)
+    }
+
+    fn keyring() -> Keyring {
+        Keyring::derived(&MasterKey::random(), "one")
+    }
+
+    fn not_ours() -> Result<Checkpoint, BadCheckpoint> {
+        Err(BadCheckpoint::Signature("vigie/one".into()))
+    }
+
     #[test]
     fn a_checkpoint_is_opened_by_the_key_that_signed_it() {
-        let master = MasterKey::random();
-        let key = CheckpointKey::new(&master, "one");
-        let note = key.sign(&CHECKPOINT);
+        let keyring = keyring();
+        let note = key(&keyring, "one").sign(&CHECKPOINT);
         assert_eq!(note.lines().take(3).collect::<Vec<_>>(), ["vigie/one", "3", &STANDARD.encode([9; 32])]);
-        assert_eq!(CheckpointKey::new(&master, "one").open(&note), Ok(CHECKPOINT));
+        assert_eq!(key(&keyring, "one").open(&note), Ok(CHECKPOINT));
     }
 
     #[test]
     fn a_checkpoint_says_which_key_links_records_and_from_where() {
-        let key = CheckpointKey::new(&MasterKey::random(), "one");
+        let key = key(&keyring(), "one");
         let checkpoint = Checkpoint { link_key: Some((2, 812)), ..CHECKPOINT };
         let note = key.sign(&checkpoint);
         assert_eq!(note.lines().nth(3), Some("link-key 2 812"));
@@ -239,14 +310,28 @@ mod tests {
 
     #[test]
     fn any_other_text_is_refused_with_the_reason() {
-        let master = MasterKey::random();
-        let key = CheckpointKey::new(&master, "one");
-        let note = key.sign(&CHECKPOINT);
-        assert_eq!(key.open(&note.replacen("\n3\n", "\n4\n", 1)), Err(BadCheckpoint::Signature("vigie/one".into())));
-        assert_eq!(key.open(""), Err(BadCheckpoint::Malformed));
-        assert_eq!(key.open("vigie/one\n3\n"), Err(BadCheckpoint::Malformed));
-        assert!(matches!(CheckpointKey::new(&master, "other").open(&note), Err(BadCheckpoint::Origin { .. })));
-        let stranger = CheckpointKey::new(&MasterKey::random(), "one");
-        assert_eq!(stranger.open(&note), Err(BadCheckpoint::Signature("vigie/one".into())));
+        let keyring = keyring();
+        let ours = key(&keyring, "one");
+        let note = ours.sign(&CHECKPOINT);
+        assert_eq!(ours.open(&note.replacen("\n3\n", "\n4\n", 1)), not_ours());
+        assert_eq!(ours.open(""), Err(BadCheckpoint::Malformed));
+        assert_eq!(ours.open("vigie/one\n3\n"), Err(BadCheckpoint::Malformed));
+        assert!(matches!(key(&keyring, "other").open(&note), Err(BadCheckpoint::Origin { .. })));
+        assert_eq!(key(&self::keyring(), "one").open(&note), not_ours());
+    }
+
+    #[test]
+    fn a_checkpoint_of_an_earlier_key_is_ours_only_of_fewer_records_than_the_next_began_with() {
+        let mut keyring = keyring();
+        let first = key(&keyring, "one");
+        keyring.succeed(Purpose::Checkpoint, 4);
+        let second = key(&keyring, "one");
+        assert_eq!(second.open(&first.sign(&CHECKPOINT)), Ok(CHECKPOINT));
+        for size in [4, 5] {
+            let checkpoint = Checkpoint { size, ..CHECKPOINT };
+            assert_eq!(second.open(&first.sign(&checkpoint)), not_ours());
+            assert_eq!(second.open(&second.sign(&checkpoint)), Ok(checkpoint));
+            assert_eq!(first.open(&second.sign(&checkpoint)), not_ours());
+        }
     }
 }

@@ -13,7 +13,8 @@ use aws_lc_rs::hmac;
 use tlog_tiles::Hash;
 
 use super::checkpoint::Checkpoint;
-use crate::master_key::MasterKey;
+use crate::key::Key;
+use crate::keyring::{Keyring, Purpose};
 use crate::model::record::Digest;
 use crate::store::link_keys::{self, LinkStart};
 use crate::store::{Db, StoreError};
@@ -22,10 +23,15 @@ use crate::store::{Db, StoreError};
 pub struct LinkKey(hmac::Key);
 
 impl LinkKey {
-    /// The key for the history with this name, derived from the master key.
+    /// All that there are in a keyring, by their numbers from 1 on.
     #[must_use]
-    pub fn new(master: &MasterKey, database: &str) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, &master.digest("link key", database.as_bytes())))
+    pub fn all(keyring: &Keyring) -> Arc<[Self]> {
+        let earlier = keyring.earlier(Purpose::Link);
+        earlier.iter().map(|earlier| &earlier.key).chain([keyring.key(Purpose::Link)]).map(Self::new).collect()
+    }
+
+    fn new(key: &Key) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, key.bytes()))
     }
 
     /// The chain hash of a record with this leaf hash that follows one with the chain hash `before`.
@@ -129,7 +135,7 @@ mod tests {
     const CHECKPOINT: Checkpoint = Checkpoint { size: 7, root: Hash([0; 32]), link_key: None };
 
     fn key(number: u8) -> LinkKey {
-        LinkKey::new(&MasterKey::from_bytes([number; 32]), "one")
+        LinkKey::new(&Key::from_bytes([number; 32]))
     }
 
     #[test]

@@ -9,6 +9,7 @@
 
 mod base;
 mod checkpoint;
+mod handover;
 mod keying;
 mod links;
 mod outside;
@@ -25,10 +26,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use checkpoint::{BadCheckpoint, Checkpoint, CheckpointKey, CheckpointVerifier, Unusable, UnusableFile};
+pub use handover::Unsettled;
 pub use keying::Keyed;
 pub use links::{LinkKey, Links};
 pub use outside::{VerifiedOutside, verify_outside};
 pub(super) use permits::cuts;
+pub(crate) use permits::is_genuine;
 pub use proof::{ConsistencyProof, InclusionProof, NoProof};
 pub use sign::NotSigned;
 pub use tree::{Growth, leaf};
@@ -38,6 +41,7 @@ use crate::clock::Clock;
 use crate::model::record::Record;
 use crate::store::chain::{self, StoredCheckpoint, Unsealed};
 use crate::store::{Db, Store, StoreError};
+use crate::vault::Vault;
 use crate::warrant::WarrantKey;
 use present::{Found, Thing, present};
 use seen::Seen;
@@ -53,6 +57,7 @@ pub const FILE: &str = "checkpoint";
 pub struct Chain {
     store: Store,
     clock: Arc<dyn Clock>,
+    vault: Vault,
     keys: Keys,
     directory: PathBuf,
     seen: Arc<Seen>,
@@ -72,8 +77,8 @@ pub struct Keys {
 impl Chain {
     /// The operations. Checkpoints are also written to a file in `directory`.
     #[must_use]
-    pub fn new(store: Store, clock: Arc<dyn Clock>, keys: Keys, directory: &Path) -> Self {
-        Self { store, clock, keys, directory: directory.to_owned(), seen: Arc::default() }
+    pub fn new(store: Store, clock: Arc<dyn Clock>, vault: Vault, keys: Keys, directory: &Path) -> Self {
+        Self { store, clock, vault, keys, directory: directory.to_owned(), seen: Arc::default() }
     }
 
     /// The key that signs checkpoints, as those who verify them need it.
@@ -106,8 +111,8 @@ impl Chain {
         let (mut sealed, mut after) = (0, chain::BEFORE_ALL);
         // Nobody is kept waiting for the lock of a chain that need not grow; nor do records that cannot be sealed hold up others.
         while self.store.read(move |db| chain::is_any_waiting(db, after)).await? {
-            let links = Arc::clone(&self.keys.links);
-            let (count, last) = self.store.write(move |db| seal_batch(db, &links, after)).await?;
+            let chain = self.clone();
+            let (count, last) = self.store.write(move |db| chain.seal_batch(db, after)).await?;
             (sealed, after) = (sealed + count, last);
         }
         Ok(sealed)
@@ -117,23 +122,35 @@ impl Chain {
     pub async fn newest_checkpoint(&self) -> Result<Option<StoredCheckpoint>, StoreError> {
         self.store.read(chain::newest_checkpoint).await
     }
-}
 
-/// Seals what waits after `after`; how many records, and the last that was looked at.
-fn seal_batch(db: &mut Db, keys: &Arc<[LinkKey]>, after: i64) -> Result<(usize, i64), StoreError> {
-    let head = chain::lock(db)?;
-    let mut growth = Growth::of(head, Links::read(db, keys)?);
-    let waiting = chain::waiting(db, after, BATCH)?;
-    // Where others have sealed meanwhile, there may be none.
-    let last = waiting.last().map_or(after, |last| last.id);
-    let waiting = chain::sealable(db, waiting)?;
-    let ids: Vec<i64> = waiting.iter().map(|unsealed| unsealed.id).collect();
-    for record in records(db, waiting)? {
-        growth.append(record);
+    /// Seals what waits after `after`; how many records, and the last that was looked at.
+    fn seal_batch(&self, db: &mut Db, after: i64) -> Result<(usize, i64), StoreError> {
+        let head = chain::lock(db)?;
+        let mut growth = Growth::of(head, self.links_in(db)?);
+        let waiting = chain::waiting(db, after, BATCH)?;
+        // Where others have sealed meanwhile, there may be none.
+        let last = waiting.last().map_or(after, |last| last.id);
+        let waiting = chain::sealable(db, waiting)?;
+        let ids: Vec<i64> = waiting.iter().map(|unsealed| unsealed.id).collect();
+        for record in records(db, waiting)? {
+            growth.append(record);
+        }
+        let Growth { head, sealed, hashes, .. } = growth;
+        chain::append(db, &sealed, &hashes, &head, &ids)?;
+        Ok((sealed.len(), last))
     }
-    let Growth { head, sealed, hashes, .. } = growth;
-    chain::append(db, &sealed, &hashes, &head, &ids)?;
-    Ok((sealed.len(), last))
+
+    /// How the records are linked.
+    pub async fn links(&self) -> Result<Links, StoreError> {
+        let chain = self.clone();
+        self.store.read(move |db| chain.links_in(db)).await
+    }
+
+    /// The same. An error where this process has keys of the past: what they link and sign would be damage.
+    fn links_in(&self, db: &mut Db) -> Result<Links, StoreError> {
+        self.vault.ensure_current_in(db)?;
+        Links::read(db, &self.keys.links)
+    }
 }
 
 /// The records that wait. What was there before the chain is sealed as it is found; nothing, where it is gone.

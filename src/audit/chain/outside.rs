@@ -24,6 +24,14 @@ pub struct VerifiedOutside {
     pub not_judged: u64,
 }
 
+impl CheckpointVerifier {
+    /// The same with the keys that took its place or had it before, as statements in the database say that both signed.
+    pub async fn following_handovers(self, store: &Store) -> Result<Self, StoreError> {
+        let stored = store.read(|db| chain::checkpoints_between(db, -1, i64::MAX, i64::MAX)).await?;
+        Ok(self.following(stored.iter().map(|stored| stored.note.as_str())))
+    }
+}
+
 /// Verifies a history by the public key of its checkpoints, also against some that somebody kept.
 pub async fn verify_outside(
     store: &Store,

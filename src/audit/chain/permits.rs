@@ -5,12 +5,13 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 
+use super::size;
 use crate::model::audit::{AuditKind, RecordedEvent};
 use crate::model::record::{Record, RecordKind};
 use crate::model::redaction::{Named, Redacted};
 use crate::model::retention::Cuts;
-use crate::store::{Db, StoreError, audit};
-use crate::warrant::WarrantKey;
+use crate::store::{Db, StoreError, audit, chain};
+use crate::warrant::{WarrantKey, Word};
 
 /// What the warrants in the history say was removed.
 #[derive(Debug, Default)]
@@ -24,8 +25,11 @@ impl Permits {
     /// What they say now. To be read after what it is to justify: the event comes before what it is about.
     pub fn read(db: &mut Db, warrants: &WarrantKey) -> Result<Self, StoreError> {
         let mut permits = Self { cuts: cuts(db, warrants)?, ..Self::default() };
-        let erasures = audit::newest_of(db, AuditKind::UserErased, i64::MAX)?.into_iter();
-        for RecordedEvent { event, .. } in erasures.filter(|erasure| warrants.is_genuine(&erasure.event)) {
+        for erasure in audit::newest_of(db, AuditKind::UserErased, i64::MAX)? {
+            if !is_genuine(db, warrants, &erasure)? {
+                continue;
+            }
+            let RecordedEvent { event, .. } = erasure;
             permits.erased.extend(event.subject.id);
             let events = event.details["events"].as_array();
             permits.events.extend(events.into_iter().flatten().filter_map(serde_json::Value::as_i64));
@@ -56,13 +60,28 @@ impl Permits {
     }
 }
 
+/// Whether the server itself recorded this warrant. One with the MAC of an earlier key, which somebody else may have by now,
+/// must have been sealed while that counted.
+pub(crate) fn is_genuine(db: &mut Db, warrants: &WarrantKey, warrant: &RecordedEvent) -> Result<bool, StoreError> {
+    match warrants.word(&warrant.event) {
+        Word::Genuine => Ok(true),
+        Word::Forged => Ok(false),
+        Word::GenuineBefore(until) => {
+            let sealed = chain::latest(db, RecordKind::Event, &warrant.seq.to_string())?;
+            Ok(sealed.is_some_and(|sealed| size(sealed.position) < until))
+        }
+    }
+}
+
 /// The moments before which the history was removed so far: what the newest genuine warrant of retention says.
 pub(in crate::audit) fn cuts(db: &mut Db, warrants: &WarrantKey) -> Result<Cuts, StoreError> {
     // As a rule the newest event is one.
     for limit in [1, i64::MAX] {
         let ran = audit::newest_of(db, AuditKind::RetentionRan, limit)?;
-        if let Some(newest) = ran.iter().find(|ran| warrants.is_genuine(&ran.event)) {
-            return Ok(Cuts::of_details(&newest.event.details));
+        for ran in ran {
+            if is_genuine(db, warrants, &ran)? {
+                return Ok(Cuts::of_details(&ran.event.details));
+            }
         }
     }
     Ok(Cuts::default())

@@ -4,7 +4,6 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::sync::Arc;
 
 use tlog_tiles::{check_tree, prove_tree};
 
@@ -57,8 +56,12 @@ impl Chain {
             Some((newest, says)) if says.size == due.size => newest,
             _ => {
                 let made = StoredCheckpoint { size: head.size, at: self.clock.now(), note: self.key().sign(&due) };
-                let kept = made.clone();
-                self.store.write(move |db| chain::keep_checkpoint(db, &kept)).await?;
+                let (kept, vault) = (made.clone(), self.vault.clone());
+                let keep = move |db: &mut Db| {
+                    vault.ensure_current_in(db)?;
+                    chain::keep_checkpoint(db, &kept)
+                };
+                self.store.write(keep).await?;
                 made
             }
         };
@@ -86,12 +89,6 @@ impl Chain {
             self.keep_in_file(&note);
         }
         Ok(())
-    }
-
-    /// How the records are linked.
-    pub async fn links(&self) -> Result<Links, StoreError> {
-        let keys = Arc::clone(&self.keys.links);
-        self.store.read(move |db| Links::read(db, &keys)).await
     }
 
     /// The checkpoint in the file, and whether the file may be replaced by one of this history.
@@ -162,7 +159,7 @@ pub(super) fn checkpoint_of(head: &Head, links: &Links) -> Checkpoint {
     Checkpoint { size: size(head.size), root: tree::root(&head.peaks), link_key: links.newest() }
 }
 
-fn prove(
+pub(super) fn prove(
     db: &mut Db,
     own: Option<Checkpoint>,
     seen: Option<Head>,

@@ -144,6 +144,12 @@ pub enum Fault {
     /// The file in the data directory holds no checkpoint of this history.
     #[error("{unusable}{advice}", unusable = .0, advice = advice(.0))]
     File(#[from] UnusableFile),
+    /// A checkpoint key took the place of another, and what both signed is gone.
+    #[error("the statement is missing by which a new checkpoint key took over at {size} records")]
+    Handover {
+        /// How many records there were.
+        size: u64,
+    },
     /// A checkpoint in the database is none.
     #[error("a checkpoint of {size} records is not genuine: {reason}")]
     Checkpoint {
@@ -214,6 +220,9 @@ impl Chain {
         mut progress: impl FnMut(u64, u64) + Send,
     ) -> Result<Result<Verified, Fault>, StoreError> {
         let verified = async {
+            if let Err(fault) = self.handovers().await? {
+                return Ok(Err(fault));
+            }
             let links = self.links().await?;
             self.verify_from_base(kept, &links, &mut progress).await
         };

@@ -4,19 +4,16 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Report;
-use crate::app::{StartError, open_store};
-use crate::audit::chain::{self, CheckpointKey, Fault};
+use crate::app::{self, StartError, open_store};
 use crate::audit::remembered::OtherDatabase;
 use crate::cli::migrate;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, is_loopback};
-use crate::master_key::MasterKey;
 use crate::model::id::NodeId;
 use crate::model::user::UserState;
 use crate::store::roles::{self, RolePrefix, Standing};
-use crate::store::signing_keys::{self, StoredKey};
 use crate::store::users::{self, UserFilter};
-use crate::store::{self, Db, OpenError, Store, StoreError, changes, nodes};
+use crate::store::{OpenError, Store, StoreError, changes, nodes};
 
 /// Clocks that differ by more than this should be set right.
 const NOTICEABLE: TimeDelta = TimeDelta::seconds(2);
@@ -95,67 +92,9 @@ async fn roles(config: &Config, store: &Store, report: &mut Report) {
     if is_loopback(&config.server.public_url) { report.ok(NAME, text) } else { report.warn(NAME, text) }
 }
 
-/// The signing keys; none where they cannot be asked for, which other checks tell.
-pub(super) async fn signing_keys(store: &Store) -> Vec<StoredKey> {
-    store.read(signing_keys::list).await.unwrap_or_default()
-}
-
-/// Whether a key signs, and whether the master key opens every key that is still needed.
-pub(super) fn look_at_keys(config: &Config, keys: &[StoredKey], master: Option<&MasterKey>, report: &mut Report) {
-    const NAME: &str = "signing keys";
-    if !config.tokens.hs256_secret_file.as_os_str().is_empty() {
-        return;
-    }
-    let Some(current) = keys.iter().find(|key| key.is_current()) else {
-        return match keys {
-            [] => report.warn(NAME, "there are none yet: the first start makes one"),
-            _ => report.fail(NAME, "none signs: run `vigie key rotate`"),
-        };
-    };
-    let Some(master) = master else { return report.fail(NAME, "cannot be opened without the master key") };
-    let now = SystemClock.now();
-    for key in keys.iter().filter(|key| key.verifies(now)) {
-        if let Err(error) = master.open(&key.id, &key.sealed) {
-            return report.fail(NAME, format_args!("{}: {error}", key.id));
-        }
-    }
-    if current.algorithm != config.tokens.algorithm.as_str() {
-        return report.warn(
-            NAME,
-            format_args!(
-                "{} signs with {}; the next start makes a key for {}",
-                current.id, current.algorithm, config.tokens.algorithm
-            ),
-        );
-    }
-    report.ok(NAME, format_args!("the master key opens them; {} signs", current.id));
-}
-
-/// Whether the checkpoint in the data directory is of this history, and of no more records than there are.
-pub(super) async fn checkpoint(config: &Config, store: &Store, master: Option<&MasterKey>, report: &mut Report) {
-    const NAME: &str = "checkpoint";
-    let file = config.data.dir.join(chain::FILE);
-    let (Some(master), true) = (master, file.exists()) else { return };
-    let read = |db: &mut Db| Ok::<_, StoreError>((changes::head(db)?.database, store::chain::head(db)?.size));
-    let (key, records) = match store.read(read).await {
-        Ok((database, records)) => (CheckpointKey::new(master, &database), u64::try_from(records).unwrap_or(0)),
-        Err(error) => return report.fail(NAME, error),
-    };
-    match key.open_file(&file) {
-        Ok(kept) if kept.size <= records => {
-            report.ok(NAME, format_args!("{} is of this history", file.display()));
-        }
-        Ok(kept) => report.fail(
-            NAME,
-            format_args!(
-                "{} saw {} records, and there are {records}: if the database was restored from an older copy, move the \
-                 file away; else find out who cut it off",
-                file.display(),
-                kept.size
-            ),
-        ),
-        Err(unusable) => report.fail(NAME, Fault::File(unusable)),
-    }
+/// Whether something in the database was made with a master key; not where it cannot be asked, which other checks tell.
+pub(super) async fn needs_master_key(store: &Store) -> bool {
+    store.read(app::is_new).await.is_ok_and(|is_new| !is_new)
 }
 
 /// Whether the database takes writes: logins, refreshes and logouts need them. What is written is taken away again in the

@@ -2,6 +2,7 @@
 
 mod database;
 mod files;
+mod keys;
 mod outlets;
 
 use std::fmt::Display;
@@ -103,16 +104,15 @@ async fn look_at(config: &Config, report: &mut Report) {
     files::data_directory(config, report);
     files::database_file(config, report);
     let database = database::open(config, report).await;
-    let keys = match &database {
-        Some(store) => database::signing_keys(store).await,
-        None => Vec::new(),
+    let is_needed = match &database {
+        Some(store) => database::needs_master_key(store).await,
+        None => false,
     };
-    let master = files::master_key(config, !keys.is_empty(), report);
+    let master = files::master_key(config, is_needed, report);
     files::shared_secret(config, report);
     outlets::look_at(config, report).await;
     if let Some(store) = &database {
-        database::look_at_keys(config, &keys, master.as_ref(), report);
-        database::checkpoint(config, store, master.as_ref(), report).await;
+        keys::look_at(config, store, master, report).await;
         database::writes(store, report).await;
         database::remembered(config, store, report).await;
         database::clock(store, report).await;

@@ -178,6 +178,12 @@ kinds! {
     KeyRotated = "key.rotated": Success about [Key] for [] {}
     /// A signing key was revoked: its tokens are refused.
     KeyRevoked = "key.revoked": Success about [Key] for [] {}
+    /// The master key was rotated.
+    MasterKeyRotated = "key.master_rotated": Success about [Everybody] for [] {
+        "step": "`begun`: both master keys open the database; `finished`: only the new one does; `compromised`: every key is to be replaced",
+        "from": "the id of the old master key",
+        "to": "the id of the new one"
+    }
     /// A not-before was set.
     NotBeforeSet = "not_before.set": Success about [User, Client, Everybody] for [] {
         "at": "what was issued before is refused", "note": "what the administrator noted"

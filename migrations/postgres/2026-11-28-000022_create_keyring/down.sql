@@ -1,0 +1,2 @@
+DROP TABLE master_key_uses;
+DROP TABLE keyring;

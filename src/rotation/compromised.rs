@@ -1,0 +1,156 @@
+//! Everything anew, because somebody else may have the master key: with that and a copy of the database they have every key
+//! that is in it. So each purpose gets a new key, which nothing of the old leads to.
+//!
+//! What was made with the old keys must still be told from what somebody else makes with them. The record chain tells: as it
+//! stands at this moment, both the old and the new checkpoint key sign it. Up to there the old keys count; from there on, only
+//! the new. All of it is one transaction: whoever is cut off has changed nothing, or everything.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use super::{RotationError, record, seal_anew};
+use crate::audit::chain::{Chain, NotSigned, Unsettled};
+use crate::clock::Clock;
+use crate::config::Algorithm;
+use crate::keyring::{Keyring, Purpose};
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::model::change::Change;
+use crate::store::keyring;
+use crate::store::not_befores::{self, Scope};
+use crate::store::{Db, Store, StoreError, audit, changes, one_time_tokens, signing_keys};
+use crate::token::keys::SigningKey;
+use crate::vault::{Vault, in_use};
+
+/// How often it is tried again where the chain grows meanwhile.
+const TRIES: u32 = 20;
+
+/// What it stands on.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// The store.
+    pub store: Store,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Opens the keys that are given up.
+    pub vault: Vault,
+    /// The history.
+    pub chain: Chain,
+    /// Of the new signing key; `None` where tokens are signed with a secret that another application shares.
+    pub algorithm: Option<Algorithm>,
+}
+
+/// Gives up the master key and every key that it opens, for new ones that `new` opens. Every session is over from when this
+/// returns, as is every key that signed tokens.
+pub async fn replace_all(parts: &Parts, new: &Vault, cause: &Cause) -> Result<(), RotationError> {
+    // What was signed before must be what is there: the new keys are to vouch for no rewritten history.
+    parts.chain.checkpoint().await.map_err(not_signed)?;
+    for _ in 0..TRIES {
+        // Of a size that nobody has signed yet.
+        note_beginning(parts, new, cause).await?;
+        parts.chain.seal().await?;
+        if replace_once(parts, new, cause).await? {
+            return Ok(());
+        }
+    }
+    Err(StoreError::Busy("the record chain does not come to rest".to_owned()).into())
+}
+
+async fn note_beginning(parts: &Parts, new: &Vault, cause: &Cause) -> Result<(), RotationError> {
+    let (vault, new, cause, now) = (parts.vault.clone(), new.clone(), cause.clone(), parts.clock.now());
+    let note = move |db: &mut Db| {
+        let running = in_use(db, now)?.len();
+        if running > 0 {
+            return Err(RotationError::ServersRun(running));
+        }
+        Ok(record(db, "compromised", vault.id(), new.id(), &cause, now)?)
+    };
+    parts.store.write(note).await
+}
+
+/// `false` where the chain has grown meanwhile.
+async fn replace_once(parts: &Parts, new: &Vault, cause: &Cause) -> Result<bool, RotationError> {
+    let signing = parts.algorithm.map(SigningKey::generate).transpose()?;
+    let (parts, new, cause) = (parts.clone(), new.clone(), cause.clone());
+    let store = parts.store.clone();
+    store.write(move |db| replace_in(db, &parts, &new, signing.as_ref(), &cause)).await
+}
+
+fn replace_in(
+    db: &mut Db,
+    parts: &Parts,
+    new: &Vault,
+    signing: Option<&SigningKey>,
+    cause: &Cause,
+) -> Result<bool, RotationError> {
+    let (vault, now) = (&parts.vault, parts.clock.now());
+    let size = match parts.chain.settled_in(db) {
+        Ok(size) => size,
+        Err(Unsettled::Grows) => return Ok(false),
+        Err(Unsettled::NotSigned(error)) => return Err(not_signed(error)),
+    };
+    keyring::lock(db)?;
+    let stored = keyring::list(db)?;
+    let old = vault.keyring_in(db)?;
+    let mut keys = vault.keyring_in(db)?;
+    renew(&mut keys, size);
+    parts.chain.hand_over_in(db, &keys, now)?;
+    seal_anew(db, old.key(Purpose::Seal), keys.key(Purpose::Seal))?;
+    for stored in &stored {
+        keyring::remove(db, &stored.master)?;
+    }
+    let number = stored.iter().map(|stored| stored.number).max().unwrap_or(0) + 1;
+    keyring::put(db, &new.sealed(&keys, number, now))?;
+    end_everything(db, cause, now)?;
+    if let Some(key) = signing {
+        replace_signing_keys(db, new, key, cause, now)?;
+    }
+    Ok(true)
+}
+
+/// A new key for each purpose, from this size of the chain on.
+fn renew(keys: &mut Keyring, size: u64) {
+    for purpose in Purpose::ALL {
+        match purpose {
+            // What these made has to be recognised still: up to here.
+            Purpose::Checkpoint | Purpose::Link | Purpose::Removal | Purpose::UnknownName => keys.succeed(*purpose, size),
+            _ => keys.replace(*purpose),
+        }
+    }
+}
+
+/// Every session is over, and so are the links by which users disown one: they were derived.
+fn end_everything(db: &mut Db, cause: &Cause, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let note = "the master key was compromised";
+    not_befores::raise(db, &Scope::Everybody, now, now, &cause.actor.id, Some(note))?;
+    let event = AuditEvent::new(now, AuditKind::NotBeforeSet, cause, Subject::everybody());
+    audit::record(db, &event.with(json!({ "at": now, "note": note })))?;
+    one_time_tokens::forget_disowning(db)?;
+    changes::insert(db, &[Change::NotBefore, Change::Keys], now)
+}
+
+fn replace_signing_keys(
+    db: &mut Db,
+    new: &Vault,
+    key: &SigningKey,
+    cause: &Cause,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    for old in signing_keys::list(db)?.into_iter().filter(|old| old.revoked_at.is_none()) {
+        signing_keys::revoke(db, &old.id, now)?;
+        let subject = Subject::new(SubjectKind::Key, &old.id);
+        audit::record(db, &AuditEvent::new(now, AuditKind::KeyRevoked, cause, subject))?;
+    }
+    let stored = crate::session::signing::sealed_in(db, new, key, now)?;
+    signing_keys::insert(db, &stored)?;
+    let event = AuditEvent::new(now, AuditKind::KeyCreated, cause, Subject::new(SubjectKind::Key, &stored.id));
+    audit::record(db, &event.with(json!({ "algorithm": stored.algorithm })))
+}
+
+fn not_signed(error: NotSigned) -> RotationError {
+    match error {
+        NotSigned::Damaged(fault) => RotationError::Damaged(fault.to_string()),
+        NotSigned::Store(error) => error.into(),
+    }
+}
