@@ -10,6 +10,7 @@ mod coherence;
 mod conformance;
 mod documents;
 mod faults;
+mod keys;
 mod properties;
 mod shipping;
 mod store;

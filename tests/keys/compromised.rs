@@ -1,0 +1,260 @@
+//! Every key replaced, because somebody else may have the master key: what they make with the old keys shows.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use rstest::rstest;
+use serde_json::json;
+use signed_note::{Note, StandardVerifier, VerifierList};
+use vigie::audit::chain::{Checkpoint, CheckpointKey, Fault};
+use vigie::clock::Clock;
+use vigie::keyring::{Keyring, Purpose};
+use vigie::model::audit::{AuditEvent, AuditKind, Cause, Subject};
+use vigie::rotation::RotationError;
+use vigie::rotation::compromised::{self, Parts};
+use vigie::store::{StoreError, audit, one_time_tokens};
+use vigie::warrant::WarrantKey;
+
+use super::{NEW, break_at, keys, mend, node_with, opens_signing_keys, refusal, seal, stored, vault, verify};
+use crate::support::app::TestApp;
+use crate::support::backend::Backend::{self, Postgres, Sqlite};
+use crate::support::dump::Beside;
+
+async fn replace_all(app: &TestApp) -> Result<(), RotationError> {
+    let parts = Parts {
+        store: app.app.store.clone(),
+        clock: Arc::clone(&app.clock) as Arc<dyn Clock>,
+        vault: app.app.vault.clone(),
+        chain: app.app.chain.clone(),
+        algorithm: Some(app.app.config.tokens.algorithm),
+    };
+    compromised::replace_all(&parts, &vault(app, NEW).await, &Cause::command_line()).await
+}
+
+/// With what an attacker has: every key, and so many bytes of the database as they like.
+async fn add_removal(app: &TestApp, keys: &Keyring) {
+    let cuts = json!({ "attempts": { "before": "2999-01-01T00:00:00Z", "rows": 9 } });
+    let cause = Cause::system("retention");
+    let event = AuditEvent::new(app.now(), AuditKind::RetentionRan, &cause, Subject::everybody()).with(cuts);
+    let forged = WarrantKey::new(keys).signed(event);
+    app.app.store.write::<_, StoreError>(move |db| audit::record(db, &forged)).await.unwrap();
+    seal(app).await;
+}
+
+fn delete_attempts(app: &TestApp) {
+    let mut beside = Beside::connect(&app.database.url);
+    beside.drop_triggers();
+    assert!(beside.execute("DELETE FROM attempts").unwrap() > 0);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn every_session_ends_and_every_key_is_new(#[values(Sqlite, Postgres)] backend: Backend) {
+    let mut app = TestApp::start(backend).await;
+    let alice = app.signed_in("alice").await;
+    let (token, refresh) = (alice.token().to_owned(), alice.refresh_token.clone());
+    let old = keys(&app).await;
+    app.advance(TimeDelta::seconds(2));
+    replace_all(&app).await.unwrap();
+    let refused = refusal(&app, None).await;
+    assert!(refused.contains("sealed with the master key"), "{refused}");
+    app.close().await;
+
+    let node = node_with(&app, NEW).await;
+    node.nobody().with_token(&token).get("/auth/me").await.expect(401);
+    node.nobody().post("/auth/refresh", json!({ "refresh_token": refresh })).await.expect(401);
+    node.advance(TimeDelta::seconds(2));
+    node.log_in("alice").await.get("/auth/me").await.expect(200);
+    let new = keys(&node).await;
+    for purpose in Purpose::ALL {
+        assert_ne!(new.key(*purpose).bytes(), old.key(*purpose).bytes(), "{purpose}");
+    }
+    assert_eq!(stored(&node).await.len(), 1);
+    assert!(!opens_signing_keys(&node, &old).await);
+    let of = |kind| node.app.store.read(move |db| audit::newest_of(db, kind, 9));
+    assert_eq!(of(AuditKind::KeyRevoked).await.unwrap().len(), 1);
+    assert_eq!(of(AuditKind::NotBeforeSet).await.unwrap().len(), 1);
+    let rotated = of(AuditKind::MasterKeyRotated).await.unwrap();
+    assert_eq!(rotated[0].event.details["step"], "compromised");
+}
+
+#[rstest]
+#[actix_web::test]
+async fn the_chain_and_every_checkpoint_verify_as_before(#[values(Sqlite, Postgres)] backend: Backend) {
+    let mut app = TestApp::start(backend).await;
+    app.signed_in("alice").await;
+    seal(&app).await;
+    let kept = app.app.chain.checkpoint().await.unwrap().note;
+    replace_all(&app).await.unwrap();
+    app.close().await;
+    let node = node_with(&app, NEW).await;
+    let kept = node.app.chain.key().open(&kept).unwrap();
+    node.log_in("alice").await;
+    for _ in 0..2 {
+        node.app.chain.verify(&[kept], |_, _| {}).await.unwrap().unwrap();
+        verify(&node).await.unwrap();
+        seal(&node).await;
+        node.log_in("alice").await;
+    }
+}
+
+/// Whoever has the old public key follows it to the new one.
+#[rstest]
+#[actix_web::test]
+async fn the_old_checkpoint_key_signs_the_new_one(#[values(Sqlite, Postgres)] backend: Backend) {
+    let mut app = TestApp::start(backend).await;
+    app.signed_in("alice").await;
+    let trusted = app.app.chain.key().public().to_owned();
+    replace_all(&app).await.unwrap();
+    app.close().await;
+    let node = node_with(&app, NEW).await;
+    let statements = node.app.chain.handovers().await.unwrap().unwrap();
+    let [statement] = &statements[..] else { panic!("{statements:?}") };
+    let note = Note::from_bytes(statement.as_bytes()).unwrap();
+    let verified_by = |key: &str| {
+        let verifier = StandardVerifier::new(key).unwrap();
+        note.verify(&VerifierList::new(vec![Box::new(verifier)])).is_ok()
+    };
+    assert!(verified_by(&trusted));
+    let named = statement.lines().find_map(|line| line.strip_prefix("key ")).expect("a key is named");
+    assert_ne!(named, trusted);
+    assert_eq!(named, node.app.chain.key().public());
+    assert!(verified_by(named));
+    // It is a checkpoint as any other.
+    assert!(node.app.chain.key().open(statement).unwrap().size > 0);
+
+    let mut beside = Beside::connect(&app.database.url);
+    beside.drop_triggers();
+    let size = node.app.chain.key().handovers()[0];
+    beside.execute(&format!("DELETE FROM checkpoints WHERE size = {size}")).unwrap();
+    assert_eq!(verify(&node).await, Err(Fault::Handover { size }));
+}
+
+/// A checkpoint of the old key counts of fewer records than the switch saw.
+#[rstest]
+#[actix_web::test]
+async fn a_checkpoint_of_the_old_key_is_not_believed_any_more(#[values(Sqlite, Postgres)] backend: Backend) {
+    let mut app = TestApp::start(backend).await;
+    app.signed_in("alice").await;
+    let old = keys(&app).await;
+    replace_all(&app).await.unwrap();
+    app.close().await;
+    let node = node_with(&app, NEW).await;
+    let size = node.app.chain.key().handovers()[0];
+    let forged = CheckpointKey::new(&old, node.app.vault.database());
+    for size in [size, size + 5] {
+        let note = forged.sign(&Checkpoint { size, root: tlog_tiles::EMPTY_HASH });
+        node.app.chain.key().open(&note).unwrap_err();
+    }
+}
+
+/// The same removal justifies what is missing while the key counts, so this can fail.
+#[rstest]
+#[case::with_the_key_that_counts(false)]
+#[case::with_the_key_that_was_given_up(true)]
+#[actix_web::test]
+async fn p6_a_removal_that_is_forged_with_the_old_key_is_damage(
+    #[case] is_given_up: bool,
+    #[values(Sqlite, Postgres)] backend: Backend,
+) {
+    let mut app = TestApp::start(backend).await;
+    app.signed_in("alice").await;
+    seal(&app).await;
+    let stolen = keys(&app).await;
+    let node = if is_given_up {
+        replace_all(&app).await.unwrap();
+        app.close().await;
+        node_with(&app, NEW).await
+    } else {
+        app
+    };
+    add_removal(&node, &stolen).await;
+    verify(&node).await.expect("a record more, and nothing else");
+    delete_attempts(&node);
+    let verified = verify(&node).await;
+    assert_eq!(matches!(verified, Err(Fault::Deleted { .. })), is_given_up, "{verified:?}");
+}
+
+/// A removal of before the switch stays what it was.
+#[rstest]
+#[actix_web::test]
+async fn what_was_removed_before_stays_justified(#[values(Sqlite, Postgres)] backend: Backend) {
+    let mut app = TestApp::start(backend).await;
+    app.signed_in("alice").await;
+    seal(&app).await;
+    let genuine = keys(&app).await;
+    add_removal(&app, &genuine).await;
+    delete_attempts(&app);
+    verify(&app).await.unwrap();
+    replace_all(&app).await.unwrap();
+    app.close().await;
+    let node = node_with(&app, NEW).await;
+    seal(&node).await;
+    verify(&node).await.unwrap();
+}
+
+#[rstest]
+#[case("INSERT", "checkpoints")]
+#[case("UPDATE", "signing_keys")]
+#[case("INSERT", "signing_keys")]
+#[case("DELETE", "keyring")]
+#[case("INSERT", "keyring")]
+#[case("INSERT", "not_befores")]
+#[case("INSERT", "changes")]
+#[case("DELETE", "one_time_tokens")]
+#[actix_web::test]
+async fn a_replacement_that_is_cut_off_has_done_nothing_and_goes_on(
+    #[case] event: &str,
+    #[case] table: &str,
+    #[values(Sqlite, Postgres)] backend: Backend,
+) {
+    let mut app = TestApp::start(backend).await;
+    let alice = app.signed_in("alice").await;
+    let session = alice.session_id.parse().unwrap();
+    let user_id = app.app.users.find_by_id_or_name("alice").await.unwrap().unwrap().id;
+    let (digest, now) = (vigie::model::secret::Secret::random().digest(), app.now());
+    let purpose = one_time_tokens::Purpose::NotMe { user_id, session_id: session };
+    let later = now + TimeDelta::days(1);
+    app.app
+        .store
+        .write::<_, StoreError>(move |db| one_time_tokens::insert(db, digest, purpose, now, later))
+        .await
+        .unwrap();
+    seal(&app).await;
+    let before = stored(&app).await;
+    let mut beside = Beside::connect(&app.database.url);
+    break_at(&mut beside, event, table);
+    replace_all(&app).await.unwrap_err();
+    mend(&mut beside, table);
+    assert_eq!(stored(&app).await, before);
+    alice.get("/auth/me").await.expect(200);
+    let another = app.another_node().await;
+    another.log_in("alice").await;
+    verify(&another).await.unwrap();
+
+    replace_all(&app).await.unwrap();
+    app.close().await;
+    let node = node_with(&app, NEW).await;
+    assert_eq!(app.app.store.read(move |db| one_time_tokens::find(db, digest)).await.unwrap(), None);
+    seal(&node).await;
+    verify(&node).await.unwrap();
+}
+
+#[rstest]
+#[actix_web::test]
+async fn it_is_refused_while_a_server_runs_or_where_the_history_is_damaged(
+    #[values(Sqlite, Postgres)] backend: Backend,
+) {
+    let app = TestApp::start(backend).await;
+    app.signed_in("alice").await;
+    app.app.vault.note_use(&app.app.store, app.now()).await.unwrap();
+    assert_eq!(replace_all(&app).await, Err(RotationError::ServersRun(1)));
+    app.app.vault.forget_use(&app.app.store, app.now()).await.unwrap();
+    seal(&app).await;
+    let mut beside = Beside::connect(&app.database.url);
+    beside.drop_triggers();
+    let size = app.app.chain.checkpoint().await.unwrap().size;
+    beside.execute(&format!("UPDATE chain_head SET size = {}, link = link", size - 1)).unwrap();
+    let refused = replace_all(&app).await.unwrap_err().to_string();
+    assert!(refused.contains("would vouch for it"), "{refused}");
+}
