@@ -1,6 +1,6 @@
 //! The checked request against a bare actix handler that answers the same bytes: from memory, with 1, 1 000 and 100 000
 //! live tokens, and by a query each time. One worker each, keep-alive connections, rounds alternate; the settings are
-//! those of production. `cargo bench --bench check`
+//! those of production. `cargo bench --bench check [-- sqlite|postgres]`
 
 #![expect(clippy::cast_precision_loss, reason = "counts of requests are far below 2^52")]
 
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::{App as ActixApp, HttpResponse, HttpServer, web};
 use support::people::sessions_of_many;
-use support::{Cluster, median, on_one_thread, open, say, serve_live};
+use support::{Cluster, is_chosen, median, on_one_thread, open, say, serve_live};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -28,10 +28,14 @@ fn main() {
     let cluster = Cluster::start();
     actix_web::rt::System::new().block_on(async {
         let data = tempfile::tempdir().expect("a directory");
-        let sqlite = format!("sqlite:{}", data.path().join("vigie.db").display());
-        compare("SQLite", &sqlite, data.path()).await;
+        if is_chosen("sqlite") {
+            let sqlite = format!("sqlite:{}", data.path().join("vigie.db").display());
+            compare("SQLite", &sqlite, data.path()).await;
+        }
         let data = tempfile::tempdir().expect("a directory");
-        compare("PostgreSQL", &cluster.url, data.path()).await;
+        if is_chosen("postgres") {
+            compare("PostgreSQL", &cluster.url, data.path()).await;
+        }
     });
 }
 

@@ -1,6 +1,6 @@
 //! How long an end takes until it is acknowledged, and so holds on every node: `POST /auth/logout` on one node and on three
 //! (processes of the release binary), calm, with one of the three stopped by SIGSTOP, and many at once.
-//! `cargo bench --bench nodes`
+//! `cargo bench --bench nodes [-- sqlite|postgres]`
 
 #![expect(clippy::cast_precision_loss, reason = "counts of requests are far below 2^52")]
 
@@ -16,7 +16,7 @@ use support::costs::{Meter, fsync, repeatedly};
 use support::http::{Connection, request};
 use support::node::Node;
 use support::people::{Holder, sessions_of_many};
-use support::{Cluster, milliseconds, on_one_thread, open, say, spread};
+use support::{Cluster, is_chosen, milliseconds, on_one_thread, open, say, spread};
 
 /// Ends one after the other.
 const CALM: usize = 300;
@@ -36,7 +36,7 @@ fn main() {
         let data = tempfile::tempdir().expect("a directory");
         say(&format!("`fsync` of 8 KiB takes {:.0} us on this disk", fsync(data.path())));
         let url = format!("sqlite:{}", data.path().join("vigie.db").display());
-        if std::env::var_os("X").is_none() {
+        if is_chosen("sqlite") {
             let mut holders = prepare(&url, data.path(), CALM + 100_000).await.into_iter();
             let one = [Node::start(&url, data.path(), &[]).await];
             calm("SQLite, one node", &one, &mut holders).await;
@@ -44,6 +44,9 @@ fn main() {
             drop(one);
         }
 
+        if !is_chosen("postgres") {
+            return;
+        }
         let data = tempfile::tempdir().expect("a directory");
         let holders = CALM * 2 + FREEZES * (AFTER + 1) + 1 + 200_000;
         let mut holders = prepare(&cluster.url, data.path(), holders).await.into_iter();

@@ -8,7 +8,7 @@ use secrecy::ExposeSecret as _;
 use crate::alert::{self, Alerts, InvalidOutlet};
 use crate::audit::History;
 use crate::audit::backlog::{self, Backlog};
-use crate::audit::chain::{self, Chain, CheckpointKey, LinkKey, NotSigned};
+use crate::audit::chain::{self, Chain, CheckpointKey, NotSigned};
 use crate::audit::retention::{self, Retention};
 use crate::audit::shipping::{self, InvalidSink, Shipping};
 use crate::audit::watch::{self, Watch};
@@ -29,7 +29,6 @@ use crate::telemetry::Metrics;
 use crate::token::keys::{KeyError, SigningKey};
 use crate::user::{self, Users};
 use crate::vault::{self, Vault, VaultError};
-use crate::warrant::WarrantKey;
 
 /// The words by which the service is known; they may not make up a password.
 const PRODUCT_WORDS: &[&str] = &["vigie"];
@@ -125,12 +124,8 @@ impl App {
         let metrics = Arc::new(Metrics::default());
         let passwords = Passwords::new(&config.passwords, PRODUCT_WORDS)?;
         let foreign = shared_secret(&config)?;
-        let warrants = Arc::new(WarrantKey::new(&keyring));
-        let keys = chain::Keys {
-            checkpoint: Arc::new(CheckpointKey::new(&keyring, vault.database())),
-            warrants: Arc::clone(&warrants),
-            links: LinkKey::all(&keyring),
-        };
+        let keys = chain::Keys::new(&keyring, vault.database());
+        let warrants = Arc::clone(&keys.warrants);
         let chain = Chain::new(store.clone(), Arc::clone(&clock), vault.clone(), keys, &config.data.dir);
         let signing = Signing::new(store.clone(), Arc::clone(&clock), vault.clone(), &config.tokens, foreign);
         signing.prepare().await?;

@@ -1,9 +1,9 @@
 //! The master key: 32 bytes that never enter the database, read from a file or the environment. It opens the keyring
 //! (`keyring.rs`), which holds every other key, so that a dump of the database signs, seals and derives nothing.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::hkdf;
@@ -211,17 +211,16 @@ pub(crate) fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     Ok(secret)
 }
 
-/// Writes a file that is not there yet, for its owner alone; the disk has it when this returns.
+/// Writes a file that is not there yet, for its owner alone: whole or not at all, as half a key would stop the next start. The
+/// disk has it when this returns.
 fn write_new(path: &Path, text: &str) -> io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-    if written.is_err() {
-        // Half a key would stop the next start. Should this fail too, that start says so.
-        let _still_there = std::fs::remove_file(path);
-    }
-    written?;
+    let owner_alone = Permissions::from_mode(0o600);
+    let mut file = tempfile::Builder::new().prefix(".key-").permissions(owner_alone).tempfile_in(directory)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist_noclobber(path)?;
     File::open(directory)?.sync_all()
 }
 

@@ -30,6 +30,12 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 pub const PASSWORD: &str = "quatre lapins verts dansent";
 
+/// Whether this part is to run: all do where none is named on the command line.
+pub fn is_chosen(part: &str) -> bool {
+    let mut named = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).peekable();
+    named.peek().is_none() || named.any(|argument| argument == part)
+}
+
 /// Does asynchronous work on the thread that calls this.
 pub fn on_one_thread<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work)

@@ -27,6 +27,8 @@ pub(super) enum Command {
     /// Refuse every token of a key from now on; where it was the one that signs, a new one takes its place
     Revoke {
         /// The key's id, the `kid` of its tokens
+        // A digest in base64url: one of 64 begins with a dash.
+        #[arg(allow_hyphen_values = true)]
         id: String,
     },
     /// Exchange the master key for a new one, which is written to a file beside it

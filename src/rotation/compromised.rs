@@ -114,7 +114,9 @@ fn renew(keys: &mut Keyring, size: u64) {
     for purpose in Purpose::ALL {
         match purpose {
             // What these made has to be recognised still: up to here.
-            Purpose::Checkpoint | Purpose::Link | Purpose::Removal | Purpose::UnknownName => keys.succeed(*purpose, size),
+            Purpose::Checkpoint | Purpose::Link | Purpose::Removal | Purpose::UnknownName => {
+                keys.succeed(*purpose, size);
+            }
             _ => keys.replace(*purpose),
         }
     }
@@ -123,7 +125,7 @@ fn renew(keys: &mut Keyring, size: u64) {
 /// Every session is over, and so are the links by which users disown one: they were derived.
 fn end_everything(db: &mut Db, cause: &Cause, now: DateTime<Utc>) -> Result<(), StoreError> {
     let note = "the master key was compromised";
-    not_befores::raise(db, &Scope::Everybody, now, now, &cause.actor.id, Some(note))?;
+    not_befores::raise(db, &Scope::Everybody, now, now, &cause.actor, Some(note))?;
     let event = AuditEvent::new(now, AuditKind::NotBeforeSet, cause, Subject::everybody());
     audit::record(db, &event.with(json!({ "at": now, "note": note })))?;
     one_time_tokens::forget_disowning(db)?;

@@ -1,7 +1,6 @@
 //! Records are linked by a key that is not in the database (P6): whoever can only write there takes nothing out, puts nothing
 //! in and cuts nothing off, not even what no checkpoint has seen yet.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,18 +41,6 @@ async fn sealed(app: &TestApp) -> Vec<Sealed> {
     app.app.store.read(|db| chain::page(db, 0, i64::MAX, i64::MAX)).await.unwrap()
 }
 
-/// Bytes, as the database reads them in a statement.
-fn literal(beside: &Beside, bytes: &[u8]) -> String {
-    let mut digits = String::new();
-    for byte in bytes {
-        write!(digits, "{byte:02x}").unwrap();
-    }
-    match beside {
-        Beside::Sqlite(_) => format!("x'{digits}'"),
-        Beside::Postgres(_) => format!("decode('{digits}', 'hex')"),
-    }
-}
-
 /// Whoever can write to the database takes events out and makes the chain anew from there, with all that is known there.
 async fn take_out(app: &TestApp, taken: std::ops::Range<usize>) {
     let before = sealed(app).await;
@@ -76,7 +63,7 @@ fn write_chain(beside: &mut Beside, records: &[Sealed], plain_from: usize) {
     for (place, Sealed { record, chain_hash, .. }) in records.iter().enumerate() {
         growth.grow(leaf(record));
         last = if place < plain_from { *chain_hash } else { plain(&last, leaf(record)) };
-        let (digest, hash) = (literal(beside, &record.digest), literal(beside, &last));
+        let (digest, hash) = (beside.literal(&record.digest), beside.literal(&last));
         let at = match beside {
             Beside::Sqlite(_) => record.at.timestamp_micros().to_string(),
             Beside::Postgres(_) => format!("'{}'", record.at.to_rfc3339()),
@@ -85,7 +72,7 @@ fn write_chain(beside: &mut Beside, records: &[Sealed], plain_from: usize) {
         let values = format!("{place}, '{}', '{}', {at}, {digest}, {hash}", record.kind, record.subject);
         beside.execute(&format!("INSERT INTO sealed_records ({columns}) VALUES ({values})")).unwrap();
     }
-    let (hash, peaks) = (literal(beside, &last), literal(beside, &growth.head.peaks.concat()));
+    let (hash, peaks) = (beside.literal(&last), beside.literal(&growth.head.peaks.concat()));
     let size = records.len();
     beside.execute(&format!("UPDATE chain_head SET size = {size}, chain_hash = {hash}, peaks = {peaks}")).unwrap();
 }
@@ -192,7 +179,7 @@ async fn p6_what_a_killed_server_had_sealed_is_not_cut_off_unseen(#[values(Sqlit
     let hash = beside.lines(&format!("SELECT {hash} AS line FROM sealed_records WHERE position = {}", position - 1));
     let bytes: Vec<u8> =
         (0..32).map(|byte| u8::from_str_radix(&hash[0][2 * byte..2 * byte + 2], 16).unwrap()).collect();
-    let hash = literal(&beside, &bytes);
+    let hash = beside.literal(&bytes);
     beside.execute(&format!("DELETE FROM sealed_records WHERE position >= {position}")).unwrap();
     beside.execute(&format!("UPDATE chain_head SET size = {position}, chain_hash = {hash}")).unwrap();
     program.run(&["audit", "verify"]).fails(1, "");

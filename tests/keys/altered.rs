@@ -62,12 +62,9 @@ async fn the_keyring_of_another_database_is_refused(#[values(Sqlite, Postgres)] 
         (TestApp::start_with(backend, &settings).await, TestApp::start_with(backend, &settings).await);
     one.close().await;
     let sealed = super::stored(&other).await.remove(0).sealed;
-    let hexadecimal = super::hexadecimal(&sealed);
-    let value = match backend {
-        Sqlite => format!("x'{hexadecimal}'"),
-        Postgres => format!("'\\x{hexadecimal}'"),
-    };
-    Beside::connect(&one.database.url).execute(&format!("UPDATE keyring SET sealed = {value}")).unwrap();
+    let mut beside = Beside::connect(&one.database.url);
+    let value = beside.literal(&sealed);
+    beside.execute(&format!("UPDATE keyring SET sealed = {value}")).unwrap();
     let refused = refusal(&one, None).await;
     assert!(refused.contains("is another database's"), "{refused}");
 }

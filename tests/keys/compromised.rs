@@ -6,12 +6,13 @@ use chrono::TimeDelta;
 use rstest::rstest;
 use serde_json::json;
 use signed_note::{Note, StandardVerifier, VerifierList};
-use vigie::audit::chain::{Checkpoint, CheckpointKey, Fault};
+use vigie::audit::chain::{Checkpoint, CheckpointKey, CheckpointVerifier, Fault, Growth, leaf, verify_outside};
 use vigie::clock::Clock;
 use vigie::keyring::{Keyring, Purpose};
 use vigie::model::audit::{AuditEvent, AuditKind, Cause, Subject};
 use vigie::rotation::RotationError;
 use vigie::rotation::compromised::{self, Parts};
+use vigie::store::chain::{self, Head};
 use vigie::store::{StoreError, audit, one_time_tokens};
 use vigie::warrant::WarrantKey;
 
@@ -39,6 +40,12 @@ async fn add_removal(app: &TestApp, keys: &Keyring) {
     let forged = WarrantKey::new(keys).signed(event);
     app.app.store.write::<_, StoreError>(move |db| audit::record(db, &forged)).await.unwrap();
     seal(app).await;
+}
+
+/// How many records there were when the new keys took over.
+async fn switched_at(app: &TestApp) -> u64 {
+    let statements = app.app.chain.handovers().await.unwrap().unwrap();
+    app.app.chain.key().open(&statements[0]).unwrap().size
 }
 
 fn delete_attempts(app: &TestApp) {
@@ -123,9 +130,9 @@ async fn the_old_checkpoint_key_signs_the_new_one(#[values(Sqlite, Postgres)] ba
     // It is a checkpoint as any other.
     assert!(node.app.chain.key().open(statement).unwrap().size > 0);
 
+    let size = switched_at(&node).await;
     let mut beside = Beside::connect(&app.database.url);
     beside.drop_triggers();
-    let size = node.app.chain.key().handovers()[0];
     beside.execute(&format!("DELETE FROM checkpoints WHERE size = {size}")).unwrap();
     assert_eq!(verify(&node).await, Err(Fault::Handover { size }));
 }
@@ -140,12 +147,71 @@ async fn a_checkpoint_of_the_old_key_is_not_believed_any_more(#[values(Sqlite, P
     replace_all(&app).await.unwrap();
     app.close().await;
     let node = node_with(&app, NEW).await;
-    let size = node.app.chain.key().handovers()[0];
+    let size = switched_at(&node).await;
     let forged = CheckpointKey::new(&old, node.app.vault.database());
     for size in [size, size + 5] {
-        let note = forged.sign(&Checkpoint { size, root: tlog_tiles::EMPTY_HASH });
+        let note = forged.sign(&Checkpoint { size, root: tlog_tiles::EMPTY_HASH, link_key: None });
         node.app.chain.key().open(&note).unwrap_err();
     }
+}
+
+/// Whoever has either public key, and no more, verifies the history of before the switch and of after it.
+#[rstest]
+#[actix_web::test]
+async fn p6_the_old_public_key_and_the_new_one_verify_the_whole_history(#[values(Sqlite, Postgres)] backend: Backend) {
+    let mut app = TestApp::start(backend).await;
+    app.signed_in("alice").await;
+    let (old, before) = (app.app.chain.key().public().to_owned(), app.app.chain.checkpoint().await.unwrap().note);
+    replace_all(&app).await.unwrap();
+    app.close().await;
+    let node = node_with(&app, NEW).await;
+    node.log_in("alice").await;
+    seal(&node).await;
+    let after = node.app.chain.checkpoint().await.unwrap().note;
+    let store = &node.app.store;
+    for public in [old.as_str(), node.app.chain.key().public()] {
+        let key: CheckpointVerifier = public.parse().unwrap();
+        let key = key.following_handovers(store).await.unwrap();
+        let kept = [&before, &after].map(|note| key.open(note).unwrap()).to_vec();
+        let verified = verify_outside(store, key, kept).await.unwrap().unwrap();
+        assert!(verified.checkpoints >= 5, "{verified:?}");
+    }
+}
+
+/// The hash that whoever has these keys writes to the last record there is; whether it is what stands there.
+async fn link_the_last(app: &TestApp, links: vigie::audit::chain::Links) -> bool {
+    let mut page = app.app.store.read(|db| chain::page(db, 0, i64::MAX, i64::MAX)).await.unwrap();
+    let (last, before) = (page.pop().unwrap(), page.pop().unwrap());
+    let head = Head { size: last.position, chain_hash: before.chain_hash, peaks: Vec::new() };
+    let mut growth = Growth::of(head, links);
+    growth.grow(leaf(&last.record));
+    let mut beside = Beside::connect(&app.database.url);
+    beside.drop_triggers();
+    let hash = beside.literal(&growth.head.chain_hash);
+    beside
+        .execute(&format!("UPDATE sealed_records SET chain_hash = {hash} WHERE position = {}", last.position))
+        .unwrap();
+    beside.execute(&format!("UPDATE chain_head SET chain_hash = {hash}")).unwrap();
+    growth.head.chain_hash == last.chain_hash
+}
+
+/// The key that counts links the same record anew, so this can fail.
+#[rstest]
+#[actix_web::test]
+async fn p6_a_record_that_is_linked_with_the_old_key_is_damage(#[values(Sqlite, Postgres)] backend: Backend) {
+    let mut app = TestApp::start(backend).await;
+    app.signed_in("alice").await;
+    seal(&app).await;
+    let stolen = app.app.chain.links().await.unwrap();
+    replace_all(&app).await.unwrap();
+    app.close().await;
+    let node = node_with(&app, NEW).await;
+    node.log_in("alice").await;
+    seal(&node).await;
+    assert!(link_the_last(&node, node.app.chain.links().await.unwrap()).await);
+    verify(&node).await.unwrap();
+    assert!(!link_the_last(&node, stolen).await);
+    assert!(matches!(verify(&node).await, Err(Fault::Broken { .. })));
 }
 
 /// The same removal justifies what is missing while the key counts, so this can fail.
@@ -254,7 +320,7 @@ async fn it_is_refused_while_a_server_runs_or_where_the_history_is_damaged(
     let mut beside = Beside::connect(&app.database.url);
     beside.drop_triggers();
     let size = app.app.chain.checkpoint().await.unwrap().size;
-    beside.execute(&format!("UPDATE chain_head SET size = {}, link = link", size - 1)).unwrap();
+    beside.execute(&format!("UPDATE chain_head SET size = {}", size - 1)).unwrap();
     let refused = replace_all(&app).await.unwrap_err().to_string();
     assert!(refused.contains("would vouch for it"), "{refused}");
 }

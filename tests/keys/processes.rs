@@ -35,15 +35,19 @@ struct Users {
     nodes: Arc<RwLock<BTreeMap<&'static str, String>>>,
     stop: Arc<AtomicBool>,
     failed: Arc<AtomicUsize>,
-    task: tokio::task::JoinHandle<usize>,
+    thread: std::thread::JoinHandle<usize>,
 }
 
 impl Users {
     fn start() -> Self {
         let nodes = Arc::new(RwLock::new(BTreeMap::new()));
         let (stop, failed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let task = tokio::spawn(ask(Arc::clone(&nodes), Arc::clone(&stop), Arc::clone(&failed)));
-        Self { nodes, stop, failed, task }
+        let asking = ask(Arc::clone(&nodes), Arc::clone(&stop), Arc::clone(&failed));
+        // Of its own: commands are waited for on the other.
+        let thread = std::thread::spawn(|| {
+            tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(asking)
+        });
+        Self { nodes, stop, failed, thread }
     }
 
     async fn up(&self, name: &'static str, server: &Server) {
@@ -56,9 +60,9 @@ impl Users {
     }
 
     /// How many were answered well, and how many were not.
-    async fn end(self) -> (usize, usize) {
+    fn end(self) -> (usize, usize) {
         self.stop.store(true, Ordering::SeqCst);
-        let asked = self.task.await.unwrap();
+        let asked = self.thread.join().unwrap();
         (asked, self.failed.load(Ordering::SeqCst))
     }
 }
@@ -75,9 +79,8 @@ async fn ask(
         for url in held.values() {
             if let Some(token) = &token {
                 let verified = http.get(format!("{url}/auth/verify")).bearer_auth(token).send().await;
-                let is_well = verified.is_ok_and(|answer| answer.status() == 200);
-                if is_well {
-                    well += 1
+                if verified.is_ok_and(|answer| answer.status() == 200) {
+                    well += 1;
                 } else {
                     failed.fetch_add(1, Ordering::SeqCst);
                 }
@@ -146,7 +149,7 @@ async fn the_master_key_is_rotated_node_after_node_and_nobody_notices(#[values(S
     b.run(&["key", "rotate-master", "--finish"]).fails(1, "no rotation of the master key is under way");
     b.run(&["key", "rotate"]).expect(0);
     on_a.get("/auth/me", &on_b.token("alice").await).await.expect(200);
-    let (asked, failed) = users.end().await;
+    let (asked, failed) = users.end();
     assert!(asked > 20 && failed == 0, "{failed} of {asked} failed: {} {}", on_a.log(), on_b.log());
     a.run(&["audit", "verify"]).expect(0);
     let logs = format!("{}{}", on_a.log(), on_b.log());

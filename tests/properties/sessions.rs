@@ -174,7 +174,7 @@ impl Model {
 
     fn verified(&self, issued: DateTime<Utc>, session: &Session) -> Option<&'static str> {
         if issued > self.now + TimeDelta::seconds(10) {
-            return Some("invalid");
+            return Some("not yet valid");
         }
         ((issued + ACCESS).min(session.expires()) <= self.now).then_some("expired")
     }
@@ -236,7 +236,7 @@ impl Model {
         if let Some(reason) = session.over(now, Some(node)) {
             return format!("ended {reason}");
         }
-        let within_grace = session.spent.is_some_and(|spent| now < spent + GRACE);
+        let within_grace = session.spent.is_some_and(|spent| (now - spent).abs() < GRACE);
         if generation == session.generation {
             session.generation += 1;
             session.spent = Some(now);

@@ -33,6 +33,15 @@ impl Beside {
         }
     }
 
+    /// Bytes, as the database reads them in a statement.
+    pub fn literal(&self, bytes: &[u8]) -> String {
+        let digits = bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        match self {
+            Self::Sqlite(_) => format!("x'{digits}'"),
+            Self::Postgres(_) => format!("decode('{digits}', 'hex')"),
+        }
+    }
+
     /// Runs a statement; returns how many rows it changed.
     pub fn execute(&mut self, statement: &str) -> diesel::QueryResult<usize> {
         match self {

@@ -38,6 +38,7 @@ pub use tree::{Growth, leaf};
 pub use verify::{Fault, Verified};
 
 use crate::clock::Clock;
+use crate::keyring::Keyring;
 use crate::model::record::Record;
 use crate::store::chain::{self, StoredCheckpoint, Unsealed};
 use crate::store::{Db, Store, StoreError};
@@ -72,6 +73,18 @@ pub struct Keys {
     pub warrants: Arc<WarrantKey>,
     /// Link records: by their numbers, from 1 on.
     pub links: Arc<[LinkKey]>,
+}
+
+impl Keys {
+    /// Those in this keyring, for the history with this name.
+    #[must_use]
+    pub fn new(keyring: &Keyring, database: &str) -> Self {
+        Self {
+            checkpoint: Arc::new(CheckpointKey::new(keyring, database)),
+            warrants: Arc::new(WarrantKey::new(keyring)),
+            links: LinkKey::all(keyring),
+        }
+    }
 }
 
 impl Chain {
