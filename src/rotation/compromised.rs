@@ -10,7 +10,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::{RotationError, record, seal_anew};
+use super::{RotationError, ensure_permitted, record, seal_anew};
 use crate::audit::chain::{Chain, NotSigned, Unsettled};
 use crate::clock::Clock;
 use crate::config::Algorithm;
@@ -60,13 +60,18 @@ pub async fn replace_all(parts: &Parts, new: &Vault, cause: &Cause) -> Result<()
 async fn note_beginning(parts: &Parts, new: &Vault, cause: &Cause) -> Result<(), RotationError> {
     let (vault, new, cause, now) = (parts.vault.clone(), new.clone(), cause.clone(), parts.clock.now());
     let note = move |db: &mut Db| {
-        let running = in_use(db, now)?.len();
-        if running > 0 {
-            return Err(RotationError::ServersRun(running));
-        }
+        ensure_permitted(db)?;
+        ensure_no_server_runs(db, now)?;
         Ok(record(db, "compromised", vault.id(), new.id(), &cause, now)?)
     };
     parts.store.write(note).await
+}
+
+fn ensure_no_server_runs(db: &mut Db, now: DateTime<Utc>) -> Result<(), RotationError> {
+    match in_use(db, now)?.len() {
+        0 => Ok(()),
+        running => Err(RotationError::ServersRun(running)),
+    }
 }
 
 /// `false` where the chain has grown meanwhile.
@@ -91,6 +96,8 @@ fn replace_in(
         Err(Unsettled::NotSigned(error)) => return Err(not_signed(error)),
     };
     keyring::lock(db)?;
+    // Under the lock that one takes as it starts.
+    ensure_no_server_runs(db, now)?;
     let stored = keyring::list(db)?;
     let old = vault.keyring_in(db)?;
     let mut keys = vault.keyring_in(db)?;

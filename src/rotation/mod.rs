@@ -24,6 +24,12 @@ pub enum RotationError {
     /// The keys cannot be opened, or the store cannot be asked.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// The server's role on PostgreSQL.
+    #[error(
+        "this database role may use the keys, and not replace them: run this as the owner of the tables, with that role in \
+         VIGIE__DATABASE__URL"
+    )]
+    OwnerAlone,
     /// This is the new key of a rotation that is under way.
     #[error(
         "the master key is being rotated to {0}, the one that this command has: restart every node with it, one after the \
@@ -77,6 +83,7 @@ impl From<StoreError> for RotationError {
 pub async fn ensure_may_begin(store: &Store, vault: &Vault) -> Result<(), RotationError> {
     let vault = vault.clone();
     let look = move |db: &mut Db| {
+        ensure_permitted(db)?;
         let stored = keyring::list(db)?;
         if Keyrings::of(&vault, &stored)?.own_is_new() {
             Err(RotationError::UnderWay(vault.id().clone()))
@@ -98,6 +105,7 @@ pub async fn begin(
 ) -> Result<bool, RotationError> {
     let (vault, new, cause) = (vault.clone(), new.clone(), cause.clone());
     let begin = move |db: &mut Db| {
+        ensure_permitted(db)?;
         keyring::lock(db)?;
         let stored = keyring::list(db)?;
         let keyrings = Keyrings::of(&vault, &stored)?;
@@ -128,6 +136,7 @@ pub async fn begin(
 pub async fn finish(store: &Store, vault: &Vault, cause: &Cause, now: DateTime<Utc>) -> Result<(), RotationError> {
     let (vault, cause) = (vault.clone(), cause.clone());
     let finish = move |db: &mut Db| {
+        ensure_permitted(db)?;
         keyring::lock(db)?;
         let stored = keyring::list(db)?;
         let keyrings = Keyrings::of(&vault, &stored)?;
@@ -167,6 +176,10 @@ impl<'a> Keyrings<'a> {
     fn own_is_new(&self) -> bool {
         !self.earlier.is_empty()
     }
+}
+
+fn ensure_permitted(db: &mut Db) -> Result<(), RotationError> {
+    if keyring::may_replace(db)? { Ok(()) } else { Err(RotationError::OwnerAlone) }
 }
 
 fn ensure_unused(db: &mut Db, master: &str, now: DateTime<Utc>) -> Result<(), RotationError> {

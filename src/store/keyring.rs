@@ -2,7 +2,9 @@
 //! master key. This folder never sees a key open.
 
 use chrono::{DateTime, Utc};
+use diesel::dsl;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use diesel::upsert::excluded;
 use uuid::Uuid;
 
@@ -44,6 +46,14 @@ pub fn list(db: &mut Db) -> Result<Vec<StoredKeyring>, StoreError> {
 pub fn lock(db: &mut Db) -> Result<(), StoreError> {
     diesel::update(keyring::table).set(keyring::number.eq(keyring::number)).execute(db)?;
     Ok(())
+}
+
+/// Whether the connected role may do more than use them: on PostgreSQL that is for the owner of the tables.
+pub fn may_replace(db: &mut Db) -> Result<bool, StoreError> {
+    let Db::Postgres(connection) = db else { return Ok(true) };
+    let may_insert =
+        dsl::sql::<Bool>("has_table_privilege('keyring', 'INSERT') AND has_table_privilege('keyring', 'DELETE')");
+    Ok(diesel::select(may_insert).get_result(connection)?)
 }
 
 /// The keyring that the master key of this name opens.

@@ -327,6 +327,20 @@ fn making_the_roles_twice_is_the_same_as_once_and_mends_what_was_changed() {
     assert_eq!(split.privileges(), first);
 }
 
+/// Keys are replaced by the owner of the tables.
+#[test]
+fn the_servers_role_is_told_that_it_may_not_replace_keys() {
+    let mut split = Split::made();
+    let url = split.member("app");
+    let server = program(&url);
+    server.run(&["key", "rotate"]).expect(0);
+    for step in [None, Some("--finish"), Some("--compromised")] {
+        let arguments: Vec<&str> = ["key", "rotate-master"].into_iter().chain(step).collect();
+        server.run(&arguments).fails(1, "run this as the owner of the tables");
+    }
+    server.run(&["audit", "verify"]).expect(0);
+}
+
 /// What is missing is said, with what helps; nothing is half done.
 #[test]
 fn who_may_not_make_roles_is_told_what_is_missing() {
