@@ -48,6 +48,15 @@ pub fn lock(db: &mut Db) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Holds the keyring as it is until the transaction ends. Unlike [`lock`] it lets others do so too: none waits for another's
+/// commit. A file has one writer at a time.
+pub fn hold(db: &mut Db) -> Result<(), StoreError> {
+    if let Db::Postgres(connection) = db {
+        diesel::sql_query("SELECT FROM keyring FOR SHARE").execute(connection)?;
+    }
+    Ok(())
+}
+
 /// Whether the connected role may do more than use them: on PostgreSQL that is for the owner of the tables.
 pub fn may_replace(db: &mut Db) -> Result<bool, StoreError> {
     let Db::Postgres(connection) = db else { return Ok(true) };

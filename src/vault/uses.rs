@@ -15,8 +15,8 @@ impl Vault {
     pub async fn note_use(&self, store: &Store, now: DateTime<Utc>) -> Result<(), VaultError> {
         let vault = self.clone();
         let note = move |db: &mut Db| {
-            // Whoever gives a master key up holds the lock, and has looked at who uses it.
-            keyring::lock(db)?;
+            // Whoever gives a master key up has locked it, and looked at who uses it.
+            keyring::hold(db)?;
             vault.keyring_in(db)?;
             keyring::forget_uses(db, None, now - TimeDelta::days(1))?;
             Ok(keyring::note_use(db, vault.inner.process, &vault.inner.id.0, now)?)
