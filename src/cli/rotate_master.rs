@@ -69,7 +69,16 @@ async fn replace_all(app: &App, output: &mut Output) -> Outcome {
         chain: app.chain.clone(),
         algorithm: (!shares_a_secret).then_some(app.config.tokens.algorithm),
     };
+    compromised::ensure_may_begin(&parts).await?;
+    let lay_there = new_file(&app.config).exists();
     let new = new_vault(app).await?;
+    // Whoever has the master key could lay one there; and that of a rotation under way lay beside it.
+    if lay_there && !rotation::was_begun(&app.store, new.id()).await? {
+        return Err(Failure::saying(format!(
+            "{} was not made for this: remove it, then run this again",
+            new_file(&app.config).display()
+        )));
+    }
     compromised::replace_all(&parts, &new, &Cause::command_line()).await?;
     output.line(format_args!("every key is new, and every session is over"))?;
     output.line(format_args!("the new master key {} is in {}", new.id(), new_file(&app.config).display()))?;

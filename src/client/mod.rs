@@ -95,8 +95,8 @@ impl Clients {
         let registered = self
             .store
             .write(move |db| {
-                sessions.stands_in(db, &cause)?;
                 clients::insert(db, &added)?;
+                sessions.stands_in(db, &cause)?;
                 let event = AuditEvent::new(
                     now,
                     AuditKind::ClientCreated,
@@ -117,8 +117,9 @@ impl Clients {
         let rotated = self
             .store
             .write(move |db| {
+                let was_there = clients::set_secret(db, &id, digest, now)?;
                 sessions.stands_in(db, &cause)?;
-                if !clients::set_secret(db, &id, digest, now)? {
+                if !was_there {
                     return Err(ClientError::NotFound);
                 }
                 let event = AuditEvent::new(
@@ -141,8 +142,9 @@ impl Clients {
         let removed = self
             .store
             .write(move |db| {
+                let was_there = clients::remove(db, &id, now)?;
                 sessions.stands_in(db, &cause)?;
-                if !clients::remove(db, &id, now)? {
+                if !was_there {
                     return Err(ClientError::NotFound);
                 }
                 let event =

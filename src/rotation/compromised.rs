@@ -10,7 +10,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::{RotationError, ensure_permitted, record, seal_anew};
+use super::{RotationError, ensure_permitted, record, seal_names_anew};
 use crate::audit::chain::{Chain, NotSigned, Unsettled};
 use crate::clock::Clock;
 use crate::config::Algorithm;
@@ -44,17 +44,43 @@ pub struct Parts {
 /// Gives up the master key and every key that it opens, for new ones that `new` opens. Every session is over from when this
 /// returns, as is every key that signed tokens.
 pub async fn replace_all(parts: &Parts, new: &Vault, cause: &Cause) -> Result<(), RotationError> {
-    // What was signed before must be what is there: the new keys are to vouch for no rewritten history.
-    parts.chain.checkpoint().await.map_err(not_signed)?;
+    ensure_may_begin(parts).await?;
     for _ in 0..TRIES {
         // Of a size that nobody has signed yet.
         note_beginning(parts, new, cause).await?;
         parts.chain.seal().await?;
         if replace_once(parts, new, cause).await? {
+            seal_with(parts, new).await;
             return Ok(());
         }
     }
     Err(StoreError::Busy("the record chain does not come to rest".to_owned()).into())
+}
+
+/// Whether it may begin: not beside servers, nor where what was signed before is not what is there, as the new keys are to vouch for
+/// no rewritten history.
+pub async fn ensure_may_begin(parts: &Parts) -> Result<(), RotationError> {
+    let now = parts.clock.now();
+    let look = move |db: &mut Db| {
+        ensure_permitted(db)?;
+        ensure_no_server_runs(db, now)
+    };
+    parts.store.read(look).await?;
+    parts.chain.checkpoint().await.map(drop).map_err(not_signed)
+}
+
+/// What was recorded of it is sealed at once, by the new keys.
+async fn seal_with(parts: &Parts, new: &Vault) {
+    let sealed = async {
+        let vault = new.clone();
+        let keyring = parts.store.read(move |db| vault.keyring_in(db)).await?;
+        let chain = parts.chain.with_keys(new.clone(), &keyring);
+        chain.seal().await?;
+        chain.checkpoint().await.map_err(not_signed)
+    };
+    if let Err(error) = sealed.await {
+        tracing::warn!(cause = %error, "the last records are sealed at the next start");
+    }
 }
 
 async fn note_beginning(parts: &Parts, new: &Vault, cause: &Cause) -> Result<(), RotationError> {
@@ -103,16 +129,14 @@ fn replace_in(
     let mut keys = vault.keyring_in(db)?;
     renew(&mut keys, size);
     parts.chain.hand_over_in(db, &keys, now)?;
-    seal_anew(db, old.key(Purpose::Seal), keys.key(Purpose::Seal))?;
+    seal_names_anew(db, old.key(Purpose::Seal), keys.key(Purpose::Seal))?;
     for stored in &stored {
         keyring::remove(db, &stored.master)?;
     }
     let number = stored.iter().map(|stored| stored.number).max().unwrap_or(0) + 1;
     keyring::put(db, &new.sealed(&keys, number, now))?;
     end_everything(db, cause, now)?;
-    if let Some(key) = signing {
-        replace_signing_keys(db, new, key, cause, now)?;
-    }
+    replace_signing_keys(db, new, signing, cause, now)?;
     Ok(true)
 }
 
@@ -142,15 +166,20 @@ fn end_everything(db: &mut Db, cause: &Cause, now: DateTime<Utc>) -> Result<(), 
 fn replace_signing_keys(
     db: &mut Db,
     new: &Vault,
-    key: &SigningKey,
+    key: Option<&SigningKey>,
     cause: &Cause,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    for old in signing_keys::list(db)?.into_iter().filter(|old| old.revoked_at.is_none()) {
-        signing_keys::revoke(db, &old.id, now)?;
+    for old in signing_keys::list(db)? {
+        // Sealed with a key that is given up: whoever takes the revocation back has no key by that.
+        signing_keys::seal_anew(db, &old.id, Vec::new())?;
+        if !signing_keys::revoke(db, &old.id, now)? {
+            continue;
+        }
         let subject = Subject::new(SubjectKind::Key, &old.id);
         audit::record(db, &AuditEvent::new(now, AuditKind::KeyRevoked, cause, subject))?;
     }
+    let Some(key) = key else { return Ok(()) };
     let stored = crate::session::signing::sealed_in(db, new, key, now)?;
     signing_keys::insert(db, &stored)?;
     let event = AuditEvent::new(now, AuditKind::KeyCreated, cause, Subject::new(SubjectKind::Key, &stored.id));

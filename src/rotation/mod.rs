@@ -189,21 +189,24 @@ fn ensure_unused(db: &mut Db, master: &str, now: DateTime<Utc>) -> Result<(), Ro
     }
 }
 
-/// Seals everything anew that is sealed with a key of the keyring.
+/// Seals everything anew that is sealed with a key of the keyring. The keys of tokens that were given up are not there.
 fn seal_anew(db: &mut Db, old: &Key, new: &Key) -> Result<(), VaultError> {
-    let anew = |context: &str, sealed: &[u8]| {
-        let plain = old.open(context, sealed).map_err(|_| VaultError::CannotOpen(context.to_owned()))?;
-        Ok::<_, VaultError>(new.seal(context, &plain))
-    };
-    for key in signing_keys::list(db)? {
-        let sealed = anew(&key.id, &key.sealed)?;
-        signing_keys::seal_anew(db, &key.id, sealed)?;
+    for key in signing_keys::list(db)?.into_iter().filter(|key| !key.sealed.is_empty()) {
+        signing_keys::seal_anew(db, &key.id, anew(old, new, &key.id, &key.sealed)?)?;
     }
+    seal_names_anew(db, old, new)
+}
+
+fn seal_names_anew(db: &mut Db, old: &Key, new: &Key) -> Result<(), VaultError> {
     for (id, names) in pending_erasures::sealed(db)? {
-        let sealed = anew(&pending_erasures::context(id), &names)?;
-        pending_erasures::seal_anew(db, id, sealed)?;
+        pending_erasures::seal_anew(db, id, anew(old, new, &pending_erasures::context(id), &names)?)?;
     }
     Ok(())
+}
+
+fn anew(old: &Key, new: &Key, context: &str, sealed: &[u8]) -> Result<Vec<u8>, VaultError> {
+    let plain = old.open(context, sealed).map_err(|_| VaultError::CannotOpen(context.to_owned()))?;
+    Ok(new.seal(context, &plain))
 }
 
 fn record(
@@ -216,6 +219,13 @@ fn record(
 ) -> Result<(), StoreError> {
     let event = AuditEvent::new(now, AuditKind::MasterKeyRotated, cause, Subject::everybody());
     audit::record(db, &event.with(json!({ "step": step, "from": from.0, "to": to.0 })))
+}
+
+/// Whether everything was to be replaced for this master key before, and was not.
+pub async fn was_begun(store: &Store, new: &MasterKeyId) -> Result<bool, StoreError> {
+    let rotated = store.read(|db| audit::newest_of(db, AuditKind::MasterKeyRotated, i64::MAX)).await?;
+    let newest = rotated.first().map(|rotated| &rotated.event.details);
+    Ok(newest.is_some_and(|details| details["step"] == "compromised" && details["to"] == new.0.as_str()))
 }
 
 /// The new master key of a rotation, in a file of its own: the one that an attempt before has made, or else a new one.

@@ -1,5 +1,6 @@
 //! Whoever acts is looked at again in the transaction that does what was asked: a hash, a connection or a lock may have been
-//! waited for, and a session that ended meanwhile does nothing any more. The same for each page of a long answer.
+//! waited for, and a session that ended meanwhile does nothing any more. So the look comes after the locks, and after what waits
+//! for one itself, such as an insert. The same for each page of a long answer.
 
 use super::Sessions;
 use crate::model::audit::Cause;

@@ -96,9 +96,8 @@ impl Sessions {
                 })
             }
             Outcome::Over(reason, just_now) => {
-                if just_now {
-                    self.acknowledged().await;
-                }
+                // Also of an end that another request has committed, and may still be waiting for.
+                self.acknowledged().await;
                 self.count_ends(reason, i64::from(just_now));
                 let refused = if just_now { Reason::RefreshReused } else { Reason::SessionEnded };
                 self.refuse_refresh_of(session_id, refused, reason, &nobody);

@@ -266,7 +266,8 @@ impl Signing {
         // One after the other: of two that read at the same time, the older reading must not be taken up last.
         let _turn = self.reading.lock().await;
         let stored = self.list().await?;
-        for key in &stored {
+        // What was given up has no private part, and is not known: no token of it is good, whatever its row says.
+        for key in stored.iter().filter(|key| !key.sealed.is_empty()) {
             let is_known = self.opened.read().unwrap_or_else(PoisonError::into_inner).keys.contains_key(&key.id);
             if !is_known {
                 self.open(key).await?;

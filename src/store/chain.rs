@@ -5,8 +5,11 @@ use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 use diesel::deserialize;
+use diesel::dsl;
+use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::row::Row;
+use diesel::sql_types::Bool;
 
 use super::backend::{Db, on_backend};
 use super::columns::{At, fixed, parsed};
@@ -98,12 +101,12 @@ pub(super) fn enqueue_all(db: &mut Db, records: &[Record]) -> Result<(), StoreEr
 }
 
 /// Before all that waits: no id is so low.
-pub const BEFORE_ALL: i64 = i64::MIN;
+pub const OLDEST: i64 = i64::MIN;
 
-/// What waits to be sealed after `after`, oldest first, at most `limit`.
-pub fn waiting(db: &mut Db, after: i64, limit: i64) -> Result<Vec<Unsealed>, StoreError> {
+/// What waits to be sealed from this id on, oldest first, at most `limit`.
+pub fn waiting(db: &mut Db, from: i64, limit: i64) -> Result<Vec<Unsealed>, StoreError> {
     let rows: Vec<WaitingRow> = unsealed_records::table
-        .filter(unsealed_records::id.gt(after))
+        .filter(unsealed_records::id.ge(from))
         .order(unsealed_records::id.asc())
         .limit(limit)
         .load(db)?;
@@ -114,6 +117,24 @@ type WaitingRow = (i64, String, String, At, Option<Vec<u8>>, i32);
 
 fn unsealed((id, kind, subject, at, digest, form): WaitingRow) -> deserialize::Result<Unsealed> {
     Ok(Unsealed { id, kind: parsed(&kind)?, subject, at: at.0, form, digest: digest.map(fixed).transpose()? })
+}
+
+/// Of records, those from where the chain begins to where it ends: whoever adds others has added nothing to the chain.
+fn in_chain() -> SqlLiteral<Bool> {
+    dsl::sql(IN_CHAIN)
+}
+
+// With a sign, so that no database looks through the positions instead of finding the subject.
+const IN_CHAIN: &str = "+sealed_records.position >= (SELECT size FROM chain_base)
+    AND +sealed_records.position < (SELECT size FROM chain_head)";
+
+/// The position of a record that is in no chain: nobody who seals writes one after its end. Before its beginning are those
+/// that retention is about to remove.
+pub fn stray(db: &mut Db) -> Result<Option<i64>, StoreError> {
+    let query = sealed_records::table
+        .filter(dsl::sql::<Bool>("position < 0 OR position >= (SELECT size FROM chain_head)"))
+        .select(sealed_records::position);
+    Ok(query.first(db).optional()?)
 }
 
 /// Of these, those that can be sealed: a second record of a thing cannot, and keeps waiting. It is damage.
@@ -138,7 +159,14 @@ pub fn recorded(db: &mut Db, kind: RecordKind, subjects: &[String]) -> Result<Ha
         // What waits first: a record that is sealed meanwhile is found in one of the two places.
         recorded.extend(waiting.load::<String>(db)?);
     }
-    recorded.extend(sealed(db, kind, subjects)?);
+    for batch in subjects.chunks(BATCH) {
+        let sealed = sealed_records::table
+            .filter(sealed_records::kind.eq(kind.as_str()))
+            .filter(sealed_records::subject.eq_any(batch.to_vec()))
+            .filter(in_chain())
+            .select(sealed_records::subject);
+        recorded.extend(sealed.load::<String>(db)?);
+    }
     Ok(recorded)
 }
 
@@ -172,6 +200,7 @@ pub(super) fn recorded_between(
         .filter(sealed_records::kind.eq(kind.as_str()))
         .filter(sealed_records::subject.gt(after))
         .filter(sealed_records::subject.lt(before))
+        .filter(in_chain())
         .select((sealed_records::subject, sealed_records::form, sealed_records::digest.nullable()));
     let mut recorded: Vec<Recorded> = waiting.load(db)?;
     recorded.extend(sealed.load::<Recorded>(db)?);
@@ -187,6 +216,7 @@ pub(super) fn recorded_of(db: &mut Db, kind: RecordKind, subject: &str) -> Resul
     let sealed = sealed_records::table
         .filter(sealed_records::kind.eq(kind.as_str()))
         .filter(sealed_records::subject.eq(subject))
+        .filter(in_chain())
         .select((sealed_records::subject, sealed_records::form, sealed_records::digest.nullable()));
     // What waits first, as above.
     match waiting.first(db).optional()? {
@@ -195,9 +225,9 @@ pub(super) fn recorded_of(db: &mut Db, kind: RecordKind, subject: &str) -> Resul
     }
 }
 
-/// Whether anything waits after `after`.
-pub fn is_any_waiting(db: &mut Db, after: i64) -> Result<bool, StoreError> {
-    let waiting = unsealed_records::table.filter(unsealed_records::id.gt(after));
+/// Whether anything waits from this id on.
+pub fn is_any_waiting(db: &mut Db, from: i64) -> Result<bool, StoreError> {
+    let waiting = unsealed_records::table.filter(unsealed_records::id.ge(from));
     let first: Option<i64> = waiting.select(unsealed_records::id).first(db).optional()?;
     Ok(first.is_some())
 }
@@ -319,6 +349,7 @@ pub fn latest(db: &mut Db, kind: RecordKind, subject: &str) -> Result<Option<Sea
     let query = sealed_records::table
         .filter(sealed_records::subject.eq(subject))
         .filter(sealed_records::kind.eq(kind.as_str()))
+        .filter(in_chain())
         .order(sealed_records::position.desc())
         .limit(1);
     let mut records = Records(Vec::new());
@@ -361,6 +392,7 @@ pub fn times_of(
         let rows: Vec<(String, At)> = sealed_records::table
             .filter(sealed_records::subject.eq_any(batch.to_vec()))
             .filter(sealed_records::kind.eq(kind.as_str()))
+            .filter(in_chain())
             .select((sealed_records::subject, sealed_records::at))
             .load(db)?;
         times.extend(rows.into_iter().map(|(subject, at)| (subject, at.0)));
@@ -443,7 +475,7 @@ pub fn without_record(db: &mut Db) -> Result<Option<(RecordKind, String)>, Store
         let things = subjects(*kind);
         format!(
             "SELECT '{kind}' AS kind, subject FROM (SELECT {things}) AS present
-             WHERE NOT EXISTS (SELECT 1 FROM sealed_records s WHERE s.kind = '{kind}' AND s.subject = present.subject)
+             WHERE NOT EXISTS (SELECT 1 FROM sealed_records WHERE kind = '{kind}' AND sealed_records.subject = present.subject AND {IN_CHAIN})
              EXCEPT SELECT kind, subject FROM unsealed_records WHERE kind = '{kind}' LIMIT 1"
         )
     };

@@ -140,7 +140,9 @@ pub fn forget_uses(db: &mut Db, process: Option<Uuid>, old: DateTime<Utc>) -> Re
 }
 
 /// The master keys of servers that were seen after `since`, one for each server.
-pub fn uses_since(db: &mut Db, since: DateTime<Utc>) -> Result<Vec<String>, StoreError> {
-    let seen = master_key_uses::table.filter(master_key_uses::seen_at.gt(At(since)));
+pub fn uses_between(db: &mut Db, since: DateTime<Utc>, until: DateTime<Utc>) -> Result<Vec<String>, StoreError> {
+    let seen = master_key_uses::table
+        .filter(master_key_uses::seen_at.gt(At(since)))
+        .filter(master_key_uses::seen_at.lt(At(until)));
     Ok(seen.order(master_key_uses::process.asc()).select(master_key_uses::master).load(db)?)
 }

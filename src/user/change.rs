@@ -54,8 +54,9 @@ impl Users {
         let sessions = self.inner.sessions.clone();
         sessions
             .change(move |db, changes| {
+                let before = users::lock(db, id)?;
                 users.inner.sessions.stands_in(db, &cause)?;
-                let before = users::lock(db, id)?.ok_or(UserError::NotFound)?;
+                let before = before.ok_or(UserError::NotFound)?;
                 let after = User {
                     username: change.username.unwrap_or_else(|| before.username.clone()),
                     role: change.role.unwrap_or_else(|| before.role.clone()),
@@ -80,8 +81,9 @@ impl Users {
         let sessions = self.inner.sessions.clone();
         let deleted = sessions
             .change(move |db, changes| {
+                let user = users::lock(db, id)?;
                 users.inner.sessions.stands_in(db, &cause)?;
-                let user = users::lock(db, id)?.ok_or(UserError::NotFound)?;
+                let user = user.ok_or(UserError::NotFound)?;
                 users.keep_an_administrator(db, &user, None)?;
                 changes.note(Change::User(id));
                 end_of_user_in(db, changes, id, None, &end_by(&cause, EndReason::UserDeleted, now, None), &cause)?;

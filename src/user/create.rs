@@ -34,8 +34,8 @@ impl Users {
         let (sessions, created, cause) = (self.inner.sessions.clone(), user.clone(), cause.clone());
         self.store()
             .write(move |db| {
-                sessions.stands_in(db, &cause)?;
-                insert(db, &created, AuditKind::UserCreated, &cause)
+                insert(db, &created, AuditKind::UserCreated, &cause)?;
+                Ok::<_, UserError>(sessions.stands_in(db, &cause)?)
             })
             .await?;
         Ok(user)

@@ -98,8 +98,11 @@ impl Users {
         let sessions = self.inner.sessions.clone();
         sessions
             .change(move |db, changes| {
+                let user = users::lock(db, id)?;
                 users.inner.sessions.stands_in(db, &cause)?;
-                let Some(user) = users::lock(db, id)? else {
+                // Also where it is gone: who deleted it may still wait for other nodes.
+                changes.note(Change::User(id));
+                let Some(user) = user else {
                     return if names_of(db, id)?.is_empty() && !users.was_erased(db, id)? {
                         Err(UserError::NotFound)
                     } else {
@@ -109,7 +112,6 @@ impl Users {
                     };
                 };
                 users.keep_an_administrator(db, &user, None)?;
-                changes.note(Change::User(id));
                 end_of_user_in(db, changes, id, None, &end_by(&cause, EndReason::UserDeleted, now, None), &cause)?;
                 forget_account(db, &users.inner.throttles, &user, now)?;
                 users::delete(db, id, now)?;

@@ -169,9 +169,9 @@ impl Users {
         let written = self
             .store()
             .write(move |db| {
-                sessions.stands_in(db, &cause)?;
                 users::find(db, id)?.ok_or(UserError::NotFound)?;
                 one_time_tokens::replace(db, digest, Purpose::Reset(id), now, expires_at)?;
+                sessions.stands_in(db, &cause)?;
                 Ok::<_, UserError>(record(
                     db,
                     AuditKind::PasswordResetIssued,

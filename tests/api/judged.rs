@@ -22,6 +22,7 @@ use vigie::user::create::NewUser;
 use super::authorisation::routes;
 use crate::support::app::{PASSWORD, TestApp, TestClient};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
+use crate::support::dump::Beside;
 use crate::support::thousands::{Rows, fill};
 
 /// A body that the route does what it says with, for every route that asks for a token and takes one.
@@ -378,4 +379,41 @@ async fn no_page_is_made_for_whoever_may_not_see_it_any_more(#[values(Sqlite, Po
     assert_eq!(of_others.next().await, Err(StoreError::Overtaken(Overtaken::NotAllowed)));
     alice.post_empty("/auth/logout").await.expect(204);
     assert_eq!(export.next().await, Err(OVERTAKEN));
+}
+
+/// Where a lock is waited for, whoever asked is looked at after that.
+#[actix_web::test]
+async fn what_waited_for_a_lock_is_not_done_for_a_session_that_ended_meanwhile() {
+    let app = TestApp::start(Postgres).await;
+    app.admin().await;
+    app.signed_in("bob").await;
+    let id = id_of(&app, "bob").await;
+    let mut beside = Beside::connect(&app.database.url);
+    for (path, held) in [
+        (format!("/admin/users/{id}"), format!("SELECT 1 FROM users WHERE id = '{id}' FOR UPDATE")),
+        ("/admin/users".to_owned(), "LOCK TABLE users IN SHARE MODE".to_owned()),
+        ("/admin/clients".to_owned(), "LOCK TABLE clients IN SHARE MODE".to_owned()),
+    ] {
+        let asking = app.log_in("root").await;
+        let asking_too = app.nobody().with_token(asking.token());
+        beside.execute("BEGIN").unwrap();
+        beside.execute(&held).unwrap();
+        let asked = async {
+            match path.as_str() {
+                "/admin/users" => asking.post(&path, json!({ "username": "mallory", "role": "admin" })).await,
+                "/admin/clients" => asking.post(&path, json!({ "id": "mallory", "name": "M", "scopes": [] })).await,
+                _ => asking.patch(&path, json!({ "role": "admin" })).await,
+            }
+        };
+        let meanwhile = async {
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            asking_too.post_empty("/auth/logout").await.expect(204);
+            beside.execute("COMMIT").unwrap();
+        };
+        let (answer, ()) = tokio::join!(asked, meanwhile);
+        answer.problem(401, "session_ended");
+    }
+    let user = app.app.users.find_by_id_or_name("bob").await.unwrap().unwrap();
+    assert_ne!(user.role.as_str(), "admin");
+    assert!(app.app.users.find_by_id_or_name("mallory").await.unwrap().is_none());
 }

@@ -99,3 +99,47 @@ async fn p6_a_thing_is_sealed_once(#[values(Sqlite, Postgres)] backend: Backend)
     assert!(refused.contains("unique"), "{refused}");
     verify(&app).await.unwrap();
 }
+
+/// A record that is where the chain is not stands for nothing.
+#[rstest]
+#[actix_web::test]
+async fn p6_a_record_that_is_in_no_chain_makes_up_for_nothing(
+    #[values("1000000000000", "-5", "9223372036854775807")] position: &str,
+    #[values(Sqlite, Postgres)] backend: Backend,
+) {
+    let app = history(backend, &[]).await;
+    let mut beside = Beside::connect(&app.database.url);
+    beside.drop_triggers();
+    let unchecked = match backend {
+        Sqlite => "PRAGMA ignore_check_constraints = ON",
+        Postgres => "ALTER TABLE sealed_records DROP CONSTRAINT IF EXISTS sealed_records_position_check",
+    };
+    beside.execute(unchecked).unwrap();
+    beside.execute(FORGED).unwrap();
+    beside
+        .execute(&format!(
+            "INSERT INTO sealed_records (position, kind, subject, at, digest, chain_hash, form)
+             SELECT {position}, kind, (SELECT CAST(max(seq) AS TEXT) FROM audit_events), at, digest, chain_hash, form
+             FROM sealed_records WHERE position = 2"
+        ))
+        .unwrap();
+    let fault = verify(&app).await.unwrap_err();
+    assert_eq!(fault.to_string(), format!("record {position} is in no chain: it was added"));
+    assert!(app.app.chain.checkpoint().await.is_err(), "the server signs no such history");
+}
+
+/// What waits is looked at from the first on, whatever number it has.
+#[rstest]
+#[actix_web::test]
+async fn p6_what_waits_under_the_smallest_number_is_looked_at(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = history(backend, &[]).await;
+    let overriding = if backend == Postgres { "OVERRIDING SYSTEM VALUE" } else { "" };
+    let waiting = format!(
+        "INSERT INTO unsealed_records (id, kind, subject, at, form, digest) {overriding}
+         SELECT -9223372036854775807 - 1, kind, (SELECT CAST(max(seq) AS TEXT) FROM audit_events), at, form, digest
+         FROM sealed_records WHERE position = 2"
+    );
+    tamper(&app, &[FORGED, &waiting]);
+    let fault = verify(&app).await.unwrap_err();
+    assert_eq!(word(&fault), ("changed", Some(RecordKind::Event)), "{fault}");
+}

@@ -45,6 +45,8 @@ pub(super) fn word(fault: &Fault) -> (&'static str, Option<RecordKind>) {
         Fault::CutOff { .. } => ("cut off", None),
         Fault::Base { .. } => ("base", None),
         Fault::Rewritten { .. } => ("rewritten", None),
+        Fault::Unsigned => ("unsigned", None),
+        Fault::Stray { .. } => ("stray", None),
         Fault::LinkKey { .. } => ("link key", None),
         Fault::Checkpoint { .. } => ("checkpoint", None),
         Fault::Tree { .. } => ("tree", None),

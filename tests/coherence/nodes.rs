@@ -109,6 +109,38 @@ async fn an_end_is_acknowledged_when_a_node_that_is_cut_off_can_answer_no_longer
     until(401, async || on(&b, &alice).get("/auth/verify").await).await.problem(401, "session_ended");
 }
 
+/// P2: whoever asks once more, because no answer came, is not answered sooner than the first.
+#[rstest]
+#[actix_web::test]
+async fn an_end_that_is_asked_for_again_is_not_acknowledged_sooner(#[values("erase", "reuse")] how: &str) {
+    let a = TestApp::start(Postgres).await;
+    let (proxy, url) = Proxy::in_front_of(&a.database.url);
+    let b = a.another_node_at(&url).await;
+    let (root, alice) = (a.admin().await, a.signed_in("alice").await);
+    let id = a.app.users.find_by_id_or_name("alice").await.unwrap().unwrap().id;
+    let spent = json!({ "refresh_token": alice.refresh_token });
+    if how == "reuse" {
+        a.nobody().post("/auth/refresh", spent.clone()).await.expect(200);
+        a.advance(chrono::TimeDelta::minutes(5));
+    }
+    on(&b, &alice).get("/auth/verify").await.expect(200);
+    proxy.stall();
+    let ask = async || {
+        match how {
+            "reuse" => a.nobody().post("/auth/refresh", spent.clone()).await.expect(401),
+            _ => root.post_empty(&format!("/admin/users/{id}/erase")).await.expect(200),
+        };
+    };
+    let again = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        ask().await;
+        on(&b, &alice).get("/auth/verify").await.status
+    };
+    let ((), status) = tokio::join!(ask(), again);
+    assert_eq!(status, 503, "the other node still answers from memory");
+    proxy.restore();
+}
+
 /// P2: a node whose leases are longer than one's own is waited for as long as it says.
 #[rstest]
 #[actix_web::test]

@@ -155,6 +155,30 @@ async fn a_checkpoint_of_the_old_key_is_not_believed_any_more(#[values(Sqlite, P
     }
 }
 
+/// Who takes the revocation back, with all that the old master key opened, has no key by that.
+#[rstest]
+#[actix_web::test]
+async fn a_signing_key_that_was_given_up_cannot_be_brought_back(#[values(Sqlite, Postgres)] backend: Backend) {
+    let mut app = TestApp::start(backend).await;
+    let alice = app.signed_in("alice").await;
+    let token = alice.token().to_owned();
+    replace_all(&app).await.unwrap();
+    app.close().await;
+    let node = node_with(&app, NEW).await;
+    seal(&node).await;
+    let mut beside = Beside::connect(&app.database.url);
+    beside.drop_triggers();
+    let revived = "UPDATE signing_keys SET revoked_at = NULL, retired_at = created_at, verify_until = (SELECT max(expires_at) FROM sessions)
+         WHERE revoked_at IS NOT NULL";
+    assert_eq!(beside.execute(revived).unwrap(), 1);
+    beside.execute("DELETE FROM not_befores").unwrap();
+    if let Ok(another) = vigie::app::App::open(node.app.config.clone(), Arc::clone(&node.clock) as Arc<dyn Clock>).await
+    {
+        assert!(another.sessions.check(&token, [127, 0, 0, 1].into()).await.is_err());
+        another.close().await;
+    }
+}
+
 /// Whoever has either public key, and no more, verifies the history of before the switch and of after it.
 #[rstest]
 #[actix_web::test]

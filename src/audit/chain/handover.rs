@@ -59,7 +59,7 @@ impl Chain {
     /// signed it as it stands; returns how many records there are.
     pub fn settled_in(&self, db: &mut Db) -> Result<u64, Unsettled> {
         let head = chain::lock(db)?;
-        if chain::is_any_waiting(db, chain::BEFORE_ALL)? || chain::checkpoint_of(db, head.size)?.is_some() {
+        if chain::is_any_waiting(db, chain::OLDEST)? || chain::checkpoint_of(db, head.size)?.is_some() {
             return Err(Unsettled::Grows);
         }
         let base = chain::base(db)?;

@@ -94,6 +94,13 @@ impl Chain {
         Self { store, clock, vault, keys, directory: directory.to_owned(), seen: Arc::default() }
     }
 
+    /// The same history with other keys.
+    #[must_use]
+    pub fn with_keys(&self, vault: Vault, keyring: &Keyring) -> Self {
+        let keys = Keys::new(keyring, vault.database());
+        Self::new(self.store.clone(), Arc::clone(&self.clock), vault, keys, &self.directory)
+    }
+
     /// The key that signs checkpoints, as those who verify them need it.
     #[must_use]
     pub fn key(&self) -> &CheckpointKey {
@@ -121,12 +128,12 @@ impl Chain {
 
     /// Seals all that waits; returns how many records.
     pub async fn seal(&self) -> Result<usize, StoreError> {
-        let (mut sealed, mut after) = (0, chain::BEFORE_ALL);
+        let (mut sealed, mut from) = (0, chain::OLDEST);
         // Nobody is kept waiting for the lock of a chain that need not grow; nor do records that cannot be sealed hold up others.
-        while self.store.read(move |db| chain::is_any_waiting(db, after)).await? {
+        while self.store.read(move |db| chain::is_any_waiting(db, from)).await? {
             let chain = self.clone();
-            let (count, last) = self.store.write(move |db| chain.seal_batch(db, after)).await?;
-            (sealed, after) = (sealed + count, last);
+            let (count, last) = self.store.write(move |db| chain.seal_batch(db, from)).await?;
+            (sealed, from) = (sealed + count, last.saturating_add(1));
         }
         Ok(sealed)
     }
@@ -136,13 +143,13 @@ impl Chain {
         self.store.read(chain::newest_checkpoint).await
     }
 
-    /// Seals what waits after `after`; how many records, and the last that was looked at.
-    fn seal_batch(&self, db: &mut Db, after: i64) -> Result<(usize, i64), StoreError> {
+    /// Seals what waits from this id on; how many records, and the last that was looked at.
+    fn seal_batch(&self, db: &mut Db, from: i64) -> Result<(usize, i64), StoreError> {
         let head = chain::lock(db)?;
         let mut growth = Growth::of(head, self.links_in(db)?);
-        let waiting = chain::waiting(db, after, BATCH)?;
+        let waiting = chain::waiting(db, from, BATCH)?;
         // Where others have sealed meanwhile, there may be none.
-        let last = waiting.last().map_or(after, |last| last.id);
+        let last = waiting.last().map_or(from, |last| last.id);
         let waiting = chain::sealable(db, waiting)?;
         let ids: Vec<i64> = waiting.iter().map(|unsealed| unsealed.id).collect();
         for record in records(db, waiting)? {

@@ -83,11 +83,17 @@ fn verify(db: &mut Db, key: &CheckpointVerifier, mut kept: Vec<Checkpoint>) -> R
     if let Some(seen) = kept.first() {
         return Err(Fault::CutOff { size: size(growth.head.size), seen: seen.size }.into());
     }
+    if let Some(position) = chain::stray(db)? {
+        return Err(Fault::Stray { position }.into());
+    }
     if let Some((kind, subject)) = chain::without_record(db)? {
         return Err(Fault::Added { kind, subject }.into());
     }
     if let Some((kind, subject)) = chain::recorded_twice(db)? {
         return Err(Fault::Twice { kind, subject }.into());
+    }
+    if verified.checkpoints == 0 {
+        return Err(Fault::Unsigned.into());
     }
     Ok(VerifiedOutside { records: size(growth.head.size), ..verified })
 }

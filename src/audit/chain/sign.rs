@@ -166,6 +166,9 @@ pub(super) fn prove(
     base: &Head,
     signed: &Signed,
 ) -> Result<(Head, Newest), NotSigned> {
+    if let Some(position) = chain::stray(db)? {
+        return Err(Fault::Stray { position }.into());
+    }
     // In this order: the chain has grown since, if anything.
     let newest = chain::newest_checkpoint(db)?;
     let head = chain::head(db)?;

@@ -129,6 +129,15 @@ pub enum Fault {
         /// Up to where it was compared.
         size: i64,
     },
+    /// Nothing is signed that the history could be compared with.
+    #[error("there is no checkpoint: nobody can tell whether the history is what it was")]
+    Unsigned,
+    /// A record is kept where the chain is not.
+    #[error("record {position} is in no chain: it was added")]
+    Stray {
+        /// Where it says to be.
+        position: i64,
+    },
     /// A checkpoint was signed when records were linked with other keys, or from elsewhere on.
     #[error("a checkpoint of {size} records saw another key link them, or from another record on")]
     LinkKey {
@@ -464,6 +473,9 @@ fn verify_rest(db: &mut Db, sealed: i64, warrants: &WarrantKey) -> Result<Result
         Ok(waiting) => waiting,
         Err(fault) => return Ok(Err(fault)),
     };
+    if let Some(position) = chain::stray(db)? {
+        return Ok(Err(Fault::Stray { position }));
+    }
     if let Some((kind, subject)) = chain::without_record(db)? {
         return Ok(Err(Fault::Added { kind, subject }));
     }
@@ -474,11 +486,11 @@ fn verify_rest(db: &mut Db, sealed: i64, warrants: &WarrantKey) -> Result<Result
 }
 
 fn verify_waiting(db: &mut Db, sealed: i64, warrants: &WarrantKey) -> Result<Result<usize, Fault>, StoreError> {
-    let (mut count, mut after) = (0, chain::BEFORE_ALL);
+    let (mut count, mut from) = (0, chain::OLDEST);
     loop {
-        let waiting = chain::waiting(db, after, PAGE)?;
+        let waiting = chain::waiting(db, from, PAGE)?;
         let Some(last) = waiting.last() else { return Ok(Ok(count)) };
-        (count, after) = (count + waiting.len(), last.id);
+        (count, from) = (count + waiting.len(), last.id.saturating_add(1));
         let written = waiting.into_iter().filter_map(|Unsealed { kind, subject, at, form, digest, .. }| {
             Some(Sealed {
                 position: sealed,
