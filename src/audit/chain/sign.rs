@@ -166,9 +166,6 @@ pub(super) fn prove(
     base: &Head,
     signed: &Signed,
 ) -> Result<(Head, Newest), NotSigned> {
-    if let Some(position) = chain::stray(db)? {
-        return Err(Fault::Stray { position }.into());
-    }
     // In this order: the chain has grown since, if anything.
     let newest = chain::newest_checkpoint(db)?;
     let head = chain::head(db)?;
@@ -194,6 +191,9 @@ pub(super) fn prove(
     grew_to(db, from, &head, &signed.links)?;
     if let Some(seen) = seen {
         grew_to(db, seen, &head, &signed.links)?;
+    }
+    if let Some(position) = chain::stray(db)? {
+        return Err(Fault::Stray { position }.into());
     }
     Ok((head, newest.map(|(says, stored)| (stored, says))))
 }
