@@ -12,7 +12,7 @@ use base64::alphabet;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use secrecy::ExposeSecret as _;
-use zeroize::{ZeroizeOnDrop, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::config::Config;
 use crate::key::{Key, LENGTH};
@@ -21,8 +21,7 @@ use crate::key::{Key, LENGTH};
 const MAX_FILE_LENGTH: usize = 1024;
 
 /// 32 bytes that seal the keyring. `Debug` shows nothing of them.
-#[derive(ZeroizeOnDrop)]
-pub struct MasterKey([u8; LENGTH]);
+pub struct MasterKey(Key);
 
 /// Names a master key: the beginning of a digest under a key derived from it, in hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -115,15 +114,13 @@ impl MasterKey {
     /// If the system has no random source: nothing safe can be done then.
     #[must_use]
     pub fn random() -> Self {
-        let mut key = Self([0; LENGTH]);
-        getrandom::fill(&mut key.0).expect("the system has a random source");
-        key
+        Self(Key::random())
     }
 
     /// The key made of these bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; LENGTH]) -> Self {
-        Self(bytes)
+        Self(Key::from_bytes(bytes))
     }
 
     /// Names the key without telling anything of it.
@@ -145,7 +142,7 @@ impl MasterKey {
     pub fn derive(&self, usage: &str, purpose: &str) -> Key {
         let mut derived = Zeroizing::new([0; LENGTH]);
         hkdf::Salt::new(hkdf::HKDF_SHA256, b"vigie master key")
-            .extract(&self.0)
+            .extract(self.0.bytes())
             .expand(&[usage.as_bytes(), b"\0", purpose.as_bytes()], hkdf::HKDF_SHA256)
             .and_then(|output| output.fill(&mut *derived))
             .expect("HKDF-SHA256 gives up to 8160 bytes");
@@ -172,7 +169,7 @@ impl MasterKey {
     }
 
     fn to_text(&self) -> Zeroizing<String> {
-        let mut text = Zeroizing::new(STANDARD.encode(self.0));
+        let mut text = Zeroizing::new(STANDARD.encode(self.0.bytes()));
         text.push('\n');
         text
     }
@@ -193,7 +190,7 @@ fn decode(text: &str) -> Option<MasterKey> {
         GeneralPurpose::new(&alphabet::URL_SAFE, EITHER_PADDING),
     ];
     let bytes = ENGINES.iter().find_map(|engine| engine.decode(text.trim()).ok().map(Zeroizing::new))?;
-    bytes.as_slice().try_into().ok().map(MasterKey)
+    bytes.as_slice().try_into().ok().map(MasterKey::from_bytes)
 }
 
 /// A secret that an operator has put into a file, without the end of its line. A file that others can read is refused.
@@ -258,19 +255,19 @@ mod tests {
         let config = config(&directory.path().join("new").join("data"), &[]);
         assert!(matches!(MasterKey::load(&config), Err(MasterKeyError::Missing { .. })));
         let made = MasterKey::create(&config).unwrap();
-        assert_eq!(MasterKey::load(&config).unwrap().0, made.0);
+        assert_eq!(MasterKey::load(&config).unwrap().0.bytes(), made.0.bytes());
 
         let path = config.master_key_path();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
-        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{}\n", STANDARD.encode(made.0)));
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{}\n", STANDARD.encode(made.0.bytes())));
     }
 
     #[test]
     fn a_key_is_never_overwritten() {
         let (_directory, config) = key_file(text().as_bytes(), 0o600);
         assert!(matches!(MasterKey::create(&config), Err(MasterKeyError::Exists { .. })));
-        assert_eq!(MasterKey::load(&config).unwrap().0, [7; 32]);
+        assert_eq!(MasterKey::load(&config).unwrap().0.bytes(), &[7; 32]);
     }
 
     #[test]
@@ -308,7 +305,7 @@ mod tests {
         ];
         for spelling in spellings {
             let (_directory, config) = key_file(format!("  {spelling}\r\n").as_bytes(), 0o600);
-            assert_eq!(MasterKey::load(&config).unwrap().0, bytes, "{spelling}");
+            assert_eq!(MasterKey::load(&config).unwrap().0.bytes(), &bytes, "{spelling}");
         }
     }
 
@@ -317,7 +314,7 @@ mod tests {
         let (directory, _) = key_file(text().as_bytes(), 0o600);
         let given = STANDARD.encode([9; 32]);
         let with_key = config(directory.path(), &[("VIGIE__KEYS__MASTER_KEY", &given)]);
-        assert_eq!(MasterKey::load(&with_key).unwrap().0, [9; 32]);
+        assert_eq!(MasterKey::load(&with_key).unwrap().0.bytes(), &[9; 32]);
         let with_fault = config(directory.path(), &[("VIGIE__KEYS__MASTER_KEY", "short")]);
         let error = MasterKey::load(&with_fault).unwrap_err();
         assert!(error.to_string().starts_with("keys.master_key is not a master key"), "{error}");

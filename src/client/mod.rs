@@ -95,8 +95,7 @@ impl Clients {
         let registered = self
             .store
             .write(move |db| {
-                clients::insert(db, &added)?;
-                sessions.stands_in(db, &cause)?;
+                sessions.while_standing_in(db, &cause, |db| clients::insert(db, &added))?;
                 let event = AuditEvent::new(
                     now,
                     AuditKind::ClientCreated,
@@ -117,9 +116,7 @@ impl Clients {
         let rotated = self
             .store
             .write(move |db| {
-                let was_there = clients::set_secret(db, &id, digest, now)?;
-                sessions.stands_in(db, &cause)?;
-                if !was_there {
+                if !sessions.while_standing_in(db, &cause, |db| clients::set_secret(db, &id, digest, now))? {
                     return Err(ClientError::NotFound);
                 }
                 let event = AuditEvent::new(
@@ -142,9 +139,7 @@ impl Clients {
         let removed = self
             .store
             .write(move |db| {
-                let was_there = clients::remove(db, &id, now)?;
-                sessions.stands_in(db, &cause)?;
-                if !was_there {
+                if !sessions.while_standing_in(db, &cause, |db| clients::remove(db, &id, now))? {
                     return Err(ClientError::NotFound);
                 }
                 let event =

@@ -1,6 +1,6 @@
 //! Whoever acts is looked at again in the transaction that does what was asked: a hash, a connection or a lock may have been
-//! waited for, and a session that ended meanwhile does nothing any more. So the look comes after the locks, and after what waits
-//! for one itself, such as an insert. The same for each page of a long answer.
+//! waited for, and a session that ended meanwhile does nothing any more. So the look comes after a lock, and again after what may
+//! wait for one itself, such as an insert. The same for each page of a long answer.
 
 use super::Sessions;
 use crate::model::audit::Cause;
@@ -28,6 +28,19 @@ impl Sessions {
             return Err(Overtaken::NotAllowed.into());
         }
         Ok(())
+    }
+
+    /// Does what was asked for whoever stands before it and after: the work may have waited for a lock.
+    pub(crate) fn while_standing_in<T, E: From<StoreError>>(
+        &self,
+        db: &mut Db,
+        cause: &Cause,
+        work: impl FnOnce(&mut Db) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.stands_in(db, cause)?;
+        let done = work(db)?;
+        self.stands_in(db, cause)?;
+        Ok(done)
     }
 
     /// The present role of a live session's user; an error where it is over.

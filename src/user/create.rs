@@ -34,8 +34,7 @@ impl Users {
         let (sessions, created, cause) = (self.inner.sessions.clone(), user.clone(), cause.clone());
         self.store()
             .write(move |db| {
-                insert(db, &created, AuditKind::UserCreated, &cause)?;
-                Ok::<_, UserError>(sessions.stands_in(db, &cause)?)
+                sessions.while_standing_in(db, &cause, |db| insert(db, &created, AuditKind::UserCreated, &cause))
             })
             .await?;
         Ok(user)

@@ -169,9 +169,10 @@ impl Users {
         let written = self
             .store()
             .write(move |db| {
-                users::find(db, id)?.ok_or(UserError::NotFound)?;
-                one_time_tokens::replace(db, digest, Purpose::Reset(id), now, expires_at)?;
-                sessions.stands_in(db, &cause)?;
+                sessions.while_standing_in(db, &cause, |db| {
+                    users::find(db, id)?.ok_or(UserError::NotFound)?;
+                    Ok::<_, UserError>(one_time_tokens::replace(db, digest, Purpose::Reset(id), now, expires_at)?)
+                })?;
                 Ok::<_, UserError>(record(
                     db,
                     AuditKind::PasswordResetIssued,
