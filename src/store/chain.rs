@@ -131,10 +131,14 @@ const IN_CHAIN: &str = "+sealed_records.position >= (SELECT size FROM chain_base
 /// The position of a record that is in no chain: nobody who seals writes one after its end. Before its beginning are those
 /// that retention is about to remove.
 pub fn stray(db: &mut Db) -> Result<Option<i64>, StoreError> {
-    let query = sealed_records::table
-        .filter(dsl::sql::<Bool>("position < 0 OR position >= (SELECT size FROM chain_head)"))
-        .select(sealed_records::position);
-    Ok(query.first(db).optional()?)
+    let positions = sealed_records::table.select(sealed_records::position);
+    let after = positions.filter(dsl::sql::<Bool>("position >= (SELECT size FROM chain_head)"));
+    // In their order, so that a database looks at the ends of the index and not through the table.
+    if let Some(position) = after.order(sealed_records::position.desc()).first(db).optional()? {
+        return Ok(Some(position));
+    }
+    let before = positions.filter(sealed_records::position.lt(0));
+    Ok(before.order(sealed_records::position.asc()).first(db).optional()?)
 }
 
 /// Of these, those that can be sealed: a second record of a thing cannot, and keeps waiting. It is damage.
@@ -159,14 +163,7 @@ pub fn recorded(db: &mut Db, kind: RecordKind, subjects: &[String]) -> Result<Ha
         // What waits first: a record that is sealed meanwhile is found in one of the two places.
         recorded.extend(waiting.load::<String>(db)?);
     }
-    for batch in subjects.chunks(BATCH) {
-        let sealed = sealed_records::table
-            .filter(sealed_records::kind.eq(kind.as_str()))
-            .filter(sealed_records::subject.eq_any(batch.to_vec()))
-            .filter(in_chain())
-            .select(sealed_records::subject);
-        recorded.extend(sealed.load::<String>(db)?);
-    }
+    recorded.extend(times_of(db, kind, subjects)?.into_keys());
     Ok(recorded)
 }
 

@@ -139,7 +139,7 @@ pub fn forget_uses(db: &mut Db, process: Option<Uuid>, old: DateTime<Utc>) -> Re
     Ok(())
 }
 
-/// The master keys of servers that were seen after `since`, one for each server.
+/// The master keys of servers that were seen last between these moments, without either; one for each server.
 pub fn uses_between(db: &mut Db, since: DateTime<Utc>, until: DateTime<Utc>) -> Result<Vec<String>, StoreError> {
     let seen = master_key_uses::table
         .filter(master_key_uses::seen_at.gt(At(since)))

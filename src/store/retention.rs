@@ -73,11 +73,13 @@ pub fn permitted<T>(
     Ok(done)
 }
 
-/// Claims the work for a process. `false` while the claim of another lasts.
+/// Claims the work for a process. `false` while the claim of another lasts. One that lasts far longer than a claim does was
+/// written by somebody else, and is none.
 pub fn claim(db: &mut Db, by: NodeId, until: DateTime<Utc>, now: DateTime<Utc>) -> Result<bool, StoreError> {
     let is_free = retention::claimed_until
         .is_null()
         .or(retention::claimed_until.le(Some(At(now))))
+        .or(retention::claimed_until.gt(Some(At(until + (until - now)))))
         .or(retention::claimed_by.eq(Some(Id(by.0))));
     let set = (retention::claimed_by.eq(Some(Id(by.0))), retention::claimed_until.eq(Some(At(until))));
     Ok(diesel::update(retention::table.filter(is_free.assume_not_null())).set(set).execute(db)? == 1)

@@ -620,6 +620,29 @@ async fn a_run_that_lost_its_claim_changes_nothing_any_more(#[values(Sqlite, Pos
     verify(&app).await.unwrap();
 }
 
+/// Whoever writes to the database keeps nothing for ever by a claim that no process makes.
+#[rstest]
+#[actix_web::test]
+async fn a_claim_for_ever_is_none(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = history(backend, &[]).await;
+    later(&app, 400).await;
+    let now = app.now();
+    let claim = |until: TimeDelta| {
+        let other = NodeId::new(now);
+        app.app.store.write::<_, StoreError>(move |db| vigie::store::retention::claim(db, other, now + until, now))
+    };
+    assert!(claim(TimeDelta::minutes(10)).await.unwrap());
+    assert!(matches!(app.app.retention.run(&Cause::command_line()).await, Err(RetentionError::Claimed)));
+    app.advance(TimeDelta::minutes(11));
+    Beside::connect(&app.database.url)
+        .execute(match backend {
+            Sqlite => "UPDATE retention SET claimed_until = 9000000000000000",
+            Postgres => "UPDATE retention SET claimed_until = '2255-01-01'",
+        })
+        .unwrap();
+    assert!(run(&app).await.attempts > 0);
+}
+
 /// Where the chain begins never goes back.
 #[rstest]
 #[actix_web::test]
@@ -662,9 +685,13 @@ async fn a_run_that_lost_its_claim_while_it_counted_records_nothing(#[values(Sql
     let app = history(backend, &[]).await;
     later(&app, 396).await;
     let url = app.database.url.clone();
+    let until = app.now() + TimeDelta::minutes(10);
     let another_claims = move || {
         let mut beside = Beside::connect(&url);
-        let until = if matches!(beside, Beside::Sqlite(_)) { "32503680000000000" } else { "'2999-12-31'" };
+        let until = match beside {
+            Beside::Sqlite(_) => until.timestamp_micros().to_string(),
+            Beside::Postgres(_) => format!("'{}'", until.to_rfc3339()),
+        };
         let id = "01234567-89ab-7cde-8f01-23456789abcd";
         let claim = format!("UPDATE retention SET claimed_by = '{id}', claimed_until = {until}");
         assert_eq!(beside.execute(&claim), Ok(1));

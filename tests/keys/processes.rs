@@ -195,6 +195,29 @@ async fn a_command_that_is_killed_goes_on_when_it_is_run_again(
     program.run(&["audit", "verify"]).expect(0);
 }
 
+/// Where everything is replaced, no key counts afterwards that lay there before: not even that of a rotation under way.
+#[rstest]
+#[test]
+fn a_new_master_key_that_lay_there_is_not_taken(#[values(Sqlite, Postgres)] backend: Backend) {
+    let program = Program::new(backend);
+    program.add_user("alice", "agent");
+    program.run(&["key", "rotate-master"]).expect(0);
+    let pending = fs::read_to_string(new_key_file(&program)).unwrap();
+    program.run(&["key", "rotate-master", "--compromised"]).fails(1, "was not made for this: remove it");
+    program.run(&["user", "list"]).expect(0);
+    fs::remove_file(new_key_file(&program)).unwrap();
+    program.run(&["key", "rotate-master", "--compromised"]).expect(0);
+    assert_ne!(fs::read_to_string(new_key_file(&program)).unwrap(), pending);
+    for given_up in [None, Some(pending)] {
+        if let Some(given_up) = given_up {
+            fs::write(key_file(&program), given_up).unwrap();
+        }
+        program.run(&["user", "list"]).fails(1, "the keys of this installation are sealed with the master key");
+    }
+    fs::rename(new_key_file(&program), key_file(&program)).unwrap();
+    program.run(&["audit", "verify"]).expect(0);
+}
+
 /// As `VIGIE__KEYS__MASTER_KEY` too the new key goes to a file and nowhere else; and everything is told that is to be done.
 #[rstest]
 #[actix_web::test]
