@@ -270,10 +270,11 @@ pub fn redact(db: &mut Db, left: &Kept<Attempt>, group: Group) -> Result<(), Sto
     Ok(())
 }
 
-/// The names, folded, under which this user was tried.
-pub fn names_of_user(db: &mut Db, user_id: UserId) -> Result<Vec<String>, StoreError> {
+/// The names, folded, under which this user was tried, each with its attempt.
+pub fn names_of_user(db: &mut Db, user_id: UserId) -> Result<Vec<(AttemptId, String)>, StoreError> {
     let of_user = attempts::table.filter(attempts::user_id.eq(Some(Id(user_id.0))));
-    Ok(of_user.select(attempts::username_folded).distinct().load(db)?)
+    let rows: Vec<(Id, String)> = of_user.select((attempts::id, attempts::username_folded)).load(db)?;
+    Ok(rows.into_iter().map(|(id, name)| (AttemptId(id.0), name)).collect())
 }
 
 /// When the oldest attempt was.

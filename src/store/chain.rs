@@ -378,6 +378,40 @@ impl Take for Records {
     }
 }
 
+/// What was recorded of a thing.
+#[derive(Debug)]
+pub struct Written {
+    /// The record.
+    pub record: Record,
+    /// It was there before records were made: what is found when it is sealed is what it says.
+    pub is_as_found: bool,
+}
+
+/// The records of these things of a kind, waiting or sealed, in any order.
+pub fn written(db: &mut Db, kind: RecordKind, subjects: &[String]) -> Result<Vec<Written>, StoreError> {
+    let mut written = Vec::new();
+    for batch in subjects.chunks(BATCH) {
+        // What waits first, as in `recorded`.
+        let waiting: Vec<WaitingRow> = unsealed_records::table
+            .filter(unsealed_records::kind.eq(kind.as_str()))
+            .filter(unsealed_records::subject.eq_any(batch.to_vec()))
+            .load(db)?;
+        let waiting = waiting.into_iter().map(unsealed).collect::<Result<Vec<_>, _>>();
+        for Unsealed { kind, subject, at, form, digest, .. } in waiting.map_err(corrupt("unsealed_records"))? {
+            let record = Record { kind, subject, at, form, digest: digest.unwrap_or_default() };
+            written.push(Written { record, is_as_found: digest.is_none() });
+        }
+        let query = sealed_records::table
+            .filter(sealed_records::subject.eq_any(batch.to_vec()))
+            .filter(sealed_records::kind.eq(kind.as_str()))
+            .filter(in_chain());
+        let mut sealed = Records(Vec::new());
+        on_backend!(db, |connection| raw::each(connection, query, &mut sealed))?;
+        written.extend(sealed.0.into_iter().map(|sealed| Written { record: sealed.record, is_as_found: false }));
+    }
+    Ok(written)
+}
+
 /// When these things of a kind were, as their records say.
 pub fn times_of(
     db: &mut Db,

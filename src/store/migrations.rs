@@ -14,7 +14,7 @@ use super::backend::{self, Db};
 use super::error::{OpenError, StoreError};
 use super::older_nodes;
 
-const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+pub(super) const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
 /// Names this lock among PostgreSQL's advisory locks: the bytes of `vigie`.
@@ -168,6 +168,12 @@ fn missing(db: &mut Db) -> Result<Vec<String>, OpenError> {
         return Err(OpenError::Newer(unknown.join(", ")));
     }
     Ok(known.into_iter().filter(|(version, _)| !applied.contains(version)).map(|(_, name)| name).collect())
+}
+
+/// Whether just those were applied that this program knows.
+pub(super) fn are_those_of_this_version(db: &mut Db) -> Result<bool, StoreError> {
+    let known = known().map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    Ok(known.into_iter().map(|(version, _)| version).eq(applied(db)?))
 }
 
 /// Versions of the migrations that were applied, in order.

@@ -8,6 +8,7 @@ pub mod alerts;
 pub mod attempts;
 pub mod audit;
 mod backend;
+pub mod catalogue;
 pub mod chain;
 pub mod changes;
 pub mod clients;

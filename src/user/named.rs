@@ -1,13 +1,15 @@
 //! Where the history names a person: the names that it has of them, the members that hold names, and notes.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
+use crate::audit::chain::vouched;
 use crate::model::alert::Alert;
 use crate::model::audit::{AuditEvent, AuditKind, RecordedEvent, SubjectKind};
 use crate::model::id::{AlertId, SessionId, UserId};
+use crate::model::record::RecordKind;
 use crate::model::redaction::{ERASED, Kept};
 use crate::model::user::fold;
 use crate::store::not_befores::Scope;
@@ -52,6 +54,8 @@ impl Person {
         let events = audit::kept_before(db, before, limit)?;
         let last = events.last().map(|last| last.row.seq);
         let owners = sessions::owners(db, events.iter().filter_map(|event| session_of(&event.row.event)))?;
+        let owners = vouched_of(db, RecordKind::SessionStarted, owners.into_iter().collect(), |(session, _)| *session)?;
+        let owners: HashMap<SessionId, UserId> = owners.into_iter().collect();
         let concerned = alerts::users_of(db, events.iter().filter_map(|event| alert_of(&event.row.event)))?;
         let mut named = Vec::new();
         for event in events {
@@ -145,16 +149,39 @@ fn session_of(event: &AuditEvent) -> Option<SessionId> {
 
 /// The sessions that a user started, as far as events tell.
 pub(super) fn sessions_started_by(db: &mut Db, id: UserId) -> Result<HashSet<SessionId>, StoreError> {
-    let about = audit::about_user(db, id, i64::MAX)?.into_iter();
+    let about = vouched_events_about(db, id)?.into_iter();
     let started = about.filter(|event| event.event.kind == AuditKind::SessionStarted);
     Ok(started.filter_map(|event| event.event.session_id).collect())
 }
 
+/// The events about a user that are what was recorded: one that somebody added must not have others lose what they say.
+fn vouched_events_about(db: &mut Db, id: UserId) -> Result<Vec<RecordedEvent>, StoreError> {
+    let events = audit::about_user(db, id, i64::MAX)?;
+    vouched_of(db, RecordKind::Event, events, |event| event.seq)
+}
+
+/// Of these things of a kind, those that are what was recorded of them; `name` is that of their records.
+fn vouched_of<T, N: ToString>(
+    db: &mut Db,
+    kind: RecordKind,
+    mut things: Vec<T>,
+    name: impl Fn(&T) -> N,
+) -> Result<Vec<T>, StoreError> {
+    let subjects: Vec<String> = things.iter().map(|thing| name(thing).to_string()).collect();
+    let vouched = vouched(db, kind, &subjects)?;
+    things.retain(|thing| vouched.contains(&name(thing).to_string()));
+    Ok(things)
+}
+
 /// The names, folded, that the history has of a user: at logins, in tries, and in what was done to the account.
 pub(super) fn names_of(db: &mut Db, id: UserId) -> Result<BTreeSet<String>, StoreError> {
-    let mut names: BTreeSet<String> = sessions::names_of_user(db, id)?.into_iter().collect();
-    names.extend(attempts::names_of_user(db, id)?);
-    for RecordedEvent { event, .. } in audit::about_user(db, id, i64::MAX)? {
+    let at_logins = sessions::names_of_user(db, id)?;
+    let at_logins = vouched_of(db, RecordKind::SessionStarted, at_logins, |(session, _)| *session)?;
+    let mut names: BTreeSet<String> = at_logins.into_iter().map(|(_, name)| name).collect();
+    let tried = attempts::names_of_user(db, id)?;
+    let tried = vouched_of(db, RecordKind::Attempt, tried, |(attempt, _)| *attempt)?;
+    names.extend(tried.into_iter().map(|(_, name)| name));
+    for RecordedEvent { event, .. } in vouched_events_about(db, id)? {
         let members: &[&str] = if event.kind == AuditKind::UserRenamed { &["from", "to"] } else { &["username"] };
         names.extend(members.iter().filter_map(|member| event.details[*member].as_str()).map(fold));
     }

@@ -263,6 +263,48 @@ async fn prv_04_a_namesake_keeps_the_own_history(#[values(Sqlite, Postgres)] bac
     verify(&app).await.unwrap();
 }
 
+/// Rows that somebody added do not make an erasure take out what is about others.
+#[rstest]
+#[actix_web::test]
+async fn prv_04_what_no_record_stands_for_names_nobody(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let root = app.admin().await;
+    let eve = app.user("eve", "agent").await;
+    let bob = app.signed_in("bob").await.session_id;
+    app.log_in("eve").await;
+    root.post(&format!("/admin/sessions/{bob}/end"), json!({ "note": "a stolen telephone" })).await.expect(204);
+    root.get("/admin/sessions?user=bob").await.expect(200);
+    let about_bob = async || {
+        let mut events = app.events().await;
+        let is_read = |event: &AuditEvent| event.kind == AuditKind::HistoryRead;
+        let is_end = |event: &AuditEvent| {
+            event.session_id.is_some_and(|id| id.to_string() == bob) && event.details["note"].is_string()
+        };
+        events.retain(|event| is_read(&event.event) || is_end(&event.event));
+        events
+    };
+    let before = about_bob().await;
+    assert_eq!(before.len(), 2, "{before:?}");
+    let eve_id = eve.id;
+    tamper(
+        &app,
+        &[
+            &format!(
+                "INSERT INTO audit_events (at, kind, actor_kind, actor_id, subject_kind, subject_id, session_id, details, outcome)
+                 SELECT at, kind, actor_kind, actor_id, subject_kind, '{eve_id}', session_id, details, outcome
+                 FROM audit_events WHERE kind = 'session.started' AND CAST(session_id AS text) = '{bob}'"
+            ),
+            &format!("UPDATE attempts SET user_id = '{eve_id}' WHERE username = 'bob'"),
+        ],
+    );
+
+    app.app.users.erase(eve.id, &Cause::command_line()).await.unwrap();
+    assert_eq!(about_bob().await, before);
+    let names = Beside::connect(&app.database.url)
+        .lines(&format!("SELECT username AS line FROM sessions WHERE CAST(user_id AS text) = '{eve_id}'"));
+    assert_eq!(names, [ERASED]);
+}
+
 /// An erasure that broke off after the account was gone is finished by the next run of retention.
 #[rstest]
 #[actix_web::test]

@@ -12,6 +12,7 @@ mod forms;
 mod keyed;
 mod power;
 mod retention;
+mod schema;
 mod signing;
 mod taken_in;
 mod tamper;

@@ -47,6 +47,7 @@ pub(super) fn word(fault: &Fault) -> (&'static str, Option<RecordKind>) {
         Fault::Rewritten { .. } => ("rewritten", None),
         Fault::Unsigned => ("unsigned", None),
         Fault::Stray { .. } => ("stray", None),
+        Fault::Schema(_) => ("schema", None),
         Fault::LinkKey { .. } => ("link key", None),
         Fault::Checkpoint { .. } => ("checkpoint", None),
         Fault::Tree { .. } => ("tree", None),

@@ -77,15 +77,22 @@ fn assert_kept(verdict: &Verdict, goals: &Goals) {
     assert_none(&verdict.unheard_of, "no answer to a check");
 }
 
+/// What the nodes gave as reasons.
+#[expect(clippy::print_stdout, reason = "whoever runs the test wants to know why")]
+fn print_logs(servers: &[Server]) {
+    for (node, server) in servers.iter().enumerate() {
+        println!("node {node}:\n{}", server.log());
+    }
+}
+
 fn assert_none(found: &[String], what: &str) {
     assert!(found.is_empty(), "{what}, {} times: {:#?}", found.len(), &found[..found.len().min(10)]);
 }
 
-/// A node whose leases are of a length that the seed chooses.
-fn node_with_any_lease(url: &str, random: &mut Random) -> Program {
+/// How long the leases of a node are, as the seed chooses.
+fn any_lease(random: &mut Random) -> Duration {
     let longest = u64::try_from(LEASE.as_millis()).expect("a few seconds");
-    let lease = if random.one_in(3) { longest } else { 400 + random.below(longest - 400) };
-    node(url).with("VIGIE__NODES__LEASE", &format!("{lease}ms"))
+    Duration::from_millis(if random.one_in(3) { longest } else { 400 + random.below(longest - 400) })
 }
 
 #[test]
@@ -94,7 +101,10 @@ fn on_three_nodes_that_break_no_session_is_accepted_after_its_end() {
     let (proxy, by_proxy) = Proxy::in_front_of(databases.primary().url());
     let mut random = Random::new(number("VIGIE_TEST_SEED", 2026), "leases");
     let urls = [databases.url(), databases.url(), by_proxy];
-    let programs: Vec<_> = urls.iter().map(|url| node_with_any_lease(url, &mut random)).collect();
+    let leases: Vec<Duration> = urls.iter().map(|_| any_lease(&mut random)).collect();
+    let with_lease =
+        |(url, lease): (&String, &Duration)| node(url).with("VIGIE__NODES__LEASE", &format!("{}ms", lease.as_millis()));
+    let programs: Vec<_> = urls.iter().zip(&leases).map(with_lease).collect();
     programs[0].add_user("root", "admin");
     let servers: Vec<Server> = programs.iter().map(Program::serve).collect();
     let goals = Goals {
@@ -103,9 +113,13 @@ fn on_three_nodes_that_break_no_session_is_accepted_after_its_end() {
         ends: number("VIGIE_TEST_NODES_ENDS", 500),
     };
     let trial = Trial::new(Nodes::new(programs, &servers), number("VIGIE_TEST_SEED", 2026));
-    let mut breakable = Breakable { servers, databases, proxy, behind_proxy: 2, lease: LEASE };
+    let shortest_lease = leases.into_iter().min().expect("there are nodes");
+    let mut breakable = Breakable { servers, databases, proxy, behind_proxy: 2, lease: LEASE, shortest_lease };
     let verdict = trial.run(&goals, Some(&mut breakable));
 
+    if !verdict.undecided_without_cause.is_empty() {
+        print_logs(&breakable.servers);
+    }
     assert_kept(&verdict, &goals);
     for kind in faults::Kind::ALL {
         assert!(verdict.faults_of(kind) > 0, "no node was {}", kind.word());

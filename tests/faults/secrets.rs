@@ -1,7 +1,7 @@
 //! Nothing that is stored or logged can be used as a credential (P7, SES-03, LOG-03): every secret of a full run is known
 //! here, and looked for in the whole database, the whole log and every export.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
@@ -317,6 +317,12 @@ fn a_secret_is_found_in_whatever_form_it_is_written() {
     assert!(!secret.is_in(b"FBEF0102F"));
 }
 
+/// Without what a node writes by itself, whenever it comes to it: how far it has followed the changes.
+fn without_housekeeping(mut dump: BTreeMap<String, Vec<String>>) -> BTreeMap<String, Vec<String>> {
+    dump.retain(|table, _| !["nodes", "changes", "change_head"].contains(&table.as_str()));
+    dump
+}
+
 /// Whoever steals the database presents what is in it, in every form and place they can think of.
 #[rstest]
 #[actix_web::test]
@@ -341,7 +347,7 @@ async fn nothing_stored_is_a_credential(#[values(Sqlite, Postgres)] backend: Bac
         stored.extend(beside.lines(&format!("SELECT CAST({column} AS text) AS line FROM {table}")));
     }
     assert!(stored.len() >= 8, "{stored:?}");
-    let before = dump(&app.database.url);
+    let before = without_housekeeping(dump(&app.database.url));
     for value in stored {
         for text in forms(&value, &alice.session_id) {
             let bearer = app.nobody().with_token(&text).get("/auth/me").await;
@@ -354,7 +360,7 @@ async fn nothing_stored_is_a_credential(#[values(Sqlite, Postgres)] backend: Bac
             }
         }
     }
-    assert_eq!(dump(&app.database.url), before);
+    assert_eq!(without_housekeeping(dump(&app.database.url)), before);
     let hash = app.app.users.find(id).await.unwrap().unwrap().password_hash.unwrap().0;
     let login = json!({ "username": "alice", "password": hash });
     app.nobody().post("/auth/login", login).await.problem(401, "invalid_credentials");

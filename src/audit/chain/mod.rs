@@ -21,6 +21,7 @@ mod sign;
 mod states;
 mod tree;
 mod verify;
+mod vouched;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,6 +37,7 @@ pub use proof::{ConsistencyProof, InclusionProof, NoProof};
 pub use sign::NotSigned;
 pub use tree::{Growth, leaf};
 pub use verify::{Fault, Verified};
+pub(crate) use vouched::vouched;
 
 use crate::clock::Clock;
 use crate::keyring::Keyring;

@@ -6,6 +6,7 @@ use tlog_tiles::Hash;
 
 use super::present::{Found, present};
 use super::tree::{self, Growth, leaf};
+use super::verify::altered_tables;
 use super::{BadCheckpoint, Checkpoint, CheckpointVerifier, Fault, Links, size};
 use crate::store::chain::{self, Sealed, StoredCheckpoint};
 use crate::store::{Db, Store, StoreError};
@@ -91,6 +92,9 @@ fn verify(db: &mut Db, key: &CheckpointVerifier, mut kept: Vec<Checkpoint>) -> R
     }
     if let Some((kind, subject)) = chain::recorded_twice(db)? {
         return Err(Fault::Twice { kind, subject }.into());
+    }
+    if let Some(fault) = altered_tables(db)? {
+        return Err(fault.into());
     }
     if verified.checkpoints == 0 {
         return Err(Fault::Unsigned.into());

@@ -18,6 +18,7 @@ use super::present::{Found, Thing, present};
 use super::tree::{self, Growth, leaf};
 use super::{BadCheckpoint, Chain, Checkpoint, Keys, UnusableFile, size};
 use crate::model::record::{Record, RecordKind};
+use crate::store::catalogue::{self, Difference};
 use crate::store::chain::{self, Head, Sealed, StoredCheckpoint, TreeHash, Unsealed};
 use crate::store::{Db, StoreError};
 use crate::warrant::WarrantKey;
@@ -132,6 +133,9 @@ pub enum Fault {
     /// Nothing is signed that the history could be compared with.
     #[error("there is no checkpoint: nobody can tell whether the history is what it was")]
     Unsigned,
+    /// The tables are not as the migrations make them: rows may be hidden or doubled.
+    #[error("the schema is not what the migrations make: {0}")]
+    Schema(Difference),
     /// A record is kept where the chain is not.
     #[error("record {position} is in no chain: it was added")]
     Stray {
@@ -482,7 +486,16 @@ fn verify_rest(db: &mut Db, sealed: i64, warrants: &WarrantKey) -> Result<Result
     if let Some((kind, subject)) = chain::recorded_twice(db)? {
         return Ok(Err(Fault::Twice { kind, subject }));
     }
-    Ok(Ok(waiting))
+    Ok(altered_tables(db)?.map_or(Ok(waiting), Err))
+}
+
+/// What of the tables could hide rows, or double them.
+pub(super) fn altered_tables(db: &mut Db) -> Result<Option<Fault>, StoreError> {
+    if let Some(what) = catalogue::first_damage(db)? {
+        return Ok(Some(Fault::Unreadable { what: format!("the file of the database: {what}") }));
+    }
+    let mut differences = catalogue::differences(db)?.into_iter();
+    Ok(differences.find(|difference| !difference.is_lost_guard()).map(Fault::Schema))
 }
 
 fn verify_waiting(db: &mut Db, sealed: i64, warrants: &WarrantKey) -> Result<Result<usize, Fault>, StoreError> {

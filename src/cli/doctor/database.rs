@@ -13,7 +13,7 @@ use crate::model::id::NodeId;
 use crate::model::user::UserState;
 use crate::store::roles::{self, RolePrefix, Standing};
 use crate::store::users::{self, UserFilter};
-use crate::store::{OpenError, Store, StoreError, changes, nodes};
+use crate::store::{OpenError, Store, StoreError, catalogue, changes, nodes};
 
 /// Clocks that differ by more than this should be set right.
 const NOTICEABLE: TimeDelta = TimeDelta::seconds(2);
@@ -50,6 +50,7 @@ async fn is_up_to_date(config: &Config, store: &Store, report: &mut Report) -> b
     match store.pending_migrations().await {
         Ok(pending) if pending.is_empty() => {
             report.ok("migrations", "up to date");
+            schema(store, report).await;
             roles(config, store, report).await;
         }
         Ok(pending) if config.database.migrate_on_start => report.warn(
@@ -65,6 +66,19 @@ async fn is_up_to_date(config: &Config, store: &Store, report: &mut Report) -> b
         }
     }
     store.read(users::any).await.is_ok()
+}
+
+/// Whether the tables are what the migrations made of them.
+async fn schema(store: &Store, report: &mut Report) {
+    const NAME: &str = "schema";
+    match store.read_at_length(catalogue::differences).await {
+        Ok(differences) if differences.is_empty() => report.ok(NAME, "as the migrations make it"),
+        Ok(differences) => {
+            let all: Vec<String> = differences.iter().map(ToString::to_string).collect();
+            report.fail(NAME, format_args!("not what the migrations make: {}", all.join("; ")));
+        }
+        Err(error) => report.fail(NAME, error),
+    }
 }
 
 /// On PostgreSQL, whether roles have what they need, and whether the server's could alter the history.

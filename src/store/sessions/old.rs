@@ -9,7 +9,7 @@ use super::super::error::StoreError;
 use super::super::keyset::row_after;
 use super::super::schema::sessions;
 use super::{Position, Row};
-use crate::model::id::UserId;
+use crate::model::id::{SessionId, UserId};
 use crate::model::redaction::{Group, Kept};
 use crate::model::session::Session;
 
@@ -81,10 +81,11 @@ pub fn redact(db: &mut Db, left: &Kept<Session>, group: Group) -> Result<(), Sto
     Ok(())
 }
 
-/// The names, folded, that the user had at a login.
-pub fn names_of_user(db: &mut Db, user_id: UserId) -> Result<Vec<String>, StoreError> {
+/// The names, folded, that the user had at a login, each with its session.
+pub fn names_of_user(db: &mut Db, user_id: UserId) -> Result<Vec<(SessionId, String)>, StoreError> {
     let of_user = sessions::table.filter(sessions::user_id.eq(Id(user_id.0)));
-    Ok(of_user.select(sessions::username_folded).distinct().load(db)?)
+    let rows: Vec<(Id, String)> = of_user.select((sessions::id, sessions::username_folded)).load(db)?;
+    Ok(rows.into_iter().map(|(id, name)| (SessionId(id.0), name)).collect())
 }
 
 /// When the oldest session started.

@@ -134,6 +134,7 @@ pub struct Breakable {
     pub behind_proxy: usize,
     /// The longest of the nodes.
     pub lease: Duration,
+    pub shortest_lease: Duration,
 }
 
 pub struct Troublemaker<'a> {

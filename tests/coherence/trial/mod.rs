@@ -9,6 +9,7 @@ pub mod random;
 pub mod record;
 pub mod verdict;
 pub mod wire;
+pub mod witness;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -21,6 +22,7 @@ use nodes::Nodes;
 use random::Random;
 use record::Record;
 use verdict::Verdict;
+use witness::Witness;
 
 /// Connections that check at each node without a pause.
 const CHECKERS: usize = 4;
@@ -77,6 +79,8 @@ impl Trial {
                 scope.spawn(move || self.guarded(|| Ender::new(self, staff, random).run()));
             }
             if let Some(breakable) = breakable {
+                let (url, limit) = (breakable.databases.url(), breakable.shortest_lease / 2);
+                scope.spawn(move || self.guarded(|| Witness::new(self, &url, limit).run()));
                 let random = Random::new(self.seed, "faults");
                 scope.spawn(move || self.guarded(|| Troublemaker::new(self, breakable, random).run(all_faults)));
             }

@@ -95,6 +95,13 @@ pub struct Fault {
     pub of: Vec<Kind>,
 }
 
+/// A while in which the database committed nothing, whoever asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Standstill {
+    pub begun: Instant,
+    pub over: Instant,
+}
+
 /// All of a run.
 #[derive(Debug, Default)]
 pub struct Record {
@@ -103,6 +110,7 @@ pub struct Record {
     sessions: Mutex<Vec<Arc<Session>>>,
     ends: Mutex<Vec<End>>,
     faults: Mutex<Vec<Fault>>,
+    standstills: Mutex<Vec<Standstill>>,
     checks: AtomicU64,
 }
 
@@ -178,6 +186,10 @@ impl Record {
         locked(&self.faults).push(fault);
     }
 
+    pub fn standstill(&self, standstill: Standstill) {
+        locked(&self.standstills).push(standstill);
+    }
+
     /// A session to ask about: one that lives, or one that has ended not long ago.
     pub fn some_session(&self, random: &mut Random) -> Option<Arc<Session>> {
         let mut ended = locked(&self.ended);
@@ -207,5 +219,9 @@ impl Record {
 
     pub fn all_faults(&self) -> Vec<Fault> {
         locked(&self.faults).clone()
+    }
+
+    pub fn all_standstills(&self) -> Vec<Standstill> {
+        locked(&self.standstills).clone()
     }
 }

@@ -3,9 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
+
 use super::doors::Door;
 use super::faults::Kind;
-use super::record::{Check, Course, Credential, End, Fault, History, Record};
+use super::record::{Check, Course, Credential, End, Fault, History, Record, Standstill};
+
+/// A node that could not renew its lease says so to whoever asks until its next renewal.
+const NEXT_RENEWAL: Duration = Duration::from_secs(1);
 
 /// What a run has shown.
 #[derive(Debug, Default)]
@@ -14,7 +19,7 @@ pub struct Verdict {
     pub accepted_after_end: Vec<String>,
     /// Refused as ended before anybody had asked for its end.
     pub refused_while_live: Vec<String>,
-    /// 503 where neither the node nor the database was broken.
+    /// 503 where neither the node nor the database was broken, and the database took writes.
     pub undecided_without_cause: Vec<String>,
     /// An answer that is neither 200, 401 nor 503.
     pub unheard_of: Vec<String>,
@@ -23,6 +28,7 @@ pub struct Verdict {
     sessions: usize,
     ends: Vec<End>,
     faults: Vec<Fault>,
+    standstills: Vec<Standstill>,
     length: Duration,
 }
 
@@ -33,6 +39,7 @@ impl Verdict {
             sessions: sessions.len(),
             ends: record.all_ends(),
             faults: record.all_faults(),
+            standstills: record.all_standstills(),
             length,
             ..Self::default()
         };
@@ -53,13 +60,24 @@ impl Verdict {
                 (Some(401), _) if history.end_asked.is_none_or(|asked| check.over < asked) => {
                     self.refused_while_live.push(what());
                 }
-                (Some(503), _) if !self.faults.iter().any(|fault| explains(fault, check)) => {
-                    self.undecided_without_cause.push(what());
+                (Some(503), _) if !self.has_cause(check) => {
+                    let waited = check.over - check.started;
+                    self.undecided_without_cause.push(format!(
+                        "{} until {} for {waited:.1?}",
+                        what(),
+                        wall(check.over)
+                    ));
                 }
                 (None | Some(200 | 401 | 503), _) => {}
                 (Some(other), _) => self.unheard_of.push(format!("{}: {other}", what())),
             }
         }
+    }
+
+    /// Whether something explains a 503.
+    fn has_cause(&self, check: &Check) -> bool {
+        let stood_still = |one: &Standstill| overlap((check.started, check.over), (one.begun, one.over + NEXT_RENEWAL));
+        self.faults.iter().any(|fault| explains(fault, check)) || self.standstills.iter().any(stood_still)
     }
 
     pub fn checks(&self) -> u64 {
@@ -133,6 +151,7 @@ impl Verdict {
         lines.extend(kinds.map(|kind| format!("  {:4}  a node {}", self.faults_of(*kind), kind.word())));
         lines.push("together:".to_owned());
         lines.extend(self.combinations().into_iter().map(|(kinds, count)| format!("  {count:4}  {kinds}")));
+        lines.push(self.machine());
         lines.push("from the request to the acknowledged end:".to_owned());
         lines.extend(Place::ALL.iter().filter_map(|place| self.figures(*place)));
         lines.push(format!(
@@ -143,6 +162,17 @@ impl Verdict {
             self.unheard_of.len(),
         ));
         lines.join("\n")
+    }
+
+    /// How often the database stood still though nobody had broken it.
+    fn machine(&self) -> String {
+        let of_faults = |one: &Standstill| {
+            let meanwhile = |fault: &Fault| overlap((one.begun, one.over), (fault.begun, fault.over));
+            self.faults.iter().any(|fault| fault.node.is_none() && meanwhile(fault))
+        };
+        let lengths = self.standstills.iter().filter(|one| !of_faults(one)).map(|one| one.over - one.begun);
+        let longest = lengths.clone().max().unwrap_or_default();
+        format!("the machine let the database stand still {} times, for up to {longest:.1?}", lengths.count())
     }
 
     /// How often faults of these kinds happened together.
@@ -194,6 +224,11 @@ fn explains(fault: &Fault, check: &Check) -> bool {
         && overlap((check.started, check.over), (fault.begun, fault.over))
 }
 
+/// As the nodes' logs have it.
+fn wall(moment: Instant) -> DateTime<Utc> {
+    Utc::now() - moment.elapsed()
+}
+
 fn overlap(one: (Instant, Instant), other: (Instant, Instant)) -> bool {
     one.0 <= other.1 && other.0 <= one.1
 }
@@ -219,11 +254,15 @@ mod tests {
             over: at(*over),
             of: vec![Kind::CutOff],
         };
-        let check = Check { node: 1, credential: Credential::Access, started: at(started), over: at(over), status };
-        let history = History { end_asked: Some(at(10)), end_acknowledged: Some(at(11)), checks: vec![check] };
         let mut verdict = Verdict { faults: faults.iter().map(fault).collect(), ..Verdict::default() };
-        verdict.judge("of a test", &history);
+        verdict.judge("of a test", &ended_at_10_checked(begin, started, over, status));
         verdict
+    }
+
+    fn ended_at_10_checked(begin: Instant, started: u64, over: u64, status: Option<u16>) -> History {
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        let check = Check { node: 1, credential: Credential::Access, started: at(started), over: at(over), status };
+        History { end_asked: Some(at(10)), end_acknowledged: Some(at(11)), checks: vec![check] }
     }
 
     fn counts(verdict: &Verdict) -> [usize; 4] {
@@ -262,6 +301,19 @@ mod tests {
             assert_eq!(counts(&judged(4, 7, Some(503), &[(node, 3, 6)])), [0; 4]);
         }
         assert_eq!(counts(&judged(4, 5, Some(500), &[])), [0, 0, 0, 1]);
+    }
+
+    #[test]
+    fn a_database_that_stands_still_explains_a_503_and_nothing_else() {
+        let counts_beside = |status| {
+            let begun = Instant::now();
+            let standstills = vec![Standstill { begun, over: begun + Duration::from_secs(20) }];
+            let mut verdict = Verdict { standstills, ..Verdict::default() };
+            verdict.judge("of a test", &ended_at_10_checked(begun, 12, 13, status));
+            counts(&verdict)
+        };
+        assert_eq!(counts_beside(Some(503)), [0; 4]);
+        assert_eq!(counts_beside(Some(200)), [1, 0, 0, 0]);
     }
 
     #[test]
