@@ -28,8 +28,7 @@ impl OtherDatabase {
     /// Looks at the high-water mark and the checkpoint in the directory; `database` is the one that is open.
     #[must_use]
     pub fn in_directory(directory: &Path, database: &str) -> Option<Self> {
-        let remembered = [remembered_database(directory), of_checkpoint(directory)];
-        let other = remembered.into_iter().flatten().find(|remembered| remembered != database)?;
+        let other = names_in(directory).find(|remembered| remembered != database)?;
         Some(Self { directory: directory.display().to_string(), remembered: other, found: database.to_owned() })
     }
 
@@ -38,6 +37,11 @@ impl OtherDatabase {
             .because(Reason::OtherDatabase)
             .with(json!({ "remembered": self.remembered, "found": self.found }))
     }
+}
+
+/// The names of the databases that the directory remembers, as its high-water mark and its checkpoint say.
+pub fn names_in(directory: &Path) -> impl Iterator<Item = String> + use<> {
+    [remembered_database(directory), of_checkpoint(directory)].into_iter().flatten()
 }
 
 /// The name of the history that the checkpoint in the directory is of: its first line. Whether it can be believed is asked

@@ -47,6 +47,11 @@ pub struct Caller {
     request: HttpRequest,
 }
 
+/// A caller who asks for an end of own sessions. Where this one is over already, the refusal comes when it is over on every node:
+/// whoever asks once more, because no answer came, is told nothing sooner (P2).
+#[derive(Debug, Clone)]
+pub struct Leaver(pub Caller);
+
 /// A caller who may read the history: auditors and administrators.
 #[derive(Debug, Clone)]
 pub struct Reviewer(pub Caller);
@@ -313,6 +318,22 @@ impl FromRequest for Caller {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         authenticate(request)
+    }
+}
+
+impl FromRequest for Leaver {
+    type Error = ApiError;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let (caller, app) = (authenticate(request), app_of(request));
+        Either::Right(Box::pin(async move {
+            let caller = caller.await;
+            if let Err(ApiError::SessionEnded) = caller {
+                app?.sessions.acknowledged().await;
+            }
+            caller.map(Self)
+        }))
     }
 }
 

@@ -157,7 +157,7 @@ impl Sessions {
     ///
     /// Without the store nobody can be asked, so it is tried again until time has done it: a lease that is renewed later is
     /// renewed after reading the change, and any other has run out: the longest that was seen when nodes were looked at last.
-    pub(super) async fn acknowledged(&self) {
+    pub async fn acknowledged(&self) {
         let began = uptime();
         let rounds = &self.inner.rounds;
         let number = rounds.asked.fetch_add(1, Ordering::SeqCst) + 1;

@@ -124,7 +124,8 @@ impl Sessions {
         by: Authority,
     ) -> Result<Option<bool>, StoreError> {
         let end = end_by(cause, reason, self.now(), note);
-        match self.end_with_others(Asked { id, end, cause: cause.clone(), by }).await? {
+        let outcome = self.end_with_others(Asked { id, end, cause: cause.clone(), by }).await;
+        match self.told_when_over(outcome).await? {
             Ok(ended) => Ok(Some(ended)),
             Err(refused) => {
                 let reason = if refused == Reason::SessionUnknown { Reason::NotFound } else { refused };
@@ -196,9 +197,17 @@ impl Sessions {
             audit::record(db, &asked.with(details))?;
             Ok::<_, StoreError>(ended)
         });
-        let ended = ended.await?;
+        let ended = self.told_when_over(ended.await).await?;
         self.count_ends(reason, ended);
         Ok(ended)
+    }
+
+    /// Whoever asks in a session that is over already is told so when that holds on every node.
+    async fn told_when_over<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(StoreError::Overtaken(_)) = outcome {
+            self.acknowledged().await;
+        }
+        outcome
     }
 
     pub(super) fn count_ends(&self, reason: EndReason, count: i64) {

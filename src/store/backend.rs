@@ -164,6 +164,7 @@ const SHORTEST_STANDSTILL: Duration = Duration::from_millis(500);
 /// Also names the server. One that takes no writes is refused, whatever the URL allows: a newer primary may be elsewhere.
 fn open_postgres(url: &SecretString, wait: Duration) -> ConnectionResult<(PgConnection, Server)> {
     let mut connection = PgConnection::establish(&postgres_url(url.expose_secret(), wait))?;
+    put_own_names_first(&mut connection).map_err(ConnectionError::CouldntSetupConfiguration)?;
     let settings = format!(
         "SET TIME ZONE 'UTC'; SET synchronous_commit = on; SET statement_timeout = '60s'; SET lock_timeout = '{}ms';
          SET idle_in_transaction_session_timeout = '{}ms'; SET client_min_messages = warning; SET application_name = 'vigie';",
@@ -177,6 +178,37 @@ fn open_postgres(url: &SecretString, wait: Duration) -> ConnectionResult<(PgConn
         return Err(ConnectionError::BadConnection("the server is read-only".into()));
     }
     Ok((connection, server))
+}
+
+/// Takes `pg_catalog` out of the search path, so that it comes first as PostgreSQL has it by itself: whoever may change the
+/// settings of a database could have views and operators of theirs found in the place of its own.
+fn put_own_names_first(connection: &mut PgConnection) -> QueryResult<()> {
+    #[derive(QueryableByName)]
+    struct Shown {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        search_path: String,
+    }
+    // Neither looks anything up by name.
+    let shown: Shown = diesel::sql_query("SHOW search_path").get_result(connection)?;
+    match without_own_names(&shown.search_path) {
+        Some(path) => connection.batch_execute(&format!("SET search_path TO {path}")),
+        None => Ok(()),
+    }
+}
+
+/// A search path without `pg_catalog`; `None` where it does not name it.
+fn without_own_names(path: &str) -> Option<String> {
+    let mut is_quoted = false;
+    let names = path.split(|character| {
+        is_quoted ^= character == '"';
+        character == ',' && !is_quoted
+    });
+    let (own, others): (Vec<&str>, Vec<&str>) =
+        names.map(str::trim).partition(|name| name.trim_matches('"') == "pg_catalog");
+    if own.is_empty() {
+        return None;
+    }
+    Some(if others.is_empty() { "''".to_owned() } else { others.join(", ") })
 }
 
 /// A server that starts is another: it may have forgotten what was not durable.
@@ -392,6 +424,14 @@ pub(super) fn database_time(db: &mut Db) -> Result<Option<DateTime<Utc>>, StoreE
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_search_path_finds_the_databases_own_names_first() {
+        assert_eq!(without_own_names("\"$user\", public"), None);
+        assert_eq!(without_own_names("\"pg_catalog,\", public"), None);
+        assert_eq!(without_own_names("evil, pg_catalog, \"a,b\"").as_deref(), Some("evil, \"a,b\""));
+        assert_eq!(without_own_names("\"pg_catalog\"").as_deref(), Some("''"));
+    }
 
     #[test]
     fn an_address_names_exactly_one_database() {

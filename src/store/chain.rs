@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use chrono::{DateTime, Utc};
+use diesel::connection::SimpleConnection as _;
 use diesel::deserialize;
 use diesel::dsl;
 use diesel::expression::SqlLiteral;
@@ -534,6 +535,42 @@ pub fn recorded_twice(db: &mut Db) -> Result<Option<(RecordKind, String)>, Store
         "FROM unsealed_records JOIN sealed_records USING (kind, subject)",
     ];
     first_subject(db, twice.into_iter().map(|twice| format!("SELECT kind, subject {twice} LIMIT 1")))
+}
+
+/// Whoever owns the catalogue can keep an index from hearing of a row: the tables themselves are read.
+const WITHOUT_INDEXES: &str = "SET LOCAL enable_indexscan = off; SET LOCAL enable_indexonlyscan = off";
+
+/// Something that is there twice, or under a key that the server does not write: a record stands for one thing alone.
+pub fn twin(db: &mut Db) -> Result<Option<(RecordKind, String)>, StoreError> {
+    if let Db::Sqlite(_) = db {
+        // Their keys are unique; but the same text as bytes is another key to SQLite, and the same subject.
+        let keys = [
+            (RecordKind::Attempt, "id", "attempts"),
+            (RecordKind::SessionStarted, "id", "sessions"),
+            (RecordKind::User, "id", "users"),
+            (RecordKind::Client, "id", "clients"),
+            (RecordKind::NotBefore, "scope", "not_befores"),
+            (RecordKind::NotBefore, "subject", "not_befores"),
+        ];
+        let query = |(kind, key, table)| {
+            format!(
+                "SELECT '{kind}' AS kind, quote({key}) AS subject FROM {table} WHERE typeof({key}) <> 'text' LIMIT 1"
+            )
+        };
+        return first_subject(db, keys.into_iter().map(query));
+    }
+    let query = |kind: &RecordKind| {
+        let things = subjects(*kind);
+        format!(
+            "SELECT '{kind}' AS kind, subject FROM (SELECT {things}) AS present GROUP BY subject HAVING count(*) > 1 LIMIT 1"
+        )
+    };
+    db.transaction(|db| {
+        if let Db::Postgres(connection) = db {
+            connection.batch_execute(WITHOUT_INDEXES)?;
+        }
+        first_subject(db, RecordKind::ALL.iter().map(query))
+    })
 }
 
 /// What a record is of.

@@ -93,6 +93,10 @@ impl Users {
                 Ok(())
             })
             .await;
+        if let Err(UserError::NotFound) = deleted {
+            // Who deleted it may still wait for other nodes.
+            self.inner.sessions.acknowledged().await;
+        }
         self.noted(deleted, AuditKind::UserDeleted, Subject::new(SubjectKind::User, id), asked_by)
     }
 

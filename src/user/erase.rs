@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::named::{Person, names_of, sessions_started_by};
+use super::named::{Person, names_of, sessions_started_by, vouched_of};
 use super::{UserError, Users};
 use crate::audit::chain::is_genuine;
 use crate::credential::throttle::forget_account;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
 use crate::model::change::Change;
 use crate::model::id::UserId;
+use crate::model::record::RecordKind;
 use crate::model::redaction::{Group, Kept};
 use crate::model::session::EndReason;
 use crate::model::user::fold;
@@ -38,6 +39,9 @@ pub struct Erased {
     pub events: u64,
     /// Rows that were sealed before names could be taken away: they go when retention removes them.
     pub sealed_in_the_clear: u64,
+    /// Rows that are not what was recorded of them. They stay as they are: what somebody changed is damage, and nobody could put
+    /// it right afterwards.
+    pub altered: u64,
     /// Whether all was done that can be. If not, the database does not let this process change the history: a run of
     /// retention will.
     pub complete: bool,
@@ -184,20 +188,22 @@ impl Users {
         let (id, mut before) = (person.id, i64::MAX);
         loop {
             let sought = Arc::clone(person);
-            let (last, events) = self.store().read_at_length(move |db| sought.named_before(db, before, BATCH)).await?;
+            let read = move |db: &mut Db| {
+                let (last, events) = sought.named_before(db, before, BATCH)?;
+                let left: Vec<_> = events.iter().filter_map(|event| event.without(Group::Person)).collect();
+                let found = left.len();
+                let left = vouched_of(db, RecordKind::Event, left, |event| event.row.seq)?;
+                Ok::<_, StoreError>((last, found - left.len(), in_the_clear(&events), left))
+            };
+            let (last, altered, in_the_clear, left) = self.store().read_at_length(read).await?;
+            erased.altered += count(altered);
+            erased.sealed_in_the_clear += in_the_clear;
             let Some(last) = last else { return Ok(()) };
             before = last;
-            let mut left = Vec::new();
-            for event in events {
-                match event.without(Group::Person) {
-                    Some(redacted) => left.push(redacted),
-                    None => erased.sealed_in_the_clear += u64::from(!event.proofs.is_removed(Group::Person)),
-                }
-            }
             if left.is_empty() {
                 continue;
             }
-            erased.events += u64::try_from(left.len()).unwrap_or(0);
+            erased.events += count(left.len());
             let (users, cause) = (self.clone(), cause.clone());
             let write = move |db: &mut Db| {
                 // The record says which: nothing else may be missing its details.
@@ -235,13 +241,16 @@ impl Users {
                 let kept = attempts::kept_of_user(db, id, after, BATCH)?;
                 let last = kept.last().map(|last| attempts::Position { at: last.row.at, id: last.row.id });
                 let left: Vec<_> = kept.iter().filter_map(|attempt| attempt.without(Group::Person)).collect();
+                let found = left.len();
+                let left = vouched_of(db, RecordKind::Attempt, left, |attempt| attempt.row.id)?;
                 permitted(db, Permit::Person, |db| {
                     left.iter().try_for_each(|attempt| attempts::redact(db, attempt, Group::Person))
                 })?;
-                Ok::<_, StoreError>((last, left.len(), in_the_clear(&kept)))
+                Ok::<_, StoreError>((last, left.len(), found - left.len(), in_the_clear(&kept)))
             };
-            let (last, redacted, in_the_clear) = self.store().write_at_length(work).await?;
-            erased.attempts += u64::try_from(redacted).unwrap_or(0);
+            let (last, redacted, altered, in_the_clear) = self.store().write_at_length(work).await?;
+            erased.attempts += count(redacted);
+            erased.altered += count(altered);
             erased.sealed_in_the_clear += in_the_clear;
             if last.is_none() {
                 return Ok(());
@@ -257,13 +266,18 @@ impl Users {
                 let kept = sessions::kept_of_user(db, id, after, BATCH)?;
                 let last = kept.last().map(|last| sessions::Position { at: last.row.started_at, id: last.row.id });
                 let left: Vec<_> = kept.iter().filter_map(|session| session.without(Group::Person)).collect();
+                let found = left.len();
+                let left = vouched_of(db, RecordKind::SessionStarted, left, |session| session.row.id)?;
+                // They are over.
+                let left = vouched_of(db, RecordKind::SessionEnded, left, |session| session.row.id)?;
                 permitted(db, Permit::Person, |db| {
                     left.iter().try_for_each(|session| sessions::redact(db, session, Group::Person))
                 })?;
-                Ok::<_, StoreError>((last, left.len(), in_the_clear(&kept)))
+                Ok::<_, StoreError>((last, left.len(), found - left.len(), in_the_clear(&kept)))
             };
-            let (last, redacted, in_the_clear) = self.store().write_at_length(work).await?;
-            erased.sessions += u64::try_from(redacted).unwrap_or(0);
+            let (last, redacted, altered, in_the_clear) = self.store().write_at_length(work).await?;
+            erased.sessions += count(redacted);
+            erased.altered += count(altered);
             erased.sealed_in_the_clear += in_the_clear;
             if last.is_none() {
                 return Ok(());
@@ -271,6 +285,10 @@ impl Users {
             after = last;
         }
     }
+}
+
+fn count(rows: usize) -> u64 {
+    u64::try_from(rows).unwrap_or(u64::MAX)
 }
 
 fn in_the_clear<T>(kept: &[Kept<T>]) -> u64 {

@@ -161,7 +161,7 @@ fn vouched_events_about(db: &mut Db, id: UserId) -> Result<Vec<RecordedEvent>, S
 }
 
 /// Of these things of a kind, those that are what was recorded of them; `name` is that of their records.
-fn vouched_of<T, N: ToString>(
+pub(super) fn vouched_of<T, N: ToString>(
     db: &mut Db,
     kind: RecordKind,
     mut things: Vec<T>,

@@ -305,6 +305,29 @@ async fn prv_04_what_no_record_stands_for_names_nobody(#[values(Sqlite, Postgres
     assert_eq!(names, [ERASED]);
 }
 
+/// What somebody changed can be put right only as long as it is there.
+#[rstest]
+#[actix_web::test]
+async fn prv_04_what_somebody_changed_is_left_as_it_is(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let (eve, bob) = (app.user("eve", "agent").await.id, app.signed_in("bob").await);
+    bob.post_empty("/auth/logout").await.expect(204);
+    let bob = app.app.users.find_by_id_or_name("bob").await.unwrap().unwrap().id;
+    app.app.chain.seal().await.unwrap();
+    let whose = |user| {
+        ["sessions", "attempts"].map(|table| format!("UPDATE {table} SET user_id = '{user}' WHERE username = 'bob'"))
+    };
+    let (to_eve, back) = (whose(eve), whose(bob));
+    tamper(&app, &to_eve.each_ref().map(String::as_str));
+
+    let erased = app.app.users.erase(eve, &Cause::command_line()).await.unwrap();
+    assert_eq!((erased.sessions, erased.attempts, erased.altered), (0, 0, 2), "{erased:?}");
+    assert!(verify(&app).await.is_err());
+    tamper(&app, &back.each_ref().map(String::as_str));
+    app.app.chain.seal().await.unwrap();
+    verify(&app).await.unwrap();
+}
+
 /// An erasure that broke off after the account was gone is finished by the next run of retention.
 #[rstest]
 #[actix_web::test]

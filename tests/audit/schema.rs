@@ -135,3 +135,71 @@ async fn p6_an_index_that_lacks_rows_is_damage() {
     let fault = verify(&app).await.unwrap_err().to_string();
     assert!(fault.contains("the file of the database") && fault.contains("throttles_last_failure"), "{fault}");
 }
+
+/// SQLite keeps bytes in a column of texts: the same id once more, which is another key, and no record of its own.
+#[rstest]
+#[case::attempts("attempts", "CAST(id AS BLOB)", "id")]
+#[case::sessions("sessions", "CAST(id AS BLOB)", "id")]
+#[case::users("users", "CAST(id AS BLOB)", "id")]
+#[actix_web::test]
+async fn p6_a_row_whose_key_is_in_another_form_is_found(#[case] table: &str, #[case] other: &str, #[case] key: &str) {
+    let app = TestApp::start(Sqlite).await;
+    app.signed_in("alice").await.post_empty("/auth/logout").await.expect(204);
+    app.app.chain.seal().await.unwrap();
+    let mut beside = Beside::connect(&app.database.url);
+    let columns = beside.lines(&format!("SELECT name AS line FROM pragma_table_info('{table}')"));
+    let values = columns.iter().map(|column| match column.as_str() {
+        column if column == key => other.to_owned(),
+        "username" | "username_folded" if table == "users" => "'mallory'".to_owned(),
+        column => column.to_owned(),
+    });
+    let values: Vec<String> = values.collect();
+    let twin =
+        format!("INSERT INTO {table} SELECT {} FROM {table} WHERE username = 'alice' LIMIT 1", values.join(", "));
+    assert_eq!(beside.execute(&twin).unwrap(), 1);
+    let fault = verify(&app).await.unwrap_err().to_string();
+    assert!(fault.contains("is there twice, or in a form that the server does not write"), "{fault}");
+}
+
+/// An index that somebody kept from hearing of a row lets its key be there twice.
+#[actix_web::test]
+async fn p6_a_row_that_its_key_did_not_hear_of_is_found() {
+    let app = TestApp::start(Postgres).await;
+    app.signed_in("alice").await;
+    app.app.chain.seal().await.unwrap();
+    let set = |is| {
+        format!("UPDATE pg_index SET indisready = {is}, indislive = {is} WHERE indexrelid = 'attempts_pkey'::regclass")
+    };
+    let mut beside = Beside::connect(&app.database.url);
+    beside.batch(&set("false"));
+    beside.batch(
+        "CREATE TEMP TABLE twin AS SELECT * FROM attempts; UPDATE twin SET username = 'carl', username_folded = 'carl';
+         INSERT INTO attempts SELECT * FROM twin",
+    );
+    beside.batch(&set("true"));
+    let fault = verify(&app).await.unwrap_err().to_string();
+    assert!(fault.contains("is there twice"), "{fault}");
+}
+
+/// PostgreSQL's own names come first, whatever the settings of the database say.
+#[actix_web::test]
+async fn p6_nothing_takes_the_place_of_the_databases_own_names() {
+    let app = TestApp::start(Postgres).await;
+    let mut beside = Beside::connect(&app.database.url);
+    let own = beside.lines("SELECT current_schema()::text AS line").remove(0);
+    beside.batch(&format!(
+        "CREATE FUNCTION quiet() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+         CREATE TRIGGER quiet BEFORE INSERT ON alerts FOR EACH ROW EXECUTE FUNCTION quiet();
+         CREATE SCHEMA evil_{own};
+         CREATE VIEW evil_{own}.pg_trigger AS SELECT * FROM pg_catalog.pg_trigger WHERE tgname <> 'quiet'"
+    ));
+    let url = app.database.url.replace(&own, &format!("evil_{own}%2Cpg_catalog%2C{own}"));
+    let other = app.another_node_at(&url).await;
+    assert_eq!(differences(&other).await, ["trigger quiet of alerts was added"]);
+    beside.batch(&format!("DROP SCHEMA evil_{own} CASCADE; DROP TRIGGER quiet ON alerts"));
+    assert_eq!(differences(&app).await, Vec::<String>::new());
+
+    beside.batch("CREATE FUNCTION lower(text) RETURNS text LANGUAGE sql AS 'SELECT $1'");
+    let found = differences(&app).await;
+    assert!(found.len() == 1 && found[0].ends_with("lower(text) was added"), "{found:?}");
+}

@@ -55,6 +55,18 @@ fn a_start_on_another_database_than_the_data_directory_remembers_is_told_and_rec
     assert_eq!(recorded(&own), 1);
 }
 
+/// The next start would make a new database, without users and history.
+#[rstest]
+fn a_database_that_is_gone_is_told() {
+    let program = Program::new(Sqlite);
+    assert!(program.run(&["doctor"]).output.contains("database: there is none yet"));
+    stop(program.serve());
+    let moved = program.with("DATABASE_URL", "sqlite:/nowhere/vigie.db");
+    let found = moved.run(&["doctor"]);
+    assert_eq!(found.code, 1, "{found:?}");
+    assert!(found.output.contains("fail  database: there is none, but the data directory"), "{}", found.output);
+}
+
 /// The first moments of a server stand in the write-ahead log alone: a copy of the file is an empty database.
 #[rstest]
 fn a_start_on_a_hollow_copy_of_the_file_is_told() {

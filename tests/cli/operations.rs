@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::support::app::PASSWORD;
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::certificates::{Certificates, write_private};
+use crate::support::dump::Beside;
 use crate::support::program::{Program, finish};
 use crate::support::smtp::Smtp;
 
@@ -45,6 +46,32 @@ fn the_doctor_finds_a_healthy_installation_healthy(#[values(Sqlite, Postgres)] b
         assert_eq!(check(&report, name)["status"], "ok", "{report}");
     }
     assert!(program.run(&["doctor"]).expect(0).contains("database"));
+}
+
+/// Until it is sealed, what is written can be changed unseen.
+#[rstest]
+#[actix_web::test]
+async fn the_doctor_tells_where_sealing_stands_still(#[values(Sqlite, Postgres)] backend: Backend) {
+    let program = Program::new(backend);
+    program.add_user("alice", "agent");
+    let server = program.serve();
+    server.token("alice").await;
+    let sealing = || {
+        let report: Value = serde_json::from_str(&program.run(&["doctor", "--json"]).output).expect("JSON");
+        check(&report, "sealing")["status"].clone()
+    };
+    assert_eq!(sealing(), "ok");
+    let mut beside = Beside::connect(&program.database.url);
+    beside.batch(match backend {
+        Sqlite => "CREATE TRIGGER held BEFORE INSERT ON sealed_records BEGIN SELECT RAISE(ABORT, 'held'); END",
+        Postgres => {
+            "CREATE FUNCTION held() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''held''; END';
+             CREATE TRIGGER held BEFORE INSERT ON sealed_records FOR EACH ROW EXECUTE FUNCTION held()"
+        }
+    });
+    server.token("alice").await;
+    assert_eq!(sealing(), "fail");
+    server.kill();
 }
 
 #[rstest]

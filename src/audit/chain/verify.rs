@@ -74,6 +74,14 @@ pub enum Fault {
         /// Which one.
         subject: String,
     },
+    /// Something is there more than once, or in another form than the server writes it: its record stands for one alone.
+    #[error("{kind} {subject} is there twice, or in a form that the server does not write")]
+    Twin {
+        /// What.
+        kind: RecordKind,
+        /// Which one.
+        subject: String,
+    },
     /// There is more than one record of something: one of them was added.
     #[error("{kind} {subject} has more than one record")]
     Twice {
@@ -482,6 +490,9 @@ fn verify_rest(db: &mut Db, sealed: i64, warrants: &WarrantKey) -> Result<Result
     }
     if let Some((kind, subject)) = chain::without_record(db)? {
         return Ok(Err(Fault::Added { kind, subject }));
+    }
+    if let Some((kind, subject)) = chain::twin(db)? {
+        return Ok(Err(Fault::Twin { kind, subject }));
     }
     if let Some((kind, subject)) = chain::recorded_twice(db)? {
         return Ok(Err(Fault::Twice { kind, subject }));

@@ -1,11 +1,13 @@
 //! What the doctor asks of the database: whether it answers, is up to date, has keys that open, agrees on the time, and
 //! knows somebody who may administer.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Report;
 use crate::app::{self, StartError, open_store};
-use crate::audit::remembered::OtherDatabase;
+use crate::audit::remembered::{self, OtherDatabase};
 use crate::cli::migrate;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, is_loopback};
@@ -13,7 +15,7 @@ use crate::model::id::NodeId;
 use crate::model::user::UserState;
 use crate::store::roles::{self, RolePrefix, Standing};
 use crate::store::users::{self, UserFilter};
-use crate::store::{OpenError, Store, StoreError, catalogue, changes, nodes};
+use crate::store::{OpenError, Store, StoreError, catalogue, chain, changes, nodes};
 
 /// Clocks that differ by more than this should be set right.
 const NOTICEABLE: TimeDelta = TimeDelta::seconds(2);
@@ -23,7 +25,7 @@ const HARMFUL: TimeDelta = TimeDelta::seconds(30);
 /// The database, where it answers and has the tables that this version needs.
 pub(super) async fn open(config: &Config, report: &mut Report) -> Option<Store> {
     if !migrate::is_there(config) {
-        report.warn("database", "there is none yet: the first start makes it");
+        not_there(config, report);
         return None;
     }
     let store = match open_store(config) {
@@ -44,6 +46,20 @@ pub(super) async fn open(config: &Config, report: &mut Report) -> Option<Store> 
     }
     report.ok("database", "answers");
     is_up_to_date(config, &store, report).await.then_some(store)
+}
+
+fn not_there(config: &Config, report: &mut Report) {
+    match remembered::names_in(&config.data.dir).next() {
+        None => report.warn("database", "there is none yet: the first start makes it"),
+        Some(name) => report.fail(
+            "database",
+            format_args!(
+                "there is none, but the data directory {} remembers one ({name}): look whether `[database] url` names the right \
+                 file, and whether it was moved or deleted; the next start would make a new one, without users and history",
+                config.data.dir.display()
+            ),
+        ),
+    }
 }
 
 async fn is_up_to_date(config: &Config, store: &Store, report: &mut Report) -> bool {
@@ -132,6 +148,35 @@ pub(super) async fn remembered(config: &Config, store: &Store, report: &mut Repo
             None => report.ok(NAME, "the data directory remembers this one, or none"),
             Some(other) => report.warn(NAME, other),
         },
+        Err(error) => report.fail(NAME, error),
+    }
+}
+
+/// Sealing takes half a second.
+const SEALED_BY: Duration = Duration::from_secs(2);
+
+/// Whether what is written to the history is sealed, where a server runs.
+pub(super) async fn sealing(store: &Store, report: &mut Report) {
+    const NAME: &str = "sealing";
+    let look = || store.read(|db| Ok::<_, StoreError>((chain::backlog(db, 1)?, nodes::others(db, None)?.len())));
+    let (first, servers) = match look().await {
+        Ok(found) => found,
+        Err(error) => return report.fail(NAME, error),
+    };
+    if first.oldest.is_none() {
+        return report.ok(NAME, "nothing waits");
+    }
+    if servers == 0 {
+        return report.ok(NAME, "no server runs; the next start seals what waits");
+    }
+    tokio::time::sleep(SEALED_BY).await;
+    match look().await {
+        Ok((second, servers)) if servers > 0 && second.oldest == first.oldest => report.fail(
+            NAME,
+            "a record waits though a server runs: what is written to the history can be changed unseen until it is sealed; look \
+             at the server's log, and for a session of the database that holds a lock",
+        ),
+        Ok(_) => report.ok(NAME, "goes on"),
         Err(error) => report.fail(NAME, error),
     }
 }

@@ -115,6 +115,7 @@ async fn look_at(config: &Config, report: &mut Report) {
         keys::look_at(config, store, master, report).await;
         database::writes(store, report).await;
         database::remembered(config, store, report).await;
+        database::sealing(store, report).await;
         database::clock(store, report).await;
         database::administrator(config, store, report).await;
     }

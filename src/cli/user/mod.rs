@@ -178,7 +178,7 @@ async fn erase(app: &App, user: &str, output: &mut Output) -> Outcome {
         Err(_) => found_for(app, user, AuditKind::UserErased).await?.id,
     };
     let erased = app.users.erase(id, &Cause::command_line()).await?;
-    let Erased { sessions, attempts, events, sealed_in_the_clear, complete } = erased;
+    let Erased { sessions, attempts, events, sealed_in_the_clear, altered, complete } = erased;
     if !complete {
         return Err(Failure::saying(format_args!(
             "the account of {id} is deleted, but the database lets this role change nothing in the history: run `vigie \
@@ -188,6 +188,11 @@ async fn erase(app: &App, user: &str, output: &mut Output) -> Outcome {
     if sealed_in_the_clear > 0 {
         output.note(format_args!(
             "{sealed_in_the_clear} rows were sealed before names could be taken away: they keep them until they are removed."
+        ));
+    }
+    if altered > 0 {
+        output.note(format_args!(
+            "{altered} rows are not what was recorded of them, and stay as they are: run `vigie audit verify`."
         ));
     }
     output.line(format_args!("erased {id}: {sessions} sessions, {attempts} attempts, {events} events"))

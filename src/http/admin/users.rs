@@ -132,6 +132,8 @@ pub struct ErasedAnswer {
     events: u64,
     /// Rows from before names could be taken away: they go when retention removes them.
     sealed_in_the_clear: u64,
+    /// Rows that are not what was recorded of them, and stay as they are: they are damage.
+    altered: u64,
     /// False where the database lets the server change nothing in the history: the next `vigie retention run` will.
     complete: bool,
 }
@@ -290,9 +292,9 @@ pub async fn erase_user(
     app: web::Data<App>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let Erased { sessions, attempts, events, sealed_in_the_clear, complete } =
+    let Erased { sessions, attempts, events, sealed_in_the_clear, altered, complete } =
         app.users.erase(user_id(&id)?, &admin.cause()).await?;
-    Ok(HttpResponse::Ok().json(ErasedAnswer { sessions, attempts, events, sealed_in_the_clear, complete }))
+    Ok(HttpResponse::Ok().json(ErasedAnswer { sessions, attempts, events, sealed_in_the_clear, altered, complete }))
 }
 
 /// End all sessions of a user.

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::TokenAnswer;
 use crate::app::App;
 use crate::http::asked::{By, Open};
-use crate::http::authenticate::{Bearer, Caller, Source, refused, two_credentials};
+use crate::http::authenticate::{Bearer, Leaver, Source, refused, two_credentials};
 use crate::http::error::ApiError;
 use crate::http::input::{Body, OptionalBody};
 use crate::http::problems::{BadBody, CallerRefused, Conflict, SecretRefused};
@@ -154,10 +154,10 @@ pub async fn logout(
 )]
 #[post("/auth/logout-all")]
 pub async fn logout_all(
-    asked: By<Caller, OptionalBody<LogoutAllBody>>,
+    asked: By<Leaver, OptionalBody<LogoutAllBody>>,
     app: web::Data<App>,
 ) -> Result<HttpResponse, ApiError> {
-    let By(caller, OptionalBody(body)) = asked;
+    let By(Leaver(caller), OptionalBody(body)) = asked;
     let keep = body.is_some_and(|body| body.keep_current).then_some(caller.checked.session_id);
     let user_id = caller.checked.user_id;
     let ended = app.sessions.end_of_user(user_id, keep, EndReason::LogoutAll, None, &caller.cause()).await?;

@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
 use crate::http::admin::member::StateFilter;
-use crate::http::authenticate::Caller;
+use crate::http::authenticate::{Caller, Leaver};
 use crate::http::error::ApiError;
 use crate::http::input::{Given, Query};
 use crate::http::paging::{self, List, list};
@@ -111,7 +111,11 @@ pub async fn list_sessions(
     responses((status = 204, description = "The session is over"), CallerRefused, NotFound)
 )]
 #[delete("/auth/sessions/{id}")]
-pub async fn end_session(caller: Caller, app: web::Data<App>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
+pub async fn end_session(
+    Leaver(caller): Leaver,
+    app: web::Data<App>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
     let id: SessionId = id.parse().map_err(|_| ApiError::NotFound)?;
     if id != caller.checked.session_id {
         caller.require_recent_login(&app)?;

@@ -21,10 +21,11 @@ const SQLITE: &str = "SELECT tbl_name AS of_table, type AS kind, name, coalesce(
     type = 'trigger' OR (type = 'index' AND (sql IS NULL OR sql LIKE '%UNIQUE%')) AS counts_if_added
   FROM sqlite_master WHERE name NOT LIKE 'sqlite!_stat%' ESCAPE '!' ORDER BY 1, 2, 3";
 
-/// Each visible table with its columns, constraints, indexes, triggers, rules, policies and heirs, wherever it is.
+/// Each visible table with its columns, constraints, indexes, triggers, rules, policies and heirs, wherever it is; and functions
+/// and operators that somebody put before PostgreSQL's own. Every name in it is spelled out, so that none of those counts here.
 const POSTGRES: &str = include_str!("postgres.sql");
 
-/// Something that belongs to a table.
+/// Something that belongs to a table, or to none.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Part {
     of_table: String,
@@ -78,7 +79,11 @@ impl fmt::Display for Difference {
             How::Changed => "was changed",
             How::Added => "was added",
         };
-        if kind == "table" { write!(f, "table {name} {how}") } else { write!(f, "{kind} {name} of {of_table} {how}") }
+        if of_table.is_empty() || kind == "table" {
+            write!(f, "{kind} {name} {how}")
+        } else {
+            write!(f, "{kind} {name} of {of_table} {how}")
+        }
     }
 }
 
@@ -145,7 +150,7 @@ fn compared(made: &Catalogue, found: &Catalogue) -> Vec<Difference> {
         Some(found) if found.definition != made.definition => Some(difference(part, How::Changed)),
         Some(_) => None,
     });
-    let is_ours = |part: &Part| made.keys().any(|made| made.of_table == part.of_table);
+    let is_ours = |part: &Part| part.of_table.is_empty() || made.keys().any(|made| made.of_table == part.of_table);
     let added = found
         .iter()
         .filter(|(part, found)| found.counts_if_added && !made.contains_key(part) && is_ours(part))

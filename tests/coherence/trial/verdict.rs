@@ -225,6 +225,7 @@ fn explains(fault: &Fault, check: &Check) -> bool {
 }
 
 /// As the nodes' logs have it.
+#[expect(clippy::disallowed_methods, reason = "other processes have their own time")]
 fn wall(moment: Instant) -> DateTime<Utc> {
     Utc::now() - moment.elapsed()
 }
