@@ -541,7 +541,7 @@ pub fn recorded_twice(db: &mut Db) -> Result<Option<(RecordKind, String)>, Store
 const WITHOUT_INDEXES: &str = "SET LOCAL enable_indexscan = off; SET LOCAL enable_indexonlyscan = off";
 
 /// Something that is there twice, or under a key that the server does not write: a record stands for one thing alone.
-pub fn twin(db: &mut Db) -> Result<Option<(RecordKind, String)>, StoreError> {
+pub fn duplicate(db: &mut Db) -> Result<Option<(RecordKind, String)>, StoreError> {
     if let Db::Sqlite(_) = db {
         // Their keys are unique; but the same text as bytes is another key to SQLite, and the same subject.
         let keys = [

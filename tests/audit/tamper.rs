@@ -38,7 +38,7 @@ pub(super) fn word(fault: &Fault) -> (&'static str, Option<RecordKind>) {
         Fault::Changed { kind, .. } => ("changed", Some(*kind)),
         Fault::Deleted { kind, .. } => ("deleted", Some(*kind)),
         Fault::Added { kind, .. } => ("added", Some(*kind)),
-        Fault::Twin { kind, .. } => ("twin", Some(*kind)),
+        Fault::Duplicate { kind, .. } => ("duplicate", Some(*kind)),
         Fault::Twice { kind, .. } => ("twice", Some(*kind)),
         Fault::Broken { .. } => ("broken", None),
         Fault::Missing { .. } => ("missing", None),

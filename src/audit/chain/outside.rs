@@ -90,8 +90,8 @@ fn verify(db: &mut Db, key: &CheckpointVerifier, mut kept: Vec<Checkpoint>) -> R
     if let Some((kind, subject)) = chain::without_record(db)? {
         return Err(Fault::Added { kind, subject }.into());
     }
-    if let Some((kind, subject)) = chain::twin(db)? {
-        return Err(Fault::Twin { kind, subject }.into());
+    if let Some((kind, subject)) = chain::duplicate(db)? {
+        return Err(Fault::Duplicate { kind, subject }.into());
     }
     if let Some((kind, subject)) = chain::recorded_twice(db)? {
         return Err(Fault::Twice { kind, subject }.into());

@@ -76,7 +76,7 @@ pub enum Fault {
     },
     /// Something is there more than once, or in another form than the server writes it: its record stands for one alone.
     #[error("{kind} {subject} is there twice, or in a form that the server does not write")]
-    Twin {
+    Duplicate {
         /// What.
         kind: RecordKind,
         /// Which one.
@@ -491,8 +491,8 @@ fn verify_rest(db: &mut Db, sealed: i64, warrants: &WarrantKey) -> Result<Result
     if let Some((kind, subject)) = chain::without_record(db)? {
         return Ok(Err(Fault::Added { kind, subject }));
     }
-    if let Some((kind, subject)) = chain::twin(db)? {
-        return Ok(Err(Fault::Twin { kind, subject }));
+    if let Some((kind, subject)) = chain::duplicate(db)? {
+        return Ok(Err(Fault::Duplicate { kind, subject }));
     }
     if let Some((kind, subject)) = chain::recorded_twice(db)? {
         return Ok(Err(Fault::Twice { kind, subject }));
