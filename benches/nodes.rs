@@ -48,7 +48,7 @@ fn main() {
             return;
         }
         let data = tempfile::tempdir().expect("a directory");
-        let holders = CALM * 2 + FREEZES * (AFTER + 1) + 1 + 200_000;
+        let holders = CALM * 2 + FREEZES * (AFTER + 1) + 1 + 100_000;
         let mut holders = prepare(&cluster.url, data.path(), holders).await.into_iter();
         let database = [cluster.process()];
         let start = || Node::start(&cluster.url, data.path(), &[]);

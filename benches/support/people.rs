@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::StreamExt as _;
 use vigie::app::App;
 use vigie::key::Key;
 use vigie::keyring::Purpose;
@@ -17,6 +18,8 @@ use vigie::user::create::NewUser;
 /// Sessions of one user.
 const EACH: usize = 10;
 const BATCH: usize = 1_000;
+/// Batches under way, and users of each: so that PostgreSQL is not waited for by one alone.
+const AT_ONCE: usize = 4;
 
 pub const AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 
@@ -29,20 +32,16 @@ pub struct Holder {
 /// So many live sessions, ten of each user.
 pub async fn sessions_of_many(app: &App, count: usize) -> Vec<Holder> {
     let issuer = Issuer::of(app).await;
-    let mut holders = Vec::with_capacity(count);
-    let mut user = None;
-    while holders.len() < count {
-        let mut batch = Vec::new();
-        while batch.len() < BATCH && holders.len() < count {
-            if holders.len() % EACH == 0 {
-                user = Some(add_user(app, "agent").await);
-            }
-            let (session, holder) = issuer.session(app, user.as_ref().expect("a user"));
-            holders.push(holder);
-            batch.push(session);
-        }
-        insert(app, batch).await;
-    }
+    let batches = (0..count).step_by(BATCH).map(|begin| batch(app, &issuer, BATCH.min(count - begin)));
+    futures_util::stream::iter(batches).buffered(AT_ONCE).concat().await
+}
+
+async fn batch(app: &App, issuer: &Issuer, count: usize) -> Vec<Holder> {
+    let users = (0..count.div_ceil(EACH)).map(|_| add_user(app, "agent"));
+    let users: Vec<User> = futures_util::stream::iter(users).buffered(AT_ONCE).collect().await;
+    let of_each = users.iter().flat_map(|user| std::iter::repeat_n(user, EACH));
+    let (sessions, holders) = of_each.take(count).map(|user| issuer.session(app, user)).unzip();
+    insert(app, sessions).await;
     holders
 }
 
