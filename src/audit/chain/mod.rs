@@ -42,7 +42,7 @@ pub(crate) use vouched::vouched;
 use crate::clock::Clock;
 use crate::keyring::Keyring;
 use crate::model::record::Record;
-use crate::store::chain::{self, StoredCheckpoint, Unsealed};
+use crate::store::chain::{self, Head, StoredCheckpoint, Unsealed};
 use crate::store::{Db, Store, StoreError};
 use crate::vault::Vault;
 use crate::warrant::WarrantKey;
@@ -87,6 +87,16 @@ impl Keys {
             links: LinkKey::all(keyring),
         }
     }
+}
+
+/// Records sealed in one transaction.
+struct Batch {
+    /// How the chain stood before, and stands since.
+    before: Head,
+    after: Head,
+    records: usize,
+    /// The last that was looked at of what waits.
+    last: i64,
 }
 
 impl Chain {
@@ -134,8 +144,9 @@ impl Chain {
         // Nobody is kept waiting for the lock of a chain that need not grow; nor do records that cannot be sealed hold up others.
         while self.store.read(move |db| chain::is_any_waiting(db, from)).await? {
             let chain = self.clone();
-            let (count, last) = self.store.write(move |db| chain.seal_batch(db, from)).await?;
-            (sealed, from) = (sealed + count, last.saturating_add(1));
+            let batch = self.store.write(move |db| chain.seal_batch(db, from)).await?;
+            self.seen.grew(&batch.before, &batch.after);
+            (sealed, from) = (sealed + batch.records, batch.last.saturating_add(1));
         }
         Ok(sealed)
     }
@@ -145,10 +156,10 @@ impl Chain {
         self.store.read(chain::newest_checkpoint).await
     }
 
-    /// Seals what waits from this id on; how many records, and the last that was looked at.
-    fn seal_batch(&self, db: &mut Db, from: i64) -> Result<(usize, i64), StoreError> {
-        let head = chain::lock(db)?;
-        let mut growth = Growth::of(head, self.links_in(db)?);
+    /// Seals what waits from this id on.
+    fn seal_batch(&self, db: &mut Db, from: i64) -> Result<Batch, StoreError> {
+        let before = chain::lock(db)?;
+        let mut growth = Growth::of(before.clone(), self.links_in(db)?);
         let waiting = chain::waiting(db, from, BATCH)?;
         // Where others have sealed meanwhile, there may be none.
         let last = waiting.last().map_or(from, |last| last.id);
@@ -157,9 +168,9 @@ impl Chain {
         for record in records(db, waiting)? {
             growth.append(record);
         }
-        let Growth { head, sealed, hashes, .. } = growth;
-        chain::append(db, &sealed, &hashes, &head, &ids)?;
-        Ok((sealed.len(), last))
+        let Growth { head: after, sealed, hashes, .. } = growth;
+        chain::append(db, &sealed, &hashes, &after, &ids)?;
+        Ok(Batch { before, after, records: sealed.len(), last })
     }
 
     /// How the records are linked.

@@ -20,7 +20,8 @@ pub(super) struct Seen(Mutex<Memory>);
 #[derive(Debug, Default)]
 struct Memory {
     head: Option<Head>,
-    is_in_file: bool,
+    /// How many records the file in the data directory tells of, where this process has written it.
+    in_file: Option<i64>,
 }
 
 impl Seen {
@@ -37,15 +38,29 @@ impl Seen {
         }
     }
 
-    /// The file in the data directory says so too.
-    pub fn is_in_file(&self) {
-        self.lock().is_in_file = true;
+    /// This process made it grow: nothing is left to be proved, where nothing was before.
+    pub fn grew(&self, from: &Head, to: &Head) {
+        let mut memory = self.lock();
+        if memory.head.as_ref() == Some(from) {
+            memory.head = Some(to.clone());
+        }
+    }
+
+    /// Whether it was proved to stand so, and the file tells of it.
+    pub fn is_marked(&self, head: &Head) -> bool {
+        let memory = self.lock();
+        memory.head.as_ref() == Some(head) && memory.in_file == Some(head.size)
+    }
+
+    /// The file in the data directory tells of so many records.
+    pub fn is_in_file(&self, size: i64) {
+        self.lock().in_file = Some(size);
     }
 
     /// Whoever takes the file away says that the chain is another, rightly: nobody who can only write to the database can.
     pub fn forget_if_file_was_taken(&self) {
         let mut memory = self.lock();
-        if memory.is_in_file {
+        if memory.in_file.is_some() {
             *memory = Memory::default();
         }
     }

@@ -66,7 +66,7 @@ impl Chain {
             }
         };
         if is_ours {
-            self.keep_in_file(&checkpoint.note);
+            self.keep_in_file(&checkpoint.note, checkpoint.size);
         }
         Ok(checkpoint)
     }
@@ -75,7 +75,7 @@ impl Chain {
     /// and the next, nobody takes back unseen what is sealed.
     pub async fn mark(&self) -> Result<(), NotSigned> {
         let head = self.store.read(chain::head).await?;
-        if self.seen.head().is_some_and(|seen| seen == head) {
+        if self.seen.is_marked(&head) {
             return Ok(());
         }
         let (_, is_ours) = self.own_unless_of_another_history()?;
@@ -86,7 +86,7 @@ impl Chain {
         self.store.read_at_length(prove).await?;
         self.seen.reach(&head);
         if is_ours {
-            self.keep_in_file(&note);
+            self.keep_in_file(&note, head.size);
         }
         Ok(())
     }
@@ -130,10 +130,10 @@ impl Chain {
         self.store.read_at_length(move |db| leads_to(db, &beginning, &now)).await
     }
 
-    fn keep_in_file(&self, note: &str) {
+    fn keep_in_file(&self, note: &str, size: i64) {
         let is_there = std::fs::read(self.file()).is_ok_and(|kept| kept == note.as_bytes());
         match if is_there { Ok(()) } else { self.write_file(note) } {
-            Ok(()) => self.seen.is_in_file(),
+            Ok(()) => self.seen.is_in_file(size),
             Err(error) => {
                 tracing::warn!(path = %self.file().display(), cause = %error, "the checkpoint cannot be written");
             }
