@@ -5,10 +5,11 @@
 //! would wait for each other's disk, and two that lock their sessions in another order would lock each other out.
 
 use chrono::{DateTime, Utc};
+use diesel::backend::Backend;
 use diesel::connection::SimpleConnection as _;
-use diesel::dsl::sql;
-use diesel::expression::SqlLiteral;
+use diesel::expression::{AppearsOnTable, ValidGrouping};
 use diesel::prelude::*;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::Bool;
 
 use super::backend::{Db, on_backend};
@@ -88,7 +89,7 @@ pub fn head(db: &mut Db) -> Result<Head, StoreError> {
 /// Changes numbered after `seq`, at most `limit`.
 pub fn after(db: &mut Db, seq: i64, limit: i64) -> Result<Following, StoreError> {
     let rows: Vec<(i64, String, String)> = changes::table
-        .filter(changes::seq.gt(seq).and(is_numbered()))
+        .filter(changes::seq.gt(seq).and(IsNumbered))
         .select((changes::seq, changes::kind, changes::subject))
         .order(changes::seq.asc())
         .limit(limit)
@@ -107,15 +108,29 @@ pub fn after(db: &mut Db, seq: i64, limit: i64) -> Result<Following, StoreError>
     Ok(Following::Changes { changes: following, seq: last })
 }
 
-/// In words: a plan that PostgreSQL makes once for all values uses the index of these rows only where the statement says so.
-fn is_numbered() -> SqlLiteral<Bool> {
-    sql("changes.seq > 0")
+/// A change that has a number. In words: a plan that PostgreSQL makes once for all values uses the index of these rows only where
+/// the statement says so. (A literal of diesel would not be prepared once.)
+#[derive(Debug, Clone, Copy, QueryId, ValidGrouping)]
+struct IsNumbered;
+
+impl Expression for IsNumbered {
+    type SqlType = Bool;
+}
+
+impl SelectableExpression<changes::table> for IsNumbered {}
+impl AppearsOnTable<changes::table> for IsNumbered {}
+
+impl<DB: Backend> QueryFragment<DB> for IsNumbered {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        out.push_sql("changes.seq > 0");
+        Ok(())
+    }
 }
 
 /// Removes at most `limit` changes made before `before` that every node has applied; returns how many.
 pub fn forget(db: &mut Db, before: DateTime<Utc>, limit: i64) -> Result<usize, StoreError> {
     let applied: Option<i64> = nodes::table.select(diesel::dsl::min(nodes::applied_seq)).first(db)?;
-    let old = is_numbered().and(changes::at.lt(At(before)));
+    let old = changes::at.lt(At(before)).and(IsNumbered);
     let known = changes::seq.le(applied.unwrap_or(i64::MAX));
     let ids: Vec<i64> =
         changes::table.filter(old.and(known)).order(changes::seq.asc()).select(changes::id).limit(limit).load(db)?;
