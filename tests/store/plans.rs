@@ -1,11 +1,8 @@
 //! Which index answers what is asked at every login, and of many rows.
 
-use std::time::{Duration, Instant};
-
 use diesel::sql_types::Text;
 use diesel::{QueryableByName, RunQueryDsl as _};
 use rstest::rstest;
-use vigie::store::changes;
 
 use super::migrated;
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
@@ -118,34 +115,4 @@ async fn a_page_of_events_begins_at_its_first(
     assert!(plan.contains(&format!("audit_events_{index} ")), "{plan}");
     assert!(["at<", "at < ", "ROW(at, seq) < "].iter().any(|bound| plan.contains(bound)), "{plan}");
     assert!(!plan.contains("Sort") && !plan.contains("TEMP B-TREE") && !plan.contains("Filter"), "{plan}");
-}
-
-/// The next changes are found by their numbers, also where PostgreSQL plans without knowing them, as it does for what it is
-/// asked again and again.
-#[actix_web::test]
-async fn the_next_changes_are_found_by_their_numbers() {
-    let (store, database) = migrated(Postgres).await;
-    let mut beside = Beside::connect(&database.url);
-    beside.batch(
-        "INSERT INTO changes (at, kind, subject, seq) SELECT now(), 'keys', '', n FROM generate_series(1, 20000) n;
-         ANALYZE changes;
-         DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET plan_cache_mode = force_generic_plan', current_database()); END $$",
-    );
-    store.reconnect().await;
-    let mut scans = || {
-        let scans = "SELECT seq_scan || ' ' || idx_scan AS line FROM pg_stat_user_tables WHERE relname = 'changes'";
-        let found = beside.lines(scans).remove(0);
-        let (whole, by_index) = found.split_once(' ').expect("two numbers");
-        (whole.parse::<i64>().unwrap(), by_index.parse::<i64>().unwrap())
-    };
-    let look = async || store.read(|db| changes::after(db, 19_990, 5_000)).await.unwrap();
-    look().await;
-    // A connection tells its statistics once a second.
-    let ((whole, _), begin) = (scans(), Instant::now());
-    while scans().1 < 10 && begin.elapsed() < Duration::from_secs(20) {
-        look().await;
-        actix_web::rt::time::sleep(Duration::from_millis(100)).await;
-    }
-    assert_eq!(scans().0, whole, "all changes were looked at");
-    assert!(scans().1 >= 10);
 }
