@@ -52,6 +52,9 @@ pub enum ApiError {
     /// Nothing there, or another person's.
     #[error("not found")]
     NotFound,
+    /// No checkpoint of the record has been made yet.
+    #[error("no checkpoint yet")]
+    NoCheckpoint,
     /// The path is known, the method is not; these are.
     #[error("method not allowed")]
     MethodNotAllowed(String),
@@ -124,6 +127,12 @@ impl ApiError {
             ),
             Self::NotAllowed => (StatusCode::FORBIDDEN, "not_allowed", "Not allowed", "Your role does not allow this."),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "Not found", "There is nothing here."),
+            Self::NoCheckpoint => (
+                StatusCode::NOT_FOUND,
+                "not_found",
+                "Not found",
+                "No checkpoint of the record has been made yet: the server makes the first within a minute of its start.",
+            ),
             Self::MethodNotAllowed(_) => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 "method_not_allowed",

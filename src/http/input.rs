@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
 use super::error::ApiError;
+use super::upgrade;
 
 /// Largest body, in bytes.
 pub const MAX_BODY: usize = 64 * 1024;
@@ -52,13 +53,13 @@ impl<T: DeserializeOwned + 'static> Input for Body<T> {
         if !is_json(request) {
             return Err(ApiError::UnsupportedMediaType);
         }
-        parse(&collect(payload).await?).map(Self)
+        parse(&collect(request, payload).await?).map(Self)
     }
 }
 
 impl<T: DeserializeOwned + 'static> Input for OptionalBody<T> {
     async fn read(request: &HttpRequest, payload: Payload) -> Result<Self, ApiError> {
-        let bytes = collect(payload).await?;
+        let bytes = collect(request, payload).await?;
         if bytes.is_empty() {
             return Ok(Self(None));
         }
@@ -74,7 +75,7 @@ impl<T: DeserializeOwned + 'static> Input for Form<T> {
         if !is_of_type(request, "application/x-www-form-urlencoded") {
             return Err(ApiError::UnsupportedMediaType);
         }
-        let bytes = collect(payload).await?;
+        let bytes = collect(request, payload).await?;
         let text = std::str::from_utf8(&bytes).map_err(|_| ApiError::Malformed("The form is not UTF-8.".to_owned()))?;
         parse_query(text).map(Self)
     }
@@ -98,9 +99,10 @@ fn is_of_type(request: &HttpRequest, media_type: &str) -> bool {
     header.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(media_type)
 }
 
-async fn collect(mut payload: Payload) -> Result<web::BytesMut, ApiError> {
+async fn collect(request: &HttpRequest, mut payload: Payload) -> Result<web::BytesMut, ApiError> {
     let (begun, mut bytes) = (Instant::now(), web::BytesMut::new());
-    loop {
+    let end = upgrade::end_of_body(request).unwrap_or(usize::MAX);
+    while bytes.len() < end {
         let next = timeout_at(begun + time_for(bytes.len()), payload.next()).await;
         let Some(chunk) = next.map_err(|_| ApiError::TooSlow)? else { return Ok(bytes) };
         let chunk = chunk.map_err(|_| ApiError::Malformed("The body broke off.".to_owned()))?;
@@ -109,6 +111,8 @@ async fn collect(mut payload: Payload) -> Result<web::BytesMut, ApiError> {
         }
         bytes.extend_from_slice(&chunk);
     }
+    bytes.truncate(end);
+    Ok(bytes)
 }
 
 /// How long after its head a body may go on of which so many bytes have arrived.

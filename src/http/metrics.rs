@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
-use actix_web::web::{Data, ServiceConfig, get};
+use actix_web::web::{Data, ServiceConfig, get, head};
 use actix_web::{HttpResponse, Responder};
 
 use crate::telemetry::Metrics;
@@ -14,7 +14,7 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 /// The routes of the listener: `App::new().configure(routes(metrics))`.
 pub fn routes(metrics: Arc<Metrics>) -> impl FnOnce(&mut ServiceConfig) {
     move |config| {
-        config.app_data(Data::from(metrics)).route("/metrics", get().to(show));
+        config.app_data(Data::from(metrics)).route("/metrics", get().to(show)).route("/metrics", head().to(show));
     }
 }
 
@@ -45,6 +45,9 @@ mod tests {
         let body = String::from_utf8(read_body(response).await.to_vec()).unwrap();
         assert!(body.contains("vigie_logins_total{outcome=\"success\"} 1\n"), "{body}");
         assert!(body.ends_with("# EOF\n"));
+
+        let head = TestRequest::default().method(actix_web::http::Method::HEAD).uri("/metrics").to_request();
+        assert_eq!(call_service(&app, head).await.status().as_u16(), 200);
 
         let other = call_service(&app, TestRequest::get().uri("/health/live").to_request()).await;
         assert_eq!(other.status().as_u16(), 404);

@@ -18,3 +18,4 @@ pub mod problem;
 pub mod problems;
 pub mod routes;
 pub mod server;
+mod upgrade;

@@ -27,7 +27,7 @@ use super::error::ApiError;
 use super::limits;
 use super::middleware::{self, HttpContext};
 use super::openapi::{self, Document};
-use super::{metrics, routes};
+use super::{metrics, routes, upgrade};
 use crate::app::App;
 use crate::background;
 
@@ -123,7 +123,8 @@ fn serve(app: web::Data<App>, socket: TcpListener) -> std::io::Result<Server> {
             .into_utoipa_app()
             .configure(routes::table)
             .into_app()
-            .service(web::redirect("/docs", "/docs/"))
+            // Relative, like the page's own addresses: a proxy may serve all this under a path of its own.
+            .service(web::redirect("/docs", "docs/"))
             .service(web::scope("/docs").wrap(docs_policy()).service(SwaggerUi::new("/{_:.*}").config(docs())))
             .default_service(web::to(unknown));
         middleware::wrap(routed, &context, &settings.cors_origins)
@@ -167,7 +168,7 @@ where
             .client_request_timeout(HEAD_TIMEOUT)
             .client_disconnect_timeout(LINGER)
             .on_connect_ext(|connection: &Connection, data| drop(data.insert(Rc::clone(&connection.activity))))
-            .h1(map_config(service(), |()| AppConfig::default()));
+            .h1(map_config(service().into_factory().map(upgrade::ignore), |()| AppConfig::default()));
         fn_service(|stream: TcpStream| async {
             let peer = stream.peer_addr().ok();
             Ok((Connection::new(stream), peer))
@@ -185,7 +186,7 @@ where
 
 /// The page asks nobody else: the validator it would ask by itself is somebody's on the internet.
 fn docs() -> utoipa_swagger_ui::Config<'static> {
-    utoipa_swagger_ui::Config::new(["/openapi.json"]).try_it_out_enabled(false).validator_url("none")
+    utoipa_swagger_ui::Config::new(["../openapi.json"]).try_it_out_enabled(false).validator_url("none")
 }
 
 /// What the page may do: run the scripts that come with it, show its embedded pictures, read the document.
@@ -207,7 +208,8 @@ struct KnownPaths(Vec<(ResourceDef, String)>);
 
 impl KnownPaths {
     fn new(document: &OpenApi) -> Self {
-        let known = document.paths.paths.iter().map(|(path, item)| (ResourceDef::new(path.as_str()), allowed(item)));
+        let known =
+            document.paths.paths.iter().map(|(path, item)| (ResourceDef::new(path.as_str()), allowed(path, item)));
         Self(known.collect())
     }
 
@@ -217,10 +219,10 @@ impl KnownPaths {
     }
 }
 
-fn allowed(item: &PathItem) -> String {
+fn allowed(path: &str, item: &PathItem) -> String {
     let methods = [
         (Method::GET, item.get.is_some()),
-        (Method::HEAD, item.head.is_some()),
+        (Method::HEAD, item.head.is_some() || middleware::answers_head(path)),
         (Method::POST, item.post.is_some()),
         (Method::PATCH, item.patch.is_some()),
         (Method::DELETE, item.delete.is_some()),

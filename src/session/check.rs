@@ -21,7 +21,7 @@ use crate::store::sessions::{Seen, UserStanding};
 use crate::store::{Db, StoreError, sessions, users};
 use crate::token::claims::AccessClaims;
 use crate::token::refusal::TokenRefusal;
-use crate::token::verify::{Expectations, check_times, verify_naming_key};
+use crate::token::verify::{Expectations, check_times, genuine};
 
 /// Somebody whose token and session are good.
 #[derive(Debug, Clone)]
@@ -291,20 +291,27 @@ impl Sessions {
     }
 
     /// The claims of a token that is ours and within its time, and the id of its key.
-    pub(super) async fn verified(&self, token: &str, now: DateTime<Utc>) -> Result<(AccessClaims, String), CheckError> {
-        match self.verify_with_known_keys(token, now) {
+    async fn verified(&self, token: &str, now: DateTime<Utc>) -> Result<(AccessClaims, String), CheckError> {
+        let (claims, key_id) = self.genuine(token, now).await?;
+        check_times(&claims.times(), &self.expectations(now)).map_err(refused)?;
+        Ok((claims, key_id))
+    }
+
+    /// The same of a token that is ours, whatever its times.
+    pub(super) async fn genuine(&self, token: &str, now: DateTime<Utc>) -> Result<(AccessClaims, String), CheckError> {
+        match self.genuine_by_known_keys(token, now) {
             // Perhaps another node made a key since.
             Err(TokenRefusal::KeyUnknown) if self.signing().learn().await? => {
-                self.verify_with_known_keys(token, now).map_err(refused)
+                self.genuine_by_known_keys(token, now).map_err(refused)
             }
             other => other.map_err(refused),
         }
     }
 
-    fn verify_with_known_keys(&self, token: &str, now: DateTime<Utc>) -> Result<(AccessClaims, String), TokenRefusal> {
+    fn genuine_by_known_keys(&self, token: &str, now: DateTime<Utc>) -> Result<(AccessClaims, String), TokenRefusal> {
         let ring = self.signing().ring();
-        let verified = verify_naming_key(token, &ring, &self.expectations(now));
-        verified.map(|(claims, key)| (claims, key.id().as_str().to_owned()))
+        let claims = genuine(token, &ring, &self.expectations(now));
+        claims.map(|(claims, key)| (claims, key.id().as_str().to_owned()))
     }
 
     fn expectations(&self, now: DateTime<Utc>) -> Expectations<'_> {

@@ -135,17 +135,18 @@ impl Sessions {
         }
     }
 
-    /// Logs out by an access token that is ours, within its time, and of the session's user. Succeeds also where the session
-    /// has ended already.
+    /// Logs out by an access token that is ours and of the session's user, also past its time: whoever leaves is let go.
+    /// Succeeds also where the session has ended already.
     pub async fn logout(&self, token: &str, cause: impl FnOnce(Actor) -> Cause) -> Result<(), CheckError> {
         let now = self.now();
-        let (claims, key_id) = self.verified(token, now).await?;
+        let (claims, key_id) = self.genuine(token, now).await?;
         // Who refuses a token writes nothing, so a server that was left behind would do it too.
         self.believe_the_store().await?;
         let (id, user_id) = (claims.session_id, claims.subject);
         let cause = cause(Actor::user(user_id));
         let end = end_by(&cause, EndReason::Logout, now, None);
-        match self.end_with_others(Asked { id, end, cause, by: Authority::Token { user_id, key_id } }).await? {
+        let by = Authority::Token { user_id, key_id, issued_at: claims.issued_at.min(now) };
+        match self.end_with_others(Asked { id, end, cause, by }).await? {
             Ok(_) => Ok(()),
             Err(Reason::SessionUnknown) => Err(unknown(id)),
             Err(reason) => Err(CheckError::Invalid(reason)),

@@ -7,6 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -14,6 +15,7 @@ use tokio::task::JoinHandle;
 use super::Sessions;
 use super::change::Changes;
 use super::end::{Ending, end_all_in};
+use super::signing::KeyStanding;
 use crate::model::audit::{Cause, Reason};
 use crate::model::id::{SessionId, UserId};
 use crate::model::session::End;
@@ -43,8 +45,8 @@ pub(super) enum Authority {
     Any,
     /// It must be theirs.
     Owner(UserId),
-    /// They hold an access token of this user, signed with this key.
-    Token { user_id: UserId, key_id: String },
+    /// They hold an access token of this user, signed with this key at that time.
+    Token { user_id: UserId, key_id: String, issued_at: DateTime<Utc> },
 }
 
 /// Whether the session ended now, or why it may not be ended.
@@ -183,19 +185,20 @@ impl Sessions {
 
     /// Why each may not be ended, where it may not.
     fn refusals(&self, db: &mut Db, asked: &[Arc<Asked>]) -> Result<Vec<Option<Reason>>, StoreError> {
-        let mut keys: HashMap<&str, bool> = HashMap::new();
+        let mut keys: HashMap<&str, Option<KeyStanding>> = HashMap::new();
         for asked in asked {
             if let Authority::Token { key_id, .. } = &asked.by
                 && !keys.contains_key(key_id.as_str())
             {
-                keys.insert(key_id, self.signing().accepts(db, key_id, asked.end.at)?);
+                keys.insert(key_id, self.signing().standing_in(db, key_id)?);
             }
         }
+        let was_good = |key_id: &str, at| keys[key_id].is_some_and(|standing| standing.accepts(at));
         let owners = sessions::owners(db, asked.iter().map(|asked| asked.id))?;
         let refusal = |asked: &Arc<Asked>| {
             let owner = owners.get(&asked.id);
             match &asked.by {
-                Authority::Token { key_id, .. } if !keys[key_id.as_str()] => Some(Reason::KeyRevoked),
+                Authority::Token { key_id, issued_at, .. } if !was_good(key_id, *issued_at) => Some(Reason::KeyRevoked),
                 _ if owner.is_none() => Some(Reason::SessionUnknown),
                 Authority::Owner(user_id) if owner != Some(user_id) => Some(Reason::NotOwn),
                 Authority::Token { user_id, .. } if owner != Some(user_id) => Some(Reason::Subject),

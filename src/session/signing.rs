@@ -296,6 +296,15 @@ impl Signing {
         if is_foreign { Ok(true) } else { signing_keys::verifies(db, id, now) }
     }
 
+    /// How this key stands now, as the store says; `None` where there is none of this id.
+    pub(super) fn standing_in(&self, db: &mut Db, id: &str) -> Result<Option<KeyStanding>, StoreError> {
+        let is_foreign = self.foreign.as_ref().is_some_and(|key| key.id().as_str() == id);
+        if is_foreign {
+            return Ok(Some(KeyStanding::Good));
+        }
+        Ok(signing_keys::find(db, id)?.as_ref().map(KeyStanding::of))
+    }
+
     /// Unseals a key and keeps it.
     async fn open(&self, stored: &StoredKey) -> Result<Arc<SigningKey>, SigningError> {
         let algorithm: Algorithm =

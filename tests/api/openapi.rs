@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use reqwest::Url;
 use rstest::rstest;
 use serde_json::Value;
 
@@ -98,6 +99,14 @@ async fn asset(app: &TestApp, path: &str) -> Answer {
     answer
 }
 
+/// Where an address leads, in the words of the server.
+async fn redirect(app: &TestApp, path: &str) -> String {
+    let http =
+        reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().expect("a client");
+    let answer = http.get(app.url(path)).send().await.expect("the server answers");
+    answer.headers()["location"].to_str().expect("an address").to_owned()
+}
+
 #[rstest]
 #[actix_web::test]
 async fn the_page_of_the_document_works_without_the_internet(#[values(Sqlite, Postgres)] backend: Backend) {
@@ -106,7 +115,11 @@ async fn the_page_of_the_document_works_without_the_internet(#[values(Sqlite, Po
     let page = asset(&app, "/docs").await;
     assert!(page.header("content-type").is_some_and(|kind| kind.starts_with("text/html")), "{page:?}");
     let initializer = asset(&app, "/docs/swagger-initializer.js").await;
-    assert!(initializer.body.contains("\"/openapi.json\""), "{}", initializer.body);
+    // Relative, as where it leads from `/docs`: a proxy may serve all this under a path of its own.
+    assert!(initializer.body.contains("\"../openapi.json\""), "{}", initializer.body);
+    let prefixed = Url::parse("https://example.org/vigie/docs").expect("an address");
+    let redirected = prefixed.join(&redirect(&app, "/docs").await).expect("an address");
+    assert_eq!(redirected.as_str(), "https://example.org/vigie/docs/");
     // Without this it asks a validator on the internet.
     assert!(initializer.body.contains("\"validatorUrl\": \"none\""), "{}", initializer.body);
     for text in [&page.body, &initializer.body] {

@@ -165,7 +165,8 @@ async fn a_record_and_the_growth_of_the_chain_are_proved_to_others(#[values(Sqli
     let app = TestApp::start(backend).await;
     let auditor = app.auditor().await;
     let key = app.app.chain.key();
-    app.nobody().get("/audit/checkpoint").await.problem(404, "not_found");
+    let none_yet = app.nobody().get("/audit/checkpoint").await.problem(404, "not_found");
+    assert!(none_yet["detail"].as_str().is_some_and(|text| text.starts_with("No checkpoint")), "{none_yet}");
     record(&app, 300).await;
     app.app.chain.seal().await.unwrap();
     app.app.chain.checkpoint().await.unwrap();

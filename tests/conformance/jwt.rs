@@ -42,6 +42,10 @@ async fn expect_code(client: &TestClient<'_>, tokens: impl IntoIterator<Item = S
             assert_eq!(answer.header("www-authenticate"), Some(INVALID_TOKEN), "{path} {shown}");
             answer.problem(401, code);
         }
+        // Whoever leaves is let go, too late or too early.
+        if code == "token_expired" {
+            continue;
+        }
         let logout = client.app.nobody().request(Method::POST, "/auth/logout");
         let value = HeaderValue::from_bytes(format!("Bearer {token}").as_bytes()).expect("it fitted above");
         send(logout.header(AUTHORIZATION, value)).await.problem(401, code);

@@ -109,6 +109,6 @@ pub async fn prove_consistency(
 )]
 #[get("/audit/checkpoint")]
 pub async fn checkpoint(app: web::Data<App>) -> Result<HttpResponse, ApiError> {
-    let checkpoint = app.chain.newest_checkpoint().await?.ok_or(ApiError::NotFound)?;
+    let checkpoint = app.chain.newest_checkpoint().await?.ok_or(ApiError::NoCheckpoint)?;
     Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "text/plain; charset=utf-8")).body(checkpoint.note))
 }

@@ -44,6 +44,15 @@ pub struct RefreshBody {
     refresh_token: SecretString,
 }
 
+/// Whose session ends: without a refresh token that of the access token.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogoutBody {
+    /// `vgr_` and more.
+    #[schema(value_type = Option<String>)]
+    refresh_token: Option<SecretString>,
+}
+
 /// Which sessions `logout-all` spares.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -117,9 +126,10 @@ pub async fn refresh(
     Ok(HttpResponse::Ok().json(TokenAnswer::new(&issued, None, app.config.tokens.legacy_claims)))
 }
 
-/// Log out: end the session of the access token, or of the refresh token in the body. Succeeds also when it has ended.
+/// Log out: end the session of the access token, also of one past its time, or of the refresh token in the body. Succeeds
+/// also when it has ended.
 #[utoipa::path(
-    tag = "people", request_body(content = Option<RefreshBody>), security((), ("bearer" = [])),
+    tag = "people", request_body(content = Option<LogoutBody>), security((), ("bearer" = [])),
     responses((status = 204, description = "The session is over"), CallerRefused, BadBody)
 )]
 #[post("/auth/logout")]
@@ -127,20 +137,21 @@ pub async fn logout(
     app: web::Data<App>,
     request: HttpRequest,
     source: Source,
-    body: Open<OptionalBody<RefreshBody>>,
+    body: Open<OptionalBody<LogoutBody>>,
 ) -> Result<HttpResponse, ApiError> {
     use secrecy::ExposeSecret as _;
     let Open(OptionalBody(body)) = body;
+    let refresh_token = body.and_then(|body| body.refresh_token);
     let cause = |actor: Actor| source.cause(actor);
     let bearer = Bearer::extract(&request).await;
-    match (bearer, body) {
+    match (bearer, refresh_token) {
         (Ok(_), Some(_)) => return Err(two_credentials(&app, &request)),
         (Ok(Bearer(token)), None) => {
             let ended = app.sessions.logout(&token, cause).await;
             ended.map_err(|error| refused(&app, &request, &token, error))?;
         }
-        (Err(ApiError::CredentialsRequired), Some(body)) => {
-            app.sessions.logout_by_refresh_token(body.refresh_token.expose_secret(), cause).await?;
+        (Err(ApiError::CredentialsRequired), Some(token)) => {
+            app.sessions.logout_by_refresh_token(token.expose_secret(), cause).await?;
         }
         (Err(error), _) => return Err(error),
     }

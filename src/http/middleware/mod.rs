@@ -4,10 +4,12 @@
 //!    and the log line. Outermost, so that a refused preflight and a panic pass it too.
 //! 2. **head limit**, inside the same step: nothing looks at a head that is too large.
 //! 3. **last resort**, inside the same step: it must be able to see everything below panic.
-//! 4. **CORS**: answers preflights before any route is looked for.
+//! 4. **HEAD as GET**, inside the same step, for what is open to everybody.
+//! 5. **CORS**: answers preflights before any route is looked for.
 
 mod access_log;
 mod cors;
+mod head;
 mod last_resort;
 mod request_id;
 mod security_headers;
@@ -22,11 +24,13 @@ use std::time::{Duration, Instant};
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
+use actix_web::http::ConnectionType;
 use actix_web::middleware::{Condition, Next, from_fn};
 use actix_web::{App, Error, HttpMessage as _, HttpRequest, HttpResponse};
 use ipnet::IpNet;
 
 pub use cors::cors;
+pub(super) use head::answers_head;
 pub use request_id::{RequestIdentity, X_REQUEST_ID};
 
 use super::connection::{Activity, Answering};
@@ -96,7 +100,7 @@ where
 
 async fn observe<B>(
     counts: Rc<RequestCounts>,
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<Answering<EitherBody<B>>>, Error> {
     let under_way = request.conn_data::<Rc<Activity>>().map(Activity::begin);
@@ -104,6 +108,7 @@ async fn observe<B>(
     if head_length(&request) > MAX_HEAD {
         return Err(exchange.finish_error(ApiError::HeadTooLarge.into()));
     }
+    head::as_get(&mut request);
     match last_resort::call(&next, request, &exchange.identity).await {
         Ok(response) => Ok(exchange.finish(response).map_body(|_, body| Answering::new(body, under_way))),
         Err(error) => Err(exchange.finish_error(error)),
@@ -195,9 +200,10 @@ impl Exchange {
         ServiceResponse::new(request, self.complete(response, &route))
     }
 
-    /// An error that left the handlers has lost its request, and with it the route.
+    /// An error that left the handlers has lost its request, and with it the route; its connection is not kept.
     fn finish_error(&self, error: Error) -> Error {
-        let response = self.complete(error.error_response(), access_log::NO_ROUTE);
+        let mut response = self.complete(error.error_response(), access_log::NO_ROUTE);
+        response.head_mut().set_connection_type(ConnectionType::Close);
         InternalError::from_response(error, response.map_into_boxed_body()).into()
     }
 

@@ -1,0 +1,69 @@
+//! What clients, proxies and load balancers do by habit.
+
+use reqwest::Method;
+use rstest::rstest;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::support::app::{PASSWORD, TestApp, send};
+use crate::support::backend::Backend::{self, Postgres, Sqlite};
+
+/// Says this to the server; what it answers until it closes.
+async fn said(app: &TestApp, request: &str) -> String {
+    let mut stream = TcpStream::connect(app.address).await.expect("the server listens");
+    stream.write_all(request.as_bytes()).await.expect("it is taken");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.expect("an answer");
+    String::from_utf8(answer).expect("text")
+}
+
+/// RFC 9110 §7.8: a server may ignore it, and the client goes on in HTTP/1.1. Java's client asks for `h2c`, recipes for nginx
+/// send the option with everything.
+#[rstest]
+#[actix_web::test]
+async fn who_would_rather_speak_another_protocol_is_answered_in_this_one(
+    #[values(Sqlite, Postgres)] backend: Backend,
+    #[values(
+        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\n",
+        "Connection: upgrade\r\n",
+        "Connection: Upgrade\r\nUpgrade: websocket\r\n",
+        "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n",
+        "Upgrade: websocket\r\nConnection: close\r\n"
+    )]
+    asks: &str,
+) {
+    let app = TestApp::start(backend).await;
+    app.user("alice", "agent").await;
+    let body = format!(r#"{{"username":"alice","password":"{PASSWORD}"}}"#);
+    let form = format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let login = said(&app, &format!("POST /auth/login HTTP/1.1\r\nHost: vigie\r\n{asks}{form}")).await;
+    let live = said(&app, &format!("GET /health/live HTTP/1.1\r\nHost: vigie\r\n{asks}\r\n")).await;
+    let nowhere = said(&app, &format!("POST /nowhere HTTP/1.1\r\nHost: vigie\r\n{asks}{form}")).await;
+    for (answer, status) in [(&login, 200), (&live, 200), (&nowhere, 404)] {
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        let head = answer.split("\r\n\r\n").next().unwrap_or_default().to_lowercase();
+        assert!(head.contains("connection: close") && !head.contains("upgrade"), "told that it closes: {head}");
+    }
+    assert!(login.contains("access_token"), "{login}");
+}
+
+/// RFC 9110 §9.3.2: HEAD is GET without the content.
+#[rstest]
+#[actix_web::test]
+async fn what_is_open_to_everybody_answers_head_as_get(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let open = ["/health/live", "/health/ready", "/openapi.json", "/docs/", "/docs/index.html", "/audit/checkpoint"];
+    for made in [false, true] {
+        for path in open {
+            let nobody = app.nobody();
+            let (get, head) = (nobody.get(path).await, send(nobody.request(Method::HEAD, path)).await);
+            assert_eq!(head.status, get.status, "{path}");
+            assert_eq!(get.status == 404, path == "/audit/checkpoint" && !made, "{path}");
+            for name in ["content-type", "content-length", "cache-control", "content-security-policy"] {
+                assert_eq!(head.header(name), get.header(name), "{path}: {name}");
+            }
+            assert_eq!(head.body, "");
+        }
+        app.app.chain.checkpoint().await.expect("the store answers");
+    }
+}
