@@ -47,7 +47,7 @@ enum Place {
 impl History {
     /// Begins the export of what is kept about a user, and records it.
     pub async fn export_own(&self, user_id: UserId, cause: &Cause) -> Result<OwnExport, StoreError> {
-        self.sessions.record_overdue().await?;
+        self.sessions.record_overdue_of(user_id).await?;
         let now = self.clock.now();
         let subject = Subject::new(SubjectKind::User, user_id);
         let event = AuditEvent::new(now, AuditKind::OwnHistoryExported, cause, subject);

@@ -301,7 +301,8 @@ impl Sessions {
     pub(super) async fn genuine(&self, token: &str, now: DateTime<Utc>) -> Result<(AccessClaims, String), CheckError> {
         match self.genuine_by_known_keys(token, now) {
             // Perhaps another node made a key since.
-            Err(TokenRefusal::KeyUnknown) if self.signing().learn().await? => {
+            Err(TokenRefusal::KeyUnknown) => {
+                self.signing().learn().await?;
                 self.genuine_by_known_keys(token, now).map_err(refused)
             }
             other => other.map_err(refused),

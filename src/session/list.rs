@@ -66,7 +66,7 @@ impl Sessions {
         after: Option<Position>,
         limit: i64,
     ) -> Result<Page<Session>, StoreError> {
-        self.record_overdue().await?;
+        self.record_overdue_of(user_id).await?;
         let now = self.now();
         let filter = SessionFilter { user: Some(UserSelector::Id(user_id)), state, ..SessionFilter::default() };
         self.store().read(move |db| sessions::list(db, &filter, now, Sort::NewestStart, after, limit)).await

@@ -4,7 +4,7 @@
 use super::Sessions;
 use super::end::{Ending, end_all_in, end_same_in};
 use crate::model::audit::Cause;
-use crate::model::id::SessionId;
+use crate::model::id::{SessionId, UserId};
 use crate::model::session::{End, EndReason, overdue};
 use crate::store::sessions::{self, Limits};
 use crate::store::{StoreError, not_befores};
@@ -17,6 +17,15 @@ impl Sessions {
     /// has come by now; returns how many.
     pub async fn record_overdue(&self) -> Result<i64, StoreError> {
         self.flush_last_seen().await?;
+        self.record_ends().await
+    }
+
+    /// The same for somebody who reads the sessions of one user: nobody else's last uses are written.
+    pub async fn record_overdue_of(&self, user_id: UserId) -> Result<i64, StoreError> {
+        let open = self.store().read(move |db| sessions::open_of_user(db, user_id)).await?;
+        let mut ids: Vec<SessionId> = open.into_iter().map(|limits| limits.id).collect();
+        ids.sort_unstable_by_key(|id| id.0);
+        self.flush_of(ids.into_iter()).await?;
         self.record_ends().await
     }
 

@@ -4,8 +4,10 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::{Instant, sleep_until};
 use zeroize::Zeroizing;
 
 use crate::clock::Clock;
@@ -16,6 +18,9 @@ use crate::store::signing_keys::{self, StoredKey};
 use crate::store::{Constraint, Db, Store, StoreError, audit, changes};
 use crate::token::keys::{KeyError, KeyRing, SigningKey, VerifyingKey};
 use crate::vault::{Vault, VaultError};
+
+/// The time between two looks for keys that are not known.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 /// The signing keys.
 #[derive(Debug)]
@@ -31,6 +36,8 @@ pub struct Signing {
     opened: RwLock<Opened>,
     /// Held while the keys are read anew.
     reading: tokio::sync::Mutex<()>,
+    /// When the last look for a key began that was not known.
+    last_look: tokio::sync::Mutex<Option<Instant>>,
 }
 
 /// Keys already unsealed, the ring made of them, and until when each is good.
@@ -155,8 +162,8 @@ impl Signing {
         let tolerance = TimeDelta::from_std(rules.access_ttl + rules.clock_tolerance).unwrap_or(TimeDelta::MAX);
         let overlap = tolerance + TimeDelta::hours(1);
         let reading = tokio::sync::Mutex::default();
-        let opened = RwLock::new(opened);
-        Self { store, clock, vault, algorithm: rules.algorithm, overlap, foreign, opened, reading }
+        let (opened, last_look) = (RwLock::new(opened), tokio::sync::Mutex::default());
+        Self { store, clock, vault, algorithm: rules.algorithm, overlap, foreign, opened, reading, last_look }
     }
 
     /// Makes sure that a key of the configured algorithm signs; makes one where there is none. `true` where it did.
@@ -273,21 +280,34 @@ impl Signing {
                 self.open(key).await?;
             }
         }
+        let standings = stored.iter().map(|key| (key.id.clone(), KeyStanding::of(key))).collect();
         let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
-        opened.standings = stored.iter().map(|key| (key.id.clone(), KeyStanding::of(key))).collect();
-        opened.generation += 1;
+        // What was concluded still holds where nothing has changed.
+        if opened.standings != standings {
+            opened.standings = standings;
+            opened.generation += 1;
+        }
         Ok(())
     }
 
-    /// Looks for keys made since; `true` where there are some.
-    pub async fn learn(&self) -> Result<bool, SigningError> {
+    /// Looks for keys made since: for a token that names one which is not known, as anybody can. So looks keep a distance, and
+    /// all who ask before one begins share it. Nobody is told that a key is unknown without a look that began after they asked.
+    pub async fn learn(&self) -> Result<(), SigningError> {
         if self.foreign.is_some() {
-            return Ok(false);
+            return Ok(());
         }
-        let known = |signing: &Self| signing.opened.read().unwrap_or_else(PoisonError::into_inner).keys.len();
-        let before = known(self);
+        let asked = Instant::now();
+        let mut last_look = self.last_look.lock().await;
+        if let Some(begun) = *last_look {
+            if begun >= asked {
+                return Ok(());
+            }
+            sleep_until(begun + BETWEEN_LOOKS).await;
+        }
+        let begun = Instant::now();
         self.reload().await?;
-        Ok(known(self) > before)
+        *last_look = Some(begun);
+        Ok(())
     }
 
     /// Whether tokens of this key are accepted now, as the store says.

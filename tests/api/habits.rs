@@ -64,6 +64,7 @@ async fn what_is_open_to_everybody_answers_head_as_get(#[values(Sqlite, Postgres
             }
             assert_eq!(head.body, "");
         }
+        app.app.chain.seal().await.expect("the store answers");
         app.app.chain.checkpoint().await.expect("the store answers");
     }
 }

@@ -202,3 +202,25 @@ async fn no_use_is_lost_where_many_come_at_once(#[values(Sqlite, Postgres)] back
         assert_eq!(app.session_row(&alice.session_id).await.last_seen_at, app.now());
     }
 }
+
+/// Whoever looks at their own sessions has their own last uses written, and nobody else's.
+#[rstest]
+#[actix_web::test]
+async fn ones_own_list_writes_only_what_it_shows(
+    #[values(Sqlite, Postgres)] backend: Backend,
+    #[values("true", "false")] live_view: &str,
+    #[values("/auth/sessions", "/auth/export")] list: &str,
+) {
+    let app = TestApp::start_with(backend, &[LONG_TOKENS, ("VIGIE__NODES__LIVE_VIEW", live_view)]).await;
+    let (alice, second, bob) = (app.signed_in("alice").await, app.log_in("alice").await, app.signed_in("bob").await);
+    let begun = app.now();
+    app.advance(TimeDelta::seconds(7));
+    for session in [&alice, &second, &bob] {
+        session.get("/auth/verify").await.expect(200);
+    }
+    assert_eq!(alice.get(list).await.status, 200);
+    for session in [&alice, &second] {
+        assert_eq!(app.session_row(&session.session_id).await.last_seen_at, app.now());
+    }
+    assert_eq!(app.session_row(&bob.session_id).await.last_seen_at, begun);
+}

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
+use futures_util::future::join_all;
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use rstest::rstest;
@@ -612,6 +613,30 @@ async fn jwt_10_an_old_key_verifies_until_the_overlap_has_passed(#[values(Sqlite
     alice.with_token(&lasting).get("/auth/me").await.problem(401, "token_invalid");
     node.nobody().with_token(&lasting).get("/auth/me").await.problem(401, "token_invalid");
     renewed.refresh().await.expect(200);
+}
+
+/// Anybody can name a key that there is not. That takes nothing from those whose tokens are good, and hides no key that another
+/// node makes.
+#[rstest]
+#[actix_web::test]
+async fn a_key_that_nobody_made_costs_good_checks_nothing(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let node = app.another_node().await;
+    let alice = app.signed_in("alice").await;
+    let forger = Forger::of(&alice).await;
+    let there = node.nobody().with_token(alice.token());
+    there.get("/auth/me").await.expect(200);
+    let generation = node.app.sessions.signing().generation();
+    let strange: Vec<String> = (0..60).map(|number| forger.with_header("kid", format!("nobody-{number}"))).collect();
+    let begun = std::time::Instant::now();
+    for answer in join_all(strange.iter().map(|token| ask(&there, "/auth/me", token))).await {
+        answer.problem(401, "token_invalid");
+    }
+    assert!(begun.elapsed() < std::time::Duration::from_secs(3), "they share a look: {:?}", begun.elapsed());
+    assert_eq!(node.app.sessions.signing().generation(), generation, "what was verified still is");
+    app.app.sessions.rotate_key(&Cause::command_line()).await.expect("a new key");
+    let renewed = app.client(&alice.refresh().await.expect(200));
+    node.nobody().with_token(renewed.token()).get("/auth/me").await.expect(200);
 }
 
 #[rstest]
