@@ -21,6 +21,7 @@ mod retention;
 mod rotate_master;
 mod serve;
 mod session;
+mod signals;
 mod table;
 mod throttle;
 mod user;

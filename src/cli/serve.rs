@@ -4,13 +4,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
-
 use super::demo::Demonstration;
 use super::installation::Installation;
 use super::outcome::Outcome;
 use super::output::Output;
+use super::signals;
 use crate::app::App;
 use crate::audit::remembered::tell_other_database;
 use crate::clock::SystemClock;
@@ -32,6 +30,7 @@ pub(super) async fn run(arguments: &Arguments, installation: &Installation) -> O
     let mut config = installation.config()?;
     let demonstration = if arguments.demo { Some(Demonstration::prepare(&mut config)?) } else { None };
     telemetry::init(&config)?;
+    signals::ignore_others()?;
     let app = Arc::new(App::open(config, Arc::new(SystemClock)).await?);
     for weakness in app.config.weaknesses() {
         tracing::warn!(key = weakness.key, "weak setting: {}", weakness.message);
@@ -92,14 +91,7 @@ fn set_up_text(token: &str, address: SocketAddr) -> String {
 
 /// Serves until the process is told to stop. The server has a runtime of its own, so it gets a thread of its own.
 async fn serve(app: Arc<App>, on_ready: impl FnOnce(SocketAddr) + Send + 'static) -> io::Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let stop = CancellationToken::new();
-    let stopped = stop.clone().cancelled_owned();
-    tokio::spawn(async move {
-        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-        tracing::info!("told to stop: requests under way finish first");
-        stop.cancel();
-    });
+    let stopped = signals::stop()?.cancelled_owned();
     let serving = move || server::run(app, |listening| on_ready(listening.address), stopped);
     tokio::task::spawn_blocking(serving).await.map_err(io::Error::other)?
 }

@@ -37,7 +37,8 @@ pub fn dispatch<W>(format: LogFormat, filter: EnvFilter, writer: W) -> Dispatch
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let layer = fmt::layer().with_ansi(false).with_writer(OneLine(writer));
+    // A terminal may be closed: that a line could not be written would be said there as well, and saying it would panic.
+    let layer = fmt::layer().with_ansi(false).log_internal_errors(false).with_writer(OneLine(writer));
     let layer: Box<dyn Layer<_> + Send + Sync> = match format {
         LogFormat::Text => Box::new(layer),
         LogFormat::Json => Box::new(layer.json().flatten_event(true).with_current_span(false).with_span_list(false)),

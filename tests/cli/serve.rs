@@ -1,11 +1,17 @@
 //! `vigie serve`: its start, its stop, its demonstration.
 
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
 use rstest::rstest;
 use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
-use crate::support::app::PASSWORD;
+use crate::support::app::{PASSWORD, send};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
-use crate::support::program::{Program, Server};
+use crate::support::program::{Program, Server, terminate};
 
 /// PWD-13: no default account; the first start prints a token, which works once.
 #[rstest]
@@ -71,6 +77,103 @@ fn a_server_that_cannot_start_says_why(#[values(Sqlite, Postgres)] backend: Back
     let address = taken.local_addr().expect("an address").to_string();
     let program = Program::new(backend).with("VIGIE__SERVER__LISTEN", &address);
     program.run(&["serve"]).fails(1, "ddress");
+}
+
+/// A closed terminal, a rotated log, a curious operator: none of them ends a server, and each leaves a line.
+#[rstest]
+#[actix_web::test]
+async fn signals_that_are_not_for_a_server_are_logged_and_change_nothing(#[values(Sqlite, Postgres)] backend: Backend) {
+    let program = Program::new(backend);
+    let server = program.serve();
+    for (option, name) in [("-HUP", "SIGHUP"), ("-USR1", "SIGUSR1"), ("-USR2", "SIGUSR2")] {
+        server.signal(option);
+        until(|| server.log().contains(name)).await;
+        server.get("/health/ready", "").await.expect(200);
+    }
+    assert_eq!(server.stop().0, Some(0));
+}
+
+/// What a closed terminal leaves behind: nobody reads the log any more.
+#[rstest]
+#[actix_web::test]
+async fn a_server_whose_log_nobody_reads_goes_on(#[values(Sqlite, Postgres)] backend: Backend) {
+    let program = Program::new(backend);
+    program.add_user("alice", "agent");
+    let mut child =
+        program.command(&["serve"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut line = String::new();
+    while !line.contains("listening on ") {
+        line.clear();
+        assert!(output.read_line(&mut line).expect("text") > 0, "it ended");
+    }
+    drop((child.stderr.take(), output));
+    let url = line.trim_end().trim_start_matches("listening on ").to_owned();
+    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    for _ in 0..3 {
+        let login = json!({ "username": "alice", "password": PASSWORD });
+        send(http.post(format!("{url}/auth/login")).json(&login)).await.expect(200);
+    }
+    terminate(&child);
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
+
+/// Who is told to stop twice stops at once, whatever is under way.
+#[rstest]
+#[actix_web::test]
+async fn a_second_signal_ends_a_server_at_once(#[values("-TERM", "-INT")] second: &str) {
+    let program = Program::new(Sqlite);
+    let mut server = program.serve();
+    let mut stream = TcpStream::connect(server.url.trim_start_matches("http://")).await.expect("it listens");
+    let half =
+        "POST /auth/login HTTP/1.1\r\nHost: vigie\r\nContent-Type: application/json\r\nContent-Length: 60\r\n\r\n{";
+    stream.write_all(half.as_bytes()).await.expect("it is taken");
+    until_read(&server).await;
+    server.signal("-INT");
+    until(|| server.log().contains("requests under way finish first")).await;
+    let begun = Instant::now();
+    server.signal(second);
+    assert_eq!(server.wait(), Some(1));
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(server.log().contains("told to stop once more"), "{}", server.log());
+}
+
+/// Half a body holds a stop as long as a body may take, and no longer, however slowly it goes on.
+#[actix_web::test]
+async fn half_a_body_that_goes_on_slowly_holds_no_stop() {
+    let program = Program::new(Sqlite);
+    let server = program.serve();
+    let mut stream = TcpStream::connect(server.url.trim_start_matches("http://")).await.expect("it listens");
+    let half =
+        "POST /auth/login HTTP/1.1\r\nHost: vigie\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n{";
+    stream.write_all(half.as_bytes()).await.expect("it is taken");
+    until_read(&server).await;
+    let dribbling = actix_web::rt::spawn(async move {
+        while stream.write_all(&[b' '; 400]).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    });
+    let begun = Instant::now();
+    let stopped = actix_web::rt::task::spawn_blocking(move || server.stop()).await.expect("it stops");
+    assert_eq!(stopped.0, Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(16), "{:?}", begun.elapsed());
+    dribbling.abort();
+}
+
+/// Lets the server read what was sent: a request that came after it has been answered.
+async fn until_read(server: &Server) {
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    server.get("/health/live", "").await.expect(200);
+}
+
+async fn until(is_so: impl Fn() -> bool) {
+    for _ in 0..500 {
+        if is_so() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it does not come");
 }
 
 /// The first look is not at empty tables, and nothing that exists is touched.

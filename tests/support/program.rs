@@ -216,6 +216,16 @@ impl Server {
         terminate(&self.child);
     }
 
+    /// Sends it a signal: `-HUP`.
+    pub fn signal(&self, name: &str) {
+        signal(&self.child, name);
+    }
+
+    /// Its exit code, once it has ended by itself.
+    pub fn wait(&mut self) -> Option<i32> {
+        self.child.wait().expect("its state can be asked").code()
+    }
+
     /// Kills it: nothing is written, closed or said any more.
     pub fn kill(&self) {
         signal(&self.child, "-KILL");
