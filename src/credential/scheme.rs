@@ -73,6 +73,12 @@ impl Scheme {
         if scheme.is_bearable() { Ok(scheme) } else { Err(UnknownHash::TooCostly(scheme)) }
     }
 
+    /// Whether Vigie may have made such a hash, at this cost or an earlier one: of the normal form of the password. Other
+    /// applications made theirs of the bytes as they were typed.
+    pub(super) const fn may_be_ours(self) -> bool {
+        matches!(self, Self::Argon2 { variant: Algorithm::Argon2id, .. })
+    }
+
     /// A rough measure of the time it takes: 1 is the time that Argon2 takes for 1 KiB.
     pub(super) fn weight(self) -> u64 {
         match self {
