@@ -1,6 +1,7 @@
 //! Queries on `audit_events`: appended, read, never changed.
 
 use std::cmp::Reverse;
+use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use diesel::deserialize;
@@ -337,6 +338,17 @@ pub fn erasures_of(db: &mut Db, user_id: UserId) -> Result<Vec<RecordedEvent>, S
         .filter(audit_events::kind.eq(AuditKind::UserErased.as_str()))
         .load(db)?;
     rows.into_iter().map(Row::into_event).collect()
+}
+
+/// Of these users, those who were erased, as far as the history holds it.
+pub fn erased(db: &mut Db, users: &[UserId]) -> Result<HashSet<UserId>, StoreError> {
+    let ids: Vec<Option<String>> = users.iter().map(|id| Some(id.to_string())).collect();
+    let erased: Vec<Option<String>> = audit_events::table
+        .filter(audit_events::subject_id.eq_any(ids))
+        .filter(audit_events::kind.eq(AuditKind::UserErased.as_str()))
+        .select(audit_events::subject_id)
+        .load(db)?;
+    Ok(erased.into_iter().filter_map(|id| id?.parse().ok()).collect())
 }
 
 /// When the oldest event was.

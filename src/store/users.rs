@@ -1,5 +1,7 @@
 //! Queries on `users`.
 
+use std::collections::HashSet;
+
 use diesel::deserialize;
 use diesel::prelude::*;
 
@@ -89,6 +91,20 @@ pub fn find_by_name(db: &mut Db, folded: &str) -> Result<Option<User>, StoreErro
         .optional()?
         .map(Row::into_user)
         .transpose()
+}
+
+/// Of these folded names, those that users have.
+pub fn taken_names(db: &mut Db, folded: Vec<String>) -> Result<HashSet<String>, StoreError> {
+    let taken: Vec<String> =
+        users::table.filter(users::username_folded.eq_any(folded)).select(users::username_folded).load(db)?;
+    Ok(taken.into_iter().collect())
+}
+
+/// Of these ids, those that users have.
+pub fn taken_ids(db: &mut Db, ids: &[UserId]) -> Result<HashSet<UserId>, StoreError> {
+    let ids: Vec<Id> = ids.iter().map(|id| Id(id.0)).collect();
+    let taken: Vec<Id> = users::table.filter(users::id.eq_any(ids)).select(users::id).load(db)?;
+    Ok(taken.into_iter().map(|id| UserId(id.0)).collect())
 }
 
 /// The user with this id, held against changes by others until the end of the transaction (SQLite has one writer anyway).

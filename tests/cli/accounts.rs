@@ -182,6 +182,54 @@ fn an_import_takes_all_of_a_file_or_nothing(#[values(Sqlite, Postgres)] backend:
     program.run(&["user", "import", "users.txt"]).fails(2, "--format");
 }
 
+/// As spreadsheets and databases write it: their ends of lines, separators, byte order marks and booleans.
+#[rstest]
+fn an_import_reads_what_spreadsheets_and_databases_write(#[values(Sqlite, Postgres)] backend: Backend) {
+    let program = Program::new(backend);
+    for (name, text) in [
+        ("excel.csv", "\u{feff}username;role;disabled\r\nzoé;agent;FAUX\r\n".to_owned()),
+        ("tabs.tsv", "username\trole\tdisabled\r\nyann\tagent\tno\r\n".to_owned()),
+        ("psql.csv", "id,username,role,disabled\n,xavier,agent,t\n,wim,agent,f\n".to_owned()),
+        ("marked.ndjson", format!("\u{feff}{}\r\n", json!({ "username": "vera", "role": "agent" }))),
+    ] {
+        program.run(&["user", "import", &program.file(name, &text)]).expect(0);
+    }
+    assert_eq!(names(&program, &[]), ["vera", "wim", "xavier", "yann", "zoé"]);
+    assert_eq!(names(&program, &["--state", "disabled"]), ["xavier"]);
+}
+
+/// A fault is told once, where it is, in words that stand in the file.
+#[rstest]
+fn an_import_says_what_is_wrong_where(#[values(Sqlite, Postgres)] backend: Backend) {
+    let program = Program::new(backend);
+    let told = |name: &str, text: &str| {
+        let file = program.file(name, text);
+        let finished = program.run(&["user", "import", &file]);
+        assert_eq!(finished.code, 1, "{finished:?}");
+        finished.remarks.lines().filter(|line| line.starts_with("line ")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(told("crlf.csv", "username,role\r\nann,agent\r\n,agent\r\n"), ["line 3: username is missing"]);
+    let quoted = "username,role\r\n\"a\r\nb\",agent\r\nbob,\r\n";
+    let lines = told("quoted.csv", quoted);
+    assert!(
+        matches!(&lines[..], [first, second] if first.starts_with("line 2: username")
+        && second == "line 4: role is missing"),
+        "{lines:?}"
+    );
+    let rows: String = (0..3_000).map(|number| format!("user{number},agent\n")).collect();
+    let lines = told("header.csv", &format!("username,roll\n{rows}"));
+    assert!(matches!(&lines[..], [line] if line.starts_with("line 1: ") && line.len() < 200), "{lines:?}");
+    for empty in ["", "\r\n", "username,role\r\n"] {
+        assert_eq!(told("empty.csv", empty), ["line 1: there is no user in the file"]);
+    }
+    for (line, reason) in
+        [("{\"username\":\"a\"}", "role is missing"), ("7", "no JSON object: it begins with { and ends with }")]
+    {
+        assert_eq!(told("a.ndjson", line), [format!("line 1: {reason}")]);
+    }
+    assert_eq!(names(&program, &[]), [""; 0]);
+}
+
 #[rstest]
 #[actix_web::test]
 async fn clients_are_kept(#[values(Sqlite, Postgres)] backend: Backend) {

@@ -1,14 +1,16 @@
-//! SQLite has one writer: what happens while somebody else is it, and when two nodes share the file.
+//! SQLite has one writer: what happens while somebody else is it, and when two nodes share the file; and what needs no lock.
 
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use rstest::rstest;
 use serde_json::json;
+use vigie::model::audit::Cause;
+use vigie::user::import::{self, Format, ImportError, Imported};
 
 use super::assert_unavailable;
 use crate::support::app::{PASSWORD, TestApp};
-use crate::support::backend::Backend::Sqlite;
+use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::dump::Beside;
 
 #[rstest]
@@ -45,6 +47,36 @@ async fn while_another_connection_holds_the_lock_checks_go_on_and_writes_are_tol
     let refreshed = alice.refresh().await.expect(200);
     app.client(&refreshed).post_empty("/auth/logout").await.expect(204);
     login(PASSWORD).await.expect(200);
+}
+
+/// A trial of an import takes no lock that somebody else has to wait for, so it needs none; and what is refused is found
+/// before any is taken.
+#[rstest]
+#[actix_web::test]
+async fn a_trial_of_an_import_takes_no_lock(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start_with(backend, &[("VIGIE__DATABASE__WAIT", "300ms")]).await;
+    app.user("taken", "agent").await;
+    let mut other = Beside::connect(&app.database.url);
+    other.batch(match backend {
+        Sqlite => "BEGIN IMMEDIATE",
+        Postgres => "BEGIN; LOCK TABLE users, audit_events, unsealed_records IN EXCLUSIVE MODE",
+    });
+    let import = async |name: &str, dry_run| {
+        // More than one query asks for.
+        let names = (0..1_200).map(|number| format!("user{number}")).chain([name.to_owned()]);
+        let file = names.fold("username,role\n".to_owned(), |file, name| file + &name + ",agent\n");
+        let lines = import::read(file.as_bytes(), Format::Csv, app.now()).expect("a good file");
+        app.app.users.import(lines, dry_run, &Cause::command_line(), |_| ()).await
+    };
+    assert_eq!(import("new", true).await.expect("it is tried"), Imported { users: 1_201, dry_run: true });
+    for dry_run in [true, false] {
+        let refused = import("TAKEN", dry_run).await;
+        assert!(matches!(&refused, Err(ImportError::Refused(lines)) if lines[0].line == 1_202), "{refused:?}");
+    }
+    import("new", false).await.expect_err("somebody else writes");
+    other.execute("ROLLBACK").unwrap();
+    assert!(app.app.users.find_by_id_or_name("user7").await.unwrap().is_none(), "nothing is half imported");
+    assert_eq!(import("new", false).await.expect("it is imported"), Imported { users: 1_201, dry_run: false });
 }
 
 #[actix_web::test]

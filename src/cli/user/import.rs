@@ -14,12 +14,12 @@ use crate::user::import::{Format, ImportError, Imported, Lines, read};
 /// What to import.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Arguments {
-    /// File with `username`, `role`, `password_hash` and, where wanted, `id`, `disabled` and `email`; `-` is the standard input
+    /// File with `username`, `role` and, where wanted, `password_hash`, `id`, `disabled` and `email`; `-` is the standard input
     file: PathBuf,
-    /// How it is written; without it the ending of its name tells (.csv, .ndjson, .jsonl)
+    /// How it is written; without it the ending of its name tells (.csv, .tsv, .ndjson, .jsonl)
     #[arg(long)]
     format: Option<FormatWord>,
-    /// Do everything but keep it: says what would be imported or refused
+    /// Only look: says what would be imported or refused; nothing is written, and no log-in waits
     #[arg(long)]
     dry_run: bool,
 }
@@ -27,7 +27,7 @@ pub(in crate::cli) struct Arguments {
 /// The formats by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum FormatWord {
-    /// A header line that names the columns, then one user a line (RFC 4180)
+    /// A header line that names the columns, then one user a row (RFC 4180); comma, semicolon or tab separates
     Csv,
     /// One JSON object a line
     #[value(alias = "jsonl")]
@@ -90,7 +90,7 @@ fn open(file: &Path) -> io::Result<Box<dyn Read>> {
 fn format(arguments: &Arguments) -> Outcome<Format> {
     let ending = arguments.file.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
     match (arguments.format, ending.to_ascii_lowercase().as_str()) {
-        (Some(FormatWord::Csv), _) | (None, "csv") => Ok(Format::Csv),
+        (Some(FormatWord::Csv), _) | (None, "csv" | "tsv") => Ok(Format::Csv),
         (Some(FormatWord::Ndjson), _) | (None, "ndjson" | "jsonl") => Ok(Format::Ndjson),
         (None, _) => {
             Err(Failure::wrong_use("the name does not tell how the file is written: say --format csv or ndjson"))
@@ -109,6 +109,7 @@ mod tests {
     #[test]
     fn the_ending_tells_the_format_unless_it_is_said() {
         assert_eq!(told("users.CSV", None), Some(Format::Csv));
+        assert_eq!(told("users.tsv", None), Some(Format::Csv));
         assert_eq!(told("users.ndjson", None), Some(Format::Ndjson));
         assert_eq!(told("users.jsonl", None), Some(Format::Ndjson));
         assert_eq!(told("users.csv", Some(FormatWord::Ndjson)), Some(Format::Ndjson));
