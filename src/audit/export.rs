@@ -1,4 +1,4 @@
-//! Exports of the history: CSV, NDJSON or OCSF, page by page in constant memory, safe against formula injection.
+//! Exports of the history: CSV, NDJSON or OCSF, page by page in constant memory.
 
 use std::str::FromStr;
 
@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::History;
-use super::shape::{ATTEMPTS, EVENTS, SESSIONS, Shape, harmless};
+use super::shape::{ATTEMPTS, EVENTS, SESSIONS, Shape};
+use super::sheet::{Dialect, Separator};
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject};
 use crate::model::words::words;
 use crate::store::attempts::{self, AttemptFilter};
@@ -21,7 +22,7 @@ const PAGE: i64 = 500;
 words! {
     /// How an export is written.
     pub enum ExportFormat {
-        /// RFC 4180, with a header line.
+        /// RFC 4180, with a header line; no cell is a formula.
         Csv = "csv",
         /// One JSON object a line, as in the API.
         Ndjson = "ndjson",
@@ -41,6 +42,43 @@ impl ExportFormat {
         }
     }
 }
+
+/// A format, and how CSV is written in it.
+#[derive(Debug, Clone, Copy)]
+pub struct Form {
+    format: ExportFormat,
+    dialect: Dialect,
+}
+
+impl Form {
+    /// The form that was asked for; without a separator it is the comma.
+    pub fn new(format: ExportFormat, separator: Option<Separator>, bom: bool) -> Result<Self, OnlyForCsv> {
+        match format {
+            ExportFormat::Csv => {}
+            _ if separator.is_some() => return Err(OnlyForCsv("separator")),
+            _ if bom => return Err(OnlyForCsv("bom")),
+            _ => {}
+        }
+        Ok(Self { format, dialect: Dialect { separator: separator.unwrap_or_default(), bom } })
+    }
+
+    /// Its format.
+    #[must_use]
+    pub const fn format(self) -> ExportFormat {
+        self.format
+    }
+}
+
+impl From<ExportFormat> for Form {
+    fn from(format: ExportFormat) -> Self {
+        Self { format, dialect: Dialect::default() }
+    }
+}
+
+/// What was said of a format that has no such thing: the name of the option.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}: only CSV has it")]
+pub struct OnlyForCsv(pub &'static str);
 
 /// What an export is for, as whoever asks for it says (PRV-05): 1 to 200 characters in one line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,7 +135,7 @@ pub enum Selection {
 pub struct Export {
     history: History,
     selection: Selection,
-    format: ExportFormat,
+    form: Form,
     now: DateTime<Utc>,
     cause: Cause,
     place: Place,
@@ -119,7 +157,7 @@ impl History {
     pub async fn export(
         &self,
         selection: Selection,
-        format: ExportFormat,
+        form: Form,
         described: Value,
         purpose: Option<Purpose>,
         cause: &Cause,
@@ -131,6 +169,7 @@ impl History {
         let now = self.clock.now();
         let asked = selection.clone();
         let count = self.store.read(move |db| asked.count(db, now)).await?;
+        let format = form.format;
         let mut details = json!({ "what": selection.word(), "filter": described, "format": format, "count": count });
         if let (Value::Object(members), Some(purpose)) = (&mut details, purpose) {
             members.insert("purpose".into(), json!(purpose));
@@ -138,7 +177,7 @@ impl History {
         let event = AuditEvent::new(now, AuditKind::HistoryExported, cause, Subject::everybody()).with(details);
         self.store.write::<_, StoreError>(move |db| audit::record(db, &event)).await?;
         let cause = cause.clone();
-        Ok(Export { history: self.clone(), selection, format, now, cause, place: Place::Start })
+        Ok(Export { history: self.clone(), selection, form, now, cause, place: Place::Start })
     }
 }
 
@@ -227,18 +266,21 @@ impl Export {
     }
 
     fn write<Row>(&self, rows: &[Row], shape: &Shape<Row>, is_first: bool, piece: &mut Vec<u8>) {
-        match self.format {
+        match self.form.format {
             ExportFormat::Ndjson => self.write_lines(rows, shape.object, piece),
             ExportFormat::Ocsf => self.write_lines(rows, shape.ocsf, piece),
-            ExportFormat::Csv => {
-                let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(piece);
-                let header = is_first.then(|| shape.columns.iter().map(|name| (*name).to_owned()).collect());
-                for cells in header.into_iter().chain(rows.iter().map(|row| (shape.cells)(row, self.now))) {
-                    let cells = cells.into_iter().map(harmless);
-                    writer.write_record(cells).expect("every row has the columns of the header, memory takes them");
-                }
-            }
+            ExportFormat::Csv => piece.extend_from_slice(self.sheet(rows, shape, is_first).as_bytes()),
         }
+    }
+
+    fn sheet<Row>(&self, rows: &[Row], shape: &Shape<Row>, is_first: bool) -> String {
+        let mut sheet = String::new();
+        let dialect = self.form.dialect;
+        if is_first {
+            dialect.begin(shape.columns, &mut sheet);
+        }
+        rows.iter().for_each(|row| dialect.add_row(&(shape.cells)(row, self.now), &mut sheet));
+        sheet
     }
 
     fn write_lines<Row>(&self, rows: &[Row], json: fn(&Row, DateTime<Utc>, &mut Vec<u8>), piece: &mut Vec<u8>) {

@@ -10,6 +10,7 @@ pub mod own;
 pub mod remembered;
 pub mod retention;
 mod shape;
+pub mod sheet;
 pub mod shipping;
 pub mod watch;
 

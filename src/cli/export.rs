@@ -11,7 +11,8 @@ use super::outcome::{Failure, Outcome};
 use super::output::Output;
 use super::progress;
 use crate::app::App;
-use crate::audit::export::{ExportFormat, Purpose, Selection};
+use crate::audit::export::{ExportFormat, Form, Purpose, Selection};
+use crate::audit::sheet::Separator;
 use crate::model::audit::Cause;
 
 /// How and where to.
@@ -20,6 +21,12 @@ pub(super) struct Destination {
     /// `csv` (RFC 4180, no cell is a formula), `ndjson` (one object of the API a line) or `ocsf` (one OCSF event a line)
     #[arg(long)]
     format: ExportFormat,
+    /// What stands between the cells of CSV: `comma`, `semicolon` (for spreadsheets in French) or `tab`
+    #[arg(long, value_name = "WORD")]
+    separator: Option<Separator>,
+    /// Begin the CSV file with a byte order mark, by which Excel knows UTF-8
+    #[arg(long)]
+    bom: bool,
     /// What it is for; the record keeps it
     #[arg(long, value_name = "TEXT")]
     purpose: Option<Purpose>,
@@ -36,8 +43,9 @@ pub(super) async fn export(
     to: &Destination,
     output: &mut Output,
 ) -> Outcome {
+    let form = Form::new(to.format, to.separator, to.bom).map_err(|error| Failure::wrong_use(format!("--{error}")))?;
     let (purpose, cause) = (to.purpose.clone(), Cause::command_line());
-    let mut export = app.history.export(selection, to.format, described, purpose, &cause).await?;
+    let mut export = app.history.export(selection, form, described, purpose, &cause).await?;
     // Not before: a file that is there stays as it is where nothing is exported.
     let mut file = to.output.as_deref().map(create).transpose()?;
     // On a terminal that shows the rows themselves, a count between them would only disturb.

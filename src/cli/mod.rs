@@ -194,7 +194,7 @@ mod tests {
             "key rotate-master",
             "key rotate-master --finish",
             "key rotate-master --compromised",
-            "audit export --format csv",
+            "audit export --format csv --separator semicolon --bom",
             "audit verify --checkpoint x --json",
             "audit verify --public-key vigie/x+443d1c4e+AddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea --checkpoint x",
             "audit checkpoint --key",

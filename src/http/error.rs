@@ -7,7 +7,7 @@ use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::{HttpResponse, ResponseError};
 
 use super::problem::{InvalidMember, Problem};
-use crate::audit::export::ExportError;
+use crate::audit::export::{ExportError, OnlyForCsv};
 use crate::client::ClientError;
 use crate::session::check::CheckError;
 use crate::session::not_before::NotBeforeError;
@@ -250,6 +250,12 @@ impl From<ExportError> for ApiError {
             ExportError::PurposeMissing => Self::invalid("/purpose", "say what the export is for"),
             ExportError::Store(error) => error.into(),
         }
+    }
+}
+
+impl From<OnlyForCsv> for ApiError {
+    fn from(OnlyForCsv(option): OnlyForCsv) -> Self {
+        Self::invalid(&format!("/{option}"), "only format=csv has it")
     }
 }
 

@@ -206,6 +206,51 @@ async fn adm_11_an_export_runs_no_formula(#[values(Sqlite, Postgres)] backend: B
     assert_eq!(objects[0]["user_agent"], agent);
 }
 
+/// ADM-11: whichever separator was asked for, a spreadsheet that takes cells apart by another finds no formula either.
+#[rstest]
+#[actix_web::test]
+async fn adm_11_an_export_for_any_spreadsheet_runs_no_formula(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let auditor = app.auditor().await;
+    app.user("zoé", "agent").await;
+    let agent = "Mozilla;=1+1,=2+2,\"=3+3\"";
+    let login = json!({ "username": "zoé", "password": PASSWORD, "device_name": "-4" });
+    let request = app.nobody().request(reqwest::Method::POST, "/auth/login").header("user-agent", agent).json(&login);
+    crate::support::app::send(request).await.expect(200);
+    for (word, separator) in [("comma", b','), ("semicolon", b';'), ("tab", b'\t')] {
+        for bom in [false, true] {
+            let path = format!("/admin/sessions/export?format=csv&role=agent&separator={word}&bom={bom}");
+            let answer = auditor.get(&path).await;
+            assert_eq!((answer.status, answer.body.starts_with('\u{feff}')), (200, bom), "{}", answer.body);
+            let cells = |delimiter: u8| {
+                let mut reader =
+                    csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(answer.body.as_bytes());
+                let rows: Vec<Vec<String>> = reader.deserialize().map(|row| row.expect("cells")).collect();
+                rows.concat()
+            };
+            for other in *b",;\t" {
+                let formula = cells(other).into_iter().find(|cell| cell.starts_with(['=', '+', '-', '@']));
+                assert_eq!(formula, None, "{word} read by {:?}", char::from(other));
+            }
+            let whole = "Mozilla;'=1+1,'=2+2,\"'=3+3\"";
+            let cells = cells(separator);
+            assert!(["zoé", whole, "'-4"].iter().all(|cell| cells.iter().any(|found| found == cell)), "{cells:?}");
+        }
+    }
+    for list in ["sessions", "attempts", "audit"] {
+        for (option, pointer) in [
+            ("csv&separator=pipe", "/separator"),
+            ("csv&bom=perhaps", "/bom"),
+            ("ndjson&separator=comma", "/separator"),
+            ("ocsf&bom=true", "/bom"),
+        ] {
+            let answer = auditor.get(&format!("/admin/{list}/export?format={option}")).await;
+            let problem = answer.problem(422, "invalid_input");
+            assert_eq!(problem["errors"][0]["pointer"], pointer, "{problem}");
+        }
+    }
+}
+
 #[rstest]
 #[actix_web::test]
 async fn an_export_without_rows_has_its_header(#[values(Sqlite, Postgres)] backend: Backend) {

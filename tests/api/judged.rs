@@ -373,7 +373,7 @@ async fn no_page_is_made_for_whoever_may_not_see_it_any_more(#[values(Sqlite, Po
     let was_admin = Cause { acting: acting("admin"), actor: Actor::admin(id), ..own.clone() };
     let mut export = app.app.history.export_own(id, &own).await.expect("it begins");
     let selection = vigie::audit::export::Selection::Attempts(vigie::store::attempts::AttemptFilter::default());
-    let format = vigie::audit::export::ExportFormat::Csv;
+    let format = vigie::audit::export::ExportFormat::Csv.into();
     let mut of_others =
         app.app.history.export(selection, format, json!({}), None, &was_admin).await.expect("it begins");
     assert_eq!(of_others.next().await, Err(StoreError::Overtaken(Overtaken::NotAllowed)));

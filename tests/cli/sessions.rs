@@ -86,6 +86,12 @@ async fn the_history_is_listed_and_exported(#[values(Sqlite, Postgres)] backend:
     assert_eq!(std::fs::read_to_string(&file).expect("the file").lines().count(), 2);
     let mode = std::fs::metadata(&file).expect("the file").permissions().mode();
     assert_eq!(mode & 0o777, 0o600, "only its owner may read it");
+    let csv = program.run(&["session", "export", "--format", "csv", "--separator", "semicolon", "--bom"]).expect(0);
+    assert!(csv.starts_with("\u{feff}id;user_id;username;"), "{csv}");
+    let csv = program.run(&["audit", "export", "--format", "csv", "--separator", "tab"]).expect(0);
+    assert!(csv.starts_with("seq\tat\tkind\t"), "{csv}");
+    program.run(&["session", "export", "--format", "csv", "--separator", "pipe"]).fails(2, "comma, semicolon, tab");
+    program.run(&["audit", "export", "--format", "ndjson", "--bom"]).fails(2, "--bom");
     let events = program.run(&["audit", "export", "--format", "ndjson", "--kind", "history.exported"]).expect(0);
     let event: Value = serde_json::from_str(events.lines().next().expect("an event")).expect("JSON");
     assert_eq!(event["actor"], json!({ "kind": "system", "id": "cli" }));

@@ -249,7 +249,7 @@ async fn exports(app: &TestApp) -> Vec<u8> {
         for format in ExportFormat::ALL.iter().copied() {
             let history = &app.app.history;
             let cause = Cause::command_line();
-            let mut export = history.export(selection.clone(), format, json!({}), None, &cause).await.unwrap();
+            let mut export = history.export(selection.clone(), format.into(), json!({}), None, &cause).await.unwrap();
             while let Some(piece) = export.next().await.unwrap() {
                 all.extend(piece);
             }

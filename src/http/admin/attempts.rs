@@ -111,10 +111,11 @@ pub async fn export_attempts(
     query: Given<Filtered<AttemptMembers, ExportOptions>>,
 ) -> Result<HttpResponse, ApiError> {
     let Filtered { filter, options } = query?;
+    let form = options.form()?;
     let selection = Selection::Attempts(filter.filter(&app.sessions));
     let (described, cause) = (described(&filter), reviewer.cause());
-    let export = app.history.export(selection, options.format, described, options.purpose, &cause).await?;
-    export::answer(export, "attempts", options.format).await
+    let export = app.history.export(selection, form, described, options.purpose, &cause).await?;
+    export::answer(export, "attempts", form.format()).await
 }
 
 #[cfg(test)]

@@ -107,8 +107,9 @@ pub async fn export_events(
     query: Given<Filtered<EventMembers, ExportOptions>>,
 ) -> Result<HttpResponse, ApiError> {
     let Filtered { filter, options } = query?;
+    let form = options.form()?;
     let selection = Selection::Events(filter.filter());
     let (described, cause) = (described(&filter), reviewer.cause());
-    let export = app.history.export(selection, options.format, described, options.purpose, &cause).await?;
-    export::answer(export, "audit", options.format).await
+    let export = app.history.export(selection, form, described, options.purpose, &cause).await?;
+    export::answer(export, "audit", form.format()).await
 }

@@ -10,6 +10,7 @@ use utoipa::openapi::{KnownFormat, RefOr, Schema, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::audit::export::{ExportFormat, Purpose};
+use crate::audit::sheet::Separator;
 use crate::model::address;
 use crate::model::alert::AlertKind;
 use crate::model::attempt::AttemptOutcome;
@@ -290,6 +291,7 @@ documented!(
     UserState,
     Scope,
     ExportFormat,
+    Separator,
     ThrottleState,
     ThrottleScope,
     AlertStateFilter,

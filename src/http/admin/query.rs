@@ -12,7 +12,8 @@ use utoipa::IntoParams;
 use utoipa::openapi::path::ParameterIn;
 
 use super::member::SessionOrder;
-use crate::audit::export::{ExportFormat, Purpose};
+use crate::audit::export::{ExportFormat, Form, OnlyForCsv, Purpose};
+use crate::audit::sheet::Separator;
 use crate::http::error::ApiError;
 use crate::http::input::parse_query;
 
@@ -60,6 +61,11 @@ pub struct ExportOptions {
     /// The format.
     #[param(inline)]
     pub format: ExportFormat,
+    /// What stands between the cells of CSV; the comma unless said otherwise. Spreadsheets in French expect the semicolon.
+    #[param(inline)]
+    pub separator: Option<Separator>,
+    /// Whether a byte order mark begins the CSV file, by which Excel knows UTF-8; none unless said otherwise.
+    pub bom: Option<bool>,
     /// What it is for; the record keeps it. `[audit] purpose_required` asks for it.
     #[param(inline)]
     pub purpose: Option<Purpose>,
@@ -73,12 +79,31 @@ pub struct SessionExportOptions {
     /// The format.
     #[param(inline)]
     pub format: ExportFormat,
+    /// What stands between the cells of CSV; the comma unless said otherwise. Spreadsheets in French expect the semicolon.
+    #[param(inline)]
+    pub separator: Option<Separator>,
+    /// Whether a byte order mark begins the CSV file, by which Excel knows UTF-8; none unless said otherwise.
+    pub bom: Option<bool>,
     /// What it is for; the record keeps it. `[audit] purpose_required` asks for it.
     #[param(inline)]
     pub purpose: Option<Purpose>,
     /// The order; newest login first unless said otherwise.
     #[param(inline)]
     pub sort: Option<SessionOrder>,
+}
+
+impl ExportOptions {
+    /// How it is to be written.
+    pub(super) fn form(&self) -> Result<Form, OnlyForCsv> {
+        Form::new(self.format, self.separator, self.bom.unwrap_or(false))
+    }
+}
+
+impl SessionExportOptions {
+    /// How it is to be written.
+    pub(super) fn form(&self) -> Result<Form, OnlyForCsv> {
+        Form::new(self.format, self.separator, self.bom.unwrap_or(false))
+    }
 }
 
 impl<F: DeserializeOwned, O: DeserializeOwned + IntoParams> Filtered<F, O> {

@@ -227,11 +227,12 @@ pub async fn export_sessions(
     query: Given<Filtered<SessionMembers, SessionExportOptions>>,
 ) -> Result<HttpResponse, ApiError> {
     let Filtered { filter, options } = query?;
+    let form = options.form()?;
     let sort = options.sort.map_or(Sort::NewestStart, SessionOrder::sort);
     let selection = Selection::Sessions(filter.filter(), sort);
     let (described, cause) = (described(&filter), reviewer.cause());
-    let export = app.history.export(selection, options.format, described, options.purpose, &cause).await?;
-    export::answer(export, "sessions", options.format).await
+    let export = app.history.export(selection, form, described, options.purpose, &cause).await?;
+    export::answer(export, "sessions", form.format()).await
 }
 
 /// End every active session that matches.
