@@ -20,15 +20,25 @@ use crate::user::password::IssuedToken;
 /// How to serve.
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct Arguments {
-    /// Serve a throw-away database filled with some weeks of plausible history; nothing of it is kept
+    /// Serve a throw-away database filled with some weeks of plausible history, on this machine only; nothing that is configured
+    /// is used but an address to listen on, and nothing is kept
     #[arg(long)]
     demo: bool,
 }
 
 /// Runs the command: until the process is told to stop.
 pub(super) async fn run(arguments: &Arguments, installation: &Installation) -> Outcome {
-    let mut config = installation.config()?;
-    let demonstration = if arguments.demo { Some(Demonstration::prepare(&mut config)?) } else { None };
+    let (demonstration, config) = if arguments.demo {
+        let (demonstration, config) = Demonstration::prepare(installation.printable_config())?;
+        (Some(demonstration), config)
+    } else {
+        (None, installation.config()?)
+    };
+    // Before anything is logged: what is made up concerns nobody.
+    let introduction = match &demonstration {
+        Some(demonstration) => Some(demonstration.fill(&config).await?),
+        None => None,
+    };
     telemetry::init(&config)?;
     signals::ignore_others()?;
     let app = Arc::new(App::open(config, Arc::new(SystemClock)).await?);
@@ -36,8 +46,8 @@ pub(super) async fn run(arguments: &Arguments, installation: &Installation) -> O
         tracing::warn!(key = weakness.key, "weak setting: {}", weakness.message);
     }
     tell_other_database(&app.store, &app.config.data.dir, app.clock.now()).await?;
-    let greeting = match &demonstration {
-        Some(demonstration) => Greeting::Demonstration(demonstration.fill(&app).await?),
+    let greeting = match introduction {
+        Some(introduction) => Greeting::Demonstration(introduction),
         None => app.users.issue_setup().await?.map_or(Greeting::None, Greeting::SetUp),
     };
     // From before the first request on: an old master key is not dropped under a server that starts.

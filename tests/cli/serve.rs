@@ -1,6 +1,7 @@
 //! `vigie serve`: its start, its stop, its demonstration.
 
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -176,12 +177,58 @@ async fn until(is_so: impl Fn() -> bool) {
     panic!("it does not come");
 }
 
+fn demonstration(program: &Program) -> Server {
+    Server::start(program.command(&["serve", "--demo"]), program.path("demo.log"))
+}
+
+/// What is made up goes nowhere and is signed by no key of the house, whatever is configured.
+#[rstest]
+#[actix_web::test]
+async fn a_demonstration_uses_nothing_that_is_configured(#[values(Sqlite, Postgres)] backend: Backend) {
+    let program = Program::new(backend);
+    let secret = program.file("secret", &"s".repeat(64));
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).expect("its owner's alone");
+    let shipped = program.path("shipped.log");
+    let collector = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    collector.set_nonblocking(true).expect("a socket");
+    let address = collector.local_addr().expect("an address").to_string();
+    let program = program
+        .with("VIGIE__TOKENS__ALGORITHM", "HS256")
+        .with("VIGIE__TOKENS__HS256_SECRET_FILE", &secret)
+        .with("VIGIE__SHIPPING__FILE__PATH", &shipped.display().to_string())
+        .with("VIGIE__SHIPPING__SYSLOG__ADDRESS", &address)
+        .with("VIGIE__SHIPPING__SYSLOG__TLS", "false")
+        .with("VIGIE__ALERTS__WEBHOOK_URL", &format!("http://{address}/hook"))
+        .with("VIGIE__ALERTS__WEBHOOK_SECRET_FILE", &secret)
+        .with("VIGIE__MAIL__SMTP_URL", &format!("smtp://{address}"));
+    let server = demonstration(&program);
+    assert!(server.url.starts_with("http://127.0.0.1:") && !server.url.ends_with(":8080"), "{}", server.url);
+    let told =
+        server.greeting.lines().find(|line| line.starts_with("Nothing that is configured is used")).expect("a line");
+    for key in ["tokens.hs256_secret_file", "shipping.syslog.address", "alerts.webhook_url", "database.url"] {
+        assert!(told.contains(key), "{told}");
+    }
+    let line = |name: &str| {
+        let line = server.greeting.lines().map(str::trim).find_map(|line| line.strip_prefix(name)).expect("a line");
+        line.trim().to_owned()
+    };
+    let login = json!({ "username": line("username"), "password": line("password") });
+    let admin = server.post("/auth/login", "", login).await.expect(200);
+    let header = jsonwebtoken::decode_header(admin["access_token"].as_str().expect("a token")).expect("a header");
+    assert_ne!(header.alg, jsonwebtoken::Algorithm::HS256);
+    // Time to ship, for whoever would.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    assert!(!shipped.exists() && collector.accept().is_err(), "nothing is sent");
+    assert_eq!(server.stop().0, Some(0));
+    assert!(!program.path("data").exists(), "and nothing of the house is touched");
+}
+
 /// The first look is not at empty tables, and nothing that exists is touched.
 #[rstest]
 #[actix_web::test]
 async fn the_demonstration_shows_some_weeks_of_history(#[values(Sqlite, Postgres)] backend: Backend) {
     let program = Program::new(backend);
-    let server = Server::start(program.command(&["serve", "--demo"]), program.path("demo.log"));
+    let server = demonstration(&program);
     let word = |name: &str| {
         let line = server.greeting.lines().map(str::trim).find(|line| line.starts_with(name)).expect("a line");
         line.split_once("  ").expect("two words").1.trim().to_owned()
@@ -199,6 +246,12 @@ async fn the_demonstration_shows_some_weeks_of_history(#[values(Sqlite, Postgres
     assert!(active["items"].as_array().is_some_and(|rows| rows.len() > 1), "somebody else is there");
     let stats = server.get("/admin/stats", token).await.expect(200);
     assert!(stats["buckets"].as_array().is_some_and(|days| days.iter().all(|day| day["logins"].is_number())));
+    for list in ["alerts", "throttles", "clients"] {
+        let rows = server.get(&format!("/admin/{list}"), token).await.expect(200);
+        assert!(rows["items"].as_array().is_some_and(|rows| !rows.is_empty()), "{list}");
+    }
+    let checkpoint = server.get("/audit/checkpoint", token).await;
+    assert_eq!(checkpoint.status, 200, "{}", checkpoint.body);
     let directory = server.greeting.split_whitespace().find(|word| word.contains("vigie-demo-")).expect("its place");
     let directory = std::path::PathBuf::from(directory);
     assert!(directory.exists() && !program.path("data").exists());

@@ -2,16 +2,17 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::random::Random;
 use crate::config::Roles;
-use crate::model::user::{PasswordHash, Role, User, UserState};
+use crate::model::id::UserId;
+use crate::model::user::{PasswordHash, Role, User, UserState, Username};
 
 /// The administrator who looks at the demonstration.
 pub(super) const DEMO: &str = "demo";
 /// How many people there are beside that one.
-const PEOPLE: usize = 60;
+pub(super) const PEOPLE: usize = 60;
 /// How far back the history goes.
 pub(super) const WEEKS: i64 = 4;
 
@@ -52,30 +53,44 @@ const BROWSERS: [&str; 7] = [
     "Mozilla/5.0 (Linux; Android 15; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Mobile Safari/537.36",
 ];
 
-/// Sixty people and `demo`, created when the history begins. Everybody has the same password.
-pub(super) fn cast(roles: &Roles, hash: &PasswordHash, now: DateTime<Utc>) -> Vec<User> {
+/// Sixty people. Everybody has the same password.
+pub(super) fn cast(roles: &Roles, hash: &PasswordHash, begin: DateTime<Utc>) -> Vec<User> {
     let agent = role("agent", "agent");
-    let admin = role(first_french(&roles.admin), "admin");
+    let admin = administrator(roles);
     let auditor = role(first_french(&roles.auditor), "auditeur");
-    let begin = now - TimeDelta::weeks(WEEKS);
-    let mut cast: Vec<User> = (0..PEOPLE)
-        .map(|number| {
-            let role = match number {
-                7 | 23 | 41 => &admin,
-                11 | 37 => &auditor,
-                _ => &agent,
-            };
-            let state = if number == 19 { UserState::Disabled } else { UserState::Active };
-            let created_at = begin + TimeDelta::seconds(i64::try_from(number).unwrap_or(0));
-            super::user(&name(number), role, state, hash, created_at)
-        })
-        .collect();
-    cast.push(super::user(DEMO, &admin, UserState::Active, hash, now));
-    cast
+    let role_of = |number| match number {
+        7 | 23 | 41 => &admin,
+        11 | 37 => &auditor,
+        _ => &agent,
+    };
+    (0..PEOPLE).map(|number| user(&name(number), role_of(number), hash, begin)).collect()
+}
+
+/// The administrator `demo`.
+pub(super) fn demo(roles: &Roles, hash: &PasswordHash, now: DateTime<Utc>) -> User {
+    user(DEMO, &administrator(roles), hash, now)
+}
+
+fn administrator(roles: &Roles) -> Role {
+    role(first_french(&roles.admin), "admin")
+}
+
+/// A user who has the password of the demonstration.
+fn user(name: &str, role: &Role, hash: &PasswordHash, created_at: DateTime<Utc>) -> User {
+    User {
+        id: UserId::new(created_at),
+        username: Username::parse(name).expect("the names of the demonstration are usernames: a test makes them all"),
+        role: role.clone(),
+        state: UserState::Active,
+        password_hash: Some(hash.clone()),
+        created_at,
+        password_changed_at: None,
+        email: None,
+    }
 }
 
 /// `camille.moreau`, `claire.lefevre` and so on: every number another name.
-fn name(number: usize) -> String {
+pub(super) fn name(number: usize) -> String {
     let first = FIRST_NAMES[number % FIRST_NAMES.len()];
     let last = LAST_NAMES[(number + number / FIRST_NAMES.len() * 7) % LAST_NAMES.len()];
     format!("{first}.{last}")
@@ -143,7 +158,9 @@ mod tests {
             auditor: vec!["auditor".into(), "auditeur".into()],
         };
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-        let cast = cast(&roles, &PasswordHash("x".into()), now);
+        let hash = PasswordHash("x".into());
+        let mut cast = cast(&roles, &hash, now);
+        cast.push(demo(&roles, &hash, now));
         let names: HashSet<String> = cast.iter().map(|user| user.username.folded()).collect();
         assert_eq!((cast.len(), names.len()), (PEOPLE + 1, PEOPLE + 1));
         let having = |role: &str| cast.iter().filter(|user| user.role.as_str() == role).count();
