@@ -279,7 +279,9 @@ impl Export {
         if is_first {
             dialect.begin(shape.columns, &mut sheet);
         }
-        rows.iter().for_each(|row| dialect.add_row(&(shape.cells)(row, self.now), &mut sheet));
+        for row in rows {
+            dialect.add_row(&(shape.cells)(row, self.now), &mut sheet);
+        }
         sheet
     }
 

@@ -116,7 +116,9 @@ mod tests {
     fn written(rows: &[Vec<String>], dialect: Dialect) -> String {
         let mut text = String::new();
         dialect.begin(&["a", "b", "c"], &mut text);
-        rows.iter().for_each(|row| dialect.add_row(row, &mut text));
+        for row in rows {
+            dialect.add_row(row, &mut text);
+        }
         text
     }
 

@@ -216,7 +216,7 @@ fn an_import_says_what_is_wrong_where(#[values(Sqlite, Postgres)] backend: Backe
         && second == "line 4: role is missing"),
         "{lines:?}"
     );
-    let rows: String = (0..3_000).map(|number| format!("user{number},agent\n")).collect();
+    let rows = (0..3_000).fold(String::new(), |rows, number| rows + &format!("user{number},agent\n"));
     let lines = told("header.csv", &format!("username,roll\n{rows}"));
     assert!(matches!(&lines[..], [line] if line.starts_with("line 1: ") && line.len() < 200), "{lines:?}");
     for empty in ["", "\r\n", "username,role\r\n"] {

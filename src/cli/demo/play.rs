@@ -132,10 +132,12 @@ impl Player<'_> {
         let cause = |actor| Cause { actor, ip: Some(ip), request_id: Some(self.request_id()), acting: None };
         let own = cause(Actor::user(visit.user));
         match how {
-            Leave::LogOut => match sessions.logout_by_refresh_token(&visit.refresh_token, cause).await {
-                Err(CheckError::Store(error)) => return Err(error.into()),
-                Ok(()) | Err(_) => {}
-            },
+            Leave::LogOut => {
+                let done = sessions.logout_by_refresh_token(&visit.refresh_token, cause).await;
+                if let Err(CheckError::Store(error)) = done {
+                    return Err(error.into());
+                }
+            }
             Leave::LogOutEverywhere => {
                 sessions.end_of_user(visit.user, None, EndReason::LogoutAll, None, &own).await?;
             }

@@ -6,17 +6,17 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::lines::numbered;
-use super::read::{Field, NOT_UTF_8, Row, known_fields};
+use super::read::{Field, NOT_UTF_8, Row, Rows, known_fields};
 
 /// The objects with the numbers of their lines; empty lines are none.
-pub(super) fn rows(text: &[u8]) -> Vec<(u64, Result<Row, String>)> {
+pub(super) fn rows(text: &[u8]) -> Rows {
     let written = numbered(text).filter(|(_, line)| !line.trim_ascii().is_empty());
     written.map(|(number, line)| (number, row(line))).collect()
 }
 
 fn row(line: &[u8]) -> Result<Row, String> {
     let text = str::from_utf8(line).map_err(|_| NOT_UTF_8.to_owned())?;
-    let Members(members) = serde_json::from_str(text).map_err(|error| not_an_object(&error))?;
+    let Members(members) = serde_json::from_str(text).map_err(|error| not_an_object(text, &error))?;
     let mut row = Row::new();
     for (name, value) in members {
         let field: Field = name.parse().map_err(|_| format!("the member {name} is none of {}", known_fields()))?;
@@ -29,11 +29,12 @@ fn row(line: &[u8]) -> Result<Row, String> {
 }
 
 /// The words of a line that is no object, without what stands in it: that may be a hash.
-fn not_an_object(error: &serde_json::Error) -> String {
+fn not_an_object(text: &str, error: &serde_json::Error) -> String {
     if error.is_data() {
         return "no JSON object: it begins with { and ends with }".to_owned();
     }
-    format!("no valid JSON at character {}", error.column())
+    let before = &text.as_bytes()[..error.column().min(text.len())];
+    format!("no valid JSON at character {}", String::from_utf8_lossy(before).chars().count())
 }
 
 fn cell(field: Field, value: Value) -> Result<String, String> {

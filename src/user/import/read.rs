@@ -46,6 +46,9 @@ impl Field {
 /// What one row says of a user; what is empty is left out.
 pub(super) type Row = HashMap<Field, String>;
 
+/// Rows with the lines that they begin in, or what is wrong with them.
+pub(super) type Rows = Vec<(u64, Result<Row, String>)>;
+
 /// Why a text was not understood, and what to do.
 pub(super) const NOT_UTF_8: &str = "not UTF-8: save the file with that encoding";
 
@@ -83,7 +86,7 @@ fn without_byte_order_mark(bytes: &[u8]) -> Result<&[u8], ImportError> {
     Ok(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes))
 }
 
-fn users(rows: Vec<(u64, Result<Row, String>)>, now: DateTime<Utc>) -> Result<Lines, ImportError> {
+fn users(rows: Rows, now: DateTime<Utc>) -> Result<Lines, ImportError> {
     let (mut users, mut refused) = (Vec::new(), Vec::new());
     let mut seen: HashMap<String, u64> = HashMap::new();
     for (line, row) in rows {
@@ -230,7 +233,7 @@ mod tests {
             ("{\"username\":\"a\",\"role\":\"b\",\"disabled\":2}", "disabled is neither true nor false"),
             ("{\"username\":\"a\",\"role\":\"b\",\"role\":\"c\"}", "the member role is there more than once"),
             ("[\"$2b$10$secret\"]", "no JSON object: it begins with { and ends with }"),
-            ("{\"username\":\"a\",\"role\":\"b\"", "no valid JSON at character 28"),
+            ("{\"username\":\"é\",\"role\":\"b\"", "no valid JSON at character 26"),
         ] {
             assert_eq!(only_reason(line, Format::Ndjson), expected, "{line}");
         }

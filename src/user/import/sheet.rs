@@ -4,7 +4,7 @@
 use csv::{ByteRecord, ReaderBuilder};
 
 use super::lines::{Counter, is_end};
-use super::read::{Field, NOT_UTF_8, Row, known_fields};
+use super::read::{Field, NOT_UTF_8, Row, Rows, known_fields};
 use super::{ImportError, RefusedLine};
 
 /// What may separate cells; the last of those that the header has equally often is meant.
@@ -13,7 +13,7 @@ const SEPARATORS: [u8; 3] = [b'\t', b';', b','];
 const LONGEST_NAME: usize = 40;
 
 /// The rows below the header, each with the line that it begins in. A fault of the header is told once.
-pub(super) fn rows(text: &[u8]) -> Result<Vec<(u64, Result<Row, String>)>, ImportError> {
+pub(super) fn rows(text: &[u8]) -> Result<Rows, ImportError> {
     let mut lines = Counter::new(text);
     let mut records =
         ReaderBuilder::new().delimiter(separator(text)).has_headers(false).flexible(true).from_reader(text);
@@ -37,7 +37,7 @@ fn refused(line: u64, fault: String) -> ImportError {
 /// No column has a name with one of these in it, so the header tells which of them it is.
 fn separator(text: &[u8]) -> u8 {
     let header = text.split(|byte| is_end(*byte)).find(|line| !line.is_empty()).unwrap_or_default();
-    let count = |separator: &u8| header.iter().filter(|byte| *byte == separator).count();
+    let count = |separator: &u8| header.split(|byte| byte == separator).count();
     SEPARATORS.into_iter().max_by_key(count).unwrap_or(b',')
 }
 
