@@ -27,7 +27,7 @@ struct Body<'a> {
 impl Webhook {
     /// The configured one.
     pub fn open(rules: &config::Alerts) -> Result<Option<Self>, InvalidOutlet> {
-        let Some(url) = rules.webhook_url.clone() else { return Ok(None) };
+        let Some(config::SecretUrl(url)) = rules.webhook_url.clone() else { return Ok(None) };
         let authorities_of_the_machine = Path::new("");
         let opened = webhook::Webhook::open(url, &rules.webhook_secret_file, authorities_of_the_machine);
         opened.map(|webhook| Some(Self(webhook))).map_err(|invalid| match invalid {

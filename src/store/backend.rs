@@ -163,7 +163,7 @@ const SHORTEST_STANDSTILL: Duration = Duration::from_millis(500);
 ///
 /// Also names the server. One that takes no writes is refused, whatever the URL allows: a newer primary may be elsewhere.
 fn open_postgres(url: &SecretString, wait: Duration) -> ConnectionResult<(PgConnection, Server)> {
-    let mut connection = PgConnection::establish(&postgres_url(url.expose_secret(), wait))?;
+    let mut connection = establish(&postgres_url(url.expose_secret(), wait))?;
     put_own_names_first(&mut connection).map_err(ConnectionError::CouldntSetupConfiguration)?;
     let settings = format!(
         "SET TIME ZONE 'UTC'; SET synchronous_commit = on; SET statement_timeout = '60s'; SET lock_timeout = '{}ms';
@@ -178,6 +178,24 @@ fn open_postgres(url: &SecretString, wait: Duration) -> ConnectionResult<(PgConn
         return Err(ConnectionError::BadConnection("the server is read-only".into()));
     }
     Ok((connection, server))
+}
+
+/// How the client begins what it says of a server. Whatever else it says before there is a connection is of the address, and
+/// quotes it: also a password that is not percent-encoded, which it takes for a port or a parameter.
+const OF_THE_SERVER: &[&str] = &["connection to server", "could not translate host name"];
+
+/// Connects to a server; the error never quotes the address.
+pub(super) fn establish(url: &str) -> ConnectionResult<PgConnection> {
+    PgConnection::establish(url).map_err(|error| match error {
+        ConnectionError::BadConnection(said) if !OF_THE_SERVER.iter().any(|words| said.starts_with(words)) => {
+            ConnectionError::BadConnection(
+                "the address cannot be read: look for a character that is not percent-encoded, and at its parameters"
+                    .into(),
+            )
+        }
+        ConnectionError::InvalidConnectionUrl(_) => ConnectionError::BadConnection("the address cannot be read".into()),
+        other => other,
+    })
 }
 
 /// Takes `pg_catalog` out of the search path, so that it comes first as PostgreSQL has it by itself: whoever may change the
@@ -489,5 +507,21 @@ mod tests {
             assert_eq!(url.matches("sslmode=").count(), 1, "{url}");
             assert!(url.contains("sslmode=verify-full") && !url.contains("sslrootcert=system&"), "{url}");
         }
+    }
+
+    #[test]
+    fn what_is_said_of_an_address_does_not_quote_it() {
+        for address in [
+            "postgres://vigie:hunter2/zz@127.0.0.1:1/x",
+            "postgres://vigie:p%hunter2@127.0.0.1:1/x",
+            "postgres://127.0.0.1:1/x?hunter2",
+            "postgres://127.0.0.1:1/x?passwort=hunter2",
+            "postgres://127.0.0.1:1/x?sslmode=hunter2",
+        ] {
+            let error = establish(address).err().expect("nobody is there").to_string();
+            assert!(error.contains("the address cannot be read"), "{error}");
+        }
+        let error = establish("postgres://vigie:hunter2@127.0.0.1:1/x").err().expect("nobody is there").to_string();
+        assert!(error.contains("127.0.0.1") && !error.contains("hunter2"), "{error}");
     }
 }

@@ -18,6 +18,7 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
+use super::backend;
 use super::error::OpenError;
 
 /// One client of the server, or of what stands before it.
@@ -25,7 +26,7 @@ struct Client(PgConnection);
 
 impl Client {
     fn connect(url: &str) -> Result<Self, String> {
-        PgConnection::establish(url).map(Self).map_err(|error| error.to_string())
+        backend::establish(url).map(Self).map_err(|error| error.to_string())
     }
 
     /// Begins a transaction; which of the server's sessions runs it. The number of a process is given again some day, and by

@@ -275,3 +275,37 @@ async fn alerts_are_listed_shown_and_acknowledged(#[values(Sqlite, Postgres)] ba
         program.run(&["alert", command, "00000000-0000-0000-0000-000000000000"]).fails(1, "there is no alert");
     }
 }
+
+/// A password that is not percent-encoded is read as a port, a host or a parameter, and the database's client quotes those.
+#[rstest]
+#[case("postgres://vigie:hunter2/zz@127.0.0.1:1/vigie")]
+#[case("postgres://vigie:p%hunter2@127.0.0.1:1/vigie")]
+#[case("postgres://vigie:p@hunter2@127.0.0.1:1/vigie")]
+#[case("postgres://vigie:hunter2@127.0.0.1:1/vigie?passwort=hunter2")]
+#[case("host=127.0.0.1 port=1 password=hunter2")]
+fn no_message_quotes_an_address(#[case] address: &str) {
+    let program = Program::new(Sqlite).with("DATABASE_URL", address).with("VIGIE__LOG__LEVEL", "trace");
+    for arguments in [&["doctor"][..], &["serve"], &["migrate"], &["config", "check"], &["config", "print"]] {
+        let done = program.run(arguments);
+        assert!(!done.output.contains("hunter2") && !done.remarks.contains("hunter2"), "{arguments:?}: {done:?}");
+        assert_eq!(done.code == 0, arguments == ["config", "print"] || is_valid(address, arguments), "{done:?}");
+    }
+}
+
+/// The client alone knows its parameters.
+fn is_valid(address: &str, arguments: &[&str]) -> bool {
+    address.contains("passwort") && arguments == ["config", "check"]
+}
+
+#[test]
+fn config_print_shows_no_secret_and_no_line_of_a_file_that_is_not_toml() {
+    let program = Program::new(Sqlite).with("VIGIE__SHIPPING__WEBHOOK__URL", "https://siem.example.org/T0/hunter2");
+    let printed = program.run(&["config", "print"]).expect(0);
+    assert!(printed.contains("https://siem.example.org/****") && !printed.contains("hunter2"), "{printed}");
+    let file = program.file("vigie.toml", "[keys]\nmaster_key = \"hunter2\n");
+    for arguments in [["config", "print"], ["config", "check"]] {
+        let done = program.run(&[&arguments[..], &["--config", &file]].concat());
+        assert!(done.code == 1 && format!("{done:?}").contains("line 2"), "{done:?}");
+        assert!(!format!("{done:?}").contains("hunter2"), "{done:?}");
+    }
+}

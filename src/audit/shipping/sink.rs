@@ -8,7 +8,7 @@ use super::file::EventFile;
 use super::shipment::Shipment;
 use super::syslog::Syslog;
 use super::webhook::Webhook;
-use crate::config::{Config, ShippingFormat};
+use crate::config::{Config, SecretUrl, ShippingFormat};
 use crate::reach::Reach;
 
 /// A configured sink.
@@ -59,7 +59,7 @@ impl Sink {
         if !shipping.file.path.as_os_str().is_empty() {
             sinks.push(Self { format: shipping.file.format, way: Way::File(EventFile::new(&shipping.file)) });
         }
-        if let Some(url) = &shipping.webhook.url {
+        if let Some(SecretUrl(url)) = &shipping.webhook.url {
             let way = Way::Webhook(Box::new(Webhook::new(&shipping.webhook, url.clone())?));
             sinks.push(Self { format: shipping.webhook.format, way });
         }

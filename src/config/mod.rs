@@ -1,5 +1,7 @@
 //! Configuration: `config/default.toml` ← a file ← the environment. Every fault is found at once and named by its key.
 
+mod masked;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,8 +13,10 @@ use toml::{Table, Value};
 
 use crate::model::words;
 
+pub use masked::SecretUrl;
+
 /// The reference: every key with its meaning and default.
-pub const DEFAULT: &str = include_str!("../config/default.toml");
+pub const DEFAULT: &str = include_str!("../../config/default.toml");
 
 const ENVIRONMENT_PREFIX: &str = "VIGIE__";
 
@@ -217,7 +221,7 @@ pub struct Alerts {
     #[serde(deserialize_with = "duration")]
     pub overdue_after: Duration,
     #[serde(deserialize_with = "optional_url")]
-    pub webhook_url: Option<url::Url>,
+    pub webhook_url: Option<SecretUrl>,
     pub webhook_secret_file: PathBuf,
 }
 
@@ -237,7 +241,7 @@ pub struct Audit {
 #[expect(missing_docs, reason = "config/default.toml says what each key means")]
 pub struct Mail {
     #[serde(deserialize_with = "optional_url")]
-    pub smtp_url: Option<url::Url>,
+    pub smtp_url: Option<SecretUrl>,
     pub from: String,
     pub password_file: PathBuf,
     pub ca_file: PathBuf,
@@ -355,7 +359,7 @@ pub struct FileSink {
 #[expect(missing_docs, reason = "config/default.toml says what each key means")]
 pub struct WebhookSink {
     #[serde(deserialize_with = "optional_url")]
-    pub url: Option<url::Url>,
+    pub url: Option<SecretUrl>,
     pub secret_file: PathBuf,
     pub ca_file: PathBuf,
     pub format: ShippingFormat,
@@ -481,6 +485,11 @@ impl Config {
         let known_scheme = ["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
         require(known_scheme, "database.url", "must begin with sqlite: or postgres://");
         require(url != "sqlite:", "database.url", "names no file");
+        require(
+            url.starts_with("sqlite:") || masked::is_unambiguous(url),
+            "database.url",
+            "cannot be read: in a user or a password, / is written %2F, ? %3F, @ %40 and % %25; a port is a number",
+        );
         require((1..=256).contains(&self.database.pool_size), "database.pool_size", "must be 1 to 256");
         require(!self.database.wait.is_zero(), "database.wait", "must be longer than zero");
         let scheme = self.server.public_url.scheme();
@@ -642,9 +651,9 @@ pub fn printable(
     if !faults.is_empty() {
         return Err(InvalidConfig(faults));
     }
-    mask(&mut merged, "keys", "master_key", |_| "********".to_owned());
-    mask(&mut merged, "database", "url", mask_password);
-    mask(&mut merged, "alerts", "webhook_url", mask_path);
+    for (path, shown) in SECRET {
+        mask(&mut merged, path, *shown);
+    }
     toml::to_string(&merged).map_err(|error| InvalidConfig(vec![Fault::new("", error.to_string())]))
 }
 
@@ -658,7 +667,14 @@ fn default_table() -> Table {
 fn read_file(path: &Path) -> Result<Table, Fault> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Fault::new("", format!("{} cannot be read: {error}", path.display())))?;
-    text.parse::<Table>().map_err(|error| Fault::new("", format!("{} is not TOML: {error}", path.display())))
+    text.parse::<Table>().map_err(|error| Fault::new("", format!("{} {}", path.display(), not_toml(&text, &error))))
+}
+
+/// Where a file is not TOML, and why. The line is not repeated: it may hold a secret.
+fn not_toml(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map(|before| format!(" in line {}", before.matches('\n').count() + 1)).unwrap_or_default();
+    format!("is not TOML{line}: {}", error.message())
 }
 
 fn merge_file(merged: &mut Table, file: Table, faults: &mut Vec<Fault>) {
@@ -748,43 +764,41 @@ fn deserialize_reporting_all(mut table: Table, defaults: &Table, faults: &mut Ve
         let path = error.path().to_string();
         // What follows a bracket is the place in a list.
         let keys: Vec<&str> = path.split('[').next().unwrap_or_default().split('.').collect();
-        faults.push(Fault::new(keys.join("."), error.into_inner().message().to_owned()));
+        let key = keys.join(".");
+        let message = if is_secret(&key) { NOT_THE_TEXT.to_owned() } else { error.into_inner().message().to_owned() };
+        faults.push(Fault::new(key, message));
         let default = find(&mut defaults.clone(), &keys).cloned().expect("the defaults are valid: a test loads them");
         *find(&mut table, &keys).expect("every key is in the defaults") = default;
     }
 }
 
-fn mask(table: &mut Table, section: &str, key: &str, masked: impl Fn(&str) -> String) {
-    let value = table.get_mut(section).and_then(|section| section.get_mut(key));
-    if let Some(Value::String(text)) = value
-        && !text.is_empty()
-    {
-        *text = masked(text);
-    }
+/// How a value that is a secret, or may hold one, is shown.
+type Shown = fn(&str) -> String;
+
+/// The keys whose values are never quoted.
+const SECRET: &[(&str, Shown)] = &[
+    ("keys.master_key", |_| masked::MASK.to_owned()),
+    ("database.url", masked::login_address),
+    ("mail.smtp_url", masked::login_address),
+    ("alerts.webhook_url", masked::web_address),
+    ("shipping.webhook.url", masked::web_address),
+];
+
+fn is_secret(path: &str) -> bool {
+    SECRET.iter().any(|(secret, _)| *secret == path)
 }
 
-/// A web address without what may be a secret in it.
-fn mask_path(address: &str) -> String {
-    let parsed = url::Url::parse(address).ok();
-    let origin = parsed.map(|url| url.origin()).filter(url::Origin::is_tuple);
-    origin.map_or_else(|| "********".to_owned(), |origin| format!("{}/********", origin.ascii_serialization()))
-}
+/// Said of a secret that does not fit: what was found is not repeated.
+const NOT_THE_TEXT: &str = "is not what belongs here: a text, and of an address such as https://host/path";
 
-/// A database address without its password.
-#[must_use]
-pub fn mask_password(address: &str) -> String {
-    match url::Url::parse(address) {
-        Ok(mut url) if url.has_host() => {
-            if url.password().is_some() && url.set_password(Some("********")).is_err() {
-                return "********".to_owned();
-            }
-            if url.query_pairs().any(|(name, _)| name == "password" || name == "sslpassword") {
-                url.set_query(Some("********"));
-            }
-            url.to_string()
-        }
-        _ if address.starts_with("sqlite:") => address.to_owned(),
-        _ => "********".to_owned(),
+fn mask(table: &mut Table, path: &str, shown: Shown) {
+    let keys: Vec<&str> = path.split('.').collect();
+    match find(table, &keys) {
+        Some(Value::String(text)) if text.is_empty() => {}
+        Some(Value::String(text)) => *text = shown(text),
+        // It fits nowhere, but may be a password all the same.
+        Some(other) => *other = Value::String(masked::MASK.to_owned()),
+        None => {}
     }
 }
 
@@ -824,13 +838,15 @@ fn months<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::E
     months.ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not a number of months such as \"12 months\"")))
 }
 
-fn optional_url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<url::Url>, D::Error> {
+fn optional_url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SecretUrl>, D::Error> {
     let text = String::deserialize(deserializer)?;
     if text.is_empty() {
         return Ok(None);
     }
     // The text is not repeated: it may hold a secret.
-    text.parse().map(Some).map_err(|_| serde::de::Error::custom("is not an address such as https://host/path"))
+    text.parse()
+        .map(|url| Some(SecretUrl(url)))
+        .map_err(|_| serde::de::Error::custom("is not an address such as https://host/path"))
 }
 
 fn optional_address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
@@ -1011,10 +1027,45 @@ mod tests {
             ("DATABASE_URL", "postgres://app:hunter2@db/vigie?sslmode=require"),
             ("VIGIE__KEYS__MASTER_KEY", "c2VjcmV0"),
             ("VIGIE__ALERTS__WEBHOOK_URL", "https://hooks.example.org/T0/hunter2"),
+            ("VIGIE__SHIPPING__WEBHOOK__URL", "https://siem.example.org/T0/hunter2"),
+            ("VIGIE__MAIL__SMTP_URL", "smtps://vigie:hunter2@mail.example.org"),
         ];
         let pairs = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let printed = printable(None, pairs).unwrap();
         assert!(!printed.contains("hunter2") && !printed.contains("c2VjcmV0"), "{printed}");
         assert!(printed.contains("sslmode=require") && printed.contains("https://hooks.example.org/****"), "{printed}");
+    }
+
+    #[test]
+    fn a_fault_repeats_neither_a_line_of_the_file_nor_a_secret() {
+        for (text, said) in [
+            ("[keys]\nmaster_key = \"hunter2\nx = 1", "in line 2"),
+            ("[database]\nurl = hunter2", "in line 2"),
+            ("[keys]\nmaster_key = 1702", "keys.master_key"),
+            ("[database]\nurl = [\"hunter2\"]", "database.url"),
+            ("[shipping.webhook]\nurl = [\"hunter2\"]", "shipping.webhook.url"),
+        ] {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), text).unwrap();
+            let fault = Config::load(Some(file.path()), []).unwrap_err().to_string();
+            assert!(fault.contains(said) && !fault.contains("hunter2") && !fault.contains("1702"), "{fault}");
+            if let Ok(printed) = printable(Some(file.path()), []) {
+                assert!(!printed.contains("hunter2") && !printed.contains("1702"), "{printed}");
+            }
+        }
+    }
+
+    #[test]
+    fn debugging_shows_no_secret() {
+        let config = load(&[
+            ("DATABASE_URL", "postgres://app:hunter2@db/vigie"),
+            ("VIGIE__KEYS__MASTER_KEY", "hunter2"),
+            ("VIGIE__ALERTS__WEBHOOK_URL", "https://hooks.example.org/T0/hunter2"),
+            ("VIGIE__ALERTS__WEBHOOK_SECRET_FILE", "secret"),
+            ("VIGIE__SHIPPING__WEBHOOK__URL", "https://siem.example.org/T0/?hunter2"),
+            ("VIGIE__SHIPPING__WEBHOOK__SECRET_FILE", "secret"),
+        ]);
+        let debugged = format!("{:?}", config.unwrap());
+        assert!(debugged.contains("siem.example.org") && !debugged.contains("hunter2"), "{debugged}");
     }
 }
