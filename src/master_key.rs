@@ -3,7 +3,7 @@
 
 use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::hkdf;
@@ -156,8 +156,9 @@ impl MasterKey {
             io::ErrorKind::NotFound => MasterKeyError::Missing { path: path.to_owned() },
             _ => unreadable(source),
         })?;
-        let mode = file.metadata().map_err(unreadable)?.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
+        let metadata = file.metadata().map_err(unreadable)?;
+        let mode = metadata.mode() & 0o777;
+        if is_open_to_others(mode, metadata.uid(), rustix::process::geteuid().as_raw()) {
             return Err(MasterKeyError::Readable { path: path.to_owned(), mode });
         }
         let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE_LENGTH));
@@ -197,7 +198,8 @@ fn decode(text: &str) -> Option<MasterKey> {
 pub(crate) fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     let told = |error: io::Error| error.to_string();
     let mut file = File::open(path).map_err(told)?;
-    if file.metadata().map_err(told)?.permissions().mode() & 0o077 != 0 {
+    let metadata = file.metadata().map_err(told)?;
+    if is_open_to_others(metadata.mode(), metadata.uid(), rustix::process::geteuid().as_raw()) {
         return Err("open to others: run `chmod 600` on it".to_owned());
     }
     let mut secret = Zeroizing::new(Vec::new());
@@ -206,6 +208,13 @@ pub(crate) fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     let length = text.strip_suffix(b"\r").unwrap_or(text).len();
     secret.truncate(length);
     Ok(secret)
+}
+
+/// Whether others than who reads a secret may use its file. As PostgreSQL has it: 0600 at most where it is ours, and 0640 at
+/// most where it is root's, who mounts secrets for a group; that we could open it says that the group is ours.
+const fn is_open_to_others(mode: u32, owner: u32, reader: u32) -> bool {
+    let is_mounted = owner == 0 && reader != 0;
+    mode & (if is_mounted { 0o037 } else { 0o077 }) != 0
 }
 
 /// Writes a file that is not there yet, for its owner alone: whole or not at all, as half a key would stop the next start. The
@@ -355,5 +364,20 @@ mod tests {
     #[test]
     fn key_01_a_master_key_prints_nothing_of_itself() {
         assert_eq!(format!("{:?}", MasterKey::random()), "MasterKey");
+    }
+
+    #[test]
+    fn a_secret_that_root_mounts_for_our_group_is_taken() {
+        for (mode, owner, reader, is_open) in [
+            (0o600, 1000, 1000, false),
+            (0o640, 1000, 1000, true),
+            (0o440, 0, 1000, false),
+            (0o640, 0, 1000, false),
+            (0o660, 0, 1000, true),
+            (0o444, 0, 1000, true),
+            (0o440, 0, 0, true),
+        ] {
+            assert_eq!(is_open_to_others(mode, owner, reader), is_open, "{mode:03o} {owner} {reader}");
+        }
     }
 }

@@ -20,12 +20,12 @@ pub(super) struct Installation {
 impl Installation {
     /// Its configuration.
     pub(super) fn config(&self) -> Result<Config, InvalidConfig> {
-        Config::load(self.config_file.as_deref(), environment())
+        Config::load(self.config_file.as_deref(), config::environment(std::env::vars_os())?)
     }
 
     /// Its configuration as text, secrets masked.
     pub(super) fn printable_config(&self) -> Result<String, InvalidConfig> {
-        config::printable(self.config_file.as_deref(), environment())
+        config::printable(self.config_file.as_deref(), config::environment(std::env::vars_os())?)
     }
 
     /// Opens it, does the work, and closes it whatever came of the work.
@@ -38,9 +38,4 @@ impl Installation {
         app.close().await;
         outcome
     }
-}
-
-/// The environment as far as it is text; no key of ours is anything else.
-fn environment() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }

@@ -2,6 +2,7 @@
 
 mod masked;
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,6 +20,7 @@ pub use masked::SecretUrl;
 pub const DEFAULT: &str = include_str!("../../config/default.toml");
 
 const ENVIRONMENT_PREFIX: &str = "VIGIE__";
+const DATABASE_VARIABLE: &str = "DATABASE_URL";
 
 /// The whole configuration, checked. `config/default.toml` says what each key means.
 #[derive(Debug, Clone, Deserialize)]
@@ -63,10 +65,13 @@ pub struct Config {
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "config/default.toml says what each key means")]
 pub struct Server {
+    #[serde(deserialize_with = "address")]
     pub listen: SocketAddr,
+    #[serde(deserialize_with = "web_address")]
     pub public_url: url::Url,
     #[serde(deserialize_with = "optional_address")]
     pub metrics_listen: Option<SocketAddr>,
+    #[serde(deserialize_with = "networks")]
     pub trusted_proxies: Vec<IpNet>,
     pub cors_origins: Vec<String>,
     pub workers: usize,
@@ -415,6 +420,7 @@ impl Config {
             }
         }
         merge_environment(&mut merged, environment, &mut faults);
+        refuse_control_characters("", &Value::Table(merged.clone()), &mut faults);
         let config = deserialize_reporting_all(merged, &defaults, &mut faults);
         config.check(&mut faults);
         if faults.is_empty() { Ok(config) } else { Err(InvalidConfig(faults)) }
@@ -478,13 +484,23 @@ impl Config {
     fn check(&self, faults: &mut Vec<Fault>) {
         let mut require = |holds: bool, key: &str, message: &str| {
             if !holds && !faults.iter().any(|fault| fault.key == key) {
-                faults.push(Fault::new(key, message));
+                if !faults.iter().any(|fault| fault.key == key) {
+                    faults.push(Fault::new(key, message));
+                }
             }
         };
         let url = self.database.url.expose_secret();
         let known_scheme = ["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
         require(known_scheme, "database.url", "must begin with sqlite: or postgres://");
         require(url != "sqlite:", "database.url", "names no file");
+        let file = url.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path)).unwrap_or_default();
+        require(!file.contains('?'), "database.url", "names a file after sqlite:, and takes no parameters behind a ?");
+        require(!file.starts_with('~'), "database.url", "names a file whose ~ nobody expands: write the whole path");
+        require(
+            file != ":memory:" && !file.starts_with("file:"),
+            "database.url",
+            "must name a file after sqlite:, such as sqlite:data/vigie.db",
+        );
         require(
             url.starts_with("sqlite:") || masked::is_unambiguous(url),
             "database.url",
@@ -637,6 +653,29 @@ impl Config {
     }
 }
 
+/// The environment as far as it is text. Where one of our variables is not, nothing is: without it, the default would hold,
+/// and an empty database be served.
+pub fn environment(
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Vec<(String, String)>, InvalidConfig> {
+    let (mut pairs, mut faults) = (Vec::new(), Vec::new());
+    for (name, value) in variables {
+        match (name.into_string(), value.into_string()) {
+            (Ok(name), Ok(value)) => pairs.push((name, value)),
+            (Ok(name), Err(_)) if is_ours(&name) => faults.push(Fault::new(name, "is not UTF-8")),
+            (Err(name), _) if is_ours(&name.to_string_lossy()) => {
+                faults.push(Fault::new(name.to_string_lossy(), "is no name of a key: it is not UTF-8"));
+            }
+            _ => {}
+        }
+    }
+    if faults.is_empty() { Ok(pairs) } else { Err(InvalidConfig(faults)) }
+}
+
+fn is_ours(name: &str) -> bool {
+    name == DATABASE_VARIABLE || name.starts_with(ENVIRONMENT_PREFIX)
+}
+
 /// The effective configuration as TOML, secrets masked: what `vigie config print` shows.
 pub fn printable(
     file: Option<&Path>,
@@ -708,7 +747,7 @@ fn merge_environment(
 ) {
     let mut database_url = None;
     for (name, text) in environment {
-        if name == "DATABASE_URL" {
+        if name == DATABASE_VARIABLE {
             database_url = Some(text);
             continue;
         }
@@ -745,11 +784,34 @@ fn text_as(default: &Value, text: &str) -> Result<Value, String> {
         Value::Boolean(_) => {
             text.trim().parse().map(Value::Boolean).map_err(|_| format!("`{text}` is neither true nor false"))
         }
+        Value::Array(_) if text.trim_start().starts_with('[') => {
+            Err(format!("`{text}` is no list here: write the values alone, with commas between them, such as `a,b`"))
+        }
         Value::Array(_) => {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             Ok(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
         }
         _ => Ok(Value::String(text.to_owned())),
+    }
+}
+
+/// No value of ours holds a control character; a file of variables that was written on Windows leaves one at each end.
+fn refuse_control_characters(path: &str, value: &Value, faults: &mut Vec<Fault>) {
+    match value {
+        Value::Table(table) => {
+            for (key, value) in table {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                refuse_control_characters(&path, value, faults);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| refuse_control_characters(path, item, faults)),
+        Value::String(text) if text.contains(char::is_control) => {
+            faults.push(Fault::new(
+                path,
+                "holds a control character, such as the carriage return of a line from Windows",
+            ));
+        }
+        _ => {}
     }
 }
 
@@ -766,7 +828,9 @@ fn deserialize_reporting_all(mut table: Table, defaults: &Table, faults: &mut Ve
         let keys: Vec<&str> = path.split('[').next().unwrap_or_default().split('.').collect();
         let key = keys.join(".");
         let message = if is_secret(&key) { NOT_THE_TEXT.to_owned() } else { error.into_inner().message().to_owned() };
-        faults.push(Fault::new(key, message));
+        if !faults.iter().any(|fault| fault.key == key) {
+            faults.push(Fault::new(key, message));
+        }
         let default = find(&mut defaults.clone(), &keys).cloned().expect("the defaults are valid: a test loads them");
         *find(&mut table, &keys).expect("every key is in the defaults") = default;
     }
@@ -854,7 +918,36 @@ fn optional_address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result
     if text.is_empty() {
         return Ok(None);
     }
-    text.parse().map(Some).map_err(|_| serde::de::Error::custom(format!("`{text}` is not an address:port")))
+    socket_address(&text).map(Some)
+}
+
+fn address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    socket_address(&String::deserialize(deserializer)?)
+}
+
+fn socket_address<E: serde::de::Error>(text: &str) -> Result<SocketAddr, E> {
+    text.parse().map_err(|_| {
+        E::custom(format!("`{text}` is not an IP address and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\""))
+    })
+}
+
+fn web_address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<url::Url, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| {
+        let shown = if text.contains('@') { masked::MASK } else { &text };
+        serde::de::Error::custom(format!("`{shown}` is not an address such as \"https://vigie.example.org\""))
+    })
+}
+
+/// Networks; an address alone is a network of one.
+fn networks<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    let network = |text: &String| {
+        let one = || text.parse::<std::net::IpAddr>().ok().map(IpNet::from);
+        text.parse().ok().or_else(one).ok_or_else(|| {
+            serde::de::Error::custom(format!("`{text}` is neither an address nor a network, such as \"10.0.0.0/8\""))
+        })
+    };
+    Vec::<String>::deserialize(deserializer)?.iter().map(network).collect()
 }
 
 #[cfg(test)]
@@ -1067,5 +1160,47 @@ mod tests {
         ]);
         let debugged = format!("{:?}", config.unwrap());
         assert!(debugged.contains("siem.example.org") && !debugged.contains("hunter2"), "{debugged}");
+    }
+
+    #[test]
+    fn a_variable_of_ours_that_is_not_text_is_a_fault() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let broken = || OsString::from_vec(b"sqlite:\xff.db".to_vec());
+        for name in ["DATABASE_URL", "VIGIE__TOKENS__AUDIENCE"] {
+            let InvalidConfig(faults) = environment([(name.into(), broken())]).unwrap_err();
+            assert_eq!(faults, [Fault::new(name, "is not UTF-8")]);
+        }
+        let others = [("LESSOPEN".into(), broken()), ("VIGIE_CONFIG".into(), broken()), ("A".into(), "b".into())];
+        assert_eq!(environment(others).unwrap(), [("A".to_owned(), "b".to_owned())]);
+    }
+
+    #[test]
+    fn a_value_that_would_be_taken_for_another_is_a_fault_that_names_it() {
+        for (name, value, key, said) in [
+            ("DATABASE_URL", "sqlite:x.db\r", "database.url", "control character"),
+            ("DATABASE_URL", "sqlite:x.db?mode=rwc", "database.url", "no parameters"),
+            ("DATABASE_URL", "sqlite:~/x.db", "database.url", "whole path"),
+            ("DATABASE_URL", "sqlite::memory:", "database.url", "a file"),
+            ("DATABASE_URL", "sqlite:file:x.db", "database.url", "a file"),
+            ("VIGIE__TOKENS__AUDIENCE", "vigie\r", "tokens.audience", "control character"),
+            ("VIGIE__TOKENS__ISSUER", "https://a\n", "tokens.issuer", "control character"),
+            ("VIGIE__DATA__DIR", "data\r", "data.dir", "control character"),
+            ("VIGIE__ROLES__ADMIN", "[\"admin\",\"root\"]", "roles.admin", "`a,b`"),
+            ("VIGIE__SERVER__LISTEN", "localhost:8080", "server.listen", "`localhost:8080`"),
+            ("VIGIE__SERVER__LISTEN", ":8080", "server.listen", "\"127.0.0.1:8080\""),
+            ("VIGIE__SERVER__METRICS_LISTEN", ":9090", "server.metrics_listen", "`:9090`"),
+            ("VIGIE__SERVER__PUBLIC_URL", "vigie.example.org", "server.public_url", "`vigie.example.org`"),
+            ("VIGIE__SERVER__TRUSTED_PROXIES", "proxy", "server.trusted_proxies", "`proxy`"),
+        ] {
+            let InvalidConfig(faults) = load(&[(name, value)]).unwrap_err();
+            assert!(faults.len() == 1 && faults[0].key == key && faults[0].message.contains(said), "{faults:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_alone_is_a_network_of_one() {
+        let config = load(&[("VIGIE__SERVER__TRUSTED_PROXIES", "10.0.0.1, ::1, 10.1.0.0/16")]).unwrap();
+        let shown: Vec<String> = config.server.trusted_proxies.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["10.0.0.1/32", "::1/128", "10.1.0.0/16"]);
     }
 }

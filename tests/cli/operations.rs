@@ -1,6 +1,7 @@
 //! `vigie migrate`, `doctor`, `key`, `config`, `hash`, `openapi`, and exit codes.
 
 use std::net::TcpListener;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 
 use rstest::rstest;
@@ -307,5 +308,20 @@ fn config_print_shows_no_secret_and_no_line_of_a_file_that_is_not_toml() {
         let done = program.run(&[&arguments[..], &["--config", &file]].concat());
         assert!(done.code == 1 && format!("{done:?}").contains("line 2"), "{done:?}");
         assert!(!format!("{done:?}").contains("hunter2"), "{done:?}");
+    }
+}
+
+/// The default would be an empty database.
+#[test]
+fn a_variable_that_is_not_utf_8_stops_the_start() {
+    for name in ["DATABASE_URL", "VIGIE__DATA__DIR"] {
+        let program = Program::new(Sqlite);
+        for arguments in [&["serve"][..], &["doctor"], &["config", "check"], &["config", "print"]] {
+            let mut command = program.command(arguments);
+            command.env(name, std::ffi::OsStr::from_bytes(b"sqlite:\xff.db"));
+            let done = finish(command, "");
+            assert!(done.code == 1 && format!("{done:?}").contains(name), "{arguments:?}: {done:?}");
+        }
+        assert!(!program.path("data").exists(), "{name}");
     }
 }
