@@ -46,6 +46,7 @@ fn main() {
             username: username(number),
             role: Role::parse("agent").expect("a role"),
             state: UserState::Active,
+            must_change_password: false,
         };
         let user = Arc::new(LiveUser { standing: Some(Arc::new(standing)), not_before: None });
         assert!(live.users.fill(user_id(number)).keep(user));
@@ -125,5 +126,6 @@ fn claims(number: usize) -> AccessClaims {
         authenticated_at: issued_at,
         methods: vec!["pwd".to_owned()],
         role: "agent".to_owned(),
+        generation: 0,
     }
 }

@@ -119,6 +119,9 @@ impl App {
     pub async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         let store = open_store(&config)?;
         migrate(&store, &config).await?;
+        if let Err(error) = store.close_to_others() {
+            tracing::warn!(cause = %error, "the files of the database cannot be closed to others: run `chmod 600` on them");
+        }
         let master = master_key(&config, &store).await?;
         let (vault, keyring) = Vault::open(&store, master, clock.now(), misfit).await?;
         let metrics = Arc::new(Metrics::default());

@@ -32,7 +32,7 @@ words! {
         UnknownName = "unknown_name",
         /// Failures counted for an account.
         ThrottleAccount = "throttle_account",
-        /// Failures counted for an account, from a known network.
+        /// Failures counted for an account, by a known device.
         ThrottleKnownDevice = "throttle_known_device",
         /// Failures counted for an address.
         ThrottleAddress = "throttle_address",

@@ -59,6 +59,7 @@ pub async fn add_user(app: &App, name: &str) {
         username: Username::parse(name).expect("a name"),
         role: Role::parse("agent").expect("a role"),
         password: Some(SecretString::from(PASSWORD)),
+        change_at_login: false,
         email: None,
     };
     app.users.create(new, &Cause::command_line()).await.expect("a user");

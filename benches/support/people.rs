@@ -97,7 +97,8 @@ pub async fn add_user(app: &App, role: &str) -> User {
         username: Username::parse(&format!("person-{}", uuid::Uuid::now_v7().simple())).expect("a name"),
         role: Role::parse(role).expect("a role"),
         password: None,
+        change_at_login: false,
         email: None,
     };
-    app.users.create(new, &Cause::command_line()).await.expect("a user")
+    app.users.create(new, &Cause::command_line()).await.expect("a user").user
 }

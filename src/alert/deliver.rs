@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use super::Alerts;
 use crate::model::alert::Alert;
-use crate::model::delivery::{Channel, Delivery, Occasion};
+use crate::model::delivery::{About, AccountChange, Channel, Delivery, Occasion};
 use crate::model::id::{AlertId, DeliveryId};
 use crate::model::session::Session;
 use crate::model::user::User;
@@ -26,9 +26,21 @@ const KEPT_FOR: TimeDelta = TimeDelta::days(7);
 /// A delivery with what it is about.
 struct Claimed {
     delivery: Delivery,
-    alert: Alert,
-    /// Of a mail to the user.
-    user: Option<(User, Session)>,
+    matter: Matter,
+}
+
+/// What there is to tell.
+enum Matter {
+    Alert {
+        alert: Box<Alert>,
+        occasion: Occasion,
+        /// Of a mail to the user.
+        user: Option<Box<(User, Session)>>,
+    },
+    Account {
+        user: Box<User>,
+        change: AccountChange,
+    },
 }
 
 /// Why a try failed.
@@ -50,11 +62,9 @@ impl Alerts {
     ) -> Result<(), StoreError> {
         let delivery = |channel, recipient| Delivery {
             id: DeliveryId::new(now),
-            alert_id,
-            occasion,
+            about: About::Alert { alert_id, occasion, session_id: None },
             channel,
             recipient,
-            session_id: None,
             tries: 0,
             created_at: now,
         };
@@ -105,29 +115,35 @@ impl Alerts {
         };
         if given_up {
             metrics.delivery(channel, "given_up");
-            tracing::error!(delivery.id = %id, channel, cause = %fault, "an alert could not be told; nobody tries any more");
+            tracing::error!(delivery.id = %id, channel, cause = %fault, "a delivery failed; nobody tries any more");
         } else {
             metrics.delivery(channel, "failed");
-            tracing::warn!(delivery.id = %id, channel, cause = %fault, "an alert could not be told; it is tried again");
+            tracing::warn!(delivery.id = %id, channel, cause = %fault, "a delivery failed; it is tried again");
         }
         self.store().write(move |db| deliveries::failed(db, id, &fault, given_up.then_some(now))).await
     }
 
     async fn send(&self, claimed: &Claimed, now: DateTime<Utc>) -> Result<(), Fault> {
-        let Claimed { delivery, alert, user } = claimed;
-        let object = AlertObject::new(alert, self.overdue_after(), now);
-        if delivery.channel == Channel::Webhook {
-            let webhook = self.inner.webhook.as_ref().ok_or(Fault::Final("no webhook is configured any more"))?;
-            return webhook.post(delivery, &object, now).await.map_err(Fault::Passing);
-        }
-        let mail = self.inner.mail.as_ref().ok_or(Fault::Final("no mail is configured any more"))?;
-        let sent = match (&delivery.recipient, user) {
-            (Some(reviewer), _) => mail.to_reviewer(delivery, reviewer, &object, now).await,
-            (None, Some((user, session))) => {
-                let Some(email) = &user.email else { return Err(Fault::Final("the user has no address any more")) };
-                mail.to_user(delivery, email, (user, session), &self.not_me_token(session.id), now).await
+        let delivery = &claimed.delivery;
+        let mail = || self.inner.mail.as_ref().ok_or(Fault::Final("no mail is configured any more"));
+        let sent = match (&claimed.matter, &delivery.recipient) {
+            (Matter::Account { user, change }, Some(email)) => {
+                mail()?.of_change(delivery, email, (user, *change), now).await
             }
-            (None, None) => return Err(Fault::Final("the user was deleted")),
+            (Matter::Account { .. }, None) => return Err(Fault::Final("the address was forgotten")),
+            (Matter::Alert { alert, occasion, .. }, _) if delivery.channel == Channel::Webhook => {
+                let webhook = self.inner.webhook.as_ref().ok_or(Fault::Final("no webhook is configured any more"))?;
+                webhook.post(delivery, *occasion, &AlertObject::new(alert, self.overdue_after(), now), now).await
+            }
+            (Matter::Alert { alert, .. }, Some(reviewer)) => {
+                let object = AlertObject::new(alert, self.overdue_after(), now);
+                mail()?.to_reviewer(delivery, reviewer, &object, now).await
+            }
+            (Matter::Alert { user, .. }, None) => {
+                let (user, session) = user.as_deref().ok_or(Fault::Final("the user was deleted"))?;
+                let email = user.email.as_ref().ok_or(Fault::Final("the user has no address any more"))?;
+                mail()?.to_user(delivery, email, (user, session), &self.not_me_token(session.id), now).await
+            }
         };
         sent.map_err(Fault::Passing)
     }
@@ -139,15 +155,29 @@ fn claim(db: &mut Db, now: DateTime<Utc>) -> Result<Vec<Claimed>, StoreError> {
         if !deliveries::claim(db, &delivery, now + pause(delivery.tries))? {
             continue;
         }
-        let Some(alert) = alerts::find(db, delivery.alert_id)? else { continue };
-        let session = delivery.session_id.map_or(Ok(None), |id| sessions::find(db, id))?;
-        let user = match session {
-            Some(session) => users::find(db, session.user_id)?.map(|user| (user, session)),
-            None => None,
-        };
-        claimed.push(Claimed { delivery, alert, user });
+        if let Some(matter) = matter(db, &delivery)? {
+            claimed.push(Claimed { delivery, matter });
+        }
     }
     Ok(claimed)
+}
+
+/// What a delivery is about; `None` where that is gone.
+fn matter(db: &mut Db, delivery: &Delivery) -> Result<Option<Matter>, StoreError> {
+    let (alert_id, occasion, session_id) = match delivery.about {
+        About::Alert { alert_id, occasion, session_id } => (alert_id, occasion, session_id),
+        About::Account { user_id, change } => {
+            let user = users::find(db, user_id)?.map(Box::new);
+            return Ok(user.map(|user| Matter::Account { user, change }));
+        }
+    };
+    let Some(alert) = alerts::find(db, alert_id)?.map(Box::new) else { return Ok(None) };
+    let session = session_id.map_or(Ok(None), |id| sessions::find(db, id))?;
+    let user = match session {
+        Some(session) => users::find(db, session.user_id)?.map(|user| Box::new((user, session))),
+        None => None,
+    };
+    Ok(Some(Matter::Alert { alert, occasion, user }))
 }
 
 /// The pause after this many tries before.

@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::Alerts;
 use crate::model::alert::{AlertKind, NewAlert};
 use crate::model::audit::{Subject, SubjectKind};
-use crate::model::delivery::{Channel, Delivery, Occasion};
+use crate::model::delivery::{About, Channel, Delivery, Occasion};
 use crate::model::id::{AlertId, DeliveryId, SessionId};
 use crate::model::secret::Secret;
 use crate::model::session::Session;
@@ -42,11 +42,9 @@ impl Alerts {
             db,
             &Delivery {
                 id: DeliveryId::new(now),
-                alert_id,
-                occasion: Occasion::Raised,
+                about: About::Alert { alert_id, occasion: Occasion::Raised, session_id: Some(session.id) },
                 channel: Channel::UserMail,
                 recipient: None,
-                session_id: Some(session.id),
                 tries: 0,
                 created_at: now,
             },

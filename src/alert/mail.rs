@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MessageBuilder};
+use lettre::transport::smtp;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
@@ -16,7 +17,7 @@ use super::NOT_ME_LIFE;
 use super::message::{self, Text};
 use super::outlet::{InvalidOutlet, read_secret};
 use crate::config::{Config, Language, is_loopback};
-use crate::model::delivery::Delivery;
+use crate::model::delivery::{AccountChange, Delivery};
 use crate::model::secret::{Secret, SecretKind};
 use crate::model::session::Session;
 use crate::model::user::{Email, User};
@@ -103,6 +104,17 @@ impl Mail {
         self.send(delivery, email.as_str(), message::to_user(self.language, user, session, &link, until), now).await
     }
 
+    /// Mails to a user, at this address, what was changed of the account.
+    pub async fn of_change(
+        &self,
+        delivery: &Delivery,
+        address: &str,
+        (user, change): (&User, AccountChange),
+        now: DateTime<Utc>,
+    ) -> Result<(), String> {
+        self.send(delivery, address, message::of_change(self.language, user, change, delivery.created_at), now).await
+    }
+
     async fn send(&self, delivery: &Delivery, to: &str, text: Text, now: DateTime<Utc>) -> Result<(), String> {
         let to = to.parse::<Mailbox>().map_err(|error| error.to_string())?;
         let id = format!("<{}@{}>", delivery.id, self.public_url.host_str().unwrap_or("vigie"));
@@ -115,7 +127,7 @@ impl Mail {
             .header(ContentType::TEXT_PLAIN)
             .body(text.body)
             .map_err(|error| error.to_string())?;
-        self.transport.send(message).await.map(drop).map_err(|error| error.to_string())
+        self.transport.send(message).await.map(drop).map_err(|error| told(&error))
     }
 }
 
@@ -123,6 +135,12 @@ impl std::fmt::Debug for Mail {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Mail")
     }
+}
+
+/// Why a mail was not taken. Of what the server answers only the code: its words repeat the address, which is kept no longer than
+/// it is needed.
+fn told(error: &smtp::Error) -> String {
+    error.status().map_or_else(|| error.to_string(), |code| format!("the mail server answers {code}"))
 }
 
 /// Nobody's holiday message answers it (RFC 3834 §5).

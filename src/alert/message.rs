@@ -4,12 +4,15 @@ use chrono::{DateTime, Utc};
 use url::Url;
 
 use crate::config::Language;
+use crate::model::delivery::AccountChange;
 use crate::model::session::Session;
 use crate::model::user::User;
 use crate::view::AlertObject;
 
 const TITLES_EN: &str = include_str!("templates/titles.en.txt");
 const TITLES_FR: &str = include_str!("templates/titles.fr.txt");
+const CHANGES_EN: &str = include_str!("templates/changes.en.txt");
+const CHANGES_FR: &str = include_str!("templates/changes.fr.txt");
 
 /// A mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,12 +30,18 @@ impl Text {
 
 /// What a kind of alert is called.
 fn title(language: Language, kind: &str) -> &'static str {
-    let titles = match language {
-        Language::En => TITLES_EN,
-        Language::Fr => TITLES_FR,
-    };
-    let of_kind = |line: &'static str| line.split_once(": ").filter(|(word, _)| *word == kind).map(|(_, title)| title);
-    titles.lines().find_map(of_kind).unwrap_or_default()
+    phrase(if language == Language::En { TITLES_EN } else { TITLES_FR }, kind)
+}
+
+/// What a list says of a word: one a line, with a colon behind it.
+fn phrase(list: &'static str, word: &str) -> &'static str {
+    let of_word = |line: &'static str| line.split_once(": ").filter(|(of, _)| *of == word).map(|(_, phrase)| phrase);
+    list.lines().find_map(of_word).unwrap_or_default()
+}
+
+/// As a mail writes a time.
+fn moment(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// To a reviewer.
@@ -81,7 +90,6 @@ pub(super) fn to_user(language: Language, user: &User, session: &Session, link: 
     let device: Vec<&str> =
         [&session.device.browser, &session.device.os].into_iter().flatten().map(String::as_str).collect();
     let device = if device.is_empty() { "-".to_owned() } else { device.join(", ") };
-    let moment = |at: DateTime<Utc>| at.format("%Y-%m-%d %H:%M UTC").to_string();
     macro_rules! fill {
         ($template:literal) => {
             format!(
@@ -101,6 +109,27 @@ pub(super) fn to_user(language: Language, user: &User, session: &Session, link: 
     })
 }
 
+/// To a user about a change of the account.
+pub(super) fn of_change(language: Language, user: &User, change: AccountChange, at: DateTime<Utc>) -> Text {
+    let changes = if language == Language::En { CHANGES_EN } else { CHANGES_FR };
+    let change = phrase(changes, change.as_str());
+    macro_rules! fill {
+        ($template:literal) => {
+            format!(
+                include_str!($template),
+                username = user.username,
+                role = user.role,
+                change = change,
+                at = moment(at)
+            )
+        };
+    }
+    Text::read(&match language {
+        Language::En => fill!("templates/changed.en.txt"),
+        Language::Fr => fill!("templates/changed.fr.txt"),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +140,11 @@ mod tests {
         for kind in AlertKind::ALL {
             for language in Language::ALL {
                 assert!(title(*language, kind.as_str()).len() > 10, "{kind} {language}");
+            }
+        }
+        for change in AccountChange::ALL {
+            for changes in [CHANGES_EN, CHANGES_FR] {
+                assert!(phrase(changes, change.as_str()).len() > 10, "{change}");
             }
         }
     }

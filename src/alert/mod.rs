@@ -6,6 +6,7 @@
 //!
 //! What is told to others (a webhook, mails) waits in an outbox and is sent by a job: nothing waits for it.
 
+mod account;
 mod deliver;
 mod disown;
 pub mod inbox;

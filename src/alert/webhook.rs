@@ -39,8 +39,14 @@ impl Webhook {
     }
 
     /// Posts an alert; the text says why that failed.
-    pub async fn post(&self, delivery: &Delivery, alert: &AlertObject, now: DateTime<Utc>) -> Result<(), String> {
-        let kind = match delivery.occasion {
+    pub async fn post(
+        &self,
+        delivery: &Delivery,
+        occasion: Occasion,
+        alert: &AlertObject,
+        now: DateTime<Utc>,
+    ) -> Result<(), String> {
+        let kind = match occasion {
             Occasion::Raised => "alert.raised",
             Occasion::Disowned => "alert.disowned",
         };

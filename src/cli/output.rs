@@ -7,6 +7,7 @@ use std::io::{self, ErrorKind, IsTerminal as _, Stderr, Stdout, Write};
 use serde::Serialize;
 
 use super::outcome::{Failure, Outcome};
+use crate::model::user::is_unseen;
 use crate::telemetry::steers;
 
 /// The two streams that a command writes to.
@@ -71,9 +72,9 @@ fn visible(text: &str) -> String {
     escaped(text, |character| character != '\n' && steers(character))
 }
 
-/// The same, with line ends escaped as well: for a value that stands in a line with others.
+/// The same, with line ends escaped as well, and what nobody would see: for a value that stands in a line with others.
 pub(super) fn one_line(text: &str) -> String {
-    escaped(text, steers)
+    escaped(text, |character| steers(character) || is_unseen(character))
 }
 
 fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> String {
@@ -99,5 +100,6 @@ mod tests {
         assert!(!shown.contains(steers), "{shown:?}");
         assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), value);
         assert_eq!(one_line("Zoé\nroot"), "Zoé\\u000aroot");
+        assert_eq!(one_line("al\u{200b}ice"), "al\\u200bice");
     }
 }

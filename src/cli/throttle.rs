@@ -59,7 +59,7 @@ async fn list(app: &App, arguments: &List, output: &mut Output) -> Outcome {
     let mut table = Table::new(&["id", "scope", "about", "failures", "last (utc)", "closed until (utc)"]);
     for throttle in &throttles {
         let until = match (throttle.is_locked, &throttle.closed_until) {
-            (true, _) => "lifted".to_owned(),
+            (true, _) => "an administrator unlocks".to_owned(),
             (false, until) => until.as_deref().map(moment).unwrap_or_default(),
         };
         let failures = throttle.failures.to_string();

@@ -27,7 +27,7 @@ pub(super) fn network(text: &str) -> Result<IpNet, InvalidAddress> {
 
 /// A name for a user.
 pub(super) fn username(text: &str) -> Result<Username, InvalidUsername> {
-    Username::parse(text)
+    Username::new(text)
 }
 
 /// An e-mail address.

@@ -9,7 +9,7 @@ use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, Subject
 use crate::model::client::{Client, ClientId, Scope};
 use crate::model::secret::Secret;
 use crate::session::Sessions;
-use crate::store::{Constraint, Page, Store, StoreError, audit, clients};
+use crate::store::{Constraint, Db, Page, Store, StoreError, audit, clients};
 
 /// The operations on clients. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -132,21 +132,18 @@ impl Clients {
         Ok(secret)
     }
 
-    /// Removes the client; sessions keep its id.
+    /// Removes the client. Its sessions end, and keep its id.
     pub async fn remove(&self, id: ClientId, cause: &Cause) -> Result<(), ClientError> {
-        let (now, asked_for, asked_by, cause) = (self.clock.now(), id.clone(), cause, cause.clone());
-        let sessions = self.sessions.clone();
-        let removed = self
-            .store
-            .write(move |db| {
-                if !sessions.while_standing_in(db, &cause, |db| clients::remove(db, &id, now))? {
-                    return Err(ClientError::NotFound);
-                }
-                let event =
-                    AuditEvent::new(now, AuditKind::ClientRemoved, &cause, Subject::new(SubjectKind::Client, &id));
-                Ok(audit::record(db, &event)?)
-            })
-            .await;
-        self.noted(removed, AuditKind::ClientRemoved, &asked_for, asked_by)
+        let (now, removed, by) = (self.clock.now(), id.clone(), cause.clone());
+        let remove = move |db: &mut Db, ended: i64| {
+            if !clients::remove(db, &removed, now)? {
+                return Err(ClientError::NotFound);
+            }
+            let event =
+                AuditEvent::new(now, AuditKind::ClientRemoved, &by, Subject::new(SubjectKind::Client, &removed));
+            Ok(audit::record(db, &event.with(json!({ "sessions_ended": ended })))?)
+        };
+        let removed = self.sessions.end_with_client(id.clone(), cause.clone(), remove).await;
+        self.noted(removed, AuditKind::ClientRemoved, &id, cause)
     }
 }

@@ -1,6 +1,7 @@
 //! Configuration: `config/default.toml` ← a file ← the environment. Every fault is found at once and named by its key.
 
 mod masked;
+mod weaknesses;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -172,6 +173,7 @@ pub struct Sessions {
     pub end_on_role_change: bool,
     #[serde(deserialize_with = "duration")]
     pub reauthentication_after: Duration,
+    pub reauthentication_for_exports: bool,
 }
 
 /// `[passwords]`
@@ -446,66 +448,13 @@ impl Config {
         }
     }
 
-    /// Settings that are allowed but weaker than advised, each as one sentence. For the log and `vigie doctor`.
-    #[must_use]
-    pub fn weaknesses(&self) -> Vec<Fault> {
-        let mut weak = Vec::new();
-        if self.tokens.access_ttl > HOUR {
-            weak.push(Fault::new("tokens.access_ttl", "longer than an hour; the check makes long lives needless"));
-        }
-        if self.passwords.min_length < 15 {
-            weak.push(Fault::new("passwords.min_length", "below 15, the least where a password is the only factor"));
-        }
-        if self.passwords.argon2_below_floor {
-            weak.push(Fault::new(
-                "passwords.argon2_below_floor",
-                "allows hashes that are quick to guess; for tests only",
-            ));
-        }
-        if self.tokens.algorithm == Algorithm::Hs256 {
-            weak.push(Fault::new("tokens.algorithm", "HS256: whoever verifies tokens can also forge them"));
-        }
-        if self.server.public_url.scheme() == "http" && !is_loopback(&self.server.public_url) {
-            weak.push(Fault::new("server.public_url", "http: tokens travel in the clear; put TLS in front"));
-        }
-        let Shipping { syslog, webhook, .. } = &self.shipping;
-        if !syslog.address.is_empty()
-            && !syslog.tls
-            && !url::Host::parse(syslog.host()).is_ok_and(|host| is_local(&host))
-        {
-            weak.push(Fault::new("shipping.syslog.tls", "off: events travel in the clear, and anybody may take them"));
-        }
-        if webhook.url.as_ref().is_some_and(|url| url.scheme() == "http" && !is_loopback(url)) {
-            weak.push(Fault::new("shipping.webhook.url", "http: events travel in the clear"));
-        }
-        weak
-    }
-
     fn check(&self, faults: &mut Vec<Fault>) {
         let mut require = |holds: bool, key: &str, message: &str| {
             if !holds && !faults.iter().any(|fault| fault.key == key) {
-                if !faults.iter().any(|fault| fault.key == key) {
-                    faults.push(Fault::new(key, message));
-                }
+                faults.push(Fault::new(key, message));
             }
         };
-        let url = self.database.url.expose_secret();
-        let known_scheme = ["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
-        require(known_scheme, "database.url", "must begin with sqlite: or postgres://");
-        require(url != "sqlite:", "database.url", "names no file");
-        let file = url.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path)).unwrap_or_default();
-        require(!file.contains('?'), "database.url", "names a file after sqlite:, and takes no parameters behind a ?");
-        require(!file.starts_with('~'), "database.url", "names a file whose ~ nobody expands: write the whole path");
-        require(
-            file != ":memory:" && !file.starts_with("file:"),
-            "database.url",
-            "must name a file after sqlite:, such as sqlite:data/vigie.db",
-        );
-        require(
-            url.starts_with("sqlite:") || masked::is_unambiguous(url),
-            "database.url",
-            "cannot be read: in a user or a password, / is written %2F, ? %3F, @ %40 and % %25; a port is a number",
-        );
+        self.check_database(&mut require);
         require((1..=256).contains(&self.database.pool_size), "database.pool_size", "must be 1 to 256");
         require(!self.database.wait.is_zero(), "database.wait", "must be longer than zero");
         let scheme = self.server.public_url.scheme();
@@ -570,7 +519,7 @@ impl Config {
             "must not be longer than throttle.max_delay",
         );
         require(throttle.max_delay <= DAY, "throttle.max_delay", "must be at most 24h");
-        require((1..=100).contains(&throttle.locked_after), "throttle.locked_after", "must be 1 to 100");
+        require((1..=50).contains(&throttle.locked_after), "throttle.locked_after", "must be 1 to 50");
         require(throttle.address_failures >= 1, "throttle.address_failures", "must be at least 1");
         require(throttle.network_failures >= 1, "throttle.network_failures", "must be at least 1");
         require(!throttle.window.is_zero(), "throttle.window", "must be longer than zero");
@@ -588,13 +537,37 @@ impl Config {
 
         self.check_retention(&mut require);
 
+        self.check_shipping(&mut require);
+    }
+
+    fn check_database(&self, require: &mut impl FnMut(bool, &str, &str)) {
+        let url = self.database.url.expose_secret();
+        let known_scheme = ["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+        require(known_scheme, "database.url", "must begin with sqlite: or postgres://");
+        require(url != "sqlite:", "database.url", "names no file");
+        let file = url.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path)).unwrap_or_default();
+        require(!file.contains('?'), "database.url", "names a file after sqlite:, and takes no parameters behind a ?");
+        require(!file.starts_with('~'), "database.url", "names a file whose ~ nobody expands: write the whole path");
+        require(
+            file != ":memory:" && !file.starts_with("file:"),
+            "database.url",
+            "must name a file after sqlite:, such as sqlite:data/vigie.db",
+        );
+        require(
+            url.starts_with("sqlite:") || masked::is_unambiguous(url),
+            "database.url",
+            "cannot be read: in a user or a password, / is written %2F, ? %3F, @ %40 and % %25; a port is a number",
+        );
+    }
+
+    fn check_shipping(&self, require: &mut impl FnMut(bool, &str, &str)) {
         let Shipping { syslog, file, webhook } = &self.shipping;
         require(syslog.is_valid(), "shipping.syslog.address", "must be host:port");
         require((1..=1_048_576).contains(&file.max_mib), "shipping.file.max_mib", "must be 1 to 1048576");
         require(file.keep <= 10_000, "shipping.file.keep", "must be at most 10000");
         if let Some(url) = &webhook.url {
-            let is_web = matches!(url.scheme(), "http" | "https");
-            require(is_web, "shipping.webhook.url", "must be an http or https address");
+            let is_private = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url));
+            require(is_private, "shipping.webhook.url", "must be an https address, or http to this very machine");
             let names_nobody = url.username().is_empty() && url.password().is_none();
             require(names_nobody, "shipping.webhook.url", "must hold no name and no password");
             let has_secret = !webhook.secret_file.as_os_str().is_empty();
@@ -1105,11 +1078,9 @@ mod tests {
         let open = load(&[
             ("VIGIE__SHIPPING__SYSLOG__ADDRESS", "collector.example:514"),
             ("VIGIE__SHIPPING__SYSLOG__TLS", "false"),
-            ("VIGIE__SHIPPING__WEBHOOK__URL", "http://collector.example/"),
-            ("VIGIE__SHIPPING__WEBHOOK__SECRET_FILE", "secret"),
         ]);
         let keys: Vec<String> = open.unwrap().weaknesses().into_iter().map(|weak| weak.key).collect();
-        assert_eq!(keys, ["shipping.syslog.tls", "shipping.webhook.url"]);
+        assert_eq!(keys, ["shipping.syslog.tls"]);
         let local = [("VIGIE__SHIPPING__SYSLOG__ADDRESS", "[::1]:514"), ("VIGIE__SHIPPING__SYSLOG__TLS", "false")];
         assert_eq!(load(&local).unwrap().weaknesses(), vec![]);
     }

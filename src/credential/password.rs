@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, Version};
 use secrecy::{ExposeSecret as _, SecretString};
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::hashing::{Pool, Refused};
@@ -101,6 +102,21 @@ impl Passwords {
     /// Checks a password that a user wants to have (PWD-01 to PWD-04).
     pub fn accept(&self, password: &SecretString, username: &str) -> Result<NewPassword, Unacceptable> {
         self.inner.policy.accept(password.expose_secret(), username)
+    }
+
+    /// The same of one that is to take the place of another.
+    pub fn accept_another(
+        &self,
+        password: &SecretString,
+        current: &SecretString,
+        username: &str,
+    ) -> Result<NewPassword, Unacceptable> {
+        let accepted = self.accept(password, username)?;
+        let current = normalised(current.expose_secret()).unwrap_or_default();
+        if bool::from(current.as_bytes().ct_eq(accepted.0.as_bytes())) {
+            return Err(Unacceptable::Unchanged);
+        }
+        Ok(accepted)
     }
 
     /// Hashes an accepted password: argon2id with the configured cost, as a PHC string (PWD-06).

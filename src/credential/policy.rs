@@ -46,6 +46,9 @@ pub enum Unacceptable {
     /// Mostly one thing several times.
     #[error("the password is little more than one thing repeated")]
     Repetitive,
+    /// The one that there is.
+    #[error("the password is the one that is to be changed; take another")]
+    Unchanged,
 }
 
 /// A password that the policy accepts, in NFC. `Debug` shows nothing of it.

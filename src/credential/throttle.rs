@@ -1,8 +1,8 @@
 //! What failed logins cost: growing delays per account, limits per address, per network and for the whole server (ATH-02
 //! to ATH-05).
 //!
-//! Tries on an account from a network its user has logged in from are counted apart from all others, and no limit but
-//! their own stops them: an attacker elsewhere cannot keep the user out (ATH-04).
+//! Tries on an account by a device that is known are counted apart from all others, and no limit but their own stops them: an
+//! attacker elsewhere cannot keep the user out (ATH-04).
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -14,14 +14,15 @@ use crate::key::Key;
 use crate::keyring::{Keyring, Purpose};
 use crate::model::address::{host_network, wide_network};
 use crate::model::attempt::Attempt;
-use crate::model::id::UserId;
+use crate::model::secret::SecretDigest;
 use crate::model::user::User;
 use crate::store::throttles::{self, Count, Shown, ThrottleKey, ThrottleScope};
-use crate::store::{Db, StoreError, sessions};
+use crate::store::{Db, StoreError, users};
 
 const DAY: TimeDelta = TimeDelta::days(1);
-/// How long a network that a user logged in from is remembered as known.
-pub const KNOWN_FOR: TimeDelta = TimeDelta::days(90);
+/// Failures in a row after which a device is known no more until its user logs in. Of ten devices and an account that closes
+/// after fifty, a hundred in all (ATH-03).
+const FAILURES_BY_DEVICE: i32 = 5;
 
 /// The rules of `[throttle]`.
 #[derive(Debug, Clone)]
@@ -32,11 +33,13 @@ pub struct Throttle {
 /// What a try to log in is counted under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ThrottleKeys {
-    /// The account, or the account from a known network: what may refuse the try and what a success clears.
+    /// The account, or the account by a known device: what may refuse the try and what a success clears.
     pub account: ThrottleKey,
-    /// The address, the network and the whole server; they refuse only tries from unknown networks.
+    /// The address, the network and the whole server; they refuse only tries by devices that are not known.
     pub sources: [ThrottleKey; 3],
-    /// Whether the user has logged in from this network before.
+    /// Failures by the device that the try came by, where that is one of the user's: a success clears them too.
+    pub device: Option<ThrottleKey>,
+    /// Whether that device is known: what failed by it often enough is no more than any other.
     pub is_known: bool,
 }
 
@@ -64,12 +67,12 @@ impl ThrottleDigests {
         }
     }
 
-    /// The key under which an account is counted from everywhere but known networks.
+    /// The key under which an account is counted by all devices but those that are known.
     fn of_account(&self, folded_name: &str) -> ThrottleKey {
-        self.of(ThrottleScope::Account, folded_name)
+        self.of(ThrottleScope::Account, folded_name.as_bytes())
     }
 
-    fn of(&self, scope: ThrottleScope, subject: &str) -> ThrottleKey {
+    fn of(&self, scope: ThrottleScope, subject: &[u8]) -> ThrottleKey {
         let key = match scope {
             ThrottleScope::Account => &self.account,
             ThrottleScope::KnownDevice => &self.known_device,
@@ -77,42 +80,67 @@ impl ThrottleDigests {
             ThrottleScope::Network => &self.network,
             ThrottleScope::Overall => &self.overall,
         };
-        ThrottleKey { scope, subject: key.digest(subject.as_bytes()) }
+        ThrottleKey { scope, subject: key.digest(subject) }
     }
 }
 
-/// Forgets the failures of a user's account, from wherever it was tried: an administrator's decision. `true` where there
-/// were some.
-pub fn forget_account(
+/// Forgets the failures of a user's account, from wherever it was tried. `true` where there were some.
+pub fn forget_account(db: &mut Db, digests: &ThrottleDigests, user: &User) -> Result<bool, StoreError> {
+    let by_name = forget_names(db, digests, std::iter::once(user))?;
+    Ok(throttles::forget_of_user(db, user.id)? + by_name > 0)
+}
+
+/// Forgets the failures counted for the names of these users: those before them were of nobody, or of somebody else. Returns
+/// how many counts.
+pub fn forget_names<'a>(
     db: &mut Db,
     digests: &ThrottleDigests,
-    user: &User,
-    now: DateTime<Utc>,
-) -> Result<bool, StoreError> {
-    let name = user.username.folded();
-    let mut forgotten = throttles::forget(db, digests.of_account(&name))?;
-    for address in sessions::login_addresses(db, user.id, now - KNOWN_FOR)? {
-        let keys = ThrottleKeys::new(digests, &name, address, Some(user.id));
-        forgotten |= throttles::forget(db, keys.account)?;
+    named: impl Iterator<Item = &'a User>,
+) -> Result<usize, StoreError> {
+    let mut keys = Vec::new();
+    for user in named {
+        keys.push(digests.of_account(&account_form(db, user)?));
     }
-    Ok(forgotten)
+    throttles::forget_all(db, ThrottleScope::Account, &keys)
+}
+
+/// The form of the name under which an account's failures are counted: that under which the user is found, so that of two whose
+/// names were told apart once each has an own count.
+pub fn account_form(db: &mut Db, user: &User) -> Result<String, StoreError> {
+    Ok(users::kept_form(db, user.id)?.unwrap_or_else(|| user.username.folded()))
+}
+
+/// Counts what was counted for a user's name, in this form, for another one from now on: the user takes it along.
+pub fn rename_account(db: &mut Db, digests: &ThrottleDigests, from: &str, to: &str) -> Result<(), StoreError> {
+    let (from, to) = (digests.of_account(from), digests.of_account(to));
+    if from == to {
+        return Ok(());
+    }
+    throttles::forget(db, to)?;
+    throttles::rename(db, from, to)
 }
 
 impl ThrottleKeys {
-    /// The keys of a try with this name from this address; `known` is the user, if this network is known for them.
-    #[must_use]
-    pub fn new(digests: &ThrottleDigests, folded_name: &str, ip: IpAddr, known: Option<UserId>) -> Self {
-        let network = wide_network(ip);
-        let account = match known {
-            Some(user) => digests.of(ThrottleScope::KnownDevice, &format!("{user} {network}")),
-            None => digests.of_account(folded_name),
-        };
+    /// The keys of a try with this name from this address; `shown` is the device it came by, if it is the
+    /// user's.
+    pub fn find(
+        db: &mut Db,
+        digests: &ThrottleDigests,
+        folded_name: &str,
+        ip: IpAddr,
+        shown: Option<SecretDigest>,
+    ) -> Result<Self, StoreError> {
+        let key = digests.of(ThrottleScope::KnownDevice, &shown.unwrap_or(SecretDigest([0; 32])).0);
+        // Asked for in any case: one query less would tell that there is no such device.
+        let failures = throttles::find(db, key)?.map_or(0, |count| count.failures);
+        let is_known = shown.is_some() && failures < FAILURES_BY_DEVICE;
         let sources = [
-            digests.of(ThrottleScope::Address, &host_network(ip).to_string()),
-            digests.of(ThrottleScope::Network, &network.to_string()),
-            digests.of(ThrottleScope::Overall, ""),
+            digests.of(ThrottleScope::Address, host_network(ip).to_string().as_bytes()),
+            digests.of(ThrottleScope::Network, wide_network(ip).to_string().as_bytes()),
+            digests.of(ThrottleScope::Overall, b""),
         ];
-        Self { account, sources, is_known: known.is_some() }
+        let account = if is_known { key } else { digests.of_account(folded_name) };
+        Ok(Self { account, sources, device: shown.map(|_| key), is_known })
     }
 
     /// Those that may refuse the try.
@@ -165,8 +193,40 @@ impl Throttle {
         Ok(longest)
     }
 
+    /// How many more failures of each source may be counted before it refuses tries; 1 where it only pauses. Those of a known
+    /// device refuse nothing.
+    pub fn room(
+        &self,
+        db: &mut Db,
+        keys: &ThrottleKeys,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<(ThrottleKey, usize)>, StoreError> {
+        let mut room = Vec::new();
+        for key in keys.refusing().filter(|key| !key.scope.is_account()) {
+            let limit = self.limit(key.scope);
+            if limit == 0 {
+                continue;
+            }
+            let count = throttles::find(db, *key)?.filter(|count| now - count.window_began_at < self.window(key.scope));
+            let failures = count.map_or(0, |count| u32::try_from(count.window_failures).unwrap_or(0));
+            room.push((*key, limit.saturating_sub(failures).max(1) as usize));
+        }
+        Ok(room)
+    }
+
+    /// Failures in its window that close a source; 0 for none.
+    const fn limit(&self, scope: ThrottleScope) -> u32 {
+        match scope {
+            ThrottleScope::Account | ThrottleScope::KnownDevice => self.rules.daily_failures,
+            ThrottleScope::Address => self.rules.address_failures,
+            ThrottleScope::Network => self.rules.network_failures,
+            ThrottleScope::Overall => self.rules.overall_failures,
+        }
+    }
+
     /// Opens sooner what is closed for longer than any rule closes it: it was closed by a clock that was ahead. From a try
     /// that was refused, nobody waits longer than the rules say.
+    /// `outlasts` tells whether there is anything to open.
     pub fn shorten(&self, db: &mut Db, keys: &ThrottleKeys, now: DateTime<Utc>) -> Result<(), StoreError> {
         for key in keys.refusing() {
             let Some(count) = throttles::find(db, *key)? else { continue };
@@ -176,6 +236,17 @@ impl Throttle {
             }
         }
         Ok(())
+    }
+
+    /// Whether something is closed for longer than any rule closes it.
+    pub fn outlasts(&self, db: &mut Db, keys: &ThrottleKeys, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        for key in keys.refusing() {
+            let Some(count) = throttles::find(db, *key)? else { continue };
+            if count.closed_until.is_some_and(|until| until > now + self.longest(key.scope, &count)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Counts a failed attempt everywhere it belongs.
@@ -244,17 +315,14 @@ impl Throttle {
     /// Until when this many failures close the account or network.
     fn closed_until(&self, scope: ThrottleScope, count: &Count, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let window_end = count.window_began_at + self.window(scope);
-        let reached = |limit| reached(count, limit);
+        let is_reached = reached(count, self.limit(scope));
         match scope {
             _ if scope.is_account() && self.has_failed_for_the_day(count) => Some(window_end),
             ThrottleScope::Account | ThrottleScope::KnownDevice => self.delay(count.failures).map(|delay| now + delay),
-            ThrottleScope::Address => reached(self.rules.address_failures).then_some(window_end),
-            ThrottleScope::Network => reached(self.rules.network_failures).then_some(window_end),
+            ThrottleScope::Address | ThrottleScope::Network => is_reached.then_some(window_end),
             // A short pause, again and again: somebody who is new here gets in between, which a closed door would prevent
             // for as long as the attack goes on.
-            ThrottleScope::Overall => {
-                reached(self.rules.overall_failures).then(|| now + delta(self.rules.overall_delay))
-            }
+            ThrottleScope::Overall => is_reached.then(|| now + delta(self.rules.overall_delay)),
         }
     }
 

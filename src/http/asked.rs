@@ -7,7 +7,7 @@ use std::pin::Pin;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 
-use super::authenticate::{Admin, Caller, Leaver, RecentAdmin, Reviewer};
+use super::authenticate::{Admin, Caller, Leaver, Reviewer};
 use super::error::ApiError;
 use super::input::Input;
 
@@ -26,7 +26,6 @@ impl Judged for Caller {}
 impl Judged for Leaver {}
 impl Judged for Reviewer {}
 impl Judged for Admin {}
-impl Judged for RecentAdmin {}
 
 type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
 

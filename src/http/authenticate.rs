@@ -12,6 +12,7 @@ use futures_util::future::Either;
 
 use super::error::ApiError;
 use super::middleware::Arrival;
+use super::step_up;
 use crate::app::App;
 use crate::model::audit::{Acting, Cause, Reason, Subject, SubjectKind};
 use crate::model::device::user_agent;
@@ -56,13 +57,9 @@ pub struct Leaver(pub Caller);
 #[derive(Debug, Clone)]
 pub struct Reviewer(pub Caller);
 
-/// A caller who may do everything.
+/// A caller who may do everything. What gives power asks for a recent login (`step_up`).
 #[derive(Debug, Clone)]
 pub struct Admin(pub Caller);
-
-/// A caller who may do everything and logged in a moment ago: for what is hard to undo (ASVS 7.5.3).
-#[derive(Debug, Clone)]
-pub struct RecentAdmin(pub Caller);
 
 impl Source {
     /// The source of a request.
@@ -132,11 +129,8 @@ impl Caller {
     }
 
     /// Refuses a caller whose role does not allow it.
-    fn not_allowed(&self) -> ApiError {
-        match app_of(&self.request) {
-            Ok(app) => self.note_refusal(&app, Reason::NotAllowed),
-            Err(error) => return error,
-        }
+    fn not_allowed(&self, app: &App) -> ApiError {
+        self.note_refusal(app, Reason::NotAllowed);
         ApiError::NotAllowed
     }
 
@@ -155,14 +149,6 @@ impl Reviewer {
 }
 
 impl Admin {
-    /// The caller acting on others.
-    #[must_use]
-    pub fn cause(&self) -> Cause {
-        self.0.cause_on_others()
-    }
-}
-
-impl RecentAdmin {
     /// The caller acting on others.
     #[must_use]
     pub fn cause(&self) -> Cause {
@@ -234,7 +220,7 @@ fn authenticate(request: &HttpRequest) -> Extracting<Caller> {
         let (token, app) = (bearer(request)?, app_of(request)?);
         let Some(result) = app.sessions.check_at_once(token, client_address(request)) else { return Ok(None) };
         let checked = result.map_err(|error| refused(&app, request, token, error))?;
-        Ok(Some(caller(&app, checked, request.clone())))
+        caller(&app, checked, request.clone()).map(Some)
     };
     match at_once() {
         Ok(None) => Either::Right(Box::pin(authenticate_in_time(request.clone()))),
@@ -248,7 +234,7 @@ async fn authenticate_in_time(request: HttpRequest) -> Result<Caller, ApiError> 
     let token = bearer(&request)?;
     let checked = app.sessions.check(token, client_address(&request)).await;
     let checked = checked.map_err(|error| refused(&app, &request, token, error))?;
-    Ok(caller(&app, checked, request))
+    caller(&app, checked, request)
 }
 
 /// Notes for the record that the token of a request was refused; the answer to it.
@@ -274,9 +260,19 @@ fn route(request: &HttpRequest) -> String {
     format!("{} {}", request.method(), request.match_pattern().unwrap_or_default())
 }
 
-fn caller(app: &App, checked: Checked, request: HttpRequest) -> Caller {
+fn caller(app: &App, checked: Checked, request: HttpRequest) -> Result<Caller, ApiError> {
     let permissions = app.users.roles().permissions(&checked.user.role);
-    Caller { checked, permissions, request }
+    let caller = Caller { checked, permissions, request };
+    if caller.checked.user.must_change_password && !is_open_before_change(&caller.request) {
+        caller.note_refusal(app, Reason::PasswordChangeRequired);
+        return Err(ApiError::PasswordChangeRequired);
+    }
+    Ok(caller)
+}
+
+/// What a user may do whose password somebody else chose, besides logging out: see that, and change it.
+fn is_open_before_change(request: &HttpRequest) -> bool {
+    matches!(request.match_pattern().as_deref(), Some("/auth/me" | "/auth/password"))
 }
 
 fn client_address(request: &HttpRequest) -> IpAddr {
@@ -285,13 +281,19 @@ fn client_address(request: &HttpRequest) -> IpAddr {
 
 type Extracting<T> = Either<Ready<Result<T, ApiError>>, Pin<Box<dyn Future<Output = Result<T, ApiError>>>>>;
 
-/// The caller, if a further condition holds.
-fn authenticate_if<T: 'static>(
-    request: &HttpRequest,
-    condition: impl FnOnce(Caller) -> Result<T, ApiError> + 'static,
-) -> Extracting<T> {
-    let caller = authenticate(request);
-    Either::Right(Box::pin(async move { condition(caller.await?) }))
+/// The caller, if the role allows it, and if the login is recent enough for what asks for that.
+fn authenticate_with(request: &HttpRequest, is_allowed: fn(Permissions) -> bool) -> Extracting<Caller> {
+    let (caller, app) = (authenticate(request), app_of(request));
+    Either::Right(Box::pin(async move {
+        let (caller, app) = (caller.await?, app?);
+        if !is_allowed(caller.permissions) {
+            return Err(caller.not_allowed(&app));
+        }
+        if step_up::is_asked_for(&caller.request, &app.config.sessions) {
+            caller.require_recent_login(&app)?;
+        }
+        Ok(caller)
+    }))
 }
 
 impl FromRequest for Source {
@@ -342,12 +344,8 @@ impl FromRequest for Reviewer {
     type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        authenticate_if(
-            request,
-            |caller| {
-                if caller.permissions.auditor { Ok(Self(caller)) } else { Err(caller.not_allowed()) }
-            },
-        )
+        let caller = authenticate_with(request, |permissions| permissions.auditor);
+        Either::Right(Box::pin(async { caller.await.map(Self) }))
     }
 }
 
@@ -356,26 +354,7 @@ impl FromRequest for Admin {
     type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        authenticate_if(
-            request,
-            |caller| {
-                if caller.permissions.admin { Ok(Self(caller)) } else { Err(caller.not_allowed()) }
-            },
-        )
-    }
-}
-
-impl FromRequest for RecentAdmin {
-    type Error = ApiError;
-    type Future = Extracting<Self>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let admin = Admin::from_request(request, payload);
-        let app = app_of(request);
-        Either::Right(Box::pin(async move {
-            let Admin(caller) = admin.await?;
-            caller.require_recent_login(&*app?)?;
-            Ok(Self(caller))
-        }))
+        let caller = authenticate_with(request, |permissions| permissions.admin);
+        Either::Right(Box::pin(async { caller.await.map(Self) }))
     }
 }

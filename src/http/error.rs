@@ -49,6 +49,9 @@ pub enum ApiError {
     /// Known, but may not.
     #[error("not allowed")]
     NotAllowed,
+    /// Somebody else chose the password: it is to be changed first.
+    #[error("password change required")]
+    PasswordChangeRequired,
     /// Nothing there, or another person's.
     #[error("not found")]
     NotFound,
@@ -126,6 +129,12 @@ impl ApiError {
                 "This action asks for a recent login: log in again.",
             ),
             Self::NotAllowed => (StatusCode::FORBIDDEN, "not_allowed", "Not allowed", "Your role does not allow this."),
+            Self::PasswordChangeRequired => (
+                StatusCode::FORBIDDEN,
+                "password_change_required",
+                "Password change required",
+                "Somebody else chose your password: change it first.",
+            ),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "Not found", "There is nothing here."),
             Self::NoCheckpoint => (
                 StatusCode::NOT_FOUND,
@@ -273,7 +282,7 @@ impl From<CheckError> for ApiError {
                 tracing::info!(reason = reason.as_str(), "a token was refused");
                 Self::TokenInvalid
             }
-            CheckError::Expired | CheckError::NotYetValid => Self::TokenExpired,
+            CheckError::Expired | CheckError::NotYetValid | CheckError::Replaced => Self::TokenExpired,
             CheckError::Ended(_) => Self::SessionEnded,
             CheckError::Store(error) => error.into(),
         }
@@ -309,6 +318,7 @@ impl From<RefreshError> for ApiError {
         match error {
             RefreshError::Invalid => Self::TokenInvalid,
             RefreshError::Ended(_) => Self::SessionEnded,
+            RefreshError::PasswordChangeRequired => Self::PasswordChangeRequired,
             RefreshError::Store(error) => error.into(),
             RefreshError::Signing(error) => error.into(),
         }
@@ -335,6 +345,7 @@ impl From<ChangePasswordError> for ApiError {
             ChangePasswordError::Prove(error) => error.into(),
             ChangePasswordError::User(UserError::Unacceptable(reason)) => Self::invalid("/new_password", reason),
             ChangePasswordError::User(error) => error.into(),
+            ChangePasswordError::Signing(error) => error.into(),
         }
     }
 }

@@ -18,4 +18,5 @@ pub mod problem;
 pub mod problems;
 pub mod routes;
 pub mod server;
+mod step_up;
 mod upgrade;

@@ -40,8 +40,12 @@ problems! {
     Refused {
         "400" => "Malformed request: two credentials at once, a cursor of another list, a body that is not JSON.",
         "401" => "No credential, or none that is accepted; or the action asks for a recent login.",
-        "403" => "The caller's role does not allow this.",
+        "403" => "The caller's role does not allow this; or somebody else chose the caller's password: it is to be changed first.",
         "503" => "The store or a limit; nothing was decided.",
+    }
+    /// What every route but a few answers to whoever has a password that somebody else chose.
+    PasswordChangeFirst {
+        "403" => "Somebody else chose the user's password: it is to be changed first.",
     }
     /// What every page with a form may answer.
     PageRefused {

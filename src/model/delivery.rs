@@ -1,6 +1,6 @@
-//! Deliveries: what is to be told to others of an alert.
+//! Deliveries: what is to be told to others of an alert, and to users of changes of their account.
 
-use super::id::{AlertId, DeliveryId, SessionId};
+use super::id::{AlertId, DeliveryId, SessionId, UserId};
 use super::words::words;
 
 words! {
@@ -10,6 +10,24 @@ words! {
         Raised = "raised",
         /// The user said that the login was not theirs.
         Disowned = "disowned",
+    }
+}
+
+words! {
+    /// What was changed of an account.
+    pub enum AccountChange {
+        /// The user chose another password, knowing the old one.
+        PasswordChanged = "password_changed",
+        /// The user chose another password, with a token from an administrator.
+        PasswordReset = "password_reset",
+        /// The password was made void.
+        PasswordVoided = "password_voided",
+        /// The address that mail goes to.
+        EmailChanged = "email_changed",
+        /// The name.
+        Renamed = "renamed",
+        /// The role.
+        RoleChanged = "role_changed",
     }
 }
 
@@ -30,18 +48,35 @@ words! {
 pub struct Delivery {
     /// Names it, in every try: whoever gets it twice can tell.
     pub id: DeliveryId,
-    /// Of which alert.
-    pub alert_id: AlertId,
-    /// What.
-    pub occasion: Occasion,
+    /// What it tells of.
+    pub about: About,
     /// How.
     pub channel: Channel,
-    /// The reviewer's address.
+    /// The reviewer's address, or the one that the user had when the account was changed.
     pub recipient: Option<String>,
-    /// The session that the user is told of.
-    pub session_id: Option<SessionId>,
     /// How often it was tried.
     pub tries: i32,
     /// Since when it waits.
     pub created_at: chrono::DateTime<chrono::Utc>,
+}
+
+/// What a delivery tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// An alert.
+    Alert {
+        /// Which.
+        alert_id: AlertId,
+        /// What there is to tell of it.
+        occasion: Occasion,
+        /// The session that the user is told of.
+        session_id: Option<SessionId>,
+    },
+    /// A user's account.
+    Account {
+        /// Whose.
+        user_id: UserId,
+        /// What was changed.
+        change: AccountChange,
+    },
 }

@@ -1,6 +1,7 @@
 //! Ids: UUIDs with a type each, so that one kind is never taken for another. An id is never a secret.
 
 use chrono::{DateTime, Utc};
+use uuid::fmt::Hyphenated;
 use uuid::{NoContext, Timestamp, Uuid};
 
 /// Defines an id type over a UUID.
@@ -29,7 +30,7 @@ macro_rules! id {
             type Err = uuid::Error;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                Uuid::parse_str(text).map(Self)
+                text.parse().map(|id: Hyphenated| Self(id.into_uuid()))
             }
         }
     };
@@ -95,7 +96,7 @@ impl std::str::FromStr for ThrottleId {
     type Err = uuid::Error;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Uuid::parse_str(text).map(Self)
+        text.parse().map(|id: Hyphenated| Self(id.into_uuid()))
     }
 }
 

@@ -9,6 +9,7 @@ pub mod change;
 pub mod client;
 pub mod delivery;
 pub mod device;
+pub mod folding;
 pub mod id;
 pub mod record;
 pub mod redaction;

@@ -257,7 +257,7 @@ const END: [Column; 14] = [
 
 /// What lets a user in, and what the user may do then. The salt is another one in each state and goes with the row, so that
 /// what is left, the digest, lets nobody find out by guessing who it was.
-const USER: [Column; 11] = [
+const USER: [Column; 12] = [
     column("id", Shape::Id),
     column("version", Shape::Number),
     column("salt", Shape::Bytes),
@@ -269,6 +269,7 @@ const USER: [Column; 11] = [
     column("created_at", Shape::Time),
     column("password_changed_at", Shape::OptionalTime),
     column("email", Shape::OptionalText),
+    added("must_change_password_since", Shape::OptionalTime, 2),
 ];
 
 /// What lets a client in, and what it may do then.
@@ -341,6 +342,11 @@ pub struct Column {
 
 const fn column(name: &'static str, shape: Shape) -> Column {
     Column { name, shape, since: 1 }
+}
+
+/// A column that was added later, with this form.
+const fn added(name: &'static str, shape: Shape, since: i32) -> Column {
+    Column { name, shape, since }
 }
 
 /// What the digests of one form cover.
@@ -864,7 +870,7 @@ mod tests {
                 issued_at: at(4),
                 expires_at: at(5),
             },
-            refresh: RefreshTokens { generation: 6, seed: [7; 32], spent_at: Some(at(8)) },
+            refresh: RefreshTokens { generation: 6, seed: [7; 32], spent_at: Some(at(8)), valid_from: 0 },
             end: Some(End { at: at(9), reason: EndReason::Logout, by: Actor::system("cli"), note: None }),
         }
     }

@@ -15,6 +15,8 @@ pub enum SecretKind {
     ClientSecret,
     /// `vgt_`: sets up the first administrator, or a new password; once.
     OneTimeToken,
+    /// `vgd_`: makes a device known.
+    DeviceToken,
 }
 
 impl SecretKind {
@@ -25,6 +27,7 @@ impl SecretKind {
             Self::RefreshToken => "vgr_",
             Self::ClientSecret => "vgc_",
             Self::OneTimeToken => "vgt_",
+            Self::DeviceToken => "vgd_",
         }
     }
 }

@@ -42,6 +42,8 @@ words! {
         SessionLimit = "session_limit",
         /// A not-before covers it.
         NotBefore = "not_before",
+        /// The client that it belonged to was removed.
+        ClientRemoved = "client_removed",
     }
 }
 
@@ -161,19 +163,28 @@ pub struct RefreshTokens {
     pub seed: [u8; 32],
     /// When the generation before the live one was spent.
     pub spent_at: Option<DateTime<Utc>>,
+    /// Tokens of an earlier generation are void.
+    pub valid_from: u32,
 }
 
 impl RefreshTokens {
     /// The first generation.
     #[must_use]
     pub const fn first(seed: [u8; 32]) -> Self {
-        Self { generation: 0, seed, spent_at: None }
+        Self { generation: 0, seed, spent_at: None, valid_from: 0 }
     }
 
     /// The next generation, the live one being spent at `now`.
     #[must_use]
     pub const fn next(&self, now: DateTime<Utc>) -> Self {
-        Self { generation: self.generation.saturating_add(1), seed: self.seed, spent_at: Some(now) }
+        Self { generation: self.generation.saturating_add(1), spent_at: Some(now), ..*self }
+    }
+
+    /// The next generation, all tokens from before being void: there is no grace for those of the live one.
+    #[must_use]
+    pub const fn replaced(&self, now: DateTime<Utc>) -> Self {
+        let next = self.next(now);
+        Self { valid_from: next.generation, ..next }
     }
 
     /// What presenting generation `presented` at `now` means (TOK-02, TOK-04).
@@ -182,7 +193,7 @@ impl RefreshTokens {
         if presented == self.generation {
             return Presented::Live;
         }
-        let is_predecessor = presented.checked_add(1) == Some(self.generation);
+        let is_predecessor = presented.checked_add(1) == Some(self.generation) && presented >= self.valid_from;
         // In either direction: the clock may have been set back since, or be behind that of the node where it was spent.
         let within_grace = self.spent_at.is_some_and(|spent_at| (now - spent_at).abs() < grace);
         if is_predecessor && within_grace { Presented::Again } else { Presented::Reused }
@@ -309,12 +320,15 @@ mod tests {
         let third = second.next(spent + TimeDelta::seconds(1));
         assert_eq!(third.presented(0, grace, spent + TimeDelta::seconds(2)), Presented::Reused);
         assert_eq!(third.presented(1, grace, spent + TimeDelta::seconds(2)), Presented::Again);
+        let fourth = third.replaced(spent);
+        assert_eq!((fourth.valid_from, fourth.next(spent).valid_from), (3, 3));
+        assert_eq!(fourth.presented(2, grace, spent + TimeDelta::seconds(2)), Presented::Reused);
     }
 
     #[test]
     fn the_reasons_are_the_closed_list_of_the_product() {
         let words: Vec<_> = EndReason::ALL.iter().map(|reason| reason.as_str()).collect();
-        assert_eq!(words.len(), 15);
+        assert_eq!(words.len(), 16);
         assert!(words.iter().all(|word| word.parse::<EndReason>().is_ok()));
     }
 }

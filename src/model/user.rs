@@ -1,8 +1,12 @@
 //! Users: a person with a name, a password and one role.
 
 use chrono::{DateTime, Utc};
+use precis_core::{DerivedPropertyValue, FreeformClass, StringClass as _};
 use unicode_normalization::UnicodeNormalization as _;
+use unicode_security::MixedScript as _;
+use uuid::Uuid;
 
+use super::folding::fold;
 use super::id::UserId;
 use super::words::words;
 
@@ -22,16 +26,45 @@ pub struct Username(String);
 
 /// The text cannot be a username.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a username has 1 to 128 characters, no control characters, and no white space at its ends")]
-pub struct InvalidUsername;
+pub enum InvalidUsername {
+    /// It has not the form of one.
+    #[error("a username has 1 to 128 characters, no control characters, and no white space at its ends")]
+    Form,
+    /// It could be taken for the id of another user.
+    #[error("a username is not written like an id (UUID)")]
+    Id,
+    /// It has characters that nobody sees, or tells from others.
+    #[error(
+        "a username has no characters that are not seen, no two spaces in a row, and no word of letters of different scripts"
+    )]
+    Unseen,
+}
 
 impl Username {
-    /// Reads a username as typed.
+    /// Reads a username that a user has.
     pub fn parse(text: &str) -> Result<Self, InvalidUsername> {
         let name: String = text.nfc().take(129).collect();
         let length = name.chars().count();
         let fits = (1..=128).contains(&length) && name.trim() == name && !name.chars().any(char::is_control);
-        if fits { Ok(Self(name)) } else { Err(InvalidUsername) }
+        if fits { Ok(Self(name)) } else { Err(InvalidUsername::Form) }
+    }
+
+    /// Reads a username that is given to a user from now on: nobody takes it for an id, or for what another name looks like
+    /// (RFC 8264 §4.3, UTS #39 §5.1).
+    pub fn new(text: &str) -> Result<Self, InvalidUsername> {
+        let name = Self::parse(text)?;
+        if Uuid::parse_str(&name.0).is_ok() {
+            return Err(InvalidUsername::Id);
+        }
+        if name.is_seen() { Ok(name) } else { Err(InvalidUsername::Unseen) }
+    }
+
+    /// Whether a reader sees every character, and what it is.
+    #[must_use]
+    pub fn is_seen(&self) -> bool {
+        let mut words = self.0.split(' ');
+        FreeformClass::default().allows(&self.0).is_ok()
+            && words.all(|word| !word.is_empty() && !word.contains(char::is_whitespace) && word.is_single_script())
     }
 
     /// What stands for the name of somebody who was erased.
@@ -59,13 +92,11 @@ impl std::fmt::Display for Username {
     }
 }
 
-/// The form in which names are compared: NFKC, lower case.
+/// Whether nobody sees this character, or not what it is (RFC 8264 §4.3).
 #[must_use]
-pub fn fold(name: &str) -> String {
-    if name.is_ascii() {
-        return name.to_ascii_lowercase();
-    }
-    name.nfkc().flat_map(char::to_lowercase).collect()
+pub fn is_unseen(character: char) -> bool {
+    let value = FreeformClass::default().get_value_from_char(character);
+    !character.is_ascii() && matches!(value, DerivedPropertyValue::Disallowed | DerivedPropertyValue::ContextJ)
 }
 
 /// A role: free text of 1 to 64 characters such as `administrateur`.
@@ -167,6 +198,9 @@ pub struct User {
     pub created_at: DateTime<Utc>,
     /// When the password was last set by the user; `None` while it is the imported one.
     pub password_changed_at: Option<DateTime<Utc>>,
+    /// Since when the password is one that somebody else chose; until it is changed it is good for nothing but that. `None`: it
+    /// is the user's own.
+    pub must_change_password_since: Option<DateTime<Utc>>,
     /// Where the user is told of a login from a new device.
     pub email: Option<Email>,
 }
@@ -181,31 +215,64 @@ impl std::fmt::Debug for PasswordHash {
     }
 }
 
-/// Whether this is the form in which a name is compared.
-#[must_use]
-pub fn is_folded(name: &str, folded: &str) -> bool {
-    if name.is_ascii() {
-        let lower = name.bytes().map(|byte| byte.to_ascii_lowercase());
-        return name.len() == folded.len() && lower.eq(folded.bytes());
-    }
-    fold(name) == folded
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn names_that_differ_only_in_case_or_form_are_one() {
-        let composed = Username::parse("Zoé").unwrap();
-        let decomposed = Username::parse("ZOE\u{301}").unwrap();
-        assert_eq!(composed.folded(), decomposed.folded());
+    fn a_username_is_refused_with_control_characters_or_outer_space() {
+        for text in ["", " alice", "alice ", "a\r\nFAKE", "\u{1b}[2J", &"x".repeat(129)] {
+            assert_eq!(Username::parse(text), Err(InvalidUsername::Form), "{text:?}");
+        }
     }
 
     #[test]
-    fn a_username_is_refused_with_control_characters_or_outer_space() {
-        for text in ["", " alice", "alice ", "a\r\nFAKE", "\u{1b}[2J", &"x".repeat(129)] {
-            assert_eq!(Username::parse(text), Err(InvalidUsername), "{text:?}");
+    fn a_new_name_is_no_id_in_any_spelling() {
+        for text in [
+            "d41d8cd98f00b204e9800998ecf8427e",
+            "D41D8CD98F00B204E9800998ECF8427E",
+            "d41d8cd9-8f00-b204-e980-0998ecf8427e",
+            "D41D8CD9-8F00-B204-E980-0998ECF8427E",
+            "{d41d8cd9-8f00-b204-e980-0998ecf8427e}",
+            "urn:uuid:d41d8cd9-8f00-b204-e980-0998ecf8427e",
+        ] {
+            assert!(Username::parse(text).is_ok());
+            assert_eq!(Username::new(text), Err(InvalidUsername::Id), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_new_name_has_no_character_that_is_not_seen() {
+        for text in [
+            "al\u{200b}ice",
+            "\u{202e}ecila",
+            "alice\u{2069}",
+            "al\u{ad}ice",
+            "ali\u{feff}ce",
+            "alice\u{fe0f}",
+            "al\u{115f}ice",
+            "alice\u{e0041}",
+            "jean  dupont",
+            "jean\u{a0}dupont",
+            "jean\u{3000}dupont",
+            "\u{430}lice",
+            "pay\u{440}al",
+            "alice\u{e000}",
+        ] {
+            assert_eq!(Username::new(text), Err(InvalidUsername::Unseen), "{text:?}");
+        }
+        for text in [
+            "alice",
+            "Zoé Dupont",
+            "d'Artagnan-1.2_3@mairie.example.fr",
+            "Ὀδυσσεύς",
+            "Дмитрий Smith",
+            "山田太郎",
+            "محمد",
+            "j.dupont+test",
+            "user:1/2#3",
+        ] {
+            assert!(Username::new(text).is_ok(), "{text:?}");
         }
     }
 

@@ -53,6 +53,10 @@ pub enum CheckError {
     /// clients are told the same as of one past its time: they refresh it, and throw nothing away.
     #[error("token from the future")]
     NotYetValid,
+    /// Ours, and its session lives, but it was replaced when the password was changed. Clients are told the same as of one past
+    /// its time.
+    #[error("token replaced")]
+    Replaced,
     /// Ours, but its session is over.
     #[error("session ended: {0}")]
     Ended(EndReason),
@@ -69,6 +73,7 @@ impl CheckError {
             Self::Invalid(reason) => reason.as_str(),
             Self::Expired => "expired",
             Self::NotYetValid => "not_yet_valid",
+            Self::Replaced => "replaced",
             Self::Ended(_) => "session_ended",
             Self::Store(_) => "unavailable",
         }
@@ -81,6 +86,7 @@ impl CheckError {
             Self::Invalid(reason) => Some(*reason),
             Self::Expired => Some(Reason::Expired),
             Self::NotYetValid => Some(Reason::NotYetValid),
+            Self::Replaced => Some(Reason::Replaced),
             Self::Ended(_) => Some(Reason::SessionEnded),
             Self::Store(_) => None,
         }
@@ -103,6 +109,8 @@ struct Facts {
     /// As far as the store knew.
     idle_expires_at: DateTime<Utc>,
     ended: Option<EndReason>,
+    /// Tokens of an earlier generation are void.
+    valid_from: u32,
     not_before: Option<DateTime<Utc>>,
     user: Option<Arc<UserStanding>>,
 }
@@ -188,7 +196,7 @@ impl Sessions {
         let found = self.inner.live.find(token)?;
         // Other nodes may have seen it since: before a session is called idle, the store is asked.
         let session = &found.session;
-        let is_fresh = session.end.is_some() || now + self.inner.last_seen.nearly_idle() < session.idle_expires_at();
+        let is_fresh = session.end().is_some() || now + self.inner.last_seen.nearly_idle() < session.idle_expires_at();
         is_fresh.then_some(found)
     }
 
@@ -199,7 +207,8 @@ impl Sessions {
             started_at: session.started_at(),
             expires_at: session.expires_at(),
             idle_expires_at: session.idle_expires_at(),
-            ended: session.end.as_ref().map(|end| end.reason),
+            ended: session.end().map(|end| end.reason),
+            valid_from: session.valid_from(),
             not_before: self.inner.live.not_before(&session, user),
             user: user.standing.clone(),
             known_by: KnownBy::Memory(session),
@@ -252,6 +261,7 @@ impl Sessions {
             expires_at: standing.expires_at,
             idle_expires_at: standing.idle_expires_at,
             ended: standing.ended,
+            valid_from: standing.valid_from,
             not_before,
             user: standing.user.map(Arc::new),
         })
@@ -357,6 +367,7 @@ impl Sessions {
         match &facts.user {
             None => Err(CheckError::Ended(EndReason::UserDeleted)),
             Some(user) if user.state == UserState::Disabled => Err(CheckError::Ended(EndReason::UserDisabled)),
+            Some(_) if facts.token.generation < facts.valid_from => Err(CheckError::Replaced),
             Some(user) => Ok(Arc::clone(user)),
         }
     }

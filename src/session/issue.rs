@@ -69,6 +69,7 @@ impl TokenRules {
             authenticated_at: session.started_at,
             methods: session.methods.clone(),
             role: role.as_str().to_owned(),
+            generation: session.refresh.generation,
         };
         issue(&claims, key, self.form)
     }

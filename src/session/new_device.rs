@@ -5,7 +5,7 @@ use chrono::DateTime;
 use serde_json::json;
 
 use super::Sessions;
-use crate::credential::throttle::KNOWN_FOR;
+use super::known_device::KNOWN_FOR;
 use crate::model::address::wide_network;
 use crate::model::alert::{AlertKind, NewAlert};
 use crate::model::audit::{Subject, SubjectKind};

@@ -14,6 +14,7 @@ use super::change::Changes;
 use super::end::{end_by, end_same_in};
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
 use crate::model::change::Change;
+use crate::model::client::ClientId;
 use crate::model::session::{EndReason, Session};
 use crate::store::not_befores::Scope;
 use crate::store::{Db, StoreError, audit, clients, not_befores, sessions, users};
@@ -56,6 +57,12 @@ impl Sessions {
             self.refuse_operation(AuditKind::NotBeforeSet, Reason::InTheFuture, about, cause);
             return Err(NotBeforeError::InTheFuture);
         }
+        if let Scope::Client(id) = &scope
+            && !self.has_been_a_client(id).await?
+        {
+            self.refuse_operation(AuditKind::NotBeforeSet, Reason::NotFound, about, cause);
+            return Err(NotBeforeError::NoSuchSubject);
+        }
         let (asked_by, cause, subject) = (cause, cause.clone(), about.clone());
         let alerts = self.inner.parts.alerts.clone();
         let by = self.clone();
@@ -64,8 +71,7 @@ impl Sessions {
             by.stands_in(db, &cause)?;
             let is_there = match &scope {
                 Scope::User(id) => users::find(db, *id)?.is_some(),
-                Scope::Client(id) => clients::find(db, id)?.is_some(),
-                Scope::Everybody => true,
+                Scope::Client(_) | Scope::Everybody => true,
             };
             if !is_there {
                 return Err(NotBeforeError::NoSuchSubject);
@@ -89,6 +95,13 @@ impl Sessions {
             self.refuse_operation(AuditKind::NotBeforeSet, Reason::NotFound, about, asked_by);
         }
         set
+    }
+
+    /// Whether there is such a client, or was one through which somebody logged in.
+    async fn has_been_a_client(&self, id: &ClientId) -> Result<bool, StoreError> {
+        let id = id.clone();
+        let look = move |db: &mut Db| Ok(clients::find(db, &id)?.is_some() || sessions::any_through(db, &id)?);
+        self.store().read_at_length(look).await
     }
 
     /// A session that is about to start, dated so that no not-before covers it.

@@ -8,20 +8,21 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use super::Sessions;
-use super::turns::Turn;
+use super::known_device::DeviceToken;
+use super::turns::{Place, Turn};
 use crate::alert::Alerts;
 use crate::credential::password::HashingError;
 use crate::credential::scheme::Scheme;
-use crate::credential::throttle::{KNOWN_FOR, ThrottleKeys};
-use crate::model::address::wide_network;
+use crate::credential::throttle::ThrottleKeys;
 use crate::model::alert::{AlertKind, NewAlert};
 use crate::model::attempt::{Attempt, AttemptOutcome, mask};
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
 use crate::model::client::ClientId;
+use crate::model::folding::{fold, forms};
 use crate::model::id::{AttemptId, SessionId, UserId};
 use crate::model::session::{Actor, Origin};
-use crate::model::user::{PasswordHash, User, UserState, fold};
-use crate::store::{Db, StoreError, attempts, audit, sessions, throttles, users};
+use crate::model::user::{PasswordHash, User, UserState};
+use crate::store::{Db, StoreError, attempts, audit, throttles, users};
 
 /// A try to prove who one is.
 #[derive(Debug, Clone)]
@@ -34,6 +35,8 @@ pub struct Claim {
     pub origin: Origin,
     /// Through which application.
     pub client_id: Option<ClientId>,
+    /// What should make the device known.
+    pub device: Option<DeviceToken>,
     /// In which request.
     pub request_id: String,
 }
@@ -65,40 +68,54 @@ pub struct Proof {
     upgrade: Option<(PasswordHash, String)>,
     at: DateTime<Utc>,
     alerts: Alerts,
-    /// Further tries on the account wait until this one is recorded.
-    _turn: Turn,
+    /// Further tries on the account, and from its sources, wait until this one is recorded.
+    _under_way: (Turn, Place),
+}
+
+/// What there is to know before a password is looked at.
+struct Looked {
+    place: Place,
+    /// How long the try must wait, if it must.
+    wait: Option<Duration>,
+    /// Whether that was closed by a clock that was ahead.
+    outlasts: bool,
+    user: Option<User>,
 }
 
 impl Sessions {
-    /// Believes the claim, or records why not: as an attempt, and as an event of the kind `failure`.
+    /// Believes the claim, or records why not: as an attempt, and as an event of the kind `failure`. What has begun is recorded
+    /// also when whoever tried has gone.
     pub async fn prove(&self, claim: Claim, failure: AuditKind) -> Result<Proof, ProveError> {
-        let folded = fold(&claim.username.chars().take(256).collect::<String>());
-        let keys = self.throttle_keys(&folded, &claim).await?;
-        let Some(turn) = self.inner.turns.take(keys.account).await else { return Err(ProveError::Busy) };
+        let sessions = self.clone();
+        let trying = self.inner.gathering.runtime().spawn(async move { sessions.try_to_prove(claim, failure).await });
+        trying.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the try was broken off".into()).into()))
+    }
+
+    async fn try_to_prove(&self, claim: Claim, failure: AuditKind) -> Result<Proof, ProveError> {
+        let name: String = claim.username.chars().take(256).collect();
+        let folded = fold(&name);
+        let (turn, keys) = self.turn(&name, &claim).await?;
+        let Looked { place, wait, outlasts, user } = self.place(keys, &name).await?;
         let now = self.now();
-        let (sessions, name) = (self.clone(), folded.clone());
-        let (wait, user) = self
-            .store()
-            .read(move |db| {
-                Ok::<_, StoreError>((sessions.inner.throttle.wait(db, &keys, now)?, users::find_by_name(db, &name)?))
-            })
-            .await?;
         if let Some(wait) = wait {
             let attempt = self.attempt(&claim, &folded, user.as_ref(), AttemptOutcome::Throttled, now);
             self.refuse_attempt(failure, &attempt);
-            let sessions = self.clone();
-            let noted = self.store().write(move |db| {
-                sessions.inner.throttle.shorten(db, &keys, now)?;
-                attempts::insert(db, &attempt)
-            });
-            noted.await?;
+            let is_kept = self.inner.refusals.keeps_throttled(&attempt, &folded);
+            if is_kept || outlasts {
+                let sessions = self.clone();
+                let noted = self.store().write(move |db| {
+                    sessions.inner.throttle.shorten(db, &keys, now)?;
+                    if is_kept { attempts::insert(db, &attempt) } else { Ok(()) }
+                });
+                noted.await?;
+            }
             self.inner.parts.metrics.login(AttemptOutcome::Throttled.as_str());
             return Err(ProveError::Throttled(wait));
         }
         match self.compare(&claim, user).await? {
             Ok((user, upgrade)) => {
                 let alerts = self.inner.parts.alerts.clone();
-                Ok(Proof { user, claim, keys, upgrade, at: now, alerts, _turn: turn })
+                Ok(Proof { user, claim, keys, upgrade, at: now, alerts, _under_way: (turn, place) })
             }
             Err((user, outcome)) => {
                 let attempt = self.attempt(&claim, &folded, user.as_ref(), outcome, now);
@@ -109,19 +126,60 @@ impl Sessions {
         }
     }
 
-    async fn throttle_keys(&self, folded: &str, claim: &Claim) -> Result<ThrottleKeys, StoreError> {
-        let (name, network) = (folded.to_owned(), wide_network(claim.origin.ip));
-        let since = self.now() - KNOWN_FOR;
-        let known = self
-            .store()
+    /// Waits for the turn of a try, and says what it is counted under by then.
+    async fn turn(&self, name: &str, claim: &Claim) -> Result<(Turn, ThrottleKeys), ProveError> {
+        let mut keys = self.throttle_keys(name, claim).await?;
+        loop {
+            let turn = self.inner.turns.take(keys.account).await.ok_or(ProveError::Busy)?;
+            let now = self.throttle_keys(name, claim).await?;
+            if now == keys {
+                return Ok((turn, keys));
+            }
+            // The device was known when this try began to wait, or the user has another name.
+            keys = now;
+        }
+    }
+
+    async fn throttle_keys(&self, name: &str, claim: &Claim) -> Result<ThrottleKeys, StoreError> {
+        let (sessions, name, now) = (self.clone(), name.to_owned(), self.now());
+        let (device, ip) = (claim.device.clone(), claim.origin.ip);
+        self.store()
             .read(move |db| {
                 let user = users::find_by_name(db, &name)?.map(|user| user.id);
+                let owner = DeviceToken::owner(device.as_ref(), db, now)?;
+                let own = device.filter(|_| user.is_some() && owner == user).map(|device| device.digest());
                 // The same is asked of nobody: one query less would tell that there is no such user (D5-34).
-                let is_known = sessions::is_known_network(db, user.unwrap_or(NOBODY), network, since)?;
-                Ok::<_, StoreError>(user.filter(|_| is_known))
+                let form = users::kept_form(db, user.unwrap_or(NOBODY))?.unwrap_or_else(|| fold(&name));
+                ThrottleKeys::find(db, &sessions.inner.parts.keys.throttles, &form, ip, own)
             })
-            .await?;
-        Ok(ThrottleKeys::new(&self.inner.parts.keys.throttles, folded, claim.origin.ip, known))
+            .await
+    }
+
+    /// Waits until no more tries from the same sources are under way than may still fail. Then says how long this one must
+    /// wait, if it must, and who is tried.
+    async fn place(&self, keys: ThrottleKeys, name: &str) -> Result<Looked, ProveError> {
+        let turns = &self.inner.turns;
+        loop {
+            let one_leaves = turns.one_leaves();
+            let (sessions, now) = (self.clone(), self.now());
+            let room = self.store().read(move |db| sessions.inner.throttle.room(db, &keys, now)).await?;
+            if let Some(place) = turns.enter(&room) {
+                let (sessions, name, now) = (self.clone(), name.to_owned(), self.now());
+                let read = self.store().read(move |db| {
+                    let throttle = &sessions.inner.throttle;
+                    let (wait, outlasts) = (throttle.wait(db, &keys, now)?, throttle.outlasts(db, &keys, now)?);
+                    let (room, user) = (throttle.room(db, &keys, now)?, users::find_by_name(db, &name)?);
+                    Ok::<_, StoreError>((room, Looked { place, wait, outlasts, user }))
+                });
+                let (room, looked) = read.await?;
+                // Others may have failed since there was room.
+                if looked.wait.is_some() || looked.place.fits(&room) {
+                    return Ok(looked);
+                }
+            }
+            let _waits = turns.wait().ok_or(ProveError::Busy)?;
+            one_leaves.await;
+        }
     }
 
     /// Does the same work whoever it is; then says who, or the true reason why not.
@@ -223,18 +281,21 @@ impl Sessions {
     /// The forms under which attempts with this name are kept: as it is, and masked, also as it was by earlier keys.
     #[must_use]
     pub fn attempt_names(&self, username: &str) -> Vec<String> {
-        let folded = fold(username);
-        let keys = &self.inner.parts.keys;
-        let masked = std::iter::once(&keys.unknown_name)
-            .chain(&keys.earlier_unknown_names)
-            .map(|key| fold(&mask(&folded, &key.digest(folded.as_bytes()))));
-        masked.chain([folded.clone()]).collect()
+        let (forms, keys) = (forms(username), &self.inner.parts.keys);
+        let all = || std::iter::once(&keys.unknown_name).chain(&keys.earlier_unknown_names);
+        let masked =
+            |form: &String| all().map(|key| fold(&mask(form, &key.digest(form.as_bytes())))).collect::<Vec<_>>();
+        forms.iter().flat_map(masked).chain(forms.clone()).collect()
     }
 
-    /// Forgets throttling counts that no rule looks at any more.
+    /// Forgets throttling counts that no rule looks at any more, and devices that are not known any more.
     pub async fn forget_old_throttles(&self) -> Result<usize, StoreError> {
         let (sessions, now) = (self.clone(), self.now());
-        self.store().write(move |db| sessions.inner.throttle.forget_old(db, now)).await
+        let forget = move |db: &mut Db| {
+            DeviceToken::forget_old(db, now)?;
+            sessions.inner.throttle.forget_old(db, now)
+        };
+        self.store().write(forget).await
     }
 }
 
@@ -259,7 +320,9 @@ impl Proof {
             return Ok(false);
         }
         self.tell_failures_before_in(db, session_id)?;
-        throttles::forget(db, self.keys.account)?;
+        for key in std::iter::once(self.keys.account).chain(self.keys.device) {
+            throttles::forget(db, key)?;
+        }
         if let (Some((hash, scheme)), Some(old)) = (&self.upgrade, &self.user.password_hash)
             && users::upgrade_password(db, self.user.id, old, (hash, scheme), self.at)?
         {
@@ -281,7 +344,7 @@ impl Proof {
         let alert = NewAlert::new(self.at, AlertKind::LoginAfterFailures, subject)
             .of_user(self.user.id)
             .from_address(self.claim.origin.ip)
-            .with(json!({ "failures": failures, "known_network": self.keys.is_known }));
+            .with(json!({ "failures": failures, "known_device": self.keys.is_known }));
         self.alerts.raise_in(db, &NewAlert { session_id, ..alert }).map(drop)
     }
 

@@ -14,7 +14,7 @@ use super::signing::SigningError;
 use crate::model::alert::{AlertKind, NewAlert};
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
 use crate::model::change::Change;
-use crate::model::session::{Actor, CurrentToken, EndReason, Origin, Presented, Session};
+use crate::model::session::{Actor, CurrentToken, EndReason, Origin, Presented, RefreshTokens, Session};
 use crate::model::user::{User, UserState};
 use crate::store::sessions::Seen;
 use crate::store::{Db, StoreError, access_tokens, audit, not_befores, sessions, users};
@@ -30,6 +30,9 @@ pub enum RefreshError {
     /// Its session is over.
     #[error("session ended: {0}")]
     Ended(EndReason),
+    /// Somebody else chose the user's password: until it is changed the session does not go on.
+    #[error("password change required")]
+    PasswordChangeRequired,
     /// Nothing could be decided.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -48,6 +51,8 @@ impl From<KeyError> for RefreshError {
 enum Outcome {
     /// The session goes on with this state.
     Continues(Box<Session>, User),
+    /// The user's password is to be changed first.
+    WaitsForPassword,
     /// It is over; ended just now where the flag says so.
     Over(EndReason, bool),
     /// The token is not one of its own.
@@ -63,6 +68,7 @@ impl Sessions {
             Err(RefreshError::Invalid) => "invalid",
             Err(RefreshError::Ended(EndReason::RefreshReused)) => "reused",
             Err(RefreshError::Ended(_)) => "session_ended",
+            Err(RefreshError::PasswordChangeRequired) => "password_change_required",
             Err(RefreshError::Store(_) | RefreshError::Signing(_)) => "unavailable",
         });
         result
@@ -83,17 +89,10 @@ impl Sessions {
         let (outcome, _) =
             self.commit(move |db, changes| sessions.refresh_in(db, changes, &token, &origin, &request_id, now)).await?;
         match outcome {
-            Outcome::Continues(session, user) => {
-                let access_token = self.inner.tokens.sign(&session, &user.role, &key)?;
-                let refresh_token = self.refresh_token(&session);
-                Ok(Issued {
-                    access_token,
-                    refresh_token,
-                    session: *session,
-                    username: user.username,
-                    role: user.role,
-                    at: now,
-                })
+            Outcome::Continues(session, user) => Ok(self.hand_out(*session, user, &key)?),
+            Outcome::WaitsForPassword => {
+                self.refuse_refresh(Reason::PasswordChangeRequired, &nobody);
+                Err(RefreshError::PasswordChangeRequired)
             }
             Outcome::Over(reason, just_now) => {
                 // Also of an end that another request has committed, and may still be waiting for.
@@ -141,10 +140,10 @@ impl Sessions {
             let (ip, request_id) = (Some(origin.ip), Some(request_id.to_owned()));
             let cause = Cause { actor, ip, request_id, acting: None };
             let user = match self.still_good(db, &session, now)? {
+                Ok(user) if user.must_change_password_since.is_some() => return Ok(Outcome::WaitsForPassword),
                 Ok(user) => user,
                 Err(reason) => return Ok(Outcome::Over(reason, false)),
             };
-            let next = self.inner.tokens.next_token(now, session.expires_at);
             let presented = session.refresh.presented(token.generation, self.inner.limits.refresh_grace, now);
             let continued = match presented {
                 Presented::Reused => {
@@ -156,13 +155,19 @@ impl Sessions {
                     }
                     return Ok(Outcome::Over(EndReason::RefreshReused, just_now));
                 }
-                Presented::Live => self.advance(db, session, next, origin, now)?,
-                Presented::Again => again(db, session, next)?,
+                Presented::Live => {
+                    let next = session.refresh.next(now);
+                    self.advance(db, session, next, origin, now)?
+                }
+                Presented::Again => {
+                    let token = self.inner.tokens.next_token(now, session.expires_at);
+                    again(db, session, token)?
+                }
             };
             if let Some(session) = continued {
                 // Others show which token a session had last; nobody is let in or kept out by it, so nobody waits.
                 changes.note(Change::Session(session.id));
-                record(db, &session, &cause, presented == Presented::Again)?;
+                record(db, &session, &cause, if presented == Presented::Again { How::Again } else { How::Next })?;
                 return Ok(Outcome::Continues(Box::new(session), user));
             }
         }
@@ -216,17 +221,17 @@ impl Sessions {
         })
     }
 
-    /// The session with the next generation of tokens; `None` where another refresh came first.
-    fn advance(
+    /// The session with this next generation of tokens; `None` where another refresh came first.
+    pub(super) fn advance(
         &self,
         db: &mut Db,
         session: Session,
-        token: CurrentToken,
+        refresh: RefreshTokens,
         origin: &Origin,
         now: DateTime<Utc>,
     ) -> Result<Option<Session>, StoreError> {
+        let token = self.inner.tokens.next_token(now, session.expires_at);
         let idle_expires_at = Session::idle_end(now, self.inner.limits.idle_timeout, session.expires_at);
-        let refresh = session.refresh.next(now);
         let seen = Seen { at: now, ip: origin.ip, idle_expires_at };
         if !sessions::spend(db, session.id, session.refresh.generation, &refresh, &token, seen)? {
             return Ok(None);
@@ -235,7 +240,7 @@ impl Sessions {
     }
 
     /// The key that signs, for operations that hand out tokens.
-    pub(super) async fn signing_key(&self) -> Result<Arc<crate::token::keys::SigningKey>, SigningError> {
+    pub(crate) async fn signing_key(&self) -> Result<Arc<crate::token::keys::SigningKey>, SigningError> {
         self.signing().current().await
     }
 }
@@ -246,11 +251,24 @@ fn again(db: &mut Db, session: Session, token: CurrentToken) -> Result<Option<Se
     Ok(noted.then_some(Session { token, ..session }))
 }
 
-fn record(db: &mut Db, session: &Session, cause: &Cause, again: bool) -> Result<(), StoreError> {
+/// How a session came by its tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    /// They follow those that were spent for them.
+    Next,
+    /// They were issued once more: an answer got lost.
+    Again,
+    /// They take the place of those before, which are void.
+    Replaced,
+}
+
+pub(super) fn record(db: &mut Db, session: &Session, cause: &Cause, how: How) -> Result<(), StoreError> {
     access_tokens::insert(db, session.id, &session.token)?;
     let mut details = json!({ "token": session.token.id, "generation": session.refresh.generation });
-    if again {
-        details["again"] = json!(true);
+    match how {
+        How::Next => {}
+        How::Again => details["again"] = json!(true),
+        How::Replaced => details["replaced"] = json!(true),
     }
     let event = AuditEvent::new(
         session.token.issued_at,

@@ -10,6 +10,7 @@ use super::Sessions;
 use super::change::Changes;
 use super::end::{end_by, end_in, end_same_in};
 use super::issue::Issued;
+use super::known_device::DeviceToken;
 use super::prove::{Claim, Proof, ProveError};
 use super::signing::SigningError;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
@@ -29,6 +30,8 @@ pub struct LoggedIn {
     pub issued: Issued,
     /// When and from where the user logged in before.
     pub previous_login: Option<(DateTime<Utc>, IpAddr)>,
+    /// Makes the device known at the next login.
+    pub device: DeviceToken,
 }
 
 /// Why a login failed.
@@ -104,22 +107,29 @@ impl Sessions {
                 not_befores::hold(db)?;
                 if !proof.accept_in(db, Some(session.id))? {
                     proof.refuse_late(&sessions, AuditKind::LoginFailed);
-                    return Ok::<_, StoreError>(None);
+                    return Ok(None);
+                }
+                if let Some(client) = &session.client_id
+                    && !clients::hold(db, client)?
+                {
+                    sessions.refuse_client(proof.claim());
+                    return Err(LoginError::UnknownClient);
                 }
                 let session = sessions.uncovered_in(db, session)?;
                 let (previous_login, replaced) = sessions.start_in(db, changes, &session, &proof.cause())?;
-                Ok(Some((session, previous_login, replaced)))
+                let shown = proof.claim().device.as_ref();
+                let device = DeviceToken::keep_in(shown, db, session.user_id, session.started_at)?;
+                Ok(Some((session, previous_login, replaced, device)))
             })
             .await?;
-        let Some((session, previous_login, replaced)) = started else { return Err(LoginError::InvalidCredentials) };
+        let Some((session, previous_login, replaced, device)) = started else {
+            return Err(LoginError::InvalidCredentials);
+        };
         self.inner.parts.metrics.login("success");
         self.inner.parts.metrics.session_started();
         self.count_ends(EndReason::SessionLimit, replaced);
-        let access_token = self.inner.tokens.sign(&session, &user.role, &key)?;
-        let refresh_token = self.refresh_token(&session);
-        let at = session.token.issued_at;
-        let issued = Issued { access_token, refresh_token, session, username: user.username, role: user.role, at };
-        Ok(LoggedIn { issued, previous_login })
+        let issued = self.hand_out(session, user, &key)?;
+        Ok(LoggedIn { issued, previous_login, device })
     }
 
     /// A session of this user that starts now, not yet in the store.

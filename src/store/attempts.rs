@@ -16,9 +16,9 @@ use super::schema::attempts;
 use crate::model::address::{key, key_range};
 use crate::model::attempt::{Attempt, AttemptOutcome};
 use crate::model::client::ClientId;
+use crate::model::folding::fold;
 use crate::model::id::{AttemptId, SessionId, UserId};
 use crate::model::redaction::{Group, Kept};
-use crate::model::user::fold;
 
 #[derive(Queryable, Insertable)]
 #[diesel(table_name = attempts)]
@@ -274,7 +274,7 @@ pub fn redact(db: &mut Db, left: &Kept<Attempt>, group: Group) -> Result<(), Sto
 pub fn names_of_user(db: &mut Db, user_id: UserId) -> Result<Vec<(AttemptId, String)>, StoreError> {
     let of_user = attempts::table.filter(attempts::user_id.eq(Some(Id(user_id.0))));
     let rows: Vec<(Id, String)> = of_user.select((attempts::id, attempts::username_folded)).load(db)?;
-    Ok(rows.into_iter().map(|(id, name)| (AttemptId(id.0), name)).collect())
+    Ok(rows.into_iter().map(|(id, name)| (AttemptId(id.0), fold(&name))).collect())
 }
 
 /// When the oldest attempt was.

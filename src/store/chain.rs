@@ -180,6 +180,11 @@ fn sealed(db: &mut Db, kind: RecordKind, subjects: &[String]) -> Result<HashSet<
     Ok(sealed)
 }
 
+/// Records of what has many states: the condition of an index.
+fn has_states() -> diesel::expression::SqlLiteral<diesel::sql_types::Bool> {
+    diesel::dsl::sql("unsealed_records.kind IN ('user', 'client', 'not_before')")
+}
+
 /// What was recorded of something: under which form, and the digest unless it is still to be sealed as it is found.
 pub(super) type Recorded = (String, i32, Option<Vec<u8>>);
 
@@ -191,6 +196,7 @@ pub(super) fn recorded_between(
 ) -> Result<Vec<Recorded>, StoreError> {
     let waiting = unsealed_records::table
         .filter(unsealed_records::kind.eq(kind.as_str()))
+        .filter(has_states())
         .filter(unsealed_records::subject.gt(after))
         .filter(unsealed_records::subject.lt(before))
         .select((unsealed_records::subject, unsealed_records::form, unsealed_records::digest));
@@ -209,6 +215,7 @@ pub(super) fn recorded_between(
 pub(super) fn recorded_of(db: &mut Db, kind: RecordKind, subject: &str) -> Result<Option<Recorded>, StoreError> {
     let waiting = unsealed_records::table
         .filter(unsealed_records::kind.eq(kind.as_str()))
+        .filter(has_states())
         .filter(unsealed_records::subject.eq(subject))
         .select((unsealed_records::subject, unsealed_records::form, unsealed_records::digest));
     let sealed = sealed_records::table

@@ -50,6 +50,26 @@ pub fn find(db: &mut Db, id: &ClientId) -> Result<Option<Client>, StoreError> {
     clients::table.find(id.as_str()).select(COLUMNS).first::<Row>(db).optional()?.map(client).transpose()
 }
 
+/// Lets the client not be removed until the transaction is over; false where there is none.
+pub fn hold(db: &mut Db, id: &ClientId) -> Result<bool, StoreError> {
+    let row = clients::table.find(id.as_str()).select(clients::id);
+    let held: Option<String> = match db {
+        Db::Postgres(connection) => row.for_key_share().first(connection).optional()?,
+        Db::Sqlite(connection) => row.first(connection).optional()?,
+    };
+    Ok(held.is_some())
+}
+
+/// Waits until nobody holds the client, and lets nobody until the transaction is over; false where there is none.
+pub fn lock(db: &mut Db, id: &ClientId) -> Result<bool, StoreError> {
+    let row = clients::table.find(id.as_str()).select(clients::id);
+    let locked: Option<String> = match db {
+        Db::Postgres(connection) => row.for_update().first(connection).optional()?,
+        Db::Sqlite(connection) => row.first(connection).optional()?,
+    };
+    Ok(locked.is_some())
+}
+
 /// Clients by id, those after `after`.
 pub fn list(db: &mut Db, after: Option<&str>, limit: i64) -> Result<Page<Client>, StoreError> {
     let mut query = clients::table.select(COLUMNS).into_boxed::<MultiBackend>();

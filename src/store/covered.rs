@@ -16,9 +16,9 @@ use super::error::StoreError;
 use super::raw::{self, Raw, Take};
 use super::schema::{attempts, audit_events, clients, not_befores, sessions, users};
 use crate::model::address::key;
+use crate::model::folding::is_folded;
 use crate::model::record::{Coverage, Digest, Members, RecordKind, Shape, Value};
 use crate::model::redaction::{Group, Named, Proof, Proofs, Redacted};
-use crate::model::user::is_folded;
 
 /// What a thing is now.
 #[derive(Debug, Clone, PartialEq, Eq)]

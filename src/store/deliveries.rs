@@ -8,8 +8,8 @@ use super::backend::{Db, MultiBackend};
 use super::columns::{At, Id, parsed};
 use super::error::StoreError;
 use super::schema::deliveries;
-use crate::model::delivery::Delivery;
-use crate::model::id::{AlertId, DeliveryId, SessionId};
+use crate::model::delivery::{About, Delivery};
+use crate::model::id::{AlertId, DeliveryId, SessionId, UserId};
 
 /// The longest fault kept, in characters.
 const LONGEST_FAULT: usize = 200;
@@ -18,7 +18,8 @@ const LONGEST_FAULT: usize = 200;
 #[diesel(table_name = deliveries, check_for_backend(MultiBackend))]
 struct Row {
     id: Id,
-    alert_id: Id,
+    alert_id: Option<Id>,
+    user_id: Option<Id>,
     occasion: String,
     channel: String,
     recipient: Option<String>,
@@ -30,13 +31,20 @@ struct Row {
 impl Row {
     fn into_delivery(self) -> Result<Delivery, StoreError> {
         let read = || -> deserialize::Result<Delivery> {
+            let about = match (self.alert_id, self.user_id) {
+                (Some(alert_id), _) => About::Alert {
+                    alert_id: AlertId(alert_id.0),
+                    occasion: parsed(&self.occasion)?,
+                    session_id: self.session_id.map(|id| SessionId(id.0)),
+                },
+                (None, Some(user_id)) => About::Account { user_id: UserId(user_id.0), change: parsed(&self.occasion)? },
+                (None, None) => return Err("it is about nothing".into()),
+            };
             Ok(Delivery {
                 id: DeliveryId(self.id.0),
-                alert_id: AlertId(self.alert_id.0),
-                occasion: parsed(&self.occasion)?,
+                about,
                 channel: parsed(&self.channel)?,
                 recipient: self.recipient,
-                session_id: self.session_id.map(|id| SessionId(id.0)),
                 tries: self.tries,
                 created_at: self.created_at.0,
             })
@@ -47,13 +55,18 @@ impl Row {
 
 /// Adds something to be told at once.
 pub fn insert(db: &mut Db, delivery: &Delivery) -> Result<(), StoreError> {
+    let (alert_id, user_id, occasion, session_id) = match delivery.about {
+        About::Alert { alert_id, occasion, session_id } => (Some(Id(alert_id.0)), None, occasion.as_str(), session_id),
+        About::Account { user_id, change } => (None, Some(Id(user_id.0)), change.as_str(), None),
+    };
     let row = (
         deliveries::id.eq(Id(delivery.id.0)),
-        deliveries::alert_id.eq(Id(delivery.alert_id.0)),
-        deliveries::occasion.eq(delivery.occasion.as_str()),
+        deliveries::alert_id.eq(alert_id),
+        deliveries::user_id.eq(user_id),
+        deliveries::occasion.eq(occasion),
         deliveries::channel.eq(delivery.channel.as_str()),
         deliveries::recipient.eq(delivery.recipient.clone()),
-        deliveries::session_id.eq(delivery.session_id.map(|id| Id(id.0))),
+        deliveries::session_id.eq(session_id.map(|id| Id(id.0))),
         deliveries::created_at.eq(At(delivery.created_at)),
         deliveries::tries.eq(delivery.tries),
         deliveries::next_at.eq(At(delivery.created_at)),
@@ -90,6 +103,13 @@ pub fn claim(db: &mut Db, delivery: &Delivery, next_at: DateTime<Utc>) -> Result
 pub fn delivered(db: &mut Db, id: DeliveryId, at: DateTime<Utc>) -> Result<(), StoreError> {
     let set = (deliveries::delivered_at.eq(Some(At(at))), deliveries::last_fault.eq(None::<String>));
     diesel::update(deliveries::table.find(Id(id.0))).set(set).execute(db)?;
+    forget_recipient(db, id)
+}
+
+/// The address of a user whose account was changed is not kept longer than it is needed.
+fn forget_recipient(db: &mut Db, id: DeliveryId) -> Result<(), StoreError> {
+    let of_user = deliveries::table.find(Id(id.0)).filter(deliveries::user_id.is_not_null());
+    diesel::update(of_user).set(deliveries::recipient.eq(None::<String>)).execute(db)?;
     Ok(())
 }
 
@@ -98,7 +118,7 @@ pub fn failed(db: &mut Db, id: DeliveryId, fault: &str, given_up_at: Option<Date
     let fault: String = fault.chars().filter(|c| !c.is_control()).take(LONGEST_FAULT).collect();
     let set = (deliveries::last_fault.eq(Some(fault)), deliveries::given_up_at.eq(given_up_at.map(At)));
     diesel::update(deliveries::table.find(Id(id.0))).set(set).execute(db)?;
-    Ok(())
+    if given_up_at.is_some() { forget_recipient(db, id) } else { Ok(()) }
 }
 
 /// Forgets what was told, or given up, and is older than `before`.

@@ -12,7 +12,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::backend::{self, Db};
 use super::error::{OpenError, StoreError};
-use super::older_nodes;
+use super::{older_nodes, users};
 
 pub(super) const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
@@ -67,7 +67,13 @@ fn apply(db: &mut Db, wait: Duration) -> Result<Vec<String>, OpenError> {
         }
         Db::Sqlite(connection) => connection.run_pending_migrations(SQLITE),
     };
-    Ok(names(&applied.map_err(failed)?))
+    let applied = names(&applied.map_err(failed)?);
+    // Names were compared otherwise once, which no statement can tell.
+    let colliding = if applied.is_empty() { Vec::new() } else { users::fold_anew(db)? };
+    for name in colliding {
+        tracing::warn!(user.name = %name, "another user's name is the same but for its case: both are found by their exact names");
+    }
+    Ok(applied)
 }
 
 /// Begins a transaction in which nobody else looks at migrations or applies them.

@@ -15,6 +15,7 @@ pub mod clients;
 mod columns;
 pub mod covered;
 pub mod deliveries;
+pub mod devices;
 mod error;
 mod hints;
 pub mod keyring;
@@ -208,6 +209,11 @@ impl Store {
         }
         let patience = self.inner.settings.wait * PATIENCE;
         tokio::time::timeout(patience, work).await.unwrap_or_else(|_| Err(out_of_time().into()))
+    }
+
+    /// Closes the files of a SQLite database to others on this machine.
+    pub fn close_to_others(&self) -> std::io::Result<()> {
+        self.inner.settings.address.close_to_others()
     }
 
     /// Applies the migrations that are missing, under a lock, so that nodes may start together.

@@ -128,6 +128,13 @@ pub fn find(db: &mut Db, digest: SecretDigest) -> Result<Option<Taken>, StoreErr
     Ok(row.map(taken))
 }
 
+/// Forgets every token of this user, whatever for.
+pub fn remove_all(db: &mut Db, user_id: UserId) -> Result<(), StoreError> {
+    let of_user = one_time_tokens::table.filter(one_time_tokens::user_id.eq(Some(Id(user_id.0))));
+    diesel::delete(of_user).execute(db)?;
+    Ok(())
+}
+
 /// Forgets every token of this purpose; those about sessions, of all sessions of the user.
 pub fn remove(db: &mut Db, purpose: Purpose) -> Result<(), StoreError> {
     let of_purpose = one_time_tokens::table.filter(one_time_tokens::purpose.eq(purpose.word()));

@@ -19,6 +19,7 @@ table! {
         email -> Nullable<Text>,
         version -> BigInt,
         salt -> Nullable<Binary>,
+        must_change_password_since -> Nullable<Moment>,
     }
 }
 
@@ -73,6 +74,7 @@ table! {
         end_note -> Nullable<Text>,
         address_proof -> Nullable<Binary>,
         person_proof -> Nullable<Binary>,
+        valid_from_generation -> Integer,
     }
 }
 
@@ -355,7 +357,8 @@ table! {
 
     deliveries (id) {
         id -> Identifier,
-        alert_id -> Identifier,
+        alert_id -> Nullable<Identifier>,
+        user_id -> Nullable<Identifier>,
         occasion -> Text,
         channel -> Text,
         recipient -> Nullable<Text>,
@@ -421,3 +424,15 @@ allow_tables_to_appear_in_same_query!(users, throttles);
 allow_tables_to_appear_in_same_query!(users, alerts);
 allow_tables_to_appear_in_same_query!(sessions, alerts);
 allow_tables_to_appear_in_same_query!(nodes, change_head);
+
+table! {
+    use diesel::sql_types::Binary;
+    use crate::store::columns::{Identifier, Moment};
+
+    devices (token_digest) {
+        token_digest -> Binary,
+        user_id -> Identifier,
+        created_at -> Moment,
+        last_used_at -> Moment,
+    }
+}

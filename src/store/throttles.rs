@@ -17,7 +17,7 @@ words! {
     pub enum ThrottleScope {
         /// An account, tried from anywhere.
         Account = "account",
-        /// An account, tried from a network its user has logged in from.
+        /// An account, tried by a device that its user has logged in by.
         KnownDevice = "known_device",
         /// An address (IPv6: /64).
         Address = "address",
@@ -35,6 +35,9 @@ impl ThrottleScope {
         matches!(self, Self::Account | Self::KnownDevice)
     }
 }
+
+/// Keys of one statement.
+const BATCH: usize = 500;
 
 /// What is counted: a scope and a keyed digest of the account, address or network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -156,13 +159,44 @@ pub fn forget(db: &mut Db, key: ThrottleKey) -> Result<bool, StoreError> {
     Ok(diesel::delete(throttles::table.find((key.scope.as_str(), key.subject.to_vec()))).execute(db)? == 1)
 }
 
+/// Forgets what was counted for these keys, which are all of this scope; returns how many counts.
+pub fn forget_all(db: &mut Db, scope: ThrottleScope, keys: &[ThrottleKey]) -> Result<usize, StoreError> {
+    let of_scope = throttles::scope.eq(scope.as_str());
+    let mut forgotten = 0;
+    for keys in keys.chunks(BATCH) {
+        let subjects = keys.iter().map(|key| key.subject.to_vec());
+        let rows = throttles::table.filter(of_scope.and(throttles::subject.eq_any(subjects.collect::<Vec<_>>())));
+        forgotten += diesel::delete(rows).execute(db)?;
+    }
+    Ok(forgotten)
+}
+
+/// Forgets what was counted for a user's account; returns how many counts.
+pub fn forget_of_user(db: &mut Db, id: UserId) -> Result<usize, StoreError> {
+    let accounts = ThrottleScope::ALL.iter().filter(|scope| scope.is_account()).map(|scope| scope.as_str());
+    let of_account = throttles::scope.eq_any(accounts.collect::<Vec<_>>());
+    let rows = throttles::table.filter(throttles::user_id.eq(Some(Id(id.0))).and(of_account));
+    Ok(diesel::delete(rows).execute(db)?)
+}
+
+/// Counts under another key of the same scope, where nothing is counted yet, what was counted under this one.
+pub fn rename(db: &mut Db, from: ThrottleKey, to: ThrottleKey) -> Result<(), StoreError> {
+    diesel::update(throttles::table.find((from.scope.as_str(), from.subject.to_vec())))
+        .set(throttles::subject.eq(to.subject.to_vec()))
+        .execute(db)?;
+    Ok(())
+}
+
 /// Forgets what nobody added to since `before`, so that the table stays as small as the recent past. An account with
-/// `locked_after` failures in a row stays: time does not open it (ATH-03).
+/// `locked_after` failures in a row stays: time does not open it; nor does it forget failures in a row of somebody's account
+/// (ATH-03).
 pub fn forget_older(db: &mut Db, before: DateTime<Utc>, locked_after: u32) -> Result<usize, StoreError> {
     let old = throttles::last_failure_at.lt(At(before));
     let open = throttles::closed_until.is_null().or(throttles::closed_until.lt(Some(At(before))));
     let unlocked = diesel::dsl::not(is_locked(locked_after));
-    Ok(diesel::delete(throttles::table.filter(old.and(open).and(unlocked))).execute(db)?)
+    let account = [ThrottleScope::Account.as_str(), ThrottleScope::KnownDevice.as_str()];
+    let of_nobody = throttles::user_id.is_null().or(throttles::scope.ne_all(account));
+    Ok(diesel::delete(throttles::table.filter(old.and(open).and(unlocked).and(of_nobody))).execute(db)?)
 }
 
 /// An account with so many failures in a row.

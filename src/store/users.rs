@@ -4,15 +4,18 @@ use std::collections::HashSet;
 
 use diesel::deserialize;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 
 use super::backend::{Db, MultiBackend};
 use super::columns::{At, Id, parsed};
+use super::devices;
 use super::error::StoreError;
 use super::keyset::Page;
 use super::rows::Insert;
 use super::schema::users;
 use super::sessions::UserStanding;
 use super::states::{self, Thing};
+use crate::model::folding::{fold, forms};
 use crate::model::id::UserId;
 use crate::model::record::RecordKind;
 use crate::model::user::{Email, PasswordHash, Role, User, UserState, Username};
@@ -31,6 +34,7 @@ struct Row {
     password_hash: Option<String>,
     created_at: At,
     password_changed_at: Option<At>,
+    must_change_password_since: Option<At>,
     email: Option<String>,
 }
 
@@ -45,6 +49,7 @@ impl Row {
                 password_hash: self.password_hash.map(PasswordHash),
                 created_at: self.created_at.0,
                 password_changed_at: self.password_changed_at.map(|at| at.0),
+                must_change_password_since: self.must_change_password_since.map(|at| at.0),
                 email: self.email.map(|email| Email::parse(&email)).transpose()?,
             })
         };
@@ -70,27 +75,77 @@ pub fn find(db: &mut Db, id: UserId) -> Result<Option<User>, StoreError> {
 
 /// What the check needs of the user with this id.
 pub fn standing(db: &mut Db, id: UserId) -> Result<Option<UserStanding>, StoreError> {
-    let found: Option<(String, String, String)> =
-        users::table.find(Id(id.0)).select((users::username, users::role, users::state)).first(db).optional()?;
-    let Some((username, role, state)) = found else { return Ok(None) };
+    let columns = (users::username, users::role, users::state, users::must_change_password_since);
+    let found: Option<(String, String, String, Option<At>)> =
+        users::table.find(Id(id.0)).select(columns).first(db).optional()?;
+    let Some((username, role, state, must_change_since)) = found else { return Ok(None) };
     let read = || -> deserialize::Result<UserStanding> {
-        Ok(UserStanding { username: Username::parse(&username)?, role: Role::parse(&role)?, state: parsed(&state)? })
+        Ok(UserStanding {
+            username: Username::parse(&username)?,
+            role: Role::parse(&role)?,
+            state: parsed(&state)?,
+            must_change_password: must_change_since.is_some(),
+        })
     };
     read().map(Some).map_err(|error| StoreError::Corrupt(format!("users {id}: {error}")))
 }
 
-/// The user with this folded name. A name that holds a NUL is nobody's, and PostgreSQL could not even be asked for it.
-pub fn find_by_name(db: &mut Db, folded: &str) -> Result<Option<User>, StoreError> {
-    if folded.contains('\0') {
-        return Ok(None);
+/// The user with this name; case does not matter. Of several, who were told apart by how names were compared before, it is the
+/// one who has it exactly. A name that holds a NUL is nobody's, and PostgreSQL could not even be asked for it.
+pub fn find_by_name(db: &mut Db, name: &str) -> Result<Option<User>, StoreError> {
+    let mut named = having_name(db, name)?;
+    if named.len() > 1 {
+        let exact = Username::parse(name).ok();
+        named.retain(|user| Some(&user.username) == exact.as_ref());
     }
-    users::table
-        .filter(users::username_folded.eq(folded))
-        .select(Row::as_select())
-        .first(db)
-        .optional()?
-        .map(Row::into_user)
-        .transpose()
+    Ok(named.pop())
+}
+
+/// All users with this name, as names are compared today and as they were.
+pub fn having_name(db: &mut Db, name: &str) -> Result<Vec<User>, StoreError> {
+    if name.contains('\0') {
+        return Ok(Vec::new());
+    }
+    let named = users::table.filter(users::username_folded.eq_any(forms(name))).select(Row::as_select());
+    let rows: Vec<Row> = named.load(db)?;
+    rows.into_iter().map(Row::into_user).collect()
+}
+
+/// Writes the form of names in which they are compared today, where they have another; returns those whose form is taken: they
+/// are found by their exact name.
+pub fn fold_anew(db: &mut Db) -> Result<Vec<Username>, StoreError> {
+    let mut colliding = Vec::new();
+    for (id, name) in folded_otherwise(db)? {
+        let form = fold(&name);
+        if taken_names(db, vec![form.clone()])?.is_empty() {
+            diesel::update(users::table.find(id)).set(users::username_folded.eq(form)).execute(db)?;
+        } else {
+            colliding.extend(Username::parse(&name));
+        }
+    }
+    Ok(colliding)
+}
+
+/// The names that are found only as they are, because another's is the same but for its case.
+pub fn colliding_names(db: &mut Db) -> Result<Vec<String>, StoreError> {
+    Ok(folded_otherwise(db)?.into_iter().map(|(_, name)| name).collect())
+}
+
+/// Names that are found under another form than that of today, the oldest user's first. Those in ASCII never are.
+fn folded_otherwise(db: &mut Db) -> Result<Vec<(Id, String)>, StoreError> {
+    let is_more_than_ascii = diesel::dsl::sql::<Bool>("octet_length(username) <> length(username)");
+    let names: Vec<(Id, String, String)> = users::table
+        .filter(is_more_than_ascii)
+        .select((users::id, users::username, users::username_folded))
+        .order((users::created_at.asc(), users::id.asc()))
+        .load(db)?;
+    let otherwise = names.into_iter().filter(|(_, name, folded)| fold(name) != *folded);
+    Ok(otherwise.map(|(id, name, _)| (id, name)).collect())
+}
+
+/// The form under which the name of this user is found.
+pub fn kept_form(db: &mut Db, id: UserId) -> Result<Option<String>, StoreError> {
+    Ok(users::table.find(Id(id.0)).select(users::username_folded).first(db).optional()?)
 }
 
 /// Of these folded names, those that users have.
@@ -122,8 +177,25 @@ pub fn lock(db: &mut Db, id: UserId) -> Result<Option<User>, StoreError> {
     }
 }
 
+/// The place of a user in the order of names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The name as it is compared.
+    pub folded: String,
+    /// The user, who may be found under a form of the name from before.
+    pub id: UserId,
+}
+
+impl Position {
+    /// Where this user is.
+    #[must_use]
+    pub fn of(user: &User) -> Self {
+        Self { folded: user.username.folded(), id: user.id }
+    }
+}
+
 /// Users by folded name, those after `after`.
-pub fn list(db: &mut Db, filter: &UserFilter, after: Option<&str>, limit: i64) -> Result<Page<User>, StoreError> {
+pub fn list(db: &mut Db, filter: &UserFilter, after: Option<&Position>, limit: i64) -> Result<Page<User>, StoreError> {
     let mut query = users::table.select(Row::as_select()).into_boxed::<MultiBackend>();
     if let Some(role) = &filter.role {
         query = query.filter(users::role.eq(role.clone()));
@@ -134,8 +206,9 @@ pub fn list(db: &mut Db, filter: &UserFilter, after: Option<&str>, limit: i64) -
     if let Some(part) = &filter.name_contains {
         query = query.filter(users::username_folded.like(super::containing(part)).escape('\\'));
     }
-    if let Some(after) = after {
-        query = query.filter(users::username_folded.gt(after.to_owned()));
+    if let Some(Position { folded, id }) = after {
+        let kept = kept_form(db, *id)?.unwrap_or_else(|| folded.clone());
+        query = query.filter(users::username_folded.gt(kept));
     }
     let rows: Vec<Row> = query.order(users::username_folded.asc()).limit(limit + 1).load(db)?;
     let users = rows.into_iter().map(Row::into_user).collect::<Result<_, _>>()?;
@@ -182,6 +255,7 @@ fn insert_rows(db: &mut Db, rows: &[(&NewUser, Option<i64>)]) -> Result<(), Stor
         .column(users::password_scheme, |(new, _)| new.scheme.as_deref())
         .column(users::created_at, |(new, _)| At(new.user.created_at))
         .column(users::password_changed_at, |(new, _)| new.user.password_changed_at.map(At))
+        .column(users::must_change_password_since, |(new, _)| new.user.must_change_password_since.map(At))
         .column(users::email, |(new, _)| new.user.email.as_ref().map(Email::as_str))
         .column(users::version, |(_, version)| version.unwrap_or(0))
         .column(users::salt, |_| Some(states::salt().to_vec()))
@@ -220,7 +294,10 @@ pub fn set_password(
         users::password_hash.eq(Some(hash.0.clone())),
         users::password_scheme.eq(Some(scheme.to_owned())),
         users::password_changed_at.eq(Some(At(at))),
+        users::must_change_password_since.eq(None::<At>),
     );
+    // What made a device known may be in the hands of who knew the password before.
+    devices::forget_of_user(db, id)?;
     change(db, id, at, |db| diesel::update(users::table.find(Id(id.0))).set(set).execute(db))
 }
 
@@ -246,7 +323,10 @@ pub fn password_schemes(db: &mut Db) -> Result<Vec<String>, StoreError> {
 /// Gives the user another name. A taken name is a [`StoreError::Conflict`].
 pub fn set_username(db: &mut Db, id: UserId, username: &Username, at: DateTime<Utc>) -> Result<bool, StoreError> {
     let set = (users::username.eq(username.as_str()), users::username_folded.eq(username.folded()));
-    change(db, id, at, |db| diesel::update(users::table.find(Id(id.0))).set(set).execute(db))
+    let is_changed = change(db, id, at, |db| diesel::update(users::table.find(Id(id.0))).set(set).execute(db))?;
+    // Whose name was the same has it alone now.
+    fold_anew(db)?;
+    Ok(is_changed)
 }
 
 /// Gives the user another role.
@@ -261,9 +341,11 @@ pub fn set_email(db: &mut Db, id: UserId, email: Option<&Email>, at: DateTime<Ut
     change(db, id, at, |db| diesel::update(users::table.find(Id(id.0))).set(set).execute(db))
 }
 
-/// Makes the password log in no more: one that is set by a one-time token will.
+/// Makes the password log in no more: one that is set by a one-time token will. Until then the sessions of one that somebody else
+/// chose are good for no more than before.
 pub fn void_password(db: &mut Db, id: UserId, at: DateTime<Utc>) -> Result<bool, StoreError> {
     let set = (users::password_hash.eq(None::<String>), users::password_scheme.eq(None::<String>));
+    devices::forget_of_user(db, id)?;
     change(db, id, at, |db| diesel::update(users::table.find(Id(id.0))).set(set).execute(db))
 }
 
@@ -275,7 +357,9 @@ pub fn set_state(db: &mut Db, id: UserId, state: UserState, at: DateTime<Utc>) -
 
 /// Deletes the user; sessions, attempts and events keep the id and the name at the time.
 pub fn delete(db: &mut Db, id: UserId, at: DateTime<Utc>) -> Result<bool, StoreError> {
-    change(db, id, at, |db| diesel::delete(users::table.find(Id(id.0))).execute(db))
+    let is_deleted = change(db, id, at, |db| diesel::delete(users::table.find(Id(id.0))).execute(db))?;
+    fold_anew(db)?;
+    Ok(is_deleted)
 }
 
 /// Whether there is any user.

@@ -37,6 +37,8 @@ pub struct AccessClaims {
     pub methods: Vec<String>,
     /// `role`: for resource servers that decide on their own. Vigie reads the role from the session.
     pub role: String,
+    /// `gen`: how often the session had been given new refresh tokens. Tokens without it are of the first generation.
+    pub generation: u32,
 }
 
 /// When a token is good.
@@ -106,6 +108,8 @@ pub struct Payload<'claims> {
     auth_time: i64,
     amr: &'claims [String],
     role: &'claims str,
+    #[serde(rename = "gen")]
+    generation: u32,
     #[serde(rename = "userId", skip_serializing_if = "Option::is_none")]
     user_id: Option<UserId>,
 }
@@ -127,6 +131,7 @@ impl AccessClaims {
             auth_time: self.authenticated_at.timestamp(),
             amr: &self.methods,
             role: &self.role,
+            generation: self.generation,
             user_id: (form == TokenForm::Legacy).then_some(self.subject),
         }
     }
@@ -151,6 +156,7 @@ impl AccessClaims {
             authenticated_at: time(claim("auth_time")?)?,
             methods: texts(claim("amr")?)?,
             role: text(claim("role")?)?,
+            generation: members.get("gen").map_or(Ok(0), count)?,
         })
     }
 }
@@ -176,6 +182,10 @@ fn id<Id: FromStr + Display>(claim: &Value) -> Result<Id, TokenRefusal> {
     let spelling = claim.as_str().ok_or(TokenRefusal::ClaimType)?;
     let id: Id = spelling.parse().map_err(|_| TokenRefusal::ClaimType)?;
     if id.to_string() == spelling { Ok(id) } else { Err(TokenRefusal::ClaimType) }
+}
+
+fn count(claim: &Value) -> Result<u32, TokenRefusal> {
+    claim.as_u64().and_then(|count| u32::try_from(count).ok()).ok_or(TokenRefusal::ClaimType)
 }
 
 /// The last second of the year 9999: the times that RFC 3339 can write.

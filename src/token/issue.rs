@@ -46,6 +46,7 @@ mod tests {
                 "auth_time": 1_799_999_000,
                 "amr": ["pwd"],
                 "role": "agent",
+                "gen": 3,
             })
         );
     }

@@ -52,6 +52,7 @@ pub fn sample_claims() -> AccessClaims {
         authenticated_at: second(1_799_999_000),
         methods: vec!["pwd".into()],
         role: "agent".into(),
+        generation: 3,
     }
 }
 

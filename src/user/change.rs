@@ -4,9 +4,10 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::{UserError, Users};
-use crate::credential::throttle::forget_account;
+use crate::credential::throttle::{account_form, forget_account, rename_account};
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
 use crate::model::change::Change;
+use crate::model::delivery::AccountChange;
 use crate::model::id::UserId;
 use crate::model::session::EndReason;
 use crate::model::user::{Email, Role, User, UserState, Username};
@@ -66,10 +67,10 @@ impl Users {
                 };
                 users.keep_an_administrator(db, &before, Some(&after))?;
                 changes.note(Change::User(id));
-                rename(db, &before, &after, &cause, now)?;
+                users.rename(db, &before, &after, &cause, now)?;
                 users.change_role(db, changes, &before, &after, &cause, now)?;
                 change_state(db, changes, &before, &after, &cause, now)?;
-                change_email(db, &before, &after, &cause, now)?;
+                users.change_email(db, &before, &after, &cause, now)?;
                 Ok(after)
             })
             .await
@@ -87,6 +88,7 @@ impl Users {
                 users.keep_an_administrator(db, &user, None)?;
                 changes.note(Change::User(id));
                 end_of_user_in(db, changes, id, None, &end_by(&cause, EndReason::UserDeleted, now, None), &cause)?;
+                forget_account(db, &users.inner.throttles, &user)?;
                 users::delete(db, id, now)?;
                 let details = json!({ "username": user.username.as_str(), "role": user.role });
                 record(db, AuditKind::UserDeleted, id, details, &cause, now)?;
@@ -108,7 +110,7 @@ impl Users {
             .write(move |db| {
                 users.inner.sessions.stands_in(db, &cause)?;
                 let user = users::find(db, id)?.ok_or(UserError::NotFound)?;
-                let lifted = forget_account(db, &users.inner.throttles, &user, now)?;
+                let lifted = forget_account(db, &users.inner.throttles, &user)?;
                 Ok(record(db, AuditKind::UserUnlocked, id, json!({ "was_throttled": lifted }), &cause, now)?)
             })
             .await;
@@ -132,6 +134,26 @@ impl Users {
         Ok(())
     }
 
+    fn rename(
+        &self,
+        db: &mut Db,
+        before: &User,
+        after: &User,
+        cause: &Cause,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        if before.username == after.username {
+            return Ok(());
+        }
+        let from = account_form(db, before)?;
+        users::set_username(db, before.id, &after.username, now)?;
+        let to = account_form(db, after)?;
+        rename_account(db, &self.inner.throttles, &from, &to)?;
+        let details = json!({ "from": before.username.as_str(), "to": after.username.as_str() });
+        record(db, AuditKind::UserRenamed, before.id, details, cause, now)?;
+        self.inner.alerts.tell_of_change_in(db, (before, after), AccountChange::Renamed, now)
+    }
+
     fn change_role(
         &self,
         db: &mut Db,
@@ -147,20 +169,29 @@ impl Users {
         users::set_role(db, before.id, &after.role, now)?;
         let details = json!({ "from": before.role, "to": after.role });
         record(db, AuditKind::UserRoleChanged, before.id, details, cause, now)?;
+        self.inner.alerts.tell_of_change_in(db, (before, after), AccountChange::RoleChanged, now)?;
         if self.inner.end_on_role_change {
             end_of_user_in(db, changes, before.id, None, &end_by(cause, EndReason::RightsChanged, now, None), cause)?;
         }
         Ok(())
     }
-}
 
-fn rename(db: &mut Db, before: &User, after: &User, cause: &Cause, now: DateTime<Utc>) -> Result<(), StoreError> {
-    if before.username == after.username {
-        return Ok(());
+    /// The record tells that it changed, not from what to what: addresses of people are kept where they are needed only.
+    fn change_email(
+        &self,
+        db: &mut Db,
+        before: &User,
+        after: &User,
+        cause: &Cause,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        if before.email == after.email {
+            return Ok(());
+        }
+        users::set_email(db, before.id, after.email.as_ref(), now)?;
+        record(db, AuditKind::UserEmailChanged, before.id, json!({ "has_email": after.email.is_some() }), cause, now)?;
+        self.inner.alerts.tell_of_change_in(db, (before, after), AccountChange::EmailChanged, now)
     }
-    users::set_username(db, before.id, &after.username, now)?;
-    let details = json!({ "from": before.username.as_str(), "to": after.username.as_str() });
-    record(db, AuditKind::UserRenamed, before.id, details, cause, now)
 }
 
 fn change_state(
@@ -184,15 +215,6 @@ fn change_state(
         end_of_user_in(db, changes, before.id, None, &end_by(cause, EndReason::UserDisabled, now, None), cause)?;
     }
     Ok(())
-}
-
-/// The record tells that it changed, not from what to what: addresses of people are kept in one place only.
-fn change_email(db: &mut Db, before: &User, after: &User, cause: &Cause, now: DateTime<Utc>) -> Result<(), StoreError> {
-    if before.email == after.email {
-        return Ok(());
-    }
-    users::set_email(db, before.id, after.email.as_ref(), now)?;
-    record(db, AuditKind::UserEmailChanged, before.id, json!({ "has_email": after.email.is_some() }), cause, now)
 }
 
 /// Records an event about a user.

@@ -3,7 +3,9 @@
 use secrecy::SecretString;
 use serde_json::json;
 
+use super::password::{IssuedToken, issue_in};
 use super::{UserError, Users, scheme_word};
+use crate::credential::throttle::{ThrottleDigests, forget_names};
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
 use crate::model::id::UserId;
 use crate::model::user::{Email, Role, User, UserState, Username};
@@ -18,26 +20,44 @@ pub struct NewUser {
     pub role: Role,
     /// The password; without one the user sets it with a one-time token.
     pub password: Option<SecretString>,
+    /// Whether somebody else chose it: then it is good for nothing but to be changed.
+    pub change_at_login: bool,
     /// Where the user is told of a login from a new device.
     pub email: Option<Email>,
 }
 
+/// A user who was created.
+#[derive(Debug, Clone)]
+pub struct Created {
+    /// The user.
+    pub user: User,
+    /// With which the user sets a password, where there is none yet.
+    pub reset: Option<IssuedToken>,
+}
+
 impl Users {
-    /// Creates a user.
-    pub async fn create(&self, new: NewUser, cause: &Cause) -> Result<User, UserError> {
+    /// Creates a user; one without a password gets a one-time token.
+    pub async fn create(&self, new: NewUser, cause: &Cause) -> Result<Created, UserError> {
         let created = self.try_create(new, cause).await;
         self.noted(created, AuditKind::UserCreated, Subject::unknown(), cause)
     }
 
-    async fn try_create(&self, new: NewUser, cause: &Cause) -> Result<User, UserError> {
+    async fn try_create(&self, new: NewUser, cause: &Cause) -> Result<Created, UserError> {
         let user = self.new_user(new).await?;
-        let (sessions, created, cause) = (self.inner.sessions.clone(), user.clone(), cause.clone());
-        self.store()
-            .write(move |db| {
-                sessions.while_standing_in(db, &cause, |db| insert(db, &created, AuditKind::UserCreated, &cause))
+        let reset = user.password_hash.is_none().then(|| IssuedToken::new(self.now()));
+        let created = Created { user, reset };
+        let (sessions, cause, new) = (self.inner.sessions.clone(), cause.clone(), created.clone());
+        let throttles = self.inner.throttles.clone();
+        let write = move |db: &mut Db| {
+            sessions.while_standing_in(db, &cause, |db| {
+                insert(db, &throttles, &new.user, AuditKind::UserCreated, &cause)?;
+                new.reset
+                    .iter()
+                    .try_for_each(|reset| issue_in(db, new.user.id, reset, false, &cause, new.user.created_at))
             })
-            .await?;
-        Ok(user)
+        };
+        self.store().write(write).await?;
+        Ok(created)
     }
 
     /// A user that is not in the store yet; its password is accepted and hashed.
@@ -55,7 +75,8 @@ impl Users {
             username: new.username,
             role: new.role,
             state: UserState::Active,
-            password_changed_at: password_hash.as_ref().map(|_| now),
+            password_changed_at: password_hash.as_ref().map(|_| now).filter(|_| !new.change_at_login),
+            must_change_password_since: password_hash.as_ref().map(|_| now).filter(|_| new.change_at_login),
             password_hash,
             created_at: now,
             email: new.email,
@@ -64,17 +85,30 @@ impl Users {
 }
 
 /// Adds the user and the event that says so.
-pub(super) fn insert(db: &mut Db, user: &User, kind: AuditKind, cause: &Cause) -> Result<(), StoreError> {
-    insert_all(db, &[user], kind, cause)
+pub(super) fn insert(
+    db: &mut Db,
+    throttles: &ThrottleDigests,
+    user: &User,
+    kind: AuditKind,
+    cause: &Cause,
+) -> Result<(), StoreError> {
+    insert_all(db, throttles, &[user], kind, cause)
 }
 
 /// The same for many.
-pub(super) fn insert_all(db: &mut Db, new: &[&User], kind: AuditKind, cause: &Cause) -> Result<(), StoreError> {
+pub(super) fn insert_all(
+    db: &mut Db,
+    throttles: &ThrottleDigests,
+    new: &[&User],
+    kind: AuditKind,
+    cause: &Cause,
+) -> Result<(), StoreError> {
     let with_scheme = |user: &&User| {
         let scheme = user.password_hash.as_ref().and_then(scheme_word);
         users::NewUser { user: (*user).clone(), scheme }
     };
     users::insert_all(db, &new.iter().map(with_scheme).collect::<Vec<_>>())?;
+    forget_names(db, throttles, new.iter().copied())?;
     let event = |user: &&User| {
         let event = AuditEvent::new(user.created_at, kind, cause, Subject::new(SubjectKind::User, user.id));
         event.with(json!({ "username": user.username.as_str(), "role": user.role }))

@@ -7,6 +7,7 @@ use super::Users;
 use super::change::record;
 use super::password::OneTimeTokenError;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::model::delivery::AccountChange;
 use crate::model::id::{SessionId, UserId};
 use crate::model::secret::{Secret, SecretKind};
 use crate::model::session::{Actor, EndReason};
@@ -60,6 +61,9 @@ impl Users {
         let others = end_of_user_in(db, changes, user_id, None, &end, cause)?;
         let event = AuditEvent::new(now, AuditKind::SessionDisowned, cause, Subject::new(SubjectKind::User, user_id));
         audit::record(db, &event.in_session(session_id).with(json!({ "other_sessions_ended": others })))?;
+        if let Some(user) = users::find(db, user_id)? {
+            self.inner.alerts.tell_of_change_in(db, (&user, &user), AccountChange::PasswordVoided, now)?;
+        }
         users::void_password(db, user_id, now)?;
         record(db, AuditKind::PasswordVoided, user_id, json!({}), cause, now)?;
         match sessions::find(db, session_id)? {

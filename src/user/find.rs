@@ -3,9 +3,9 @@
 use super::{UserError, Users};
 use crate::model::audit::{AuditKind, Cause, Subject, SubjectKind};
 use crate::model::id::UserId;
-use crate::model::user::{User, fold};
-use crate::store::users::{self, UserFilter};
-use crate::store::{Page, StoreError};
+use crate::model::user::User;
+use crate::store::users::{self, Position, UserFilter};
+use crate::store::{Db, Page, StoreError};
 
 impl Users {
     /// The user with this id.
@@ -19,20 +19,24 @@ impl Users {
         self.noted(found, operation, Subject::new(SubjectKind::User, id), cause)
     }
 
-    /// The user with this id or name: what people type on a command line.
+    /// The user with this id or name: what people type on a command line. Where one has it as id and another as name, it is the
+    /// id.
     pub async fn find_by_id_or_name(&self, text: &str) -> Result<Option<User>, StoreError> {
-        let id = text.parse::<UserId>().ok();
-        let name = fold(text);
-        self.store()
-            .read(move |db| match id {
-                Some(id) => users::find(db, id),
-                None => users::find_by_name(db, &name),
-            })
-            .await
+        let (id, name) = (text.parse::<UserId>().ok(), text.to_owned());
+        let find = move |db: &mut Db| match id.map(|id| users::find(db, id)).transpose()?.flatten() {
+            Some(user) => Ok(Some(user)),
+            None => users::find_by_name(db, &name),
+        };
+        self.store().read(find).await
     }
 
-    /// Users by name, those after `after` (a folded name).
-    pub async fn list(&self, filter: UserFilter, after: Option<String>, limit: i64) -> Result<Page<User>, StoreError> {
-        self.store().read(move |db| users::list(db, &filter, after.as_deref(), limit)).await
+    /// Users by name, those after `after`.
+    pub async fn list(
+        &self,
+        filter: UserFilter,
+        after: Option<Position>,
+        limit: i64,
+    ) -> Result<Page<User>, StoreError> {
+        self.store().read(move |db| users::list(db, &filter, after.as_ref(), limit)).await
     }
 }

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use crate::audit::chain::vouched;
 use crate::model::alert::Alert;
 use crate::model::audit::{AuditEvent, AuditKind, RecordedEvent, SubjectKind};
+use crate::model::folding::fold;
 use crate::model::id::{AlertId, SessionId, UserId};
 use crate::model::record::RecordKind;
 use crate::model::redaction::{ERASED, Kept};
-use crate::model::user::fold;
 use crate::store::not_befores::Scope;
 use crate::store::{Db, StoreError, alerts, attempts, audit, not_befores, sessions};
 

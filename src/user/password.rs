@@ -8,14 +8,18 @@ use super::change::record;
 use super::{ONE_TIME_TOKEN_LIFE, UserError, Users, scheme_word};
 use crate::credential::throttle::forget_account;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
+use crate::model::delivery::AccountChange;
 use crate::model::id::{SessionId, UserId};
 use crate::model::secret::{Secret, SecretKind};
 use crate::model::session::{Actor, EndReason, Origin};
 use crate::model::user::{PasswordHash, UserState};
 use crate::session::end::{end_by, end_of_user_in};
+use crate::session::issue::Issued;
 use crate::session::prove::{Claim, ProveError};
+use crate::session::signing::SigningError;
 use crate::store::one_time_tokens::{self, Purpose};
 use crate::store::{Db, StoreError, users};
+use crate::token::keys::KeyError;
 
 /// A one-time token, just issued.
 #[derive(Debug, Clone)]
@@ -24,6 +28,14 @@ pub struct IssuedToken {
     pub secret: Secret,
     /// Until when it is good.
     pub expires_at: DateTime<Utc>,
+}
+
+impl IssuedToken {
+    /// Another one.
+    #[must_use]
+    pub fn new(now: DateTime<Utc>) -> Self {
+        Self { secret: Secret::random(), expires_at: now + ONE_TIME_TOKEN_LIFE }
+    }
 }
 
 /// Why a password was not set with the old one.
@@ -35,11 +47,20 @@ pub enum ChangePasswordError {
     /// The new one was not accepted.
     #[error(transparent)]
     User(#[from] UserError),
+    /// No token can be signed.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
 }
 
 impl From<StoreError> for ChangePasswordError {
     fn from(error: StoreError) -> Self {
         Self::User(error.into())
+    }
+}
+
+impl From<KeyError> for ChangePasswordError {
+    fn from(error: KeyError) -> Self {
+        Self::Signing(error.into())
     }
 }
 
@@ -103,24 +124,29 @@ pub struct PasswordChange {
 }
 
 impl Users {
-    /// Sets another password for a user who knows the old one; all other sessions end in the same transaction (SES-10).
-    pub async fn change_password(&self, change: PasswordChange) -> Result<(), ChangePasswordError> {
+    /// Sets another password for a user who knows the old one. In the same transaction all other sessions end (SES-10), and
+    /// this one gets other tokens: those it had are void.
+    pub async fn change_password(&self, change: PasswordChange) -> Result<Issued, ChangePasswordError> {
         let user = self.find(change.user_id).await?.ok_or(UserError::NotFound)?;
-        let accepted = self.inner.passwords.accept(&change.new, user.username.as_str()).map_err(|refused| {
+        let accepted = self.inner.passwords.accept_another(&change.new, &change.current, user.username.as_str());
+        let accepted = accepted.map_err(|refused| {
             self.refuse_new_password(&change.cause, Reason::UnacceptablePassword);
             UserError::from(refused)
         })?;
         let claim = Claim {
             username: user.username.as_str().to_owned(),
             password: change.current,
-            origin: change.origin,
+            origin: change.origin.clone(),
             client_id: None,
+            device: None,
             request_id: change.request_id,
         };
         let proof = self.inner.sessions.prove(claim, AuditKind::PasswordChangeRefused).await?;
         let hash = self.inner.passwords.hash(accepted).await.map_err(UserError::from)?;
+        let key = self.inner.sessions.signing_key().await?;
         let (now, sessions, asked) = (self.now(), self.inner.sessions.clone(), change.cause.clone());
-        let set = self
+        let alerts = self.inner.alerts.clone();
+        let renewed = self
             .inner
             .sessions
             .change(move |db, changes| {
@@ -128,10 +154,14 @@ impl Users {
                 sessions.stands_in(db, &change.cause)?;
                 if !proof.accept_in(db, None)? {
                     proof.refuse_late(&sessions, AuditKind::PasswordChangeRefused);
-                    return Ok::<_, StoreError>(false);
+                    return Ok::<_, StoreError>(None);
                 }
                 let cause = proof.cause();
                 set_password(db, change.user_id, &hash, now)?;
+                // As the user is by now: the role is in the token, and the mail goes to the address.
+                let Some(user) = users::find(db, change.user_id)? else { return Ok(None) };
+                alerts.tell_of_change_in(db, (&user, &user), AccountChange::PasswordChanged, now)?;
+                one_time_tokens::remove_all(db, change.user_id)?;
                 let end = end_by(&cause, EndReason::PasswordChanged, now, None);
                 let ended = end_of_user_in(db, changes, change.user_id, Some(change.session_id), &end, &cause)?;
                 record(
@@ -142,13 +172,20 @@ impl Users {
                     &cause,
                     now,
                 )?;
-                Ok(true)
+                let Some(session) = sessions.renew_in(db, changes, (change.session_id, &change.origin), &cause, now)?
+                else {
+                    // It ended since it was looked at: nothing is done for it.
+                    sessions.stands_in(db, &change.cause)?;
+                    return Err(StoreError::Unavailable("the session ended meanwhile".into()));
+                };
+                Ok(Some((session, user)))
             })
             .await;
-        if let Some(reason) = set.as_ref().err().and_then(StoreError::reason) {
+        if let Some(reason) = renewed.as_ref().err().and_then(StoreError::reason) {
             self.refuse_new_password(&asked, reason);
         }
-        if set? { Ok(()) } else { Err(ProveError::InvalidCredentials.into()) }
+        let (session, user) = renewed?.ok_or(ProveError::InvalidCredentials)?;
+        Ok(self.inner.sessions.hand_out(session, user, &key)?)
     }
 
     /// Notes for the record that a new password does not meet the policy, or that the session that asked is over.
@@ -161,26 +198,29 @@ impl Users {
         });
     }
 
-    /// Issues a one-time token with which the user sets a new password; an earlier one is void.
-    pub async fn issue_reset(&self, id: UserId, asked_by: &Cause) -> Result<IssuedToken, UserError> {
+    /// Issues a one-time token with which the user sets a new password; an earlier one is void, and so is the password that
+    /// there is, if it should be.
+    pub async fn issue_reset(
+        &self,
+        id: UserId,
+        void_password: bool,
+        asked_by: &Cause,
+    ) -> Result<IssuedToken, UserError> {
         let (sessions, now, cause) = (self.inner.sessions.clone(), self.now(), asked_by.clone());
-        let issued = IssuedToken { secret: Secret::random(), expires_at: now + ONE_TIME_TOKEN_LIFE };
-        let (digest, expires_at) = (issued.secret.digest(), issued.expires_at);
+        let alerts = self.inner.alerts.clone();
+        let issued = IssuedToken::new(now);
+        let issuing = issued.clone();
         let written = self
             .store()
             .write(move |db| {
                 sessions.while_standing_in(db, &cause, |db| {
-                    users::find(db, id)?.ok_or(UserError::NotFound)?;
-                    Ok::<_, UserError>(one_time_tokens::replace(db, digest, Purpose::Reset(id), now, expires_at)?)
-                })?;
-                Ok::<_, UserError>(record(
-                    db,
-                    AuditKind::PasswordResetIssued,
-                    id,
-                    json!({ "expires_at": expires_at }),
-                    &cause,
-                    now,
-                )?)
+                    let user = users::find(db, id)?.ok_or(UserError::NotFound)?;
+                    if void_password {
+                        users::void_password(db, id, now)?;
+                        alerts.tell_of_change_in(db, (&user, &user), AccountChange::PasswordVoided, now)?;
+                    }
+                    Ok::<_, UserError>(issue_in(db, id, &issuing, void_password, &cause, now)?)
+                })
             })
             .await;
         self.noted(written, AuditKind::PasswordResetIssued, Subject::new(SubjectKind::User, id), asked_by)?;
@@ -205,7 +245,7 @@ impl Users {
         // A password that is refused leaves the token good for another try.
         let accepted = self.inner.passwords.accept(new, user.username.as_str()).map_err(UserError::from)?;
         let hash = self.inner.passwords.hash(accepted).await.map_err(UserError::from)?;
-        let (now, throttles) = (self.now(), self.inner.throttles.clone());
+        let (now, throttles, alerts) = (self.now(), self.inner.throttles.clone(), self.inner.alerts.clone());
         let cause = Cause { actor: Actor::user(id), ..cause };
         self.inner
             .sessions
@@ -217,9 +257,10 @@ impl Users {
                 let user = users::lock(db, id)?.filter(|user| user.state == UserState::Active);
                 let user = user.ok_or(OneTimeTokenError::Invalid)?;
                 set_password(db, id, &hash, now)?;
-                forget_account(db, &throttles, &user, now)?;
+                alerts.tell_of_change_in(db, (&user, &user), AccountChange::PasswordReset, now)?;
+                forget_account(db, &throttles, &user)?;
                 // The password is new and all sessions end: older links have nothing left to do.
-                one_time_tokens::remove(db, Purpose::NotMe { user_id: id, session_id: SessionId(id.0) })?;
+                one_time_tokens::remove_all(db, id)?;
                 let ended = end_of_user_in(
                     db,
                     changes,
@@ -232,6 +273,20 @@ impl Users {
             })
             .await
     }
+}
+
+/// Writes down that a token was issued with which the user sets a new password; an earlier one is void.
+pub(super) fn issue_in(
+    db: &mut Db,
+    id: UserId,
+    issued: &IssuedToken,
+    void_password: bool,
+    cause: &Cause,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    one_time_tokens::replace(db, issued.secret.digest(), Purpose::Reset(id), now, issued.expires_at)?;
+    let details = json!({ "expires_at": issued.expires_at, "password_voided": void_password });
+    record(db, AuditKind::PasswordResetIssued, id, details, cause, now)
 }
 
 fn set_password(db: &mut Db, id: UserId, hash: &PasswordHash, now: DateTime<Utc>) -> Result<(), StoreError> {

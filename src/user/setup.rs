@@ -3,9 +3,9 @@
 use secrecy::SecretString;
 use serde_json::json;
 
+use super::Users;
 use super::create::{NewUser, insert};
 use super::password::{IssuedToken, OneTimeTokenError};
-use super::{ONE_TIME_TOKEN_LIFE, Users};
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject};
 use crate::model::id::UserId;
 use crate::model::secret::{Secret, SecretKind};
@@ -18,7 +18,7 @@ impl Users {
     /// Issues the token that creates the first administrator, where there is no user yet; an earlier one is void.
     pub async fn issue_setup(&self) -> Result<Option<IssuedToken>, StoreError> {
         let now = self.now();
-        let issued = IssuedToken { secret: Secret::random(), expires_at: now + ONE_TIME_TOKEN_LIFE };
+        let issued = IssuedToken::new(now);
         let (digest, expires_at) = (issued.secret.digest(), issued.expires_at);
         let is_needed = self
             .store()
@@ -65,8 +65,9 @@ impl Users {
         }
         let role =
             self.roles().admin.first().and_then(|role| Role::parse(role).ok()).ok_or(OneTimeTokenError::Invalid)?;
-        let user = self.new_user(NewUser { username, role, password: Some(password), email: None }).await?;
-        let (created, now) = (user.clone(), self.now());
+        let new = NewUser { username, role, password: Some(password), change_at_login: false, email: None };
+        let user = self.new_user(new).await?;
+        let (created, now, throttles) = (user.clone(), self.now(), self.inner.throttles.clone());
         self.store()
             .write(move |db| {
                 let presented = one_time_tokens::take(db, digest)?.ok_or(OneTimeTokenError::Invalid)?;
@@ -77,7 +78,7 @@ impl Users {
                     return Err(OneTimeTokenError::AlreadySetUp);
                 }
                 let cause = Cause { actor: Actor::user(created.id), ..cause };
-                insert(db, &created, AuditKind::UserCreated, &cause)?;
+                insert(db, &throttles, &created, AuditKind::UserCreated, &cause)?;
                 record_completed(db, created.id, &cause, now)?;
                 Ok(())
             })

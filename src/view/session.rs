@@ -151,7 +151,7 @@ impl<'a> SessionObject<'a> {
     #[must_use]
     pub fn current(session: &'a CurrentSession, now: DateTime<Utc>) -> Self {
         let CurrentSession { id, session: kept, last_seen_at, last_ip, idle_expires_at } = session;
-        let end = kept.end.as_deref().cloned().or_else(|| overdue(kept.expires_at(), *idle_expires_at, now));
+        let end = kept.end().cloned().or_else(|| overdue(kept.expires_at(), *idle_expires_at, now));
         let state = if end.is_some() { SessionState::Ended } else { SessionState::Active };
         Self {
             id: id.0,
@@ -221,7 +221,7 @@ mod tests {
             expires_at: now + TimeDelta::hours(12),
             idle_expires_at: now + TimeDelta::minutes(30),
             token: CurrentToken { id: TokenId(Uuid::max()), issued_at: now, expires_at: now + TimeDelta::minutes(10) },
-            refresh: RefreshTokens { generation: 3, seed: [0; 32], spent_at: None },
+            refresh: RefreshTokens { generation: 3, seed: [0; 32], spent_at: None, valid_from: 0 },
             end: None,
         }
     }

@@ -33,7 +33,7 @@ pub struct ThrottleObject {
     pub closed_until: Option<TimeText>,
     /// Whether tries are refused now.
     pub is_closed: bool,
-    /// Whether they stay refused until it is lifted.
+    /// Whether they stay refused until an administrator unlocks the account.
     pub is_locked: bool,
 }
 

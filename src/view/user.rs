@@ -27,6 +27,8 @@ pub struct UserObject {
     /// When the user was created or imported.
     #[schema(value_type = String, format = "date-time")]
     pub created_at: TimeText,
+    /// Whether the password is one that somebody else chose, and is to be changed first of all.
+    pub password_change_required: bool,
     /// When the user last set the password.
     #[schema(value_type = Option<String>, format = "date-time")]
     pub password_changed_at: Option<TimeText>,
@@ -74,6 +76,7 @@ impl From<&User> for UserObject {
             state: user.state,
             has_password: user.password_hash.is_some(),
             created_at: time(user.created_at),
+            password_change_required: user.must_change_password_since.is_some(),
             password_changed_at: optional_time(user.password_changed_at),
             email: user.email.as_ref().map(|email| email.as_str().to_owned()),
         }

@@ -1,13 +1,14 @@
 //! Accounts and applications as administrators keep them.
 
 use chrono::TimeDelta;
+use reqwest::Method;
 use rstest::rstest;
 use serde_json::{Value, json};
 use vigie::model::audit::Cause;
 use vigie::model::user::UserState;
 use vigie::user::change::UserChange;
 
-use crate::support::app::{PASSWORD, TestApp, TestClient};
+use crate::support::app::{PASSWORD, TestApp, TestClient, send};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::history::every_page;
 
@@ -38,6 +39,7 @@ async fn an_administrator_creates_and_shows_users(#[values(Sqlite, Postgres)] ba
     assert_eq!((&created["state"], &created["has_password"]), (&json!("active"), &json!(true)));
     assert_eq!(admin.get(&location).await.expect(200), created);
     assert!(!created.to_string().contains("argon2"));
+    assert_eq!(created["password_change_required"], true);
     app.log_in("ZOÉ DUPONT").await.get("/auth/me").await.expect(200);
     admin.post("/admin/users", body).await.problem(409, "conflict");
     let same = json!({ "username": "zoé dupont", "role": "agent" });
@@ -92,6 +94,59 @@ async fn users_are_listed_by_name_in_pages(#[values(Sqlite, Postgres)] backend: 
             admin.post_empty(&format!("/admin/users/{id}/{action}")).await.problem(404, "not_found");
         }
     }
+}
+
+/// What a password that somebody else chose is good for: to be changed. The change holds on every node at once.
+#[rstest]
+#[actix_web::test]
+async fn a_password_that_somebody_else_chose_is_changed_first_of_all(
+    #[values(Sqlite, Postgres)] backend: Backend,
+    #[values(true, false)] live_view: bool,
+) {
+    let app = TestApp::start_with(backend, &[("VIGIE__NODES__LIVE_VIEW", &live_view.to_string())]).await;
+    let admin = app.admin().await;
+    let new = json!({ "username": "alice", "role": "admin", "password": PASSWORD });
+    admin.post("/admin/users", new).await.expect(201);
+    let alice = app.log_in("alice").await;
+    alice.get("/auth/me").await.expect(200);
+    for path in ["/auth/verify", "/auth/sessions", "/auth/attempts", "/auth/export", "/admin/sessions"] {
+        alice.get(path).await.problem(403, "password_change_required");
+    }
+    assert_eq!(send(alice.request(Method::HEAD, "/auth/verify")).await.status, 403);
+    alice.post_empty("/auth/logout-all").await.problem(403, "password_change_required");
+    alice
+        .post("/admin/users", json!({ "username": "m", "role": "admin" }))
+        .await
+        .problem(403, "password_change_required");
+    alice.refresh().await.problem(403, "password_change_required");
+    let second = app.log_in("alice").await;
+    second.post_empty("/auth/logout").await.expect(204);
+    let change = |new: &str| json!({ "current_password": PASSWORD, "new_password": new });
+    alice.post("/auth/password", change("short")).await.problem(422, "invalid_input");
+    alice.get("/auth/verify").await.problem(403, "password_change_required");
+    let alice = app.client(&alice.post("/auth/password", change("neuf renards roux courent vite")).await.expect(200));
+    alice.get("/auth/verify").await.expect(200);
+    alice.get("/admin/sessions").await.expect(200);
+    alice.refresh().await.expect(200);
+    let path = path_of(&admin, "alice").await;
+    assert_eq!(admin.get(&path).await.expect(200)["password_change_required"], false);
+}
+
+/// Without a password the answer has what the user sets one with, once.
+#[rstest]
+#[actix_web::test]
+async fn a_user_without_a_password_sets_one_with_the_token_of_the_answer(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let (admin, nobody) = (app.admin().await, app.nobody());
+    let created = admin.post("/admin/users", json!({ "username": "alice", "role": "agent" })).await.expect(201);
+    assert_eq!((&created["has_password"], &created["password_change_required"]), (&json!(false), &json!(false)));
+    assert!(created["reset_token_expires_at"].as_str().is_some_and(|at| at.ends_with('Z')), "{created}");
+    let body = json!({ "token": created["reset_token"], "new_password": PASSWORD });
+    nobody.post("/auth/reset", body.clone()).await.expect(204);
+    nobody.post("/auth/reset", body).await.problem(401, "token_invalid");
+    app.log_in("alice").await.get("/auth/sessions").await.expect(200);
+    let shown = admin.get(&path_of(&admin, "alice").await).await.expect(200);
+    assert!(shown["reset_token"].is_null(), "{shown}");
 }
 
 /// ADM-03.
@@ -239,6 +294,58 @@ async fn adm_08_of_two_administrators_who_demote_each_other_one_remains(#[values
     }
 }
 
+/// A reset can make the password useless at once; and whoever sets another leaves no link that could.
+/// Voiding a password that somebody else chose gives a session by it no more than it had.
+#[rstest]
+#[actix_web::test]
+async fn a_session_by_a_password_to_be_changed_stays_so_when_the_password_is_voided(
+    #[values(Sqlite, Postgres)] backend: Backend,
+    #[values("true", "false")] live_view: &str,
+) {
+    let app = TestApp::start_with(backend, &[("VIGIE__NODES__LIVE_VIEW", live_view)]).await;
+    let admin = app.admin().await;
+    let new = json!({ "username": "alice", "role": "admin", "password": PASSWORD });
+    let id = admin.post("/admin/users", new).await.expect(201)["id"].as_str().expect("an id").to_owned();
+    let alice = app.log_in("alice").await;
+    let path = format!("/admin/users/{id}/reset-password");
+    admin.post(&path, json!({ "void_password": true })).await.expect(200);
+    let node = app.another_node().await;
+    for app in [&app, &node] {
+        let alice = app.nobody().with_token(alice.token());
+        alice.get("/admin/sessions").await.problem(403, "password_change_required");
+        alice.get("/auth/verify").await.problem(403, "password_change_required");
+    }
+    alice.refresh().await.problem(403, "password_change_required");
+}
+
+#[rstest]
+#[actix_web::test]
+async fn a_reset_voids_the_password_if_it_should_and_a_new_password_voids_the_token(
+    #[values(Sqlite, Postgres)] backend: Backend,
+) {
+    let app = TestApp::start(backend).await;
+    let admin = app.admin().await;
+    let alice = app.signed_in("alice").await;
+    let path = format!("{}/reset-password", path_of(&admin, "alice").await);
+    let (old, new) = (PASSWORD, "sept corbeaux gris nagent");
+    let log_in = async |password: &str| {
+        app.nobody().post("/auth/login", json!({ "username": "alice", "password": password })).await
+    };
+    let kept = admin.post(&path, json!({ "void_password": false })).await.expect(200)["token"].clone();
+    log_in(old).await.expect(200);
+    let alice = app.client(
+        &alice.post("/auth/password", json!({ "current_password": old, "new_password": new })).await.expect(200),
+    );
+    let body = json!({ "token": kept, "new_password": old });
+    app.nobody().post("/auth/reset", body).await.problem(401, "token_invalid");
+    let issued = admin.post(&path, json!({ "void_password": true })).await.expect(200)["token"].clone();
+    log_in(new).await.problem(401, "invalid_credentials");
+    alice.get("/auth/me").await.expect(200);
+    app.nobody().post("/auth/reset", json!({ "token": issued, "new_password": old })).await.expect(204);
+    log_in(old).await.expect(200);
+    admin.post(&path, json!({ "void": true })).await.problem(422, "invalid_input");
+}
+
 /// PWD-11, PWD-12: a one-time token, never a password chosen by somebody else.
 #[rstest]
 #[actix_web::test]
@@ -368,6 +475,12 @@ async fn what_is_hard_to_undo_asks_for_a_recent_login(#[values(Sqlite, Postgres)
         admin.post("/admin/not-before", json!({ "note": "x" })).await,
         admin.delete("/admin/clients/crm").await,
         admin.post_empty("/admin/clients/crm/rotate-secret").await,
+        admin.post("/admin/clients", json!({ "id": "spy", "name": "x", "scopes": ["introspect"] })).await,
+        admin.post("/admin/users", json!({ "username": "mallory", "role": "admin" })).await,
+        admin.post_empty(&format!("{path}/unlock")).await,
+        admin.get("/admin/sessions/export?format=csv").await,
+        admin.get("/admin/attempts/export?format=csv").await,
+        admin.get("/admin/audit/export?format=csv").await,
     ];
     for answer in sensitive {
         let challenge = answer.header("www-authenticate").map(str::to_owned);
@@ -377,4 +490,17 @@ async fn what_is_hard_to_undo_asks_for_a_recent_login(#[values(Sqlite, Postgres)
     admin.get(&path).await.expect(200);
     admin.post_empty(&format!("{path}/end-sessions")).await.expect(200);
     app.log_in("root").await.patch(&path, json!({ "role": "admin" })).await.expect(200);
+}
+
+/// Where a setting says so, reviewers export without one.
+#[rstest]
+#[actix_web::test]
+async fn exports_ask_for_a_recent_login_as_a_setting_has_it(#[values(Sqlite, Postgres)] backend: Backend) {
+    let settings = [("VIGIE__SESSIONS__REAUTHENTICATION_FOR_EXPORTS", "false"), ("VIGIE__TOKENS__ACCESS_TTL", "1h")];
+    let app = TestApp::start_with(backend, &settings).await;
+    let auditor = app.auditor().await;
+    app.advance(TimeDelta::minutes(11));
+    for list in ["sessions", "attempts", "audit"] {
+        assert_eq!(auditor.get(&format!("/admin/{list}/export?format=csv")).await.status, 200);
+    }
 }

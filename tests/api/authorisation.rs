@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use reqwest::Method;
+use chrono::TimeDelta;
+use reqwest::{Method, RequestBuilder};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -12,6 +13,8 @@ use crate::support::backend::Backend::{self, Postgres, Sqlite};
 
 const NIL: &str = "00000000-0000-0000-0000-000000000000";
 const CALLERS: [&str; 5] = ["nobody", "user", "auditor", "admin", "client"];
+/// What an administrator may do only after a recent login is shown by one who logged in too long ago.
+const LOGGED_IN_LONG_AGO: &str = "long ago";
 
 /// Every route of the document: method and path.
 pub(super) fn routes() -> Vec<(Method, String)> {
@@ -62,24 +65,38 @@ async fn call(caller: &str, app: &TestApp, secret: &str, method: &Method, path: 
         "admin" => app.log_in("root").await,
         _ => app.nobody(),
     };
-    let mut request = somebody.request(method.clone(), &concrete(method, path, others));
-    if caller == "client" {
-        request = request.basic_auth("crm", Some(secret));
-    }
-    if *method == Method::POST || *method == Method::PATCH {
-        request = match harmless_body(path) {
-            Some(body) => request.json(&body),
-            None => request,
-        };
-    }
-    send(request).await
+    let request = prepared(&somebody, method, path, others);
+    send(if caller == "client" { request.basic_auth("crm", Some(secret)) } else { request }).await
 }
 
-/// ADM-01, ADM-04: deny by default; an auditor reads everything and changes nothing.
+fn prepared(somebody: &TestClient<'_>, method: &Method, path: &str, others: &Others) -> RequestBuilder {
+    let request = somebody.request(method.clone(), &concrete(method, path, others));
+    let takes_body = *method == Method::POST || *method == Method::PATCH;
+    match harmless_body(path).filter(|_| takes_body) {
+        Some(body) => request.json(&body),
+        None => request,
+    }
+}
+
+/// Administrators who logged in too long ago, one for each route that is theirs.
+async fn logged_in_long_ago(app: &TestApp, routes: usize) -> Vec<TestClient<'_>> {
+    app.user("sleeper", "admin").await;
+    let mut sleepers = Vec::with_capacity(routes);
+    for _ in 0..routes {
+        sleepers.push(app.log_in("sleeper").await);
+    }
+    app.advance(TimeDelta::minutes(11));
+    sleepers
+}
+
+/// ADM-01, ADM-04, SES-14: deny by default; an auditor reads everything and changes nothing; what gives power asks for a recent
+/// login.
 #[rstest]
 #[actix_web::test]
 async fn who_may_call_what(#[values(Sqlite, Postgres)] backend: Backend) {
-    let app = TestApp::start(backend).await;
+    let settings = [("VIGIE__TOKENS__ACCESS_TTL", "1h"), ("VIGIE__SESSIONS__MAX_PER_USER", "0")];
+    let app = TestApp::start_with(backend, &settings).await;
+    let mut sleepers = logged_in_long_ago(&app, routes().len()).await;
     for (name, role) in [("alice", "agent"), ("reviewer", "auditor"), ("root", "admin")] {
         app.user(name, role).await;
     }
@@ -94,12 +111,19 @@ async fn who_may_call_what(#[values(Sqlite, Postgres)] backend: Backend) {
             let answer = call(caller, &app, &secret, &method, &path, &others).await;
             if path.starts_with("/admin/") {
                 let is_refused = answer.status == 401 || answer.status == 403;
-                // The inbox is the reviewers' own.
-                let is_inbox = path == "/admin/alerts/{id}/acknowledge";
-                let may = caller == "admin" || (caller == "auditor" && (method == Method::GET || is_inbox));
+                // The inbox is the reviewers' own; and a token does not belong into an address.
+                let reads = matches!(&*path, "/admin/alerts/{id}/acknowledge" | "/admin/sessions/lookup");
+                let may = caller == "admin" || (caller == "auditor" && (method == Method::GET || reads));
                 assert_eq!(is_refused, !may, "{method} {path} as {caller}: {} {}", answer.status, answer.body);
             }
             write!(line, "  {caller} {}", answer.status).expect("a String takes everything");
+        }
+        if path.starts_with("/admin/") {
+            let sleeper = sleepers.pop().expect("one for each route");
+            let answer = send(prepared(&sleeper, &method, &path, &others)).await;
+            let asks = answer.body.contains("reauthentication_required");
+            assert_eq!(asks, answer.status == 401, "{method} {path}: {}", answer.body);
+            write!(line, "  {LOGGED_IN_LONG_AGO} {}", answer.status).expect("a String takes everything");
         }
         table.push_str(line.trim_end());
         table.push('\n');

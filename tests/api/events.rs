@@ -9,7 +9,7 @@ use reqwest::Method;
 use rstest::rstest;
 use serde_json::{Value, json};
 use vigie::alert::NOT_ME_LIFE;
-use vigie::model::audit::{FOLDED, Reason, RecordedEvent};
+use vigie::model::audit::{AuditKind, FOLDED, Reason, RecordedEvent};
 use vigie::model::secret::{Secret, SecretKind};
 use vigie::store::StoreError;
 use vigie::store::one_time_tokens::{self, Purpose};
@@ -152,8 +152,10 @@ async fn set_up<'a>(app: &'a TestApp, scenario: &mut Scenario<'a>) -> TestClient
 async fn people<'a>(app: &'a TestApp, root: &TestClient<'a>, scenario: &mut Scenario<'a>) -> TestClient<'a> {
     let (nobody, route) = (app.nobody(), "POST /admin/users");
     let new = |name: &str, password: Option<&str>| json!({ "username": name, "role": "agent", "password": password });
+    app.user("alice", "agent").await;
+    scenario.recorded().await;
     for (case, body) in [
-        ("", new("alice", Some(PASSWORD))),
+        ("", new("dora", Some(PASSWORD))),
         ("a taken name", new("ALICE", Some(PASSWORD))),
         ("a bad password", new("bob", Some("short"))),
         ("without a password", new("bob", None)),
@@ -175,6 +177,10 @@ async fn people<'a>(app: &'a TestApp, root: &TestClient<'a>, scenario: &mut Scen
     ] {
         scenario.step("POST /auth/login", case, nobody.post("/auth/login", body).await).await;
     }
+    let dora = app.log_in("dora").await;
+    scenario.recorded().await;
+    scenario.step("GET /auth/verify", "before a password change", dora.get("/auth/verify").await).await;
+    scenario.step("POST /auth/refresh", "before a password change", dora.refresh().await).await;
     for _ in 0..8 {
         nobody.post("/auth/login", login("bob", NEW_PASSWORD)).await;
     }
@@ -243,7 +249,7 @@ async fn passwords<'a>(app: &'a TestApp, scenario: &mut Scenario<'a>) {
     let change = async |current: &str, new: &str| {
         alice.post("/auth/password", json!({ "current_password": current, "new_password": new })).await
     };
-    scenario.step("POST /auth/password", "a wrong password", change(NEW_PASSWORD, NEW_PASSWORD).await).await;
+    scenario.step("POST /auth/password", "a wrong password", change("not the password", NEW_PASSWORD).await).await;
     scenario.step("POST /auth/password", "a bad password", change(PASSWORD, "short").await).await;
     scenario.step("POST /auth/password", "", change(PASSWORD, NEW_PASSWORD).await).await;
     let root = app.log_in("root").await;
@@ -332,8 +338,8 @@ async fn attacks<'a>(app: &'a TestApp, root: &TestClient<'a>, scenario: &mut Sce
 }
 
 async fn disowning<'a>(app: &'a TestApp, scenario: &mut Scenario<'a>) {
-    let user_id = app.user("dora", "agent").await.id;
-    let (session, token, now) = (app.log_in("dora").await, Secret::random(), app.now());
+    let user_id = app.user("delia", "agent").await.id;
+    let (session, token, now) = (app.log_in("delia").await, Secret::random(), app.now());
     scenario.recorded().await;
     let session_id = session.session_id.parse().expect("an id");
     let (digest, purpose) = (token.digest(), Purpose::NotMe { user_id, session_id });
@@ -492,6 +498,32 @@ async fn a_flood_of_refusals_is_two_events_a_minute(#[values(Sqlite, Postgres)] 
     assert_eq!(events.len(), before + 4);
     let last = &events[events.len() - 1];
     assert_eq!((&last.event.details["folded"], &last.event.details["network"]), (&json!(199), &json!("127.0.0.0/24")));
+}
+
+/// LOG-05: whoever is known and was refused is named, with what was asked for, whoever else was refused from the same network.
+#[rstest]
+#[actix_web::test]
+async fn a_refusal_names_who_asked_and_for_what(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let (bob, alice) = (app.signed_in("bob").await, app.signed_in("alice").await);
+    for _ in 0..3 {
+        bob.get("/admin/users").await.problem(403, "not_allowed");
+    }
+    for _ in 0..4 {
+        alice.get("/admin/users").await.problem(403, "not_allowed");
+    }
+    alice.delete(&format!("/admin/users/{NIL}")).await.problem(403, "not_allowed");
+    app.app.sessions.record_last_refusals().await.expect("recorded");
+    let id = app.app.users.find_by_id_or_name("alice").await.expect("asked").expect("there").id.to_string();
+    let events = app.events().await.into_iter().map(|event| event.event);
+    let hers = events.filter(|event| event.kind == AuditKind::AccessRefused && event.cause.actor.id == id);
+    let told = hers.map(|event| (event.details["route"].clone(), event.details["folded"].clone()));
+    let expected = [
+        (json!("GET /admin/users"), Value::Null),
+        (json!("DELETE /admin/users/{id}"), Value::Null),
+        (json!("GET /admin/users"), json!(3)),
+    ];
+    assert_eq!(told.collect::<Vec<_>>(), expected);
 }
 
 /// A refusal waits for nothing: it is answered while the store takes no writes, and recorded when it does again.

@@ -38,6 +38,7 @@ fn effective_body(method: &Method, path: &str, others: &Others) -> Value {
         ("POST", "/admin/sessions/lookup") => json!({ "token": others.token }),
         ("POST", "/admin/not-before") => json!({ "user_id": others.user, "note": "why" }),
         ("POST", "/admin/clients") => json!({ "id": "crm", "name": "CRM", "scopes": [] }),
+        ("POST", "/admin/users/{id}/reset-password") => json!({ "void_password": true }),
         ("POST", path) if path.contains("{id}/") => json!({ "note": "why" }),
         _ => panic!("{method} {path} takes a body: say here which one it does something with"),
     }
@@ -45,7 +46,9 @@ fn effective_body(method: &Method, path: &str, others: &Others) -> Value {
 
 /// What asks for a recent login.
 fn is_sensitive(method: &Method, path: &str) -> bool {
-    *method == Method::PATCH || matches!(path, "/admin/not-before" | "/admin/sessions/end")
+    *method == Method::PATCH
+        || matches!(path, "/admin/not-before" | "/admin/sessions/end" | "/admin/users" | "/admin/clients")
+        || path.ends_with("/reset-password")
 }
 
 /// Every route of the document that takes a body and asks for a token.
@@ -181,7 +184,7 @@ async fn what_was_taken_away_while_a_body_was_on_its_way_counts(
     app.user("root", "admin").await;
     let (others, root) = (Others::there(&app).await, id_of(&app, "root").await);
     let routes = routes_with_bodies();
-    assert_eq!(routes.len(), 11, "{routes:?}");
+    assert_eq!(routes.len(), 12, "{routes:?}");
     for (method, path) in routes {
         let Some((status, code)) = expected(way, &method, &path) else { continue };
         let caller = app.log_in("root").await;
@@ -269,6 +272,7 @@ async fn no_transaction_does_anything_for_a_session_that_is_over(#[values(Sqlite
         username: vigie::model::user::Username::parse("mallory").expect("a name"),
         role: Role::parse("admin").expect("a role"),
         password: Some(PASSWORD.into()),
+        change_at_login: false,
         email: None,
     };
     let disable = UserChange { state: Some(UserState::Disabled), ..UserChange::default() };
@@ -280,7 +284,7 @@ async fn no_transaction_does_anything_for_a_session_that_is_over(#[values(Sqlite
         users.delete(id, &by).await,
         users.erase(id, &by).await.map(drop),
         users.unlock(id, &by).await,
-        users.issue_reset(id, &by).await.map(drop),
+        users.issue_reset(id, true, &by).await.map(drop),
     ];
     for refused in of_users {
         assert!(matches!(refused, Err(UserError::Store(error)) if error == OVERTAKEN));

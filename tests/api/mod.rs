@@ -1,5 +1,6 @@
 //! Black box: over HTTP, on both databases.
 
+mod account_mails;
 mod admin_exports;
 mod admin_sessions;
 mod admin_users;
@@ -17,15 +18,18 @@ mod judged;
 mod logged_out;
 mod login;
 mod logout;
+mod names;
 mod not_me;
 pub mod ocsf;
 mod openapi;
 mod passwords;
 mod pitfalls;
 mod refresh;
+mod removed_clients;
 mod sessions;
 mod storm;
 mod telling;
+mod throttled_names;
 mod throttles;
 mod throttling;
 mod verify;

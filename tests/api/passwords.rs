@@ -7,7 +7,7 @@ use rstest::rstest;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use vigie::model::attempt::AttemptOutcome;
-use vigie::model::audit::{AuditKind, Cause};
+use vigie::model::audit::{AuditKind, Cause, Reason};
 use vigie::model::secret::SecretKind;
 use vigie::model::session::EndReason;
 use vigie::model::user::{Role, User, UserState, Username};
@@ -41,9 +41,10 @@ async fn create(app: &TestApp, name: &str, password: Option<&str>) -> User {
         username: Username::parse(name).expect("a username"),
         role: Role::parse("agent").expect("a role"),
         password: password.map(SecretString::from),
+        change_at_login: false,
         email: None,
     };
-    app.app.users.create(new, &Cause::command_line()).await.expect("the user is created")
+    app.app.users.create(new, &Cause::command_line()).await.expect("the user is created").user
 }
 
 async fn import(app: &TestApp, name: &str, hash: &str) -> User {
@@ -64,19 +65,71 @@ async fn ses_10_a_new_password_ends_all_other_sessions_at_once(#[values(Sqlite, 
     let bob = app.signed_in("bob").await;
     let here = app.signed_in("alice").await;
     let others = [app.log_in("alice").await, app.log_in("alice").await];
-    change(&here, PASSWORD, OTHER).await.expect(204);
+    let renewed = app.client(&change(&here, PASSWORD, OTHER).await.expect(200));
+    assert_eq!(renewed.session_id, here.session_id);
     for other in &others {
         other.get("/auth/me").await.problem(401, "session_ended");
         other.refresh().await.problem(401, "session_ended");
         assert_eq!(app.end_reason(&other.session_id).await, Some(EndReason::PasswordChanged));
     }
-    here.get("/auth/me").await.expect(200);
-    here.refresh().await.expect(200);
+    // The session goes on with the new tokens; whoever holds the old ones has nothing.
+    here.get("/auth/me").await.problem(401, "token_expired");
+    renewed.get("/auth/me").await.expect(200);
+    app.client(&renewed.refresh().await.expect(200)).get("/auth/me").await.expect(200);
     bob.get("/auth/me").await.expect(200);
     try_login(&app, "alice", PASSWORD).await.problem(401, "invalid_credentials");
     try_login(&app, "alice", OTHER).await.expect(200);
     let kinds: Vec<_> = app.events().await.into_iter().map(|event| event.event.kind).collect();
     assert_eq!(kinds.iter().filter(|kind| **kind == AuditKind::PasswordChanged).count(), 1);
+}
+
+/// The same client at another node.
+fn on<'a>(app: &'a TestApp, client: &TestClient<'_>) -> TestClient<'a> {
+    let (refresh_token, session_id) = (client.refresh_token.clone(), client.session_id.clone());
+    TestClient { app, token: client.token.clone(), refresh_token, session_id }
+}
+
+/// On every node, in the same second, and also where the store is asked each time.
+#[rstest]
+#[actix_web::test]
+async fn ses_10_tokens_from_before_the_change_are_void(
+    #[values(Sqlite, Postgres)] backend: Backend,
+    #[values("true", "false")] live_view: &str,
+) {
+    let app = TestApp::start_with(backend, &[("VIGIE__NODES__LIVE_VIEW", live_view)]).await;
+    let first = app.signed_in("alice").await;
+    let second = app.client(&first.refresh().await.expect(200));
+    let node = app.another_node().await;
+    for client in [&first, &second] {
+        on(&node, client).get("/auth/me").await.expect(200);
+    }
+    let renewed = app.client(&change(&second, PASSWORD, OTHER).await.expect(200));
+    for app in [&app, &node] {
+        for client in [&first, &second] {
+            on(app, client).get("/auth/me").await.problem(401, "token_expired");
+        }
+        on(app, &renewed).get("/auth/me").await.expect(200);
+    }
+    // It is no session that has ended: it is told as a token that was replaced.
+    app.app.sessions.record_refusals().await.expect("recorded");
+    let reasons: Vec<_> = app.events().await.into_iter().filter_map(|event| event.event.reason).collect();
+    assert!(reasons.contains(&Reason::Replaced), "{reasons:?}");
+    // A thief who refreshes with what is void ends the session, as with any spent token: there is no grace.
+    second.refresh().await.problem(401, "session_ended");
+    renewed.get("/auth/me").await.problem(401, "session_ended");
+}
+
+/// Otherwise what an administrator chose would be kept for good.
+#[rstest]
+#[actix_web::test]
+async fn a_password_is_not_changed_to_itself(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let alice = app.signed_in("alice").await;
+    for same in [PASSWORD, OTHER] {
+        let said = reason(change(&alice, same, same).await);
+        assert!(said.contains("take another"), "{said}");
+    }
+    alice.get("/auth/me").await.expect(200);
 }
 
 #[rstest]
@@ -99,7 +152,7 @@ async fn pwd_09_a_wrong_current_password_counts_as_a_failed_try(#[values(Sqlite,
         client.get("/auth/me").await.expect(200);
     }
     app.advance(TimeDelta::seconds(60));
-    change(&alice, PASSWORD, OTHER).await.expect(204);
+    change(&alice, PASSWORD, OTHER).await.expect(200);
 }
 
 #[rstest]
@@ -124,9 +177,9 @@ async fn pwd_01_to_04_a_new_password_is_long_and_not_easily_guessed(#[values(Sql
     // PWD-03: one class of characters, spaces, any script.
     let accepted =
         ["kqzvjwpxhtbmgdf", "quatre mots sans lien ici", "птица зелёная поёт", "鳥が三羽とまる枝に雪が降り積もる"];
-    let mut current = PASSWORD;
+    let (mut current, mut alice) = (PASSWORD, alice);
     for password in accepted {
-        change(&alice, current, password).await.expect(204);
+        alice = app.client(&change(&alice, current, password).await.expect(200));
         try_login(&app, "jeanne.dupont", password).await.expect(200);
         current = password;
     }
@@ -139,7 +192,7 @@ async fn pwd_02_the_whole_password_counts(#[values(Sqlite, Postgres)] backend: B
     let alice = app.signed_in("alice").await;
     let long: String =
         (0..128_u32).map(|at| char::from(b'a' + u8::try_from((at * at * 7 + at * 3) % 26).unwrap())).collect();
-    change(&alice, PASSWORD, &long).await.expect(204);
+    change(&alice, PASSWORD, &long).await.expect(200);
     for wrong in
         [&long[..127], &long[..72], &long[..64], &format!("{long}x"), &long.to_uppercase(), &format!(" {long}")]
     {
@@ -155,7 +208,7 @@ async fn pwd_02_more_than_a_kibibyte_is_refused_where_a_password_is_set(#[values
     let user = app.user("alice", "agent").await;
     let alice = app.log_in("alice").await;
     let text = |length: usize| "kqzv jwpx htbm gdfs ".chars().cycle().take(length).collect::<String>();
-    let reset = app.app.users.issue_reset(user.id, &Cause::command_line()).await.expect("a token");
+    let reset = app.app.users.issue_reset(user.id, false, &Cause::command_line()).await.expect("a token");
     let token = reset.secret.reveal(SecretKind::OneTimeToken);
     for length in [1025, 5000, 60_000] {
         assert!(reason(change(&alice, PASSWORD, &text(length)).await).contains("1024 bytes"));
@@ -355,7 +408,7 @@ async fn reset(app: &TestApp, token: &str, password: &str) -> Answer {
 }
 
 async fn reset_token(app: &TestApp, user: &User) -> String {
-    let issued = app.app.users.issue_reset(user.id, &Cause::command_line()).await.expect("a token");
+    let issued = app.app.users.issue_reset(user.id, false, &Cause::command_line()).await.expect("a token");
     issued.secret.reveal(SecretKind::OneTimeToken)
 }
 

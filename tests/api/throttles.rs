@@ -5,7 +5,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use vigie::model::audit::AuditKind;
 
-use super::throttling::{ELSEWHERE, HOME, PROXIED, expect_wait, try_from, try_login, visible};
+use super::throttling::{ELSEWHERE, HOME, PROXIED, device, expect_wait, try_by, try_from, try_login, visible};
 use crate::support::app::{PASSWORD, TestApp, TestClient};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::history::every_page;
@@ -32,14 +32,15 @@ async fn ath_05_failures_from_everywhere_slow_down_who_is_new_and_nobody_else(
     let app = TestApp::start_with(backend, &[PROXIED, FEW]).await;
     app.user("alice", "agent").await;
     app.user("bob", "agent").await;
-    let alice = app.client(&try_from(&app, HOME, "alice", PASSWORD).await.expect(200));
+    let answer = try_from(&app, HOME, "alice", PASSWORD).await.expect(200);
+    let (alice, device) = (app.client(&answer), answer["device_token"].as_str().expect("a device token"));
     fail_from_everywhere(&app, 12).await;
     // Who is new waits a moment, whoever it is.
     expect_wait(try_from(&app, "198.51.100.1", "bob", PASSWORD).await, 10);
     let seen = visible(&try_from(&app, "198.51.100.1", "alice", PASSWORD).await);
     assert_eq!(visible(&try_from(&app, "198.51.100.1", "nobody", PASSWORD).await), seen);
-    // A known network and a live session do not.
-    try_from(&app, HOME, "alice", PASSWORD).await.expect(200);
+    // A known device and a live session do not.
+    try_by(&app, device, HOME, "alice", PASSWORD).await.expect(200);
     let alice = app.client(&alice.refresh().await.expect(200));
     alice.get("/auth/me").await.expect(200);
     // The pause is short, and comes again with the next failure.
@@ -69,7 +70,7 @@ async fn administrators_see_what_is_throttled_and_no_name_that_nobody_has(
     let app = TestApp::start_with(backend, &[PROXIED, ("VIGIE__THROTTLE__ADDRESS_FAILURES", "12")]).await;
     let (alice, root) = (app.user("alice", "agent").await, app.admin().await);
     let auditor = app.auditor().await;
-    try_from(&app, HOME, "alice", PASSWORD).await.expect(200);
+    let device = device(&app, HOME, "alice").await;
     for name in ["alice", "Tr0ub4dor&3"] {
         for _ in 0..5 {
             app.advance(TimeDelta::seconds(1));
@@ -77,7 +78,7 @@ async fn administrators_see_what_is_throttled_and_no_name_that_nobody_has(
         }
     }
     app.advance(TimeDelta::seconds(1));
-    try_from(&app, HOME, "alice", "x").await.problem(401, "invalid_credentials");
+    try_by(&app, &device, HOME, "alice", "x").await.problem(401, "invalid_credentials");
 
     let closed = throttles(&root, "").await;
     assert_eq!(closed.len(), 2, "{closed:?}");

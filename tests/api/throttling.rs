@@ -6,7 +6,7 @@ use reqwest::Method;
 use rstest::rstest;
 use serde_json::json;
 use vigie::model::attempt::AttemptOutcome;
-use vigie::model::audit::{AuditKind, Cause};
+use vigie::model::audit::{AuditKind, Cause, Reason};
 use vigie::model::user::{Role, User, UserState, Username};
 use vigie::user::change::UserChange;
 use vigie::user::create::NewUser;
@@ -22,6 +22,18 @@ pub(super) const ELSEWHERE: &str = "203.0.113.66";
 pub(super) async fn try_from(app: &TestApp, address: &str, name: &str, password: &str) -> Answer {
     let request = app.nobody().request(Method::POST, "/auth/login").header("x-forwarded-for", address);
     send(request.json(&json!({ "username": name, "password": password }))).await
+}
+
+/// The same by a device that shows this token.
+pub(super) async fn try_by(app: &TestApp, device: &str, address: &str, name: &str, password: &str) -> Answer {
+    let request = app.nobody().request(Method::POST, "/auth/login").header("x-forwarded-for", address);
+    send(request.json(&json!({ "username": name, "password": password, "device_token": device }))).await
+}
+
+/// What a login from this address answers to be shown at the next.
+pub(super) async fn device(app: &TestApp, address: &str, name: &str) -> String {
+    let answer = try_from(app, address, name, PASSWORD).await.expect(200);
+    answer["device_token"].as_str().expect("a device token").to_owned()
 }
 
 pub(super) async fn try_login(app: &TestApp, name: &str, password: &str) -> Answer {
@@ -50,9 +62,10 @@ pub(super) async fn without_password(app: &TestApp, name: &str) -> User {
         username: Username::parse(name).expect("a username"),
         role: Role::parse("agent").expect("a role"),
         password: None,
+        change_at_login: false,
         email: None,
     };
-    app.app.users.create(new, &Cause::command_line()).await.expect("the user is created")
+    app.app.users.create(new, &Cause::command_line()).await.expect("the user is created").user
 }
 
 pub(super) async fn disable(app: &TestApp, user: &User) {
@@ -132,7 +145,8 @@ async fn ath_02_after_five_failures_even_the_right_password_waits(#[values(Sqlit
     let outcomes = outcomes(&app).await;
     let count = |outcome| outcomes.iter().filter(|kept| **kept == outcome).count();
     let counts = [AttemptOutcome::WrongPassword, AttemptOutcome::Throttled, AttemptOutcome::Success].map(count);
-    assert_eq!(counts, [5, 2, 1]);
+    // Of those that were refused unseen, one a minute is kept.
+    assert_eq!(counts, [5, 1, 1]);
 }
 
 #[rstest]
@@ -220,28 +234,38 @@ async fn ath_03_too_many_failures_in_a_row_close_the_account_until_it_is_unlocke
     try_login(&app, "alice", PASSWORD).await.expect(200);
 }
 
+/// Each device that is known may fail five times more, and no more: the sum is what NIST allows.
 #[rstest]
 #[actix_web::test]
-async fn ath_03_unlocking_opens_the_account_for_known_networks_too(#[values(Sqlite, Postgres)] backend: Backend) {
-    let app = TestApp::start_with(backend, &[("VIGIE__THROTTLE__LOCKED_AFTER", "8"), PROXIED]).await;
+async fn ath_03_with_all_its_known_devices_an_account_fails_a_hundred_times_in_a_row_at_most(
+    #[values(Sqlite, Postgres)] backend: Backend,
+) {
+    let off = [("ADDRESS", "9999"), ("NETWORK", "9999"), ("OVERALL", "0"), ("DAILY", "0")];
+    let off = off.map(|(of, limit)| (format!("VIGIE__THROTTLE__{of}_FAILURES"), limit));
+    let mut settings: Vec<(&str, &str)> = off.iter().map(|(key, limit)| (key.as_str(), *limit)).collect();
+    settings.extend([PROXIED, ("VIGIE__SESSIONS__MAX_PER_USER", "0")]);
+    let app = TestApp::start_with(backend, &settings).await;
     let user = app.user("alice", "agent").await;
-    let homes = [HOME, "198.51.100.7", "2001:db8:1::7"];
-    for home in homes {
-        try_from(&app, home, "alice", PASSWORD).await.expect(200);
+    let mut devices = Vec::new();
+    for number in 0..12 {
+        app.advance(TimeDelta::seconds(1));
+        devices.push(device(&app, &format!("10.0.{number}.1"), "alice").await);
     }
-    for _ in 0..8 {
-        app.advance(TimeDelta::hours(25));
-        for home in homes {
-            try_from(&app, home, "alice", "wrong").await.problem(401, "invalid_credentials");
+    let mut looked_at = 0;
+    for _ in 0..15 {
+        for (number, device) in devices.iter().enumerate() {
+            app.advance(TimeDelta::minutes(16));
+            let answer = try_by(&app, device, &format!("10.0.{number}.1"), "alice", "wrong").await;
+            looked_at += usize::from(answer.status == 401);
         }
     }
-    app.advance(TimeDelta::hours(25));
-    for home in homes {
-        try_from(&app, home, "alice", PASSWORD).await.problem(429, "too_many_attempts");
+    assert_eq!(looked_at, 100);
+    for device in &devices {
+        try_by(&app, device, HOME, "alice", PASSWORD).await.problem(429, "too_many_attempts");
     }
     app.app.users.unlock(user.id, &Cause::command_line()).await.expect("unlocked");
-    for home in homes {
-        try_from(&app, home, "alice", PASSWORD).await.expect(200);
+    for device in &devices {
+        try_by(&app, device, HOME, "alice", PASSWORD).await.expect(200);
     }
 }
 
@@ -250,19 +274,86 @@ async fn ath_03_unlocking_opens_the_account_for_known_networks_too(#[values(Sqli
 async fn ath_04_an_attacker_elsewhere_keeps_nobody_out(#[values(Sqlite, Postgres)] backend: Backend) {
     let app = TestApp::start_with(backend, &[PROXIED, ("VIGIE__THROTTLE__LOCKED_AFTER", "8")]).await;
     app.user("alice", "agent").await;
-    try_from(&app, HOME, "alice", PASSWORD).await.expect(200);
+    let device = device(&app, HOME, "alice").await;
     for _ in 0..8 {
         app.advance(TimeDelta::hours(25));
         try_from(&app, ELSEWHERE, "alice", "wrong").await.problem(401, "invalid_credentials");
     }
-    try_from(&app, ELSEWHERE, "alice", PASSWORD).await.problem(429, "too_many_attempts");
-    try_from(&app, "198.51.100.7", "alice", PASSWORD).await.problem(429, "too_many_attempts");
-    // From the network the user has logged in from, nothing has changed.
-    for home in [HOME, "192.0.2.200"] {
-        try_from(&app, home, "alice", PASSWORD).await.expect(200);
+    // Also from the network that she logs in from, and with another's token or none.
+    app.user("bob", "agent").await;
+    let bobs = device_of(&app, "bob").await;
+    for address in [ELSEWHERE, HOME] {
+        for device in [bobs.as_str(), "", "vgd_", "vgr_x", &format!("{device}x")] {
+            try_by(&app, device, address, "alice", PASSWORD).await.problem(429, "too_many_attempts");
+        }
     }
-    // The success at home tells the attacker nothing and opens nothing.
+    // By the device that she has logged in by, nothing has changed, from wherever.
+    for address in [HOME, "198.51.100.7"] {
+        let answer = try_by(&app, &device, address, "alice", PASSWORD).await.expect(200);
+        assert_eq!(answer["device_token"], json!(device), "it is the same as before");
+    }
+    // The success there tells the attacker nothing and opens nothing.
     try_from(&app, ELSEWHERE, "alice", PASSWORD).await.problem(429, "too_many_attempts");
+    // Ninety days after its last use it is known no more.
+    app.advance(TimeDelta::days(91));
+    try_by(&app, &device, HOME, "alice", PASSWORD).await.problem(429, "too_many_attempts");
+}
+
+async fn device_of(app: &TestApp, name: &str) -> String {
+    device(app, "198.51.100.99", name).await
+}
+
+#[rstest]
+#[actix_web::test]
+async fn ath_04_what_fails_five_times_by_a_known_device_is_counted_as_from_anywhere(
+    #[values(Sqlite, Postgres)] backend: Backend,
+) {
+    let app = TestApp::start_with(backend, &[PROXIED]).await;
+    app.user("alice", "agent").await;
+    let device = device(&app, HOME, "alice").await;
+    for _ in 0..5 {
+        try_by(&app, &device, HOME, "alice", "wrong").await.problem(401, "invalid_credentials");
+    }
+    for _ in 0..5 {
+        try_by(&app, &device, HOME, "alice", "wrong").await.problem(401, "invalid_credentials");
+    }
+    expect_wait(try_by(&app, &device, HOME, "alice", PASSWORD).await, 60);
+    app.advance(TimeDelta::minutes(1));
+    try_by(&app, &device, HOME, "alice", PASSWORD).await.expect(200);
+    // The success began both counts anew.
+    for _ in 0..5 {
+        try_from(&app, ELSEWHERE, "alice", "wrong").await.problem(401, "invalid_credentials");
+    }
+    try_by(&app, &device, HOME, "alice", PASSWORD).await.expect(200);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn ath_04_another_password_makes_devices_unknown(
+    #[values(Sqlite, Postgres)] backend: Backend,
+    #[values("changed", "reset", "voided")] way: &str,
+) {
+    let app = TestApp::start_with(backend, &[PROXIED]).await;
+    let user = app.user("alice", "agent").await;
+    let device = device(&app, HOME, "alice").await;
+    let new = "cinq canards bleus nagent";
+    match way {
+        "changed" => {
+            let alice = app.log_in("alice").await;
+            let change = json!({ "current_password": PASSWORD, "new_password": new });
+            alice.post("/auth/password", change).await.expect(200);
+        }
+        way => {
+            let reset =
+                app.app.users.issue_reset(user.id, way == "voided", &Cause::command_line()).await.expect("a token");
+            let token = reset.secret.reveal(vigie::model::secret::SecretKind::OneTimeToken);
+            app.nobody().post("/auth/reset", json!({ "token": token, "new_password": new })).await.expect(204);
+        }
+    }
+    for _ in 0..5 {
+        try_from(&app, ELSEWHERE, "alice", "wrong").await.problem(401, "invalid_credentials");
+    }
+    try_by(&app, &device, HOME, "alice", new).await.problem(429, "too_many_attempts");
 }
 
 #[rstest]
@@ -277,18 +368,128 @@ async fn ath_04_a_live_session_goes_on_during_an_attack(#[values(Sqlite, Postgre
     alice.post_empty("/auth/logout").await.expect(204);
 }
 
+/// However long they are apart: only a success, or an administrator, begins the count anew.
 #[rstest]
 #[actix_web::test]
-async fn ath_04_a_known_network_is_not_stopped_by_its_neighbours(#[values(Sqlite, Postgres)] backend: Backend) {
+async fn ath_03_time_makes_no_failures_in_a_row_forgotten(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start_with(backend, &[("VIGIE__THROTTLE__LOCKED_AFTER", "8")]).await;
+    app.user("alice", "agent").await;
+    for _ in 0..2 {
+        lock(&app, 4).await;
+        app.advance(TimeDelta::days(40));
+        app.app.sessions.forget_old_throttles().await.expect("forgotten");
+    }
+    try_login(&app, "alice", PASSWORD).await.problem(429, "too_many_attempts");
+}
+
+/// Many at once by one device: all were begun while it was known.
+#[rstest]
+#[actix_web::test]
+async fn ath_03_many_tries_at_once_cannot_outrun_the_count_of_a_device(#[values(Sqlite, Postgres)] backend: Backend) {
+    let settings = [PROXIED, ("VIGIE__THROTTLE__FREE_FAILURES", "12"), ("VIGIE__THROTTLE__FIRST_DELAY", "1m")];
+    let app = TestApp::start_with(backend, &settings).await;
+    app.user("alice", "agent").await;
+    let device = device(&app, HOME, "alice").await;
+    let answers = join_all((0..17).map(|_| try_by(&app, &device, HOME, "alice", "wrong"))).await;
+    assert!(answers.iter().all(|answer| answer.status == 401), "{answers:?}");
+    let root = app.admin().await;
+    for (scope, counted) in [("known_device", 5), ("account", 12)] {
+        let shown = root.get(&format!("/admin/throttles?state=all&scope={scope}")).await.expect(200);
+        assert_eq!(shown["items"][0]["failures"], counted, "{scope}");
+    }
+}
+
+/// What has begun is recorded although whoever tried has gone.
+#[rstest]
+#[actix_web::test]
+async fn ath_05_a_try_counts_whose_client_goes_away(#[values(Sqlite, Postgres)] backend: Backend) {
+    let slow = [("VIGIE__PASSWORDS__ARGON2_MEMORY_KIB", "8192"), ("VIGIE__PASSWORDS__ARGON2_ITERATIONS", "4")];
+    let app = TestApp::start_with(backend, &slow).await;
+    app.user("alice", "agent").await;
+    for _ in 0..3 {
+        let request = app.nobody().request(Method::POST, "/auth/login");
+        let request = request.json(&json!({ "username": "alice", "password": "wrong" }));
+        let gone = request.timeout(std::time::Duration::from_millis(30)).send().await;
+        assert!(gone.is_err(), "it had not been answered");
+    }
+    for _ in 0..200 {
+        if outcomes(&app).await.len() == 3 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("{:?}", outcomes(&app).await);
+}
+
+/// And a closed address tells nobody which names exist, although users log in from it (ATH-01).
+#[rstest]
+#[actix_web::test]
+async fn ath_04_a_known_device_is_not_stopped_by_its_neighbours(#[values(Sqlite, Postgres)] backend: Backend) {
     let app = TestApp::start_with(backend, &[PROXIED]).await;
     app.user("alice", "agent").await;
     app.user("bob", "agent").await;
-    try_from(&app, HOME, "alice", PASSWORD).await.expect(200);
+    let device = device(&app, HOME, "alice").await;
     for number in 0..20 {
         try_from(&app, HOME, &format!("nobody{number}"), "x").await.problem(401, "invalid_credentials");
     }
-    try_from(&app, HOME, "bob", PASSWORD).await.problem(429, "too_many_attempts");
-    try_from(&app, HOME, "alice", PASSWORD).await.expect(200);
+    let seen = visible(&try_from(&app, HOME, "nobody", "x").await);
+    assert_eq!(seen.0, 429);
+    for (name, password) in [("alice", "x"), ("alice", PASSWORD), ("bob", "x"), ("bob", PASSWORD)] {
+        assert_eq!(visible(&try_from(&app, HOME, name, password).await), seen, "{name} {password}");
+    }
+    // Her device lets in nobody but her.
+    for name in ["bob", "nobody"] {
+        assert_eq!(visible(&try_by(&app, &device, HOME, name, PASSWORD).await), seen, "{name}");
+    }
+    try_by(&app, &device, HOME, "alice", PASSWORD).await.expect(200);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn ath_05_many_tries_at_once_cannot_outrun_the_count_of_an_address(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start_with(backend, &[PROXIED]).await;
+    let names: Vec<String> = (0..66).map(|number| format!("user{number}")).collect();
+    let answers = join_all(names.iter().map(|name| try_from(&app, ELSEWHERE, name, "x"))).await;
+    let count = |status| answers.iter().filter(|answer| answer.status == status).count();
+    assert_eq!((count(401), count(429)), (20, 46), "{answers:?}");
+}
+
+/// Whoever waits for those from the same address is let in when they have not failed.
+#[rstest]
+#[actix_web::test]
+async fn ath_05_many_logins_at_once_from_one_address_all_succeed(#[values(Sqlite, Postgres)] backend: Backend) {
+    let settings = [PROXIED, ("VIGIE__THROTTLE__ADDRESS_FAILURES", "3")];
+    let app = TestApp::start_with(backend, &settings).await;
+    let names: Vec<String> = (0..12).map(|number| format!("user{number}")).collect();
+    for name in &names {
+        app.user(name, "agent").await;
+    }
+    let answers = join_all(names.iter().map(|name| try_from(&app, HOME, name, PASSWORD))).await;
+    assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+}
+
+/// Nobody fills the history by knocking at a closed door.
+#[rstest]
+#[actix_web::test]
+async fn ath_05_of_tries_that_are_refused_unseen_ten_names_a_minute_are_kept(
+    #[values(Sqlite, Postgres)] backend: Backend,
+) {
+    let app = TestApp::start_with(backend, &[PROXIED, ("VIGIE__THROTTLE__ADDRESS_FAILURES", "1")]).await;
+    try_from(&app, ELSEWHERE, "nobody", "x").await.problem(401, "invalid_credentials");
+    for number in 0..60 {
+        let name = format!("user{}", number % 30);
+        try_from(&app, ELSEWHERE, &name, "x").await.problem(429, "too_many_attempts");
+    }
+    let kept = outcomes(&app).await;
+    assert_eq!(kept.iter().filter(|outcome| **outcome == AttemptOutcome::Throttled).count(), 10);
+    app.advance(TimeDelta::minutes(1));
+    app.app.sessions.record_refusals().await.expect("recorded");
+    let events = app.events().await;
+    let throttled = events.iter().map(|event| &event.event).filter(|event| event.reason == Some(Reason::Throttled));
+    let told: u64 = throttled.map(|event| event.details["folded"].as_u64().unwrap_or(1)).sum();
+    assert_eq!(told, 60, "each is counted");
+    try_from(&app, ELSEWHERE, "user1", "x").await.problem(429, "too_many_attempts");
+    assert_eq!(outcomes(&app).await.len(), 12, "another minute");
 }
 
 #[rstest]

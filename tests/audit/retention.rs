@@ -195,7 +195,7 @@ async fn prv_01_a_run_that_breaks_off_is_finished_by_the_next(#[values(Sqlite, P
 async fn prv_01_old_tokens_and_alerts_go_too(#[values(Sqlite, Postgres)] backend: Backend) {
     let app = history(backend, &[]).await;
     let alice = app.app.users.find_by_id_or_name("alice").await.unwrap().unwrap();
-    app.app.users.issue_reset(alice.id, &Cause::command_line()).await.unwrap();
+    app.app.users.issue_reset(alice.id, false, &Cause::command_line()).await.unwrap();
     let now = app.now();
     let raise = move |db: &mut _| {
         let bounds = Bounds { window: TimeDelta::hours(1), of_kind: 100 };

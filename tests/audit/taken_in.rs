@@ -21,9 +21,18 @@ fn undo(app: &TestApp) {
     let mut beside = Beside::connect(&app.database.url);
     let folder = if let Beside::Sqlite(_) = beside { "sqlite" } else { "postgres" };
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(folder);
-    let down = std::fs::read_to_string(root.join(MIGRATION).join("down.sql")).unwrap();
-    beside.batch(&down);
-    beside.execute("DELETE FROM __diesel_schema_migrations WHERE version = '20261128000021'").unwrap();
+    // And all that came after it, but the keys.
+    let mut after: Vec<String> = std::fs::read_dir(&root)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.as_str() >= MIGRATION && !name.contains("keyring"))
+        .collect();
+    after.sort_unstable();
+    for name in after.iter().rev() {
+        beside.batch(&std::fs::read_to_string(root.join(name).join("down.sql")).unwrap());
+        let version: String = name.chars().filter(char::is_ascii_digit).collect();
+        beside.execute(&format!("DELETE FROM __diesel_schema_migrations WHERE version = '{version}'")).unwrap();
+    }
 }
 
 /// As a version left it that covered none of these.
@@ -57,7 +66,7 @@ async fn p6_what_was_there_before_is_sealed_as_it_is_found(
         // A change that comes before the first sealing.
         app.app.clients.rotate_secret(ClientId::parse("crm").unwrap(), &Cause::command_line()).await.unwrap();
         let alice = app.app.users.find_by_id_or_name("alice").await.unwrap().unwrap();
-        app.app.users.issue_reset(alice.id, &Cause::command_line()).await.unwrap();
+        app.app.users.issue_reset(alice.id, false, &Cause::command_line()).await.unwrap();
         app.log_in("alice").await;
     }
     seal(&app).await;

@@ -75,6 +75,40 @@ async fn the_doctor_tells_where_sealing_stands_still(#[values(Sqlite, Postgres)]
     server.kill();
 }
 
+/// Names from before they were refused stay; people hear of them, and lists show what is in them.
+#[rstest]
+fn the_doctor_lists_names_that_are_not_what_they_look_like(#[values(Sqlite, Postgres)] backend: Backend) {
+    let program = Program::new(backend);
+    program.add_user("root", "admin");
+    let report = program.run(&["doctor", "--json"]).json();
+    assert_eq!(check(&report, "names")["status"], "ok");
+    for (number, name) in ["d41d8cd98f00b204e9800998ecf8427e", "al\u{200b}ice"].iter().enumerate() {
+        program.add_user(&format!("user-{number}"), "agent");
+        let set = format!("username = '{name}', username_folded = '{name}' WHERE username = 'user-{number}'");
+        Beside::connect(&program.database.url).execute(&format!("UPDATE users SET {set}")).expect("renamed");
+    }
+    // Two whose names were told apart before they were compared as they are today.
+    for (number, name) in ["οδυσσεύς", "οδυσσεύσ"].iter().enumerate() {
+        program.add_user(&format!("greek-{number}"), "agent");
+        let set = format!("username = '{name}', username_folded = '{name}' WHERE username = 'greek-{number}'");
+        Beside::connect(&program.database.url).execute(&format!("UPDATE users SET {set}")).expect("renamed");
+    }
+    let report: Value = serde_json::from_str(&program.run(&["doctor", "--json"]).output).expect("JSON");
+    let (status, text) = (&check(&report, "names")["status"], &check(&report, "names")["text"]);
+    assert_eq!(status, "warn");
+    assert!(text.as_str().is_some_and(|text| text.contains("d41d8cd98f") && text.contains("al\u{200b}ice")), "{text}");
+    let told = |text: &str| text.contains("exact name") && text.contains("οδυσσεύς");
+    let all = report.as_array().expect("a list").iter().filter(|check| check["name"] == "names");
+    assert!(all.filter_map(|check| check["text"].as_str()).any(told), "{report}");
+    let listed = program.run(&["user", "list"]).expect(0);
+    assert!(listed.contains("al\\u200bice") && !listed.contains('\u{200b}'), "{listed}");
+    let refused = program.run(&["user", "add", "al\u{200b}ice", "--role", "agent", "--no-password"]);
+    refused.fails(2, "not seen");
+    program.run(&["user", "add", "d41d8cd98f00b204e9800998ecf8427e", "--role", "agent"]).fails(2, "UUID");
+    let disabled = program.run(&["user", "disable", "d41d8cd98f00b204e9800998ecf8427e"]).expect(0);
+    assert!(disabled.contains("disabled"), "{disabled}");
+}
+
 #[rstest]
 fn the_doctor_changes_nothing(#[values(Sqlite, Postgres)] backend: Backend) {
     let program = Program::new(backend);

@@ -26,6 +26,7 @@ fn user(app: &TestApp, name: &str) -> User {
         password_hash: None,
         created_at: app.now(),
         password_changed_at: None,
+        must_change_password_since: None,
         email: None,
     }
 }

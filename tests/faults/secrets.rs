@@ -150,7 +150,9 @@ async fn full_run(app: &TestApp, secrets: &mut Secrets) {
     app.advance(chrono::TimeDelta::minutes(1));
     app.client(&second).refresh().await.problem(401, "session_ended");
     let changed = json!({ "current_password": SET_UP, "new_password": CHANGED });
-    root.post("/auth/password", changed.clone()).await.expect(204);
+    let renewed = root.post("/auth/password", changed.clone()).await.expect(200);
+    secrets.add_pair(&renewed);
+    let root = app.client(&renewed);
     root.post("/auth/password", changed).await.problem(401, "invalid_credentials");
     administer(app, &root, secrets).await;
     mistake_credentials(app, &root).await;
@@ -161,6 +163,8 @@ async fn administer(app: &TestApp, root: &TestClient<'_>, secrets: &mut Secrets)
     let nobody = app.nobody();
     let new = json!({ "username": "alice", "role": "agent", "password": CREATED });
     let alice = root.post("/admin/users", new).await.expect(201)["id"].as_str().expect("an id").to_owned();
+    let invited = root.post("/admin/users", json!({ "username": "dora", "role": "agent" })).await.expect(201);
+    secrets.add_prefixed("the reset token of a new user", &invited["reset_token"]);
     let reset = root.post_empty(&format!("/admin/users/{alice}/reset-password")).await.expect(200);
     let reset = secrets.add_prefixed("the reset token", &reset["token"]);
     let set = |password: &str| json!({ "token": reset, "new_password": password });
@@ -331,7 +335,7 @@ async fn nothing_stored_is_a_credential(#[values(Sqlite, Postgres)] backend: Bac
     let alice = app.signed_in("alice").await;
     alice.refresh().await.expect(200);
     let id = app.app.users.find_by_id_or_name("alice").await.unwrap().unwrap().id;
-    app.app.users.issue_reset(id, &Cause::command_line()).await.unwrap();
+    app.app.users.issue_reset(id, false, &Cause::command_line()).await.unwrap();
     let hexadecimal = |expression: &str| match backend {
         Sqlite => format!("hex({expression})"),
         Postgres => format!("encode({expression}, 'hex')"),

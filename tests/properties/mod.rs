@@ -1,3 +1,4 @@
 //! What holds for whatever is done, in whatever order.
 
+mod inputs;
 mod sessions;

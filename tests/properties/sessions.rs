@@ -45,7 +45,7 @@ const SETTINGS: &[(&str, &str)] = &[
     // Logins of disabled users fail here all the time; throttling has tests of its own.
     ("VIGIE__THROTTLE__FREE_FAILURES", "1000000"),
     ("VIGIE__THROTTLE__DAILY_FAILURES", "0"),
-    ("VIGIE__THROTTLE__LOCKED_AFTER", "100"),
+    ("VIGIE__THROTTLE__LOCKED_AFTER", "50"),
     ("VIGIE__THROTTLE__ADDRESS_FAILURES", "1000000"),
     ("VIGIE__THROTTLE__NETWORK_FAILURES", "1000000"),
     ("VIGIE__DATABASE__POOL_SIZE", "2"),
@@ -329,6 +329,7 @@ impl World {
             username: name(case, user),
             password: SecretString::from(PASSWORD),
             client_id: None,
+            device: None,
             origin: origin(),
             request_id: "script".to_owned(),
         };
@@ -408,6 +409,7 @@ fn refusal(error: &CheckError) -> String {
         CheckError::Invalid(_) => "invalid".to_owned(),
         CheckError::Expired => "expired".to_owned(),
         CheckError::NotYetValid => "not yet valid".to_owned(),
+        CheckError::Replaced => "replaced".to_owned(),
         CheckError::Ended(reason) => format!("ended {reason}"),
         CheckError::Store(error) => format!("{error:?}"),
     }

@@ -39,6 +39,7 @@ fn user(name: &str) -> User {
         password_hash: None,
         created_at: now(),
         password_changed_at: None,
+        must_change_password_since: None,
         email: None,
     }
 }
@@ -133,8 +134,8 @@ async fn text_is_ordered_by_bytes(#[values(Sqlite, Postgres)] backend: Backend) 
     let mut after = None;
     loop {
         let cursor = after.clone();
-        let page = store.read(move |db| users::list(db, &UserFilter::default(), cursor.as_deref(), 3)).await.unwrap();
-        after = page.items.last().map(|user| user.username.folded());
+        let page = store.read(move |db| users::list(db, &UserFilter::default(), cursor.as_ref(), 3)).await.unwrap();
+        after = page.items.last().map(users::Position::of);
         listed.extend(page.items.into_iter().map(|user| user.username.as_str().to_owned()));
         if !page.has_more {
             break;
@@ -260,7 +261,7 @@ async fn values_that_cannot_be_are_refused_by_the_database_itself(#[values(Sqlit
     let app = TestApp::start(backend).await;
     let alice = app.signed_in("alice").await;
     let id = app.app.users.find_by_id_or_name("alice").await.unwrap().unwrap().id;
-    app.app.users.issue_reset(id, &Cause::command_line()).await.unwrap();
+    app.app.users.issue_reset(id, false, &Cause::command_line()).await.unwrap();
     app.nobody().post("/auth/login", json!({ "username": "x", "password": "y" })).await.expect(401);
     app.app.store.write(|db| clients::insert(db, &client("bench"))).await.unwrap();
     let mut beside = Beside::connect(&app.database.url);

@@ -21,13 +21,18 @@ fn plan(beside: &mut Beside, query: &str) -> String {
         let steps = diesel::sql_query(format!("EXPLAIN QUERY PLAN {query}")).load::<Step>(connection).unwrap();
         return steps.into_iter().map(|step| step.detail + "\n").collect();
     }
+    plan_of(beside, "a_query", query)
+}
+
+/// The plan of PostgreSQL for a query, by a function of this name.
+fn plan_of(beside: &mut Beside, name: &str, query: &str) -> String {
     beside
         .execute(&format!(
-            "CREATE FUNCTION plan() RETURNS SETOF text LANGUAGE plpgsql AS
+            "CREATE FUNCTION plan_of_{name}() RETURNS SETOF text LANGUAGE plpgsql AS
              $$ BEGIN RETURN QUERY EXECUTE $query$ EXPLAIN {query} $query$; END $$"
         ))
         .unwrap();
-    beside.lines("SELECT plan() AS line").join("\n")
+    beside.lines(&format!("SELECT plan_of_{name}() AS line")).join("\n")
 }
 
 /// Is this network known of this user? Neither all recent logins of the user are looked at, nor all from the network.
@@ -54,6 +59,55 @@ async fn a_known_network_is_found_by_user_and_address(#[values(Sqlite, Postgres)
     );
     let plan = plan(&mut beside, &query);
     assert!(plan.contains("sessions_user_address"), "{plan}");
+}
+
+/// A plan that PostgreSQL makes once for all values finds new changes by their index, however many there are: each node looks
+/// for them again and again.
+#[actix_web::test]
+async fn new_changes_are_found_by_their_index_whatever_the_plan() {
+    let (_store, database) = migrated(Postgres).await;
+    let mut beside = Beside::connect(&database.url);
+    beside
+        .execute(
+            "INSERT INTO changes (seq, at, kind, subject)
+             SELECT number, now(), 'session', gen_random_uuid()::text FROM generate_series(1, 20000) AS number",
+        )
+        .unwrap();
+    beside.execute("ANALYZE changes").unwrap();
+    beside.execute("SET plan_cache_mode = force_generic_plan").unwrap();
+    let mut explained = |condition: &str| {
+        let name = format!("look_{}", condition.len());
+        let query = format!("SELECT seq, kind, subject FROM changes WHERE {condition} ORDER BY seq ASC LIMIT $2");
+        beside.execute(&format!("PREPARE {name} (bigint, bigint) AS {query}")).unwrap();
+        plan_of(&mut beside, &name, &format!("EXECUTE {name} (19999, 500)"))
+    };
+    // As `changes::after` asks.
+    let plan = explained("changes.seq > $1 AND changes.seq > 0");
+    assert!(plan.contains("changes_numbered") && !plan.contains("Seq Scan"), "{plan}");
+    let plan = explained("changes.seq > $1");
+    assert!(plan.contains("Seq Scan"), "without the words it could not: {plan}");
+}
+
+/// What was recorded of a user is found by an index also while it waits to be sealed, as after an import.
+#[rstest]
+#[actix_web::test]
+async fn states_that_wait_are_found_by_their_index(#[values(Sqlite, Postgres)] backend: Backend) {
+    let (_store, database) = migrated(backend).await;
+    let mut beside = Beside::connect(&database.url);
+    if backend == Postgres {
+        beside
+            .execute(
+                "INSERT INTO unsealed_records (kind, subject, at, form)
+                 SELECT 'user', gen_random_uuid() || '/1', now(), 1 FROM generate_series(1, 20000)",
+            )
+            .unwrap();
+        beside.execute("ANALYZE unsealed_records").unwrap();
+    }
+    // As `chain::recorded_between` asks.
+    let query = "SELECT subject, form, digest FROM unsealed_records WHERE kind = 'user'
+                 AND kind IN ('user', 'client', 'not_before') AND subject > 'a/' AND subject < 'a0'";
+    let plan = plan(&mut beside, query);
+    assert!(plan.contains("unsealed_records_states"), "{plan}");
 }
 
 /// Which addresses are still whole? Those that were cut, most of a year's, are not looked at.

@@ -4,19 +4,21 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use diesel::QueryResult;
+use reqwest::Method;
 use rstest::rstest;
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 use vigie::store::roles::DatabaseRole;
 
 use super::migrated;
+use crate::support::app::{PASSWORD, send};
 use crate::support::backend::Backend::{Postgres, Sqlite};
 use crate::support::backend::TestDatabase;
 use crate::support::dump::Beside;
 use crate::support::postgres::{Cluster, TestSchema, execute};
 use crate::support::program::{Finished, Program, finish};
 
-const PASSWORD: &str = "of_a_test";
+const OF_ROLES: &str = "of_a_test";
 
 /// A schema, and roles of its own: their names are the whole cluster's.
 struct Split {
@@ -59,9 +61,9 @@ impl Split {
     /// A role that may log in, with these attributes; returns the URL by which it does.
     fn login(&mut self, name: &str, attributes: &str) -> String {
         let name = self.name(name);
-        self.superuser(&format!("CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}' {attributes}"));
+        self.superuser(&format!("CREATE ROLE {name} LOGIN PASSWORD '{OF_ROLES}' {attributes}"));
         let mut url: url::Url = self.schema.url.parse().expect("a URL");
-        url.set_username(&name).and_then(|()| url.set_password(Some(PASSWORD))).expect("it has a host");
+        url.set_username(&name).and_then(|()| url.set_password(Some(OF_ROLES))).expect("it has a host");
         self.logins.push(name);
         url.into()
     }
@@ -120,6 +122,20 @@ fn log_06_the_server_serves_as_a_role_that_cannot_alter_the_history() {
     assert!(said.ends_with("The tour is over: everything was as promised.\n"), "{said}");
 
     program.add_user("bob", "agent");
+    program.add_user("eve", "admin");
+    let bob = program.run(&["user", "show", "bob", "--json"]).json()["id"].as_str().expect("an id").to_owned();
+    actix_web::rt::System::new().block_on(async {
+        let login = server.log_in("eve").await;
+        let eve = login["access_token"].as_str().expect("a token");
+        for name in ["robert", "bob"] {
+            let request = server.request(Method::PATCH, &format!("/admin/users/{bob}"), eve);
+            send(request.json(&json!({ "username": name }))).await.expect(200);
+        }
+        let known = json!({ "username": "eve", "password": PASSWORD, "device_token": login["device_token"] });
+        server.post("/auth/login", "", known).await.expect(200);
+        let change = json!({ "current_password": PASSWORD, "new_password": "cinq canards bleus nagent" });
+        server.post("/auth/password", eve, change).await.expect(200);
+    });
     let run = |line: &str| program.run(&line.split(' ').collect::<Vec<_>>()).expect(0);
     for line in [
         "user role bob auditor",

@@ -195,9 +195,10 @@ impl TestApp {
             username: Username::parse(name).expect("a username"),
             role: Role::parse(role).expect("a role"),
             password: Some(SecretString::from(PASSWORD)),
+            change_at_login: false,
             email: None,
         };
-        self.app.users.create(new, &Cause::command_line()).await.expect("the user is created")
+        self.app.users.create(new, &Cause::command_line()).await.expect("the user is created").user
     }
 
     /// Nobody: a client without credentials.

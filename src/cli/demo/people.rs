@@ -85,6 +85,7 @@ fn user(name: &str, role: &Role, hash: &PasswordHash, created_at: DateTime<Utc>)
         password_hash: Some(hash.clone()),
         created_at,
         password_changed_at: None,
+        must_change_password_since: None,
         email: None,
     }
 }

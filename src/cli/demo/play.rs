@@ -108,6 +108,7 @@ impl Player<'_> {
             password: SecretString::from(password),
             origin,
             client_id,
+            device: None,
             request_id: self.request_id(),
         }
     }

@@ -3,6 +3,7 @@
 mod database;
 mod files;
 mod keys;
+mod names;
 mod outlets;
 
 use std::fmt::Display;
@@ -118,6 +119,7 @@ async fn look_at(config: &Config, report: &mut Report) {
         database::sealing(store, report).await;
         database::clock(store, report).await;
         database::administrator(config, store, report).await;
+        names::look_at(store, report).await;
     }
 }
 

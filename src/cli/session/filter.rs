@@ -8,7 +8,7 @@ use crate::cli::value;
 use crate::model::client::ClientId;
 use crate::model::id::TokenId;
 use crate::model::session::{EndReason, SessionState};
-use crate::model::user::{Role, fold};
+use crate::model::user::Role;
 use crate::store::sessions::{SessionFilter, Sort, UserSelector};
 
 /// Which sessions; all flags together.
@@ -143,7 +143,7 @@ impl Filter {
 }
 
 fn whose(text: &str) -> UserSelector {
-    text.parse().map_or_else(|_| UserSelector::Name(fold(text)), UserSelector::Id)
+    text.parse().map_or_else(|_| UserSelector::Name(text.to_owned()), UserSelector::Id)
 }
 
 /// In which order.
@@ -219,7 +219,7 @@ mod tests {
              --ended-from 2026-11-05 --ended-to 2026-11-06T07:08:09Z --ended-by cli --token {token}"
         ));
         let expected = SessionFilter {
-            user: Some(UserSelector::Name("zoé".into())),
+            user: Some(UserSelector::Name("Zoé".into())),
             role: Some("agent".into()),
             state: Some(SessionState::Active),
             reason: Some(EndReason::Logout),
@@ -239,7 +239,7 @@ mod tests {
     fn a_user_is_named_by_id_or_name() {
         let id = "0198c2a0-0000-7000-8000-000000000000";
         assert_eq!(whose(id), UserSelector::Id(id.parse().unwrap()));
-        assert_eq!(whose("ALICE"), UserSelector::Name("alice".into()));
+        assert_eq!(whose("ALICE"), UserSelector::Name("ALICE".into()));
     }
 
     #[test]

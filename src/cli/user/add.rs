@@ -2,17 +2,18 @@
 
 use secrecy::SecretString;
 
-use super::{reset_token, show, show_with_token};
+use super::{show, show_with_token};
 use crate::app::App;
 use crate::cli::outcome::Outcome;
 use crate::cli::output::Output;
 use crate::cli::{password, value};
 use crate::model::audit::Cause;
 use crate::model::user::{Email, Role, Username};
-use crate::user::create::NewUser;
+use crate::user::create::{Created, NewUser};
 
 /// A user to be created.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "options of a command")]
 pub(in crate::cli) struct Arguments {
     /// The name, as typed at log-in
     #[arg(value_parser = value::username)]
@@ -29,6 +30,9 @@ pub(in crate::cli) struct Arguments {
     /// Ask for no password, print a one-time token; the rule where the standard input is no terminal
     #[arg(long, conflicts_with = "password_stdin")]
     no_password: bool,
+    /// The password is good for nothing but to be changed at the first log-in
+    #[arg(long, conflicts_with = "no_password")]
+    change_at_login: bool,
     /// Write JSON
     #[arg(long)]
     json: bool,
@@ -37,14 +41,18 @@ pub(in crate::cli) struct Arguments {
 /// Runs the command.
 pub(super) async fn run(arguments: Arguments, app: &App, output: &mut Output) -> Outcome {
     let password = password(&arguments)?;
-    let has_password = password.is_some();
-    let new = NewUser { username: arguments.name, role: arguments.role, password, email: arguments.email };
-    let user = app.users.create(new, &Cause::command_line()).await?;
-    if has_password {
-        return show(&user, arguments.json, output);
+    let new = NewUser {
+        username: arguments.name,
+        role: arguments.role,
+        password,
+        change_at_login: arguments.change_at_login,
+        email: arguments.email,
+    };
+    let Created { user, reset } = app.users.create(new, &Cause::command_line()).await?;
+    match reset {
+        Some(issued) => show_with_token(&user, &issued, arguments.json, output),
+        None => show(&user, arguments.json, output),
     }
-    let issued = reset_token(app, user.id).await?;
-    show_with_token(&user, &issued, arguments.json, output)
 }
 
 fn password(arguments: &Arguments) -> Outcome<Option<SecretString>> {

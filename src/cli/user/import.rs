@@ -9,7 +9,7 @@ use crate::cli::outcome::{Failure, Outcome};
 use crate::cli::output::{Output, one_line};
 use crate::cli::progress;
 use crate::model::audit::Cause;
-use crate::user::import::{Format, ImportError, Imported, Lines, read};
+use crate::user::import::{Format, ImportError, Imported, Lines, changed_at_login, read};
 
 /// What to import.
 #[derive(Debug, clap::Args)]
@@ -22,6 +22,9 @@ pub(in crate::cli) struct Arguments {
     /// Only look: says what would be imported or refused; nothing is written, and no log-in waits
     #[arg(long)]
     dry_run: bool,
+    /// The passwords are good for choosing others, and for nothing else
+    #[arg(long)]
+    change_at_login: bool,
 }
 
 /// The formats by name.
@@ -75,6 +78,7 @@ async fn import(arguments: &Arguments, format: Format, app: &App) -> Result<Impo
                 app.users.refuse_import(refused, &Cause::command_line());
             }
         })?;
+    let lines = if arguments.change_at_login { changed_at_login(lines) } else { lines };
     let bar = progress::bar(lines.len(), "users");
     let drawn = bar.clone();
     let done = move |done| drawn.set_position(u64::try_from(done).unwrap_or(u64::MAX));
@@ -103,7 +107,7 @@ mod tests {
     use super::*;
 
     fn told(file: &str, format_word: Option<FormatWord>) -> Option<Format> {
-        format(&Arguments { file: file.into(), format: format_word, dry_run: false }).ok()
+        format(&Arguments { file: file.into(), format: format_word, dry_run: false, change_at_login: false }).ok()
     }
 
     #[test]

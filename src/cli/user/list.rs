@@ -4,8 +4,9 @@ use crate::app::App;
 use crate::cli::outcome::Outcome;
 use crate::cli::output::Output;
 use crate::cli::table::{Table, moment};
-use crate::model::user::{User, UserState, fold};
-use crate::store::users::UserFilter;
+use crate::model::folding::fold;
+use crate::model::user::{User, UserState};
+use crate::store::users::{Position, UserFilter};
 use crate::view::UserObject;
 
 /// Users read at a time.
@@ -53,7 +54,7 @@ pub(super) async fn run(arguments: Arguments, app: &App, output: &mut Output) ->
 async fn read(app: &App, filter: &UserFilter, limit: usize) -> Outcome<Vec<User>> {
     let mut users: Vec<User> = Vec::new();
     loop {
-        let after = users.last().map(|last| last.username.folded());
+        let after = users.last().map(Position::of);
         let page = app.users.list(filter.clone(), after, PAGE).await?;
         users.extend(page.items);
         if !page.has_more || users.len() >= limit {

@@ -86,6 +86,9 @@ pub(super) enum Command {
     ResetPassword {
         /// Name or id
         user: String,
+        /// The password that there is logs in no more, from now on
+        #[arg(long)]
+        void_password: bool,
         /// Write JSON
         #[arg(long)]
         json: bool,
@@ -113,7 +116,9 @@ impl Command {
                 Self::Erase { user } => erase(app, &user, output).await,
                 Self::Export(arguments) => export::run(&arguments, app, output).await,
                 Self::Unlock { user } => unlock(app, &user, output).await,
-                Self::ResetPassword { user, json } => reset_password(app, &user, json, output).await,
+                Self::ResetPassword { user, void_password, json } => {
+                    reset_password(app, &user, void_password, json, output).await
+                }
             })
             .await
     }
@@ -148,12 +153,20 @@ fn show(user: &User, as_json: bool, output: &mut Output) -> Outcome {
             ("username", &user.username),
             ("role", &user.role),
             ("state", user.state.as_str()),
-            ("password", if user.has_password { "set" } else { "none: log-in is impossible until one is set" }),
+            ("password", password(&user)),
             ("created at", &user.created_at),
             ("password changed at", user.password_changed_at.as_deref().unwrap_or_default()),
             ("e-mail", user.email.as_deref().unwrap_or_default()),
         ],
     )
+}
+
+const fn password(user: &UserObject) -> &'static str {
+    match (user.has_password, user.password_change_required) {
+        (false, _) => "none: log-in is impossible until one is set",
+        (true, true) => "set by somebody else: to be changed at the first log-in",
+        (true, false) => "set",
+    }
 }
 
 async fn change(app: &App, user: &str, change: UserChange, output: &mut Output) -> Outcome {
@@ -204,15 +217,10 @@ async fn unlock(app: &App, user: &str, output: &mut Output) -> Outcome {
     output.line(format_args!("{} may try again at once", user.username))
 }
 
-async fn reset_password(app: &App, user: &str, as_json: bool, output: &mut Output) -> Outcome {
+async fn reset_password(app: &App, user: &str, void_password: bool, as_json: bool, output: &mut Output) -> Outcome {
     let user = found_for(app, user, AuditKind::PasswordResetIssued).await?;
-    let issued = reset_token(app, user.id).await?;
+    let issued = app.users.issue_reset(user.id, void_password, &Cause::command_line()).await?;
     show_with_token(&user, &issued, as_json, output)
-}
-
-/// A one-time token with which the user sets a password.
-async fn reset_token(app: &App, id: UserId) -> Outcome<IssuedToken> {
-    Ok(app.users.issue_reset(id, &Cause::command_line()).await?)
 }
 
 /// Shows a one-time token, the only time.

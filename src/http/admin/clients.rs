@@ -8,7 +8,7 @@ use super::member::Label;
 use super::query::PageOptions;
 use crate::app::App;
 use crate::http::asked::By;
-use crate::http::authenticate::{Admin, RecentAdmin, Reviewer};
+use crate::http::authenticate::{Admin, Reviewer};
 use crate::http::error::ApiError;
 use crate::http::input::Given;
 use crate::http::input::{Body, Query};
@@ -98,17 +98,13 @@ pub async fn register_client(
     Ok(HttpResponse::Created().json(NewClientAnswer { client: ClientObject::from(&client), client_secret }))
 }
 
-/// Remove a client. Sessions keep its id.
+/// Remove a client. Its sessions end, and keep its id.
 #[utoipa::path(
     tag = "administrators", security(("bearer" = [])), params(("id" = String, Path, description = "The client")),
     responses((status = 204, description = "The client is removed"), Refused, NotFound)
 )]
 #[delete("/admin/clients/{id}")]
-pub async fn remove_client(
-    admin: RecentAdmin,
-    app: web::Data<App>,
-    id: web::Path<String>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn remove_client(admin: Admin, app: web::Data<App>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
     app.clients.remove(client_id(&id)?, &admin.cause()).await?;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -120,7 +116,7 @@ pub async fn remove_client(
 )]
 #[post("/admin/clients/{id}/rotate-secret")]
 pub async fn rotate_client_secret(
-    admin: RecentAdmin,
+    admin: Admin,
     app: web::Data<App>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {

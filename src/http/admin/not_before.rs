@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::member::{Moment, Note};
 use crate::app::App;
 use crate::http::asked::By;
-use crate::http::authenticate::RecentAdmin;
+use crate::http::authenticate::Admin;
 use crate::http::error::ApiError;
 use crate::http::input::Body;
 use crate::http::problems::{BadBody, NotFound, Refused};
@@ -52,7 +52,7 @@ impl NotBeforeBody {
 )]
 #[post("/admin/not-before")]
 pub async fn set_not_before(
-    asked: By<RecentAdmin, Body<NotBeforeBody>>,
+    asked: By<Admin, Body<NotBeforeBody>>,
     app: web::Data<App>,
 ) -> Result<HttpResponse, ApiError> {
     let By(admin, Body(body)) = asked;

@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::audit::export::Selection;
 use crate::audit::history::SessionDetail;
 use crate::http::asked::By;
-use crate::http::authenticate::{Admin, RecentAdmin, Reviewer};
+use crate::http::authenticate::{Admin, Reviewer};
 use crate::http::error::ApiError;
 use crate::http::input::Given;
 use crate::http::input::{Body, OptionalBody};
@@ -22,7 +22,6 @@ use crate::http::paging::{self, List};
 use crate::http::problems::{BadBody, BadQuery, NotFound, Refused};
 use crate::model::id::{SessionId, TokenId};
 use crate::model::session::{EndReason, SessionState};
-use crate::model::user::fold;
 use crate::store::sessions::{Position, SessionFilter, Sort, UserSelector};
 use crate::view::{EventObject, SessionObject};
 
@@ -138,7 +137,7 @@ impl SessionMembers {
         SessionFilter {
             user: self.user.as_ref().map(|user| match user.user() {
                 Ok(id) => UserSelector::Id(id),
-                Err(name) => UserSelector::Name(fold(name)),
+                Err(name) => UserSelector::Name(name.to_owned()),
             }),
             role: text(&self.role),
             state: self.state.and_then(StateFilter::state),
@@ -242,7 +241,7 @@ pub async fn export_sessions(
 )]
 #[post("/admin/sessions/end")]
 pub async fn end_sessions_matching(
-    asked: By<RecentAdmin, Body<EndSessionsBody>>,
+    asked: By<Admin, Body<EndSessionsBody>>,
     app: web::Data<App>,
 ) -> Result<HttpResponse, ApiError> {
     let By(admin, Body(EndSessionsBody { filter, note, dry_run, everything })) = asked;
@@ -259,11 +258,11 @@ pub async fn end_sessions_matching(
 )]
 #[post("/admin/sessions/lookup")]
 pub async fn look_up_session(
-    asked: By<Admin, Body<LookUpBody>>,
+    asked: By<Reviewer, Body<LookUpBody>>,
     app: web::Data<App>,
 ) -> Result<HttpResponse, ApiError> {
-    let By(admin, Body(body)) = asked;
-    let found = app.history.look_up(body.token.expose_secret(), &admin.cause()).await?;
+    let By(reviewer, Body(body)) = asked;
+    let found = app.history.look_up(body.token.expose_secret(), &reviewer.cause()).await?;
     let session = found.ok_or(ApiError::NotFound)?;
     Ok(HttpResponse::Ok().json(SessionObject::new(&session, app.clock.now())))
 }
@@ -346,7 +345,7 @@ mod tests {
         let read: SessionMembers = serde_json::from_value(members.clone()).unwrap();
         let day = |day: &str| Some(format!("2026-01-{day}T00:00:00Z").parse().unwrap());
         let expected = SessionFilter {
-            user: Some(UserSelector::Name("alice".to_owned())),
+            user: Some(UserSelector::Name("Alice".to_owned())),
             role: Some("admin".to_owned()),
             state: Some(SessionState::Ended),
             reason: Some(EndReason::Logout),

@@ -11,7 +11,7 @@ use super::query::{Filtered, PageOptions};
 use super::sessions::NoteBody;
 use crate::app::App;
 use crate::http::asked::By;
-use crate::http::authenticate::{Admin, RecentAdmin, Reviewer};
+use crate::http::authenticate::{Admin, Reviewer};
 use crate::http::error::ApiError;
 use crate::http::input::Given;
 use crate::http::input::{Body, OptionalBody};
@@ -19,13 +19,14 @@ use crate::http::paging::list;
 use crate::http::paging::{self, List};
 use crate::http::problems::{BadBody, BadQuery, Conflict, NotFound, Refused};
 use crate::model::audit::AuditKind;
+use crate::model::folding::fold;
 use crate::model::id::UserId;
 use crate::model::secret::SecretKind;
 use crate::model::session::EndReason;
-use crate::model::user::{Email, Role, User, UserState, Username, fold};
-use crate::store::users::UserFilter;
+use crate::model::user::{Email, Role, User, UserState, Username};
+use crate::store::users::{Position, UserFilter};
 use crate::user::change::UserChange;
-use crate::user::create::NewUser;
+use crate::user::create::{Created, NewUser};
 use crate::user::erase::Erased;
 use crate::view::{TimeText, UserObject, time};
 
@@ -66,7 +67,7 @@ pub struct NewUserBody {
         pattern = r"^[^\s\u0000-\u001f\u007f-\u009f]([^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f])?$"
     )]
     role: String,
-    /// The password; without one the user sets it with a token from `reset-password`.
+    /// A password for the first login, which the user has to change then; without one the answer has a token for setting it.
     #[schema(value_type = Option<String>, format = "password")]
     password: Option<SecretString>,
     /// Where the user is told of a login from a new device.
@@ -138,6 +139,30 @@ pub struct ErasedAnswer {
     complete: bool,
 }
 
+/// A user who was created.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NewUserAnswer {
+    /// The user.
+    #[serde(flatten)]
+    user: UserObject,
+    /// `vgt_` and more, where there is no password: the user sets one with it. It is shown this once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reset_token: Option<String>,
+    /// Until when it is good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "date-time")]
+    reset_token_expires_at: Option<TimeText>,
+}
+
+/// How a new password is to be set.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResetBody {
+    /// The password that there is logs in no more, from now on.
+    #[serde(default)]
+    void_password: bool,
+}
+
 /// A one-time token for setting a new password.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ResetAnswer {
@@ -162,7 +187,18 @@ impl NewUserBody {
     fn user(self) -> Result<NewUser, ApiError> {
         let (username, role) = (username(&self.username)?, role(&self.role)?);
         let email = self.email.as_deref().map(email).transpose()?;
-        Ok(NewUser { username, role, password: self.password, email })
+        Ok(NewUser { username, role, password: self.password, change_at_login: true, email })
+    }
+}
+
+impl From<&Created> for NewUserAnswer {
+    fn from(created: &Created) -> Self {
+        let reset = created.reset.as_ref();
+        Self {
+            user: UserObject::from(&created.user),
+            reset_token: reset.map(|reset| reset.secret.reveal(SecretKind::OneTimeToken)),
+            reset_token_expires_at: reset.map(|reset| time(reset.expires_at)),
+        }
     }
 }
 
@@ -185,7 +221,7 @@ fn email(text: &str) -> Result<Email, ApiError> {
 }
 
 fn username(text: &str) -> Result<Username, ApiError> {
-    Username::parse(text).map_err(|error| ApiError::invalid("/username", error))
+    Username::new(text).map_err(|error| ApiError::invalid("/username", error))
 }
 
 fn role(text: &str) -> Result<Role, ApiError> {
@@ -209,9 +245,12 @@ pub async fn list_users(
 ) -> Result<HttpResponse, ApiError> {
     let Filtered { filter, options } = query?;
     let limit = paging::limit(options.limit)?;
-    let after = paging::keys(LIST, options.cursor.as_deref())?.map(|[name]| name);
+    let after = match paging::keys(LIST, options.cursor.as_deref())? {
+        None => None,
+        Some([name, id]) => Some(Position { folded: name, id: paging::key_from(&id)? }),
+    };
     let page = app.users.list(filter.filter(), after, limit).await?;
-    let cursor = |last: &User| paging::cursor(LIST, &[&last.username.folded()]);
+    let cursor = |last: &User| paging::cursor(LIST, &[&last.username.folded(), &last.id.to_string()]);
     Ok(HttpResponse::Ok().json(list(&page, UserObject::from, cursor)))
 }
 
@@ -219,7 +258,7 @@ pub async fn list_users(
 #[utoipa::path(
     tag = "administrators", security(("bearer" = [])), request_body = NewUserBody,
     responses(
-        (status = 201, description = "The user", body = UserObject, headers(
+        (status = 201, description = "The user", body = NewUserAnswer, headers(
             ("Location" = String, description = "Where the user is found"),
         )),
         Refused, BadBody, Conflict,
@@ -228,9 +267,9 @@ pub async fn list_users(
 #[post("/admin/users")]
 pub async fn create_user(asked: By<Admin, Body<NewUserBody>>, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let By(admin, Body(body)) = asked;
-    let user = app.users.create(body.user()?, &admin.cause()).await?;
-    let location = format!("/admin/users/{}", user.id);
-    Ok(HttpResponse::Created().insert_header((LOCATION, location)).json(UserObject::from(&user)))
+    let created = app.users.create(body.user()?, &admin.cause()).await?;
+    let location = format!("/admin/users/{}", created.user.id);
+    Ok(HttpResponse::Created().insert_header((LOCATION, location)).json(NewUserAnswer::from(&created)))
 }
 
 /// Show a user.
@@ -256,7 +295,7 @@ pub async fn show_user(
 )]
 #[patch("/admin/users/{id}")]
 pub async fn change_user(
-    asked: By<RecentAdmin, Body<UserChangeBody>>,
+    asked: By<Admin, Body<UserChangeBody>>,
     app: web::Data<App>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
@@ -271,11 +310,7 @@ pub async fn change_user(
     responses((status = 204, description = "The user is deleted"), Refused, NotFound, Conflict)
 )]
 #[delete("/admin/users/{id}")]
-pub async fn delete_user(
-    admin: RecentAdmin,
-    app: web::Data<App>,
-    id: web::Path<String>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn delete_user(admin: Admin, app: web::Data<App>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
     app.users.delete(user_id(&id)?, &admin.cause()).await?;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -287,11 +322,7 @@ pub async fn delete_user(
     responses((status = 200, description = "What was taken away", body = ErasedAnswer), Refused, NotFound, Conflict)
 )]
 #[post("/admin/users/{id}/erase")]
-pub async fn erase_user(
-    admin: RecentAdmin,
-    app: web::Data<App>,
-    id: web::Path<String>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn erase_user(admin: Admin, app: web::Data<App>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
     let Erased { sessions, attempts, events, sealed_in_the_clear, altered, complete } =
         app.users.erase(user_id(&id)?, &admin.cause()).await?;
     Ok(HttpResponse::Ok().json(ErasedAnswer { sessions, attempts, events, sealed_in_the_clear, altered, complete }))
@@ -330,15 +361,21 @@ pub async fn unlock_user(admin: Admin, app: web::Data<App>, id: web::Path<String
 /// Issue a one-time token with which a user sets a new password.
 #[utoipa::path(
     tag = "administrators", security(("bearer" = [])), params(("id" = Uuid, Path, description = "The user")),
-    responses((status = 200, description = "The token; an earlier one is void", body = ResetAnswer), Refused, NotFound)
+    request_body = Option<ResetBody>,
+    responses(
+        (status = 200, description = "The token; an earlier one is void", body = ResetAnswer),
+        Refused, BadBody, NotFound,
+    )
 )]
 #[post("/admin/users/{id}/reset-password")]
 pub async fn issue_reset(
-    admin: RecentAdmin,
+    asked: By<Admin, OptionalBody<ResetBody>>,
     app: web::Data<App>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let issued = app.users.issue_reset(user_id(&id)?, &admin.cause()).await?;
+    let By(admin, OptionalBody(body)) = asked;
+    let void_password = body.is_some_and(|body| body.void_password);
+    let issued = app.users.issue_reset(user_id(&id)?, void_password, &admin.cause()).await?;
     let token = issued.secret.reveal(SecretKind::OneTimeToken);
     Ok(HttpResponse::Ok().json(ResetAnswer { token, expires_at: time(issued.expires_at) }))
 }

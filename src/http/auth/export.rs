@@ -8,7 +8,7 @@ use futures_util::stream::{self, StreamExt as _};
 use crate::app::App;
 use crate::http::authenticate::Caller;
 use crate::http::error::ApiError;
-use crate::http::problems::CallerRefused;
+use crate::http::problems::{CallerRefused, PasswordChangeFirst};
 
 /// All that is kept about me: my account, my sessions and what happened in them, tries on my account, events about it. One
 /// JSON object a line, with one member that says what it is: `user`, `session`, `attempt` or `event`.
@@ -16,7 +16,7 @@ use crate::http::problems::CallerRefused;
     tag = "people", security(("bearer" = [])),
     responses(
         (status = 200, description = "One JSON object a line", body = String, content_type = "application/x-ndjson"),
-        CallerRefused,
+        CallerRefused, PasswordChangeFirst,
     )
 )]
 #[get("/auth/export")]

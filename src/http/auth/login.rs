@@ -1,7 +1,7 @@
 //! Log in, refresh, log out, set up.
 
 use actix_web::{HttpRequest, HttpResponse, post, web};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -11,10 +11,11 @@ use crate::http::asked::{By, Open};
 use crate::http::authenticate::{Bearer, Leaver, Source, refused, two_credentials};
 use crate::http::error::ApiError;
 use crate::http::input::{Body, OptionalBody};
-use crate::http::problems::{BadBody, CallerRefused, Conflict, SecretRefused};
+use crate::http::problems::{BadBody, CallerRefused, Conflict, PasswordChangeFirst, SecretRefused};
 use crate::model::client::ClientId;
 use crate::model::session::{Actor, EndReason};
 use crate::model::user::Username;
+use crate::session::known_device::DeviceToken;
 use crate::session::prove::Claim;
 use actix_web::FromRequest as _;
 
@@ -33,6 +34,9 @@ pub struct LoginBody {
     /// What the user calls the device, at most 64 characters.
     #[schema(max_length = 64, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     device_name: Option<String>,
+    /// What the last login on this device answered. It is then no fault if it is known no more.
+    #[schema(value_type = Option<String>)]
+    device_token: Option<SecretString>,
 }
 
 /// A refresh token.
@@ -101,6 +105,7 @@ pub async fn login(app: web::Data<App>, source: Source, body: Open<Body<LoginBod
         username: body.username,
         password: body.password,
         client_id: client_id.map_err(|error| ApiError::invalid("/client_id", error))?,
+        device: body.device_token.as_ref().and_then(|token| DeviceToken::parse(token.expose_secret())),
         origin: source.origin,
         request_id: source.request_id,
     };
@@ -111,7 +116,7 @@ pub async fn login(app: web::Data<App>, source: Source, body: Open<Body<LoginBod
 /// Spend a refresh token for the next pair of tokens.
 #[utoipa::path(
     tag = "people", request_body = RefreshBody,
-    responses((status = 200, description = "Refreshed", body = TokenAnswer), SecretRefused, BadBody)
+    responses((status = 200, description = "Refreshed", body = TokenAnswer), SecretRefused, PasswordChangeFirst, BadBody)
 )]
 #[post("/auth/refresh")]
 pub async fn refresh(
@@ -119,7 +124,6 @@ pub async fn refresh(
     source: Source,
     body: Open<Body<RefreshBody>>,
 ) -> Result<HttpResponse, ApiError> {
-    use secrecy::ExposeSecret as _;
     let Open(Body(body)) = body;
     let token = body.refresh_token.expose_secret();
     let issued = app.sessions.refresh(token, &source.origin, &source.request_id).await?;
@@ -139,7 +143,6 @@ pub async fn logout(
     source: Source,
     body: Open<OptionalBody<LogoutBody>>,
 ) -> Result<HttpResponse, ApiError> {
-    use secrecy::ExposeSecret as _;
     let Open(OptionalBody(body)) = body;
     let refresh_token = body.and_then(|body| body.refresh_token);
     let cause = |actor: Actor| source.cause(actor);
@@ -161,7 +164,7 @@ pub async fn logout(
 /// Log out everywhere, or everywhere else.
 #[utoipa::path(
     tag = "people", request_body(content = Option<LogoutAllBody>), security(("bearer" = [])),
-    responses((status = 200, description = "Sessions ended", body = EndedAnswer), CallerRefused, BadBody)
+    responses((status = 200, description = "Sessions ended", body = EndedAnswer), CallerRefused, PasswordChangeFirst, BadBody)
 )]
 #[post("/auth/logout-all")]
 pub async fn logout_all(
@@ -182,15 +185,15 @@ pub async fn logout_all(
 )]
 #[post("/auth/setup")]
 pub async fn setup(app: web::Data<App>, source: Source, body: Open<Body<SetupBody>>) -> Result<HttpResponse, ApiError> {
-    use secrecy::ExposeSecret as _;
     let Open(Body(body)) = body;
-    let username = Username::parse(&body.username).map_err(|error| ApiError::invalid("/username", error))?;
+    let username = Username::new(&body.username).map_err(|error| ApiError::invalid("/username", error))?;
     let password = body.password.clone();
     app.users.set_up(body.token.expose_secret(), username, password, source.cause(Actor::system("setup"))).await?;
     let claim = Claim {
         username: body.username,
         password: body.password,
         client_id: None,
+        device: None,
         origin: source.origin,
         request_id: source.request_id,
     };

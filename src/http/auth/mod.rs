@@ -35,6 +35,9 @@ pub struct TokenAnswer<'a> {
     user: UserSummary<'a>,
     /// The login before this one.
     previous_login: Option<PreviousLogin>,
+    /// To show at the next login: it makes the device known. After a login, not after a refresh.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_token: Option<String>,
     /// The access token once more, for applications that expect it here (`[tokens] legacy_claims`).
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<&'a str>,
@@ -64,12 +67,14 @@ impl<'a> TokenAnswer<'a> {
             token_type: "Bearer",
             access_token,
             previous_login,
+            device_token: None,
         }
     }
 
     fn logged_in(logged_in: &'a LoggedIn, legacy: bool) -> Self {
         let previous =
             logged_in.previous_login.map(|(at, ip)| PreviousLogin { at: crate::view::time(at), ip: ip.to_string() });
-        Self::new(&logged_in.issued, previous, legacy)
+        let answer = Self::new(&logged_in.issued, previous, legacy);
+        Self { device_token: Some(logged_in.device.reveal()), ..answer }
     }
 }

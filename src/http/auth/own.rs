@@ -11,7 +11,7 @@ use crate::http::authenticate::{Caller, Leaver};
 use crate::http::error::ApiError;
 use crate::http::input::{Given, Query};
 use crate::http::paging::{self, List, list};
-use crate::http::problems::{BadQuery, CallerRefused, NotFound};
+use crate::http::problems::{BadQuery, CallerRefused, NotFound, PasswordChangeFirst};
 use crate::model::attempt::Attempt;
 use crate::model::id::SessionId;
 use crate::model::session::Session;
@@ -79,7 +79,7 @@ pub async fn me(caller: Caller, app: web::Data<App>) -> Result<HttpResponse, Api
 /// My sessions, newest first.
 #[utoipa::path(
     tag = "people", security(("bearer" = [])), params(OwnSessionsQuery),
-    responses((status = 200, description = "A page of sessions", body = List<SessionObject>), CallerRefused, BadQuery)
+    responses((status = 200, description = "A page of sessions", body = List<SessionObject>), CallerRefused, PasswordChangeFirst, BadQuery)
 )]
 #[get("/auth/sessions")]
 pub async fn list_sessions(
@@ -108,7 +108,7 @@ pub async fn list_sessions(
 /// End one of my sessions. Another one than this asks for a recent login.
 #[utoipa::path(
     tag = "people", security(("bearer" = [])), params(("id" = String, Path, description = "The session", format = "uuid")),
-    responses((status = 204, description = "The session is over"), CallerRefused, NotFound)
+    responses((status = 204, description = "The session is over"), CallerRefused, PasswordChangeFirst, NotFound)
 )]
 #[delete("/auth/sessions/{id}")]
 pub async fn end_session(
@@ -128,7 +128,7 @@ pub async fn end_session(
 /// Recent tries to log in to my account, newest first.
 #[utoipa::path(
     tag = "people", security(("bearer" = [])), params(PageQuery),
-    responses((status = 200, description = "A page of attempts", body = List<AttemptObject>), CallerRefused, BadQuery)
+    responses((status = 200, description = "A page of attempts", body = List<AttemptObject>), CallerRefused, PasswordChangeFirst, BadQuery)
 )]
 #[get("/auth/attempts")]
 pub async fn list_attempts(

@@ -5,6 +5,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::TokenAnswer;
 use crate::app::App;
 use crate::http::asked::{By, Open};
 use crate::http::authenticate::{Caller, Source};
@@ -39,10 +40,11 @@ pub struct ResetBody {
     new_password: SecretString,
 }
 
-/// Set another password; all other sessions end at once.
+/// Set another password. All other sessions end at once; this one goes on with the tokens of the answer, and those it had are
+/// void.
 #[utoipa::path(
     tag = "people", security(("bearer" = [])), request_body = PasswordBody,
-    responses((status = 204, description = "The password is set"), SecretRefused, BadBody)
+    responses((status = 200, description = "The password is set", body = TokenAnswer), SecretRefused, BadBody)
 )]
 #[post("/auth/password")]
 pub async fn change_password(
@@ -60,8 +62,8 @@ pub async fn change_password(
         origin: source.origin,
         request_id: source.request_id,
     };
-    app.users.change_password(change).await?;
-    Ok(HttpResponse::NoContent().finish())
+    let issued = app.users.change_password(change).await?;
+    Ok(HttpResponse::Ok().json(TokenAnswer::new(&issued, None, app.config.tokens.legacy_claims)))
 }
 
 /// Set a new password with a one-time token. All sessions end; nobody is logged in.

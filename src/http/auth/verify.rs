@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::http::authenticate::Caller;
 use crate::http::error::ApiError;
-use crate::http::problems::CallerRefused;
+use crate::http::problems::{CallerRefused, PasswordChangeFirst};
 
 const USER_ID: HeaderName = HeaderName::from_static("x-auth-user-id");
 const USERNAME: HeaderName = HeaderName::from_static("x-auth-username");
@@ -25,7 +25,7 @@ const SESSION_ID: HeaderName = HeaderName::from_static("x-auth-session-id");
             ("X-Auth-Role" = String, description = "The user's present role, percent-encoded where it is not ASCII"),
             ("X-Auth-Session-Id" = String, description = "The session's id"),
         )),
-        CallerRefused
+        CallerRefused, PasswordChangeFirst
     )
 )]
 #[get("/auth/verify")]
@@ -36,7 +36,7 @@ pub async fn verify(caller: Caller) -> HttpResponse {
 /// The same, without a body by nature.
 #[utoipa::path(
     tag = "applications", security(("bearer" = [])),
-    responses((status = 200, description = "It may pass"), (status = 401, description = "It may not"), (status = 503, description = "Nothing was decided"))
+    responses((status = 200, description = "It may pass"), (status = 401, description = "It may not"), (status = 403, description = "It may not before the password is changed"), (status = 503, description = "Nothing was decided"))
 )]
 #[head("/auth/verify")]
 pub async fn verify_head(caller: Result<Caller, ApiError>) -> Result<HttpResponse, ApiError> {

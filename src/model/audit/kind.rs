@@ -57,7 +57,8 @@ kinds! {
     SessionRefreshed = "session.refreshed": Success about [Session] for [] {
         "token": "`jti` of the new access token",
         "generation": "how often the session was refreshed",
-        "again": "`true` for a retry within the grace"
+        "again": "`true` for a retry within the grace",
+        "replaced": "`true` where all tokens of the session from before are void"
     }
     /// A session ended.
     SessionEnded = "session.ended": Success about [Session] for [] {
@@ -89,7 +90,7 @@ kinds! {
     /// An access token was refused.
     TokenRefused = "token.refused": Failure about [Session, Unknown]
         for [TooLarge, Malformed, DuplicateMember, HeaderRefused, Algorithm, Type, KeyUnknown, KeyRevoked, Signature,
-             ClaimMissing, ClaimType, Issuer, Audience, NotYetValid, Expired, Subject, SessionEnded, TokenInAddress,
+             ClaimMissing, ClaimType, Issuer, Audience, NotYetValid, Expired, Replaced, Subject, SessionEnded, TokenInAddress,
              TwoCredentials] {
         "route": "what was asked for",
         "token": "`jti` of the token, where its signature is good",
@@ -102,11 +103,12 @@ kinds! {
     }
     /// A refresh token was refused.
     RefreshRefused = "refresh.refused": Failure about [Session, Unknown]
-        for [Malformed, TokenUnknown, RefreshReused, SessionEnded] {
+        for [Malformed, TokenUnknown, RefreshReused, SessionEnded, PasswordChangeRequired] {
         "end_reason": "why its session ended"
     }
     /// A caller who is known asked for what the caller may not do, or not without a new login.
-    AccessRefused = "access.refused": Failure about [User, Unknown] for [NotAllowed, ReauthenticationRequired] {
+    AccessRefused = "access.refused": Failure about [User, Unknown]
+        for [NotAllowed, ReauthenticationRequired, PasswordChangeRequired] {
         "route": "what was asked for"
     }
     /// An operation was refused that the caller may ask for.
@@ -147,7 +149,7 @@ kinds! {
         for [WrongPassword, Disabled, Throttled, NoPassword, UnknownUser, UnacceptablePassword, SessionEnded, NotAllowed] {}
     /// A token for setting a new password was issued.
     PasswordResetIssued = "password.reset_issued": Success about [User] for [] {
-        "expires_at": "until when it is good"
+        "expires_at": "until when it is good", "password_voided": "whether the password logs in no more since"
     }
     /// A password was set with such a token.
     PasswordReset = "password.reset": Success about [User] for [] { "sessions_ended": "how many sessions ended" }
@@ -169,7 +171,7 @@ kinds! {
         "scopes": "what it may ask for"
     }
     /// A client was removed.
-    ClientRemoved = "client.removed": Success about [Client] for [] {}
+    ClientRemoved = "client.removed": Success about [Client] for [] { "sessions_ended": "how many sessions ended" }
     /// A client got a new secret.
     ClientSecretRotated = "client.secret_rotated": Success about [Client] for [] {}
     /// A signing key was made.
@@ -282,6 +284,8 @@ pub const FOLDED: &[(&str, &str)] = &[
     ("from", "the first of all that were counted together"),
     ("to", "the last of them"),
     ("network", "the /24 or /48 they came from; null where they came from more of them than are told apart"),
+    ("route", "of a caller who is known: what was asked for"),
+    ("operation", "of a caller who is known: the kind of the event that did not happen"),
 ];
 
 #[cfg(test)]

@@ -36,6 +36,8 @@ explained_words! {
         NotYetValid = "not_yet_valid",
         /// The token was ours and is past its time.
         Expired = "expired",
+        /// The token was ours, and was replaced when the password was changed.
+        Replaced = "replaced",
         /// The token's session is another user's.
         Subject = "subject",
         /// The token is signed with our key and names a session that was never there.
@@ -66,6 +68,8 @@ explained_words! {
         UnacceptablePassword = "unacceptable_password",
         /// The caller's role does not allow it.
         NotAllowed = "not_allowed",
+        /// Somebody else chose the user's password, and it was not changed yet.
+        PasswordChangeRequired = "password_change_required",
         /// The caller logged in too long ago for it.
         ReauthenticationRequired = "reauthentication_required",
         /// There is no such thing.

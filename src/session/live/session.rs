@@ -23,14 +23,28 @@ pub struct LiveSession {
     token_expires_at: Micros,
     /// How often the session was refreshed.
     pub generation: u32,
-    /// How it ended. Ended sessions are asked for a few times at most, so theirs may be large.
-    pub end: Option<Box<End>>,
+    /// What most sessions have not, so it may be large.
+    rare: Option<Box<Rare>>,
     /// Ten texts in one piece of memory.
     texts: Box<str>,
     /// Apart from them, so that no gap is left between these fields.
     ends: TextEnds,
     /// The one part that changes: everything else is replaced as a whole.
     last_use: Mutex<LastUse>,
+}
+
+/// What few sessions have that are asked for.
+#[derive(Debug)]
+struct Rare {
+    end: Option<End>,
+    valid_from: u32,
+}
+
+impl Rare {
+    fn of(session: &Session) -> Option<Box<Self>> {
+        let (end, valid_from) = (session.end.clone(), session.refresh.valid_from);
+        (end.is_some() || valid_from > 0).then(|| Box::new(Self { end, valid_from }))
+    }
 }
 
 /// When and from where a session was last used, in bytes, which leave no gaps.
@@ -85,11 +99,23 @@ impl LiveSession {
             token_issued_at: Micros::of(session.token.issued_at),
             token_expires_at: Micros::of(session.token.expires_at),
             generation: session.refresh.generation,
-            end: session.end.clone().map(Box::new),
+            rare: Rare::of(session),
             texts,
             ends,
             last_use: Mutex::new(LastUse::new(Micros::of(session.last_seen_at), session.last_ip, false)),
         }
+    }
+
+    /// How it ended.
+    #[must_use]
+    pub fn end(&self) -> Option<&End> {
+        self.rare.as_ref()?.end.as_ref()
+    }
+
+    /// Access tokens of an earlier generation are void.
+    #[must_use]
+    pub fn valid_from(&self) -> u32 {
+        self.rare.as_ref().map_or(0, |rare| rare.valid_from)
     }
 
     /// When the user logged in.

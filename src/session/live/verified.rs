@@ -21,6 +21,8 @@ pub struct Verified {
     pub token_id: TokenId,
     /// Claim `sub`.
     pub subject: UserId,
+    /// Its generation, of those of its session.
+    pub generation: u32,
     /// Its times, which are looked at each time.
     pub times: TokenTimes,
     /// Until when its key is good, if that is known.
@@ -44,8 +46,8 @@ impl Verified {
     /// What is kept of a token with these claims.
     #[must_use]
     pub fn new(claims: &AccessClaims, key_until: Option<DateTime<Utc>>) -> Self {
-        let AccessClaims { session_id, token_id, subject, .. } = *claims;
-        Self { session_id, token_id, subject, times: claims.times(), key_until, found: None }
+        let AccessClaims { session_id, token_id, subject, generation, .. } = *claims;
+        Self { session_id, token_id, subject, generation, times: claims.times(), key_until, found: None }
     }
 }
 

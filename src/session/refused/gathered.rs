@@ -1,5 +1,6 @@
 //! Counts refusals. Those of one kind and reason from one network are counted together for a minute: an event for the first,
-//! and one for the rest when the minute is over. Of each kind only so many networks are told apart at once; the others are
+//! and one for the rest when the minute is over. Of whoever is known it is those of one caller who asks for one thing, so that
+//! nobody's are counted as another's. Of each kind only so many networks and callers are told apart at once; the others are
 //! counted as one. So neither memory nor the record can be filled.
 
 use std::collections::HashMap;
@@ -10,25 +11,63 @@ use serde_json::json;
 
 use crate::model::address::counted_network;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject};
+use crate::model::session::{Actor, ActorKind};
 
 /// Refusals in this time are counted together.
 const TOGETHER: TimeDelta = TimeDelta::minutes(1);
 /// Networks of one kind of refusal that are told apart at once.
 const NETWORKS: usize = 64;
+/// Callers of one kind of refusal, and what they ask for, that are told apart at once. They have to have a session for it.
+const CALLERS: usize = 1024;
 /// Events that wait to be written. While the store takes none, further refusals are only counted.
 const WAITING: usize = 4096;
 /// What has been counted, and the events that wait to be written.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
-    counts: HashMap<AuditKind, HashMap<Key, Count>>,
+    counts: HashMap<(AuditKind, Whose), HashMap<Key, Count>>,
     waiting: Vec<AuditEvent>,
 }
 
-/// What is counted together. `network` is `None` for all that are not told apart.
+/// Whose refusals are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Whose {
+    Strangers,
+    Callers,
+}
+
+impl Whose {
+    const fn told_apart(self) -> usize {
+        match self {
+            Self::Strangers => NETWORKS,
+            Self::Callers => CALLERS,
+        }
+    }
+}
+
+/// What is counted together. `network` and `caller` are `None` for all that are not told apart.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Key {
     reason: Option<Reason>,
     network: Option<IpNet>,
+    caller: Option<Caller>,
+}
+
+/// A caller who is known, and what the caller asks for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Caller {
+    kind: ActorKind,
+    id: String,
+    route: Option<String>,
+    operation: Option<String>,
+}
+
+impl Caller {
+    fn of(event: &AuditEvent) -> Option<Self> {
+        let Actor { kind, id } = &event.cause.actor;
+        let text = |member: &str| event.details[member].as_str().map(str::to_owned);
+        let caller = || Self { kind: *kind, id: id.clone(), route: text("route"), operation: text("operation") };
+        (*kind != ActorKind::System).then(caller)
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -42,10 +81,12 @@ struct Count {
 impl Gathered {
     /// Counts a refusal; the first of its cause and network waits to be written.
     pub fn note(&mut self, event: AuditEvent) {
-        let counts = self.counts.entry(event.kind).or_default();
-        let mut key = Key { reason: event.reason, network: event.cause.ip.map(counted_network) };
-        if counts.len() >= NETWORKS && !counts.contains_key(&key) {
-            key.network = None;
+        let (network, caller) = (event.cause.ip.map(counted_network), Caller::of(&event));
+        let whose = if caller.is_some() { Whose::Callers } else { Whose::Strangers };
+        let counts = self.counts.entry((event.kind, whose)).or_default();
+        let mut key = Key { reason: event.reason, network, caller };
+        if counts.len() >= whose.told_apart() && !counts.contains_key(&key) {
+            key = Key { network: None, caller: None, ..key };
         }
         if let Some(count) = counts.get_mut(&key) {
             count.folded += 1;
@@ -63,19 +104,20 @@ impl Gathered {
     pub fn close(&mut self, now: Option<DateTime<Utc>>) {
         // A clock that was set back ends a count as well: it would last too long.
         let is_over = |count: &Count| now.is_none_or(|now| now < count.first || now - count.first >= TOGETHER);
-        let mut over: Vec<(AuditKind, Key, Count)> = Vec::new();
-        for (kind, counts) in &self.counts {
-            over.extend(counts.iter().filter(|(_, count)| is_over(count)).map(|(key, count)| (*kind, *key, *count)));
+        let mut over: Vec<(DateTime<Utc>, AuditKind, Whose, Key, Count)> = Vec::new();
+        for ((kind, whose), counts) in &self.counts {
+            let counts = counts.iter().filter(|(_, count)| is_over(count));
+            over.extend(counts.map(|(key, count)| (count.latest, *kind, *whose, key.clone(), *count)));
         }
-        over.sort_unstable_by_key(|(kind, key, count)| (count.latest, *kind, *key));
-        for (kind, key, count) in over {
+        over.sort_unstable_by(|one, two| (one.0, one.1, one.2, &one.3).cmp(&(two.0, two.1, two.2, &two.3)));
+        for (_, kind, whose, key, count) in over {
             if count.folded > 0 {
                 if self.waiting.len() >= WAITING {
                     return;
                 }
                 self.waiting.push(folded(kind, &key, &count));
             }
-            self.counts.entry(kind).or_default().remove(&key);
+            self.counts.entry((kind, whose)).or_default().remove(&key);
         }
     }
 
@@ -92,10 +134,18 @@ impl Gathered {
 
 /// The event that stands for many.
 fn folded(kind: AuditKind, key: &Key, count: &Count) -> AuditEvent {
-    let event = AuditEvent::new(count.latest, kind, &Cause::system("refusals"), Subject::unknown());
+    let mut cause = Cause::system("refusals");
     let network = key.network.map(|network| network.to_string());
-    let details = json!({ "folded": count.folded, "from": count.first, "to": count.latest, "network": network });
-    AuditEvent { reason: key.reason, ..event }.with(details)
+    let mut details = json!({ "folded": count.folded, "from": count.first, "to": count.latest, "network": network });
+    if let Some(Caller { kind, id, route, operation }) = &key.caller {
+        cause.actor = Actor { kind: *kind, id: id.clone() };
+        for (member, text) in [("route", route), ("operation", operation)] {
+            if let Some(text) = text {
+                details[member] = json!(text);
+            }
+        }
+    }
+    AuditEvent { reason: key.reason, ..AuditEvent::new(count.latest, kind, &cause, Subject::unknown()) }.with(details)
 }
 
 #[cfg(test)]
@@ -149,6 +199,43 @@ mod tests {
         assert!(gathered.counts.values().all(HashMap::is_empty));
     }
 
+    fn of_caller(event: AuditEvent, id: &str, route: &str) -> AuditEvent {
+        let actor = Actor { kind: ActorKind::User, id: id.to_owned() };
+        AuditEvent { cause: Cause { actor, ..event.cause.clone() }, ..event }.with(json!({ "route": route }))
+    }
+
+    #[test]
+    fn what_a_caller_asked_for_is_not_counted_as_anothers() {
+        let mut gathered = Gathered::default();
+        for second in 0..5 {
+            gathered.note(refusal(second, Reason::NotAllowed, "192.0.2.1"));
+            for (caller, route) in [("eve", "GET /a"), ("eve", "DELETE /a"), ("bob", "GET /a")] {
+                gathered.note(of_caller(refusal(second, Reason::NotAllowed, "192.0.2.1"), caller, route));
+            }
+        }
+        assert_eq!(gathered.waiting.len(), 4);
+        gathered.close(None);
+        let told = |event: &AuditEvent| {
+            let text = |member: &str| event.details[member].as_str().unwrap_or_default().to_owned();
+            (event.cause.actor.id.clone(), text("route"), event.details["folded"].as_u64())
+        };
+        let mut found: Vec<_> = gathered.waiting[4..].iter().map(told).collect();
+        found.sort();
+        let row = |id: &str, route: &str| (id.to_owned(), route.to_owned(), Some(4));
+        assert_eq!(found, [row("bob", "GET /a"), row("eve", "DELETE /a"), row("eve", "GET /a"), row("refusals", "")]);
+    }
+
+    #[test]
+    fn more_callers_than_are_told_apart_are_counted_as_nobodys() {
+        let mut gathered = Gathered::default();
+        for caller in 0..2 * CALLERS {
+            gathered.note(of_caller(refusal(0, Reason::NotAllowed, "192.0.2.1"), &caller.to_string(), "GET /a"));
+        }
+        gathered.close(None);
+        let last = gathered.waiting.last().unwrap();
+        assert_eq!((&*last.cause.actor.id, last.details["folded"].as_u64()), ("refusals", Some(CALLERS as u64 - 1)));
+    }
+
     #[test]
     fn more_networks_than_are_told_apart_are_counted_as_one() {
         let mut gathered = Gathered::default();
@@ -156,7 +243,7 @@ mod tests {
             let ip = std::net::Ipv4Addr::from(0x0a00_0000 + (network << 8)).to_string();
             gathered.note(refusal(0, Reason::Malformed, &ip));
         }
-        let told_apart = |gathered: &Gathered, kind| gathered.counts[&kind].len();
+        let told_apart = |gathered: &Gathered, kind| gathered.counts[&(kind, Whose::Strangers)].len();
         let kind = AuditKind::TokenRefused;
         assert_eq!((told_apart(&gathered, kind), gathered.waiting.len()), (NETWORKS + 1, NETWORKS + 1));
         gathered.close(None);
@@ -164,7 +251,7 @@ mod tests {
         assert_eq!(details(last), (Some(Reason::Malformed), &json!(10_000 - NETWORKS - 1), &Value::Null));
         // Another kind has networks of its own.
         gathered.note(AuditEvent { kind: AuditKind::LoginFailed, ..refusal(0, Reason::Throttled, "192.0.2.1") });
-        let key = *gathered.counts[&AuditKind::LoginFailed].keys().next().unwrap();
+        let key = gathered.counts[&(AuditKind::LoginFailed, Whose::Strangers)].keys().next().unwrap();
         assert_eq!(key.network, Some("192.0.2.0/24".parse().unwrap()));
     }
 

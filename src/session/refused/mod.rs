@@ -2,6 +2,7 @@
 //! and a flood of them does not fill the disk (LOG-05). A failed write refuses nobody; it is tried again with the next.
 
 mod gathered;
+mod throttled;
 
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,12 +12,14 @@ use serde_json::json;
 
 use super::Sessions;
 use super::check::CheckError;
+use crate::model::attempt::Attempt;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
 use crate::model::id::SessionId;
 use crate::model::session::{Actor, EndReason};
 use crate::store::{StoreError, audit};
 use crate::token::claims::named;
 use gathered::Gathered;
+use throttled::Throttled;
 
 /// Events written in one transaction.
 const BATCH: usize = 200;
@@ -25,11 +28,17 @@ const BATCH: usize = 200;
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
     gathered: Mutex<Gathered>,
+    throttled: Mutex<Throttled>,
     /// Held while events are written: of two that write at once, both would write the same.
     writing: tokio::sync::Mutex<()>,
 }
 
 impl Refusals {
+    /// Whether a try that was refused unseen is kept as an attempt.
+    pub(super) fn keeps_throttled(&self, attempt: &Attempt, folded_name: &str) -> bool {
+        self.throttled.lock().unwrap_or_else(PoisonError::into_inner).keeps(attempt, folded_name)
+    }
+
     fn gathered(&self) -> MutexGuard<'_, Gathered> {
         self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -75,7 +84,12 @@ impl Sessions {
         let Some(reason) = error.reason() else { return };
         let is_signed = matches!(
             reason,
-            Reason::Expired | Reason::NotYetValid | Reason::Subject | Reason::SessionUnknown | Reason::SessionEnded
+            Reason::Expired
+                | Reason::NotYetValid
+                | Reason::Replaced
+                | Reason::Subject
+                | Reason::SessionUnknown
+                | Reason::SessionEnded
         );
         let Some(named) = named(token).filter(|_| is_signed) else { return self.refuse_unread(reason, presented) };
         let kind = match reason {

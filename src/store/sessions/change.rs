@@ -127,6 +127,7 @@ pub fn spend(
     let set = (
         sessions::refresh_generation.eq(i32::try_from(next.generation).unwrap_or(i32::MAX)),
         sessions::refresh_spent_at.eq(next.spent_at.map(At)),
+        sessions::valid_from_generation.eq(i32::try_from(next.valid_from).unwrap_or(i32::MAX)),
         sessions::token_id.eq(Id(token.id.0)),
         sessions::token_issued_at.eq(At(token.issued_at)),
         sessions::token_expires_at.eq(At(token.expires_at)),

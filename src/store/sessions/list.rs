@@ -8,19 +8,20 @@ use super::super::backend::{Db, MultiBackend};
 use super::super::columns::{At, Id};
 use super::super::error::StoreError;
 use super::super::keyset::{Page, from_after, row_after, row_before, to_before};
-use super::super::schema::{sessions, users};
-use super::super::{access_tokens, containing};
+use super::super::schema::sessions;
+use super::super::{access_tokens, containing, users};
 use super::Row;
 use crate::model::address::key_range;
+use crate::model::folding::{fold, forms};
 use crate::model::id::{SessionId, TokenId, UserId};
 use crate::model::session::{EndReason, Session, SessionState};
 
 /// Whose sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UserSelector {
-    /// The user with this id.
+    /// The user with this id; where there is none, who has it as a name.
     Id(UserId),
-    /// Everybody who has this name, or had it at a login (folded).
+    /// Everybody who has this name, or had it at a login; case does not matter.
     Name(String),
 }
 
@@ -221,29 +222,52 @@ fn within_periods(mut query: Query<'static>, filter: &SessionFilter) -> Query<'s
     query
 }
 
+/// Whether somebody has this id, or has had it at a login.
+fn is_of_somebody(db: &mut Db, id: UserId) -> Result<bool, StoreError> {
+    let of_user = sessions::table.filter(sessions::user_id.eq(Id(id.0))).select(sessions::user_id);
+    let at_login: Option<Id> = of_user.first(db).optional()?;
+    Ok(at_login.is_some() || users::find(db, id)?.is_some())
+}
+
 fn user_ids(db: &mut Db, user: &UserSelector) -> Result<Vec<Id>, StoreError> {
     let name = match user {
-        UserSelector::Id(id) => return Ok(vec![Id(id.0)]),
+        UserSelector::Id(id) if is_of_somebody(db, *id)? => return Ok(vec![Id(id.0)]),
+        UserSelector::Id(id) => &id.to_string(),
         UserSelector::Name(name) => name,
     };
+    let now = users::find_by_name(db, name)?;
+    let is_one_of_several = now.is_none() && users::having_name(db, name)?.len() > 1;
+    if is_one_of_several {
+        return Ok(Vec::new());
+    }
     // One look into the index for each: a name has many sessions, of few users.
     let mut ids: Vec<Id> = Vec::new();
-    loop {
-        let mut further =
-            sessions::table.filter(sessions::username_folded.eq(name.clone())).into_boxed::<MultiBackend>();
-        if let Some(last) = ids.last() {
-            further = further.filter(sessions::user_id.gt(*last));
+    for form in forms(name) {
+        let mut last: Option<Id> = None;
+        loop {
+            let mut further =
+                sessions::table.filter(sessions::username_folded.eq(form.clone())).into_boxed::<MultiBackend>();
+            if let Some(last) = last {
+                further = further.filter(sessions::user_id.gt(last));
+            }
+            last = further.order(sessions::user_id.asc()).select(sessions::user_id).first(db).optional()?;
+            let Some(id) = last else { break };
+            ids.push(id);
         }
-        let next = further.order(sessions::user_id.asc()).select(sessions::user_id).first(db).optional()?;
-        let Some(id) = next else { break };
-        ids.push(id);
     }
-    let now: Option<Id> =
-        users::table.filter(users::username_folded.eq(name.clone())).select(users::id).first(db).optional()?;
-    if let Some(id) = now
-        && !ids.contains(&id)
-    {
-        ids.push(id);
+    ids.extend(now.iter().map(|user| Id(user.id.0)));
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.len() <= 1 {
+        return Ok(ids);
     }
-    Ok(ids)
+    // Others may have a name that is the same today, and was not when they got it: who is meant is who has exactly this one.
+    let mut meant = Vec::new();
+    for id in ids {
+        let user = users::find(db, UserId(id.0))?.filter(|user| fold(user.username.as_str()) == fold(name));
+        if user.is_none() || user.map(|user| user.id) == now.as_ref().map(|now| now.id) {
+            meant.push(id);
+        }
+    }
+    Ok(meant)
 }

@@ -24,7 +24,7 @@ use super::columns::{At, Id, address, fixed, parsed, proofs};
 use super::error::StoreError;
 use super::not_befores::{NotBefore, Scope};
 use super::schema::{alerts, sessions, users};
-use crate::model::address::{from_key, key, key_range};
+use crate::model::address::{key, key_range};
 use crate::model::client::ClientId;
 use crate::model::id::{SessionId, TokenId, UserId};
 use crate::model::redaction::Kept;
@@ -66,6 +66,7 @@ struct Row {
     end_note: Option<String>,
     address_proof: Option<Vec<u8>>,
     person_proof: Option<Vec<u8>>,
+    valid_from_generation: i32,
 }
 
 impl Row {
@@ -104,6 +105,7 @@ impl Row {
             end_note: end.and_then(|end| end.note.clone()),
             address_proof: proofs.addresses.to_bytes(),
             person_proof: proofs.person.to_bytes(),
+            valid_from_generation: i32::try_from(session.refresh.valid_from).unwrap_or(i32::MAX),
         }
     }
 
@@ -123,6 +125,7 @@ impl Row {
             generation: u32::try_from(self.refresh_generation)?,
             seed: fixed(self.refresh_seed)?,
             spent_at: self.refresh_spent_at.map(|at| at.0),
+            valid_from: u32::try_from(self.valid_from_generation)?,
         };
         Ok(Session {
             id: SessionId(self.id.0),
@@ -199,6 +202,8 @@ pub struct Standing {
     pub idle_expires_at: DateTime<Utc>,
     /// Why it ended, if it did.
     pub ended: Option<crate::model::session::EndReason>,
+    /// Access tokens of an earlier generation are void.
+    pub valid_from: u32,
     /// The user now; `None` if deleted.
     pub user: Option<UserStanding>,
 }
@@ -212,11 +217,14 @@ pub struct UserStanding {
     pub role: Role,
     /// The present state.
     pub state: UserState,
+    /// Whether the password is one that somebody else chose.
+    pub must_change_password: bool,
 }
 
 /// What the check needs of the session with this id.
 pub fn standing(db: &mut Db, id: SessionId) -> Result<Option<Standing>, StoreError> {
-    type Columns = (Id, Option<String>, At, At, At, At, Option<String>, Option<String>, Option<String>, Option<String>);
+    type OfUser = (Option<String>, Option<String>, Option<String>, Option<At>);
+    type Columns = (Id, Option<String>, At, At, At, At, Option<String>, i32, OfUser);
     let found: Option<Columns> = sessions::table
         .left_join(users::table.on(users::id.eq(sessions::user_id)))
         .filter(sessions::id.eq(Id(id.0)))
@@ -228,21 +236,26 @@ pub fn standing(db: &mut Db, id: SessionId) -> Result<Option<Standing>, StoreErr
             sessions::expires_at,
             sessions::idle_expires_at,
             sessions::end_reason,
-            users::username.nullable(),
-            users::role.nullable(),
-            users::state.nullable(),
+            sessions::valid_from_generation,
+            (
+                users::username.nullable(),
+                users::role.nullable(),
+                users::state.nullable(),
+                users::must_change_password_since.nullable(),
+            ),
         ))
         .first(db)
         .optional()?;
-    let Some((user_id, client_id, started, seen, expires, idle, ended, username, role, state)) = found else {
+    let Some((user_id, client_id, started, seen, expires, idle, ended, valid_from, of_user)) = found else {
         return Ok(None);
     };
     let read = || -> deserialize::Result<Standing> {
-        let user = match (username, role, state) {
-            (Some(username), Some(role), Some(state)) => Some(UserStanding {
+        let user = match of_user {
+            (Some(username), Some(role), Some(state), must_change_since) => Some(UserStanding {
                 username: Username::parse(&username)?,
                 role: Role::parse(&role)?,
                 state: parsed(&state)?,
+                must_change_password: must_change_since.is_some(),
             }),
             _ => None,
         };
@@ -254,6 +267,7 @@ pub fn standing(db: &mut Db, id: SessionId) -> Result<Option<Standing>, StoreErr
             expires_at: expires.0,
             idle_expires_at: idle.0,
             ended: ended.map(|reason| parsed(&reason)).transpose()?,
+            valid_from: u32::try_from(valid_from)?,
             user,
         })
     };
@@ -363,18 +377,6 @@ pub fn is_known_network(
     Ok(found.is_some())
 }
 
-/// The addresses that the user has logged in from since `since`, each once.
-pub fn login_addresses(db: &mut Db, user_id: UserId, since: DateTime<Utc>) -> Result<Vec<IpAddr>, StoreError> {
-    let keys: Vec<Vec<u8>> = sessions::table
-        .filter(sessions::user_id.eq(Id(user_id.0)))
-        .filter(sessions::started_at.ge(At(since)))
-        .select(sessions::ip_key)
-        .distinct()
-        .load(db)?;
-    let corrupt = |_| StoreError::Corrupt("sessions: the key of an address has another length".to_owned());
-    keys.into_iter().map(|key| key.try_into().map(from_key).map_err(corrupt)).collect()
-}
-
 /// Sessions that this not-before covers and whose end is not recorded yet, at most `limit`.
 pub fn open_before(db: &mut Db, not_before: &NotBefore, limit: i64) -> Result<Vec<SessionId>, StoreError> {
     let earlier = open_in(&not_before.scope).filter(sessions::started_at.lt(At(not_before.at)));
@@ -387,6 +389,13 @@ pub fn open_since(db: &mut Db, scope: &Scope, at: DateTime<Utc>, limit: i64) -> 
     let later = open_in(scope).filter(sessions::started_at.ge(At(at)));
     let ids: Vec<Id> = later.select(sessions::id).limit(limit).load(db)?;
     Ok(ids.into_iter().map(|id| SessionId(id.0)).collect())
+}
+
+/// Whether there is a session that was started through this client. Looks at all of them where there is none.
+pub fn any_through(db: &mut Db, id: &ClientId) -> Result<bool, StoreError> {
+    let one = sessions::table.filter(sessions::client_id.eq(Some(id.as_str().to_owned()))).select(sessions::id);
+    let one: Option<Id> = one.first(db).optional()?;
+    Ok(one.is_some())
 }
 
 /// Sessions in this scope whose end is not recorded yet.

@@ -9,6 +9,7 @@ use super::super::error::StoreError;
 use super::super::keyset::row_after;
 use super::super::schema::sessions;
 use super::{Position, Row};
+use crate::model::folding::fold;
 use crate::model::id::{SessionId, UserId};
 use crate::model::redaction::{Group, Kept};
 use crate::model::session::Session;
@@ -85,7 +86,7 @@ pub fn redact(db: &mut Db, left: &Kept<Session>, group: Group) -> Result<(), Sto
 pub fn names_of_user(db: &mut Db, user_id: UserId) -> Result<Vec<(SessionId, String)>, StoreError> {
     let of_user = sessions::table.filter(sessions::user_id.eq(Id(user_id.0)));
     let rows: Vec<(Id, String)> = of_user.select((sessions::id, sessions::username_folded)).load(db)?;
-    Ok(rows.into_iter().map(|(id, name)| (SessionId(id.0), name)).collect())
+    Ok(rows.into_iter().map(|(id, name)| (SessionId(id.0), fold(&name))).collect())
 }
 
 /// When the oldest session started.

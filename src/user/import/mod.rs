@@ -11,6 +11,7 @@ use std::collections::HashSet;
 use serde_json::json;
 
 use super::{UserError, Users, create};
+use crate::credential::throttle::ThrottleDigests;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject};
 use crate::model::id::UserId;
 use crate::model::user::User;
@@ -74,6 +75,15 @@ impl From<StoreError> for ImportError {
 /// Users read from a file, each with its line.
 pub type Lines = Vec<(u64, User)>;
 
+/// The same users, who must choose another password at their first login, where they have one.
+#[must_use]
+pub fn changed_at_login(mut lines: Lines) -> Lines {
+    for (_, user) in &mut lines {
+        user.must_change_password_since = user.password_hash.as_ref().map(|_| user.created_at);
+    }
+    lines
+}
+
 impl Users {
     /// Imports every user of the file, or none. `progress` is told how many lines are looked at.
     ///
@@ -113,8 +123,8 @@ impl Users {
             return Err(ImportError::Refused(refused));
         }
         if !dry_run {
-            let cause = cause.clone();
-            self.store().write_at_length(move |db| insert_all(db, &lines, &wanted, &cause)).await?;
+            let (throttles, cause) = (self.inner.throttles.clone(), cause.clone());
+            self.store().write_at_length(move |db| insert_all(db, &throttles, &lines, &wanted, &cause)).await?;
             self.refresh_schemes().await?;
         }
         Ok(())
@@ -158,7 +168,13 @@ fn stand_against(db: &mut Db, wanted: &[Wanted]) -> Result<Vec<RefusedLine>, Sto
 
 /// Adds all of them. A name or id that was taken meanwhile is a conflict, and undoes everything; an erasure is none, so that
 /// is looked for once more.
-fn insert_all(db: &mut Db, lines: &Lines, wanted: &[Wanted], cause: &Cause) -> Result<(), ImportError> {
+fn insert_all(
+    db: &mut Db,
+    throttles: &ThrottleDigests,
+    lines: &Lines,
+    wanted: &[Wanted],
+    cause: &Cause,
+) -> Result<(), ImportError> {
     let mut erased = HashSet::new();
     for batch in wanted.chunks(AT_ONCE) {
         erased.extend(audit::erased(db, &batch.iter().map(|wanted| wanted.id).collect::<Vec<_>>())?);
@@ -169,5 +185,5 @@ fn insert_all(db: &mut Db, lines: &Lines, wanted: &[Wanted], cause: &Cause) -> R
         return Err(ImportError::Refused(refused));
     }
     let users: Vec<&User> = lines.iter().map(|(_, user)| user).collect();
-    Ok(create::insert_all(db, &users, AuditKind::UserImported, cause)?)
+    Ok(create::insert_all(db, throttles, &users, AuditKind::UserImported, cause)?)
 }

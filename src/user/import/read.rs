@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::Read;
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use super::{ImportError, Lines, RefusedLine, ndjson, sheet};
 use crate::credential::scheme::Scheme;
@@ -111,11 +112,11 @@ fn user(mut row: Row, now: DateTime<Utc>) -> Result<User, String> {
         return Err(format!("{missing} is missing"));
     }
     let mut text = |field| row.remove(&field).unwrap_or_default();
-    let username = Username::parse(&text(Field::Username)).map_err(|error| format!("username: {error}"))?;
+    let username = Username::new(&text(Field::Username)).map_err(|error| format!("username: {error}"))?;
     let role = Role::parse(&text(Field::Role)).map_err(|error| format!("role: {error}"))?;
     let state = if is_true(&text(Field::Disabled))? { UserState::Disabled } else { UserState::Active };
     let id = match row.get(&Field::Id) {
-        Some(id) => id.parse().map_err(|_| "id is not a UUID".to_owned())?,
+        Some(id) => Uuid::parse_str(id).map(UserId).map_err(|_| "id is not a UUID".to_owned())?,
         None => UserId::new(now),
     };
     let email = row.get(&Field::Email).map(|email| Email::parse(email)).transpose();
@@ -124,7 +125,17 @@ fn user(mut row: Row, now: DateTime<Utc>) -> Result<User, String> {
     if let Some(hash) = &password_hash {
         Scheme::of(hash).map_err(|error| format!("password_hash: {error}"))?;
     }
-    Ok(User { id, username, role, state, password_hash, created_at: now, password_changed_at: None, email })
+    Ok(User {
+        id,
+        username,
+        role,
+        state,
+        password_hash,
+        created_at: now,
+        password_changed_at: None,
+        must_change_password_since: None,
+        email,
+    })
 }
 
 /// As people, programs, `psql` and a French spreadsheet write it.

@@ -93,8 +93,10 @@ impl Door {
             | Self::RefreshTokenReused
             | Self::EndedByAdmin
             | Self::CommandLine => vec![Arc::clone(&of.first)],
-            Self::LogoutElsewhere | Self::EndedByOwner | Self::PasswordChanged => vec![Arc::clone(&of.second)],
-            Self::LogoutEverywhere
+            Self::LogoutElsewhere | Self::EndedByOwner => vec![Arc::clone(&of.second)],
+            // The first lives on, but not by the tokens that are looked at: those are void.
+            Self::PasswordChanged
+            | Self::LogoutEverywhere
             | Self::PasswordReset
             | Self::EndedByAdminWithUser
             | Self::EndedByFilter
@@ -125,7 +127,7 @@ impl Door {
             Self::RefreshTokenReused => hand.reuse(first),
             Self::PasswordChanged => {
                 let body = json!({ "current_password": PASSWORD, "new_password": NEW_PASSWORD });
-                hand.ask("POST", "/auth/password", own, Some(body), 204)
+                hand.ask("POST", "/auth/password", own, Some(body), 200)
             }
             Self::PasswordReset => hand.reset(id),
             Self::EndedByAdmin => {

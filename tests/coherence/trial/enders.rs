@@ -71,6 +71,7 @@ impl<'a> Desk<'a> {
         let node = self.trial.nodes.whole(random);
         let question = Question { method: "POST", path, token, body: Some(body) };
         match self.lines[node].ask(self.trial.nodes.address(node), &question)? {
+            Answer { status: 204, .. } if good == 204 => Some(Value::Null),
             answer if answer.status == good => Some(answer.json()),
             Answer { status: 503, .. } => None,
             answer => panic!("{path}: {answer:?}"),
@@ -78,8 +79,10 @@ impl<'a> Desk<'a> {
     }
 
     fn create_user(&mut self, staff: &Staff, name: &str, random: &mut Random) -> Option<String> {
-        let body = json!({ "username": name, "role": "agent", "password": PASSWORD });
+        let body = json!({ "username": name, "role": "agent" });
         let user = self.ask(random, "/admin/users", &staff.admin, body, 201)?;
+        let body = json!({ "token": user["reset_token"], "new_password": PASSWORD });
+        self.ask(random, "/auth/reset", "", body, 204)?;
         Some(user["id"].as_str().expect("an id").to_owned())
     }
 

@@ -1,0 +1,1 @@
+DROP INDEX unsealed_records_states;

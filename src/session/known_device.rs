@@ -1,0 +1,66 @@
+//! What makes a device known: a token that its program is given at a login and shows at the next. Only it exempts from the limits
+//! of an address or network; whatever a name alone could tell would tell which names exist (ATH-01, ATH-04).
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::model::id::UserId;
+use crate::model::secret::{Secret, SecretDigest, SecretKind};
+use crate::store::{Db, StoreError, devices};
+
+/// How long a device is known after its last use.
+pub(super) const KNOWN_FOR: TimeDelta = TimeDelta::days(90);
+/// Devices of one user that are known at once. Each allows as many failures as the account itself.
+const MOST: i64 = 10;
+
+/// A device token as somebody shows it.
+#[derive(Debug, Clone)]
+pub struct DeviceToken(Secret);
+
+impl DeviceToken {
+    /// Reads one. What is none makes no device known, and is no fault: it may be of another server.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Secret::parse(SecretKind::DeviceToken, text).ok().map(Self)
+    }
+
+    /// Its text.
+    #[must_use]
+    pub fn reveal(&self) -> String {
+        self.0.reveal(SecretKind::DeviceToken)
+    }
+
+    /// What is kept of it.
+    pub(super) fn digest(&self) -> SecretDigest {
+        self.0.digest()
+    }
+
+    /// Whose device it makes known. The same is asked for where none was shown.
+    pub(super) fn owner(shown: Option<&Self>, db: &mut Db, now: DateTime<Utc>) -> Result<Option<UserId>, StoreError> {
+        let digest = shown.map_or(SecretDigest([0; 32]), Self::digest);
+        let since = now.checked_sub_signed(KNOWN_FOR).unwrap_or(DateTime::UNIX_EPOCH);
+        devices::owner(db, digest, since)
+    }
+
+    /// Forgets devices that are not known any more.
+    pub(super) fn forget_old(db: &mut Db, now: DateTime<Utc>) -> Result<usize, StoreError> {
+        devices::forget_older(db, now.checked_sub_signed(KNOWN_FOR).unwrap_or(DateTime::UNIX_EPOCH))
+    }
+
+    /// The token to show at the next login: the one that was shown, where it is this user's, or another one.
+    pub(super) fn keep_in(
+        shown: Option<&Self>,
+        db: &mut Db,
+        user_id: UserId,
+        now: DateTime<Utc>,
+    ) -> Result<Self, StoreError> {
+        if let Some(shown) = shown
+            && Self::owner(Some(shown), db, now)? == Some(user_id)
+        {
+            devices::touch(db, shown.digest(), now)?;
+            return Ok(shown.clone());
+        }
+        let token = Self(Secret::random());
+        devices::insert(db, token.digest(), user_id, now, MOST)?;
+        Ok(token)
+    }
+}

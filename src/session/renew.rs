@@ -1,0 +1,53 @@
+//! Gives a session other tokens, and voids those it had: its user has chosen another password, and whoever knew the old one may
+//! hold any of them.
+
+use chrono::{DateTime, Utc};
+
+use super::Sessions;
+use super::change::Changes;
+use super::issue::Issued;
+use super::refresh::{How, record};
+use crate::model::audit::Cause;
+use crate::model::change::Change;
+use crate::model::id::SessionId;
+use crate::model::session::{Origin, Session};
+use crate::model::user::User;
+use crate::store::{Db, StoreError, sessions};
+use crate::token::keys::{KeyError, SigningKey};
+
+impl Sessions {
+    /// The session with the first tokens that are good from now on; `None` where it is over.
+    pub(crate) fn renew_in(
+        &self,
+        db: &mut Db,
+        changes: &mut Changes,
+        (id, origin): (SessionId, &Origin),
+        cause: &Cause,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Session>, StoreError> {
+        // A refresh that comes first is replaced as well.
+        loop {
+            let Some(session) = sessions::find(db, id)?.filter(|session| session.end.is_none()) else {
+                return Ok(None);
+            };
+            let next = session.refresh.replaced(now);
+            if let Some(session) = self.advance(db, session, next, origin, now)? {
+                changes.note(Change::Session(id));
+                record(db, &session, cause, How::Replaced)?;
+                return Ok(Some(session));
+            }
+        }
+    }
+
+    /// The session's tokens, signed with this key.
+    pub(crate) fn hand_out(&self, session: Session, user: User, key: &SigningKey) -> Result<Issued, KeyError> {
+        Ok(Issued {
+            access_token: self.inner.tokens.sign(&session, &user.role, key)?,
+            refresh_token: self.refresh_token(&session),
+            at: session.token.issued_at,
+            session,
+            username: user.username,
+            role: user.role,
+        })
+    }
+}

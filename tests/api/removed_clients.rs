@@ -1,0 +1,117 @@
+//! A client that is removed takes its sessions along (P2).
+
+use futures_util::future::join_all;
+use rstest::rstest;
+use serde_json::json;
+use vigie::model::audit::AuditKind;
+use vigie::model::session::EndReason;
+
+use crate::support::app::{PASSWORD, TestApp, TestClient};
+use crate::support::backend::Backend::{self, Postgres, Sqlite};
+
+/// Logs in through a client.
+async fn through<'a>(app: &'a TestApp, name: &str, client: &str) -> Option<TestClient<'a>> {
+    let body = json!({ "username": name, "password": PASSWORD, "client_id": client });
+    let answer = app.nobody().post("/auth/login", body).await;
+    if answer.status == 200 {
+        Some(app.client(&answer.expect(200)))
+    } else {
+        answer.problem(422, "invalid_input");
+        None
+    }
+}
+
+#[rstest]
+#[actix_web::test]
+async fn the_sessions_of_a_removed_client_end_on_every_node(#[values(Sqlite, Postgres)] backend: Backend) {
+    let here = TestApp::start(backend).await;
+    let there = here.another_node().await;
+    let root = here.admin().await;
+    here.user("alice", "agent").await;
+    here.registered_client("crm").await;
+    here.registered_client("erp").await;
+    let of_crm = through(&here, "alice", "crm").await.expect("it is registered");
+    let (of_erp, of_none) = (through(&here, "alice", "erp").await.expect("registered"), here.log_in("alice").await);
+    let elsewhere = TestClient { app: &there, ..of_crm.clone() };
+    elsewhere.get("/auth/me").await.expect(200);
+    root.delete("/admin/clients/crm").await.expect(204);
+    for node in [&of_crm, &elsewhere] {
+        node.get("/auth/me").await.problem(401, "session_ended");
+        node.refresh().await.problem(401, "session_ended");
+    }
+    assert_eq!(here.end_reason(&of_crm.session_id).await, Some(EndReason::ClientRemoved));
+    of_erp.get("/auth/me").await.expect(200);
+    of_none.get("/auth/me").await.expect(200);
+    assert!(through(&there, "alice", "crm").await.is_none());
+    let removed = here.events().await.into_iter().find(|event| event.event.kind == AuditKind::ClientRemoved);
+    assert_eq!(removed.expect("it is recorded").event.details, json!({ "sessions_ended": 1 }));
+    root.delete("/admin/clients/crm").await.problem(404, "not_found");
+}
+
+/// Nobody who logs in at the same moment keeps a session of a client that is gone.
+#[rstest]
+#[actix_web::test]
+async fn no_login_outlives_a_client_that_is_removed_meanwhile(#[values(Sqlite, Postgres)] backend: Backend) {
+    let here = TestApp::start_with(backend, &[("VIGIE__SESSIONS__MAX_PER_USER", "0")]).await;
+    let there = here.another_node().await;
+    let root = here.admin().await;
+    let names: Vec<String> = (0..8).map(|number| format!("user-{number}")).collect();
+    for name in &names {
+        here.user(name, "agent").await;
+    }
+    for round in 0..4 {
+        here.registered_client("crm").await;
+        let logins = names.iter().enumerate().map(|(number, name)| {
+            let node = if number % 2 == 0 { &here } else { &there };
+            through(node, name, "crm")
+        });
+        let remove = async {
+            tokio::time::sleep(std::time::Duration::from_millis(3 * round)).await;
+            root.delete("/admin/clients/crm").await.expect(204);
+        };
+        let (sessions, ()) = tokio::join!(join_all(logins), remove);
+        for session in sessions.into_iter().flatten() {
+            session.get("/auth/me").await.problem(401, "session_ended");
+        }
+    }
+}
+
+/// More than go with one transaction.
+#[rstest]
+#[actix_web::test]
+async fn a_client_takes_hundreds_of_sessions_along(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let root = app.admin().await;
+    app.registered_client("crm").await;
+    let alice = app.user("alice", "agent").await;
+    let client = vigie::model::client::ClientId::parse("crm").expect("an id");
+    let origin = || vigie::model::session::Origin { ip: [127, 0, 0, 1].into(), user_agent: None };
+    let new = || app.app.sessions.new_session(&alice, origin(), Some(client.clone()), None);
+    let sessions: Vec<_> = (0..1_201).map(|_| new()).collect();
+    let insert = move |db: &mut _| {
+        sessions.iter().try_for_each(|session| {
+            vigie::store::sessions::insert(db, session)?;
+            vigie::store::access_tokens::insert(db, session.id, &session.token)
+        })
+    };
+    app.app.store.write(insert).await.map_err(|error: vigie::store::StoreError| error).expect("written");
+    root.delete("/admin/clients/crm").await.expect(204);
+    let page = root.get("/admin/sessions?client_id=crm&state=active").await.expect(200);
+    assert_eq!(page["items"], json!([]));
+    let removed = app.events().await.into_iter().find(|event| event.event.kind == AuditKind::ClientRemoved);
+    assert_eq!(removed.expect("it is recorded").event.details, json!({ "sessions_ended": 1_201 }));
+}
+
+/// What a client that is gone was given can still be refused by a moment; a typo is none of its ids.
+#[rstest]
+#[actix_web::test]
+async fn a_not_before_of_a_removed_client_stays_possible(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let root = app.admin().await;
+    app.user("alice", "agent").await;
+    app.registered_client("crm").await;
+    through(&app, "alice", "crm").await.expect("it is registered");
+    root.delete("/admin/clients/crm").await.expect(204);
+    root.post("/admin/not-before", json!({ "client_id": "crm", "note": "why" })).await.expect(204);
+    root.post("/admin/not-before", json!({ "client_id": "crn", "note": "why" })).await.problem(404, "not_found");
+}

@@ -1,0 +1,87 @@
+//! Failures are counted under names, and belong to the user who has the name: whoever gets another takes them along, and
+//! nobody inherits any (ATH-02, ATH-03).
+
+use rstest::rstest;
+use serde_json::json;
+use vigie::model::audit::Cause;
+use vigie::model::user::{User, Username};
+use vigie::user::change::UserChange;
+use vigie::user::import::{Format, read};
+
+use super::throttling::{expect_wait, try_login};
+use crate::support::app::{PASSWORD, TestApp};
+use crate::support::backend::Backend::{self, Postgres, Sqlite};
+
+async fn fail(app: &TestApp, name: &str) {
+    for _ in 0..5 {
+        try_login(app, name, "wrong").await.problem(401, "invalid_credentials");
+    }
+}
+
+async fn rename(app: &TestApp, user: &User, to: &str) {
+    let change = UserChange { username: Username::parse(to).ok(), ..UserChange::default() };
+    app.app.users.change(user.id, change, &Cause::command_line()).await.expect("renamed");
+}
+
+#[rstest]
+#[actix_web::test]
+async fn a_new_user_inherits_no_failures_of_whoever_tried_the_name_before(
+    #[values(Sqlite, Postgres)] backend: Backend,
+    #[values("created", "imported", "renamed")] way: &str,
+) {
+    let app = TestApp::start(backend).await;
+    let other = app.user("other", "agent").await;
+    fail(&app, "alice").await;
+    expect_wait(try_login(&app, "alice", PASSWORD).await, 60);
+    match way {
+        "created" => drop(app.user("Alice", "agent").await),
+        "imported" => {
+            let hash = other.password_hash.expect("a hash").0;
+            let line = json!({ "username": "ALICE", "role": "agent", "password_hash": hash }).to_string();
+            let lines = read(line.as_bytes(), Format::Ndjson, app.now()).expect("a line");
+            app.app.users.import(lines, false, &Cause::command_line(), |_| ()).await.expect("imported");
+        }
+        _ => rename(&app, &other, "Alice").await,
+    }
+    try_login(&app, "alice", PASSWORD).await.expect(200);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn a_user_who_is_renamed_takes_the_failures_along(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let alice = app.user("alice", "agent").await;
+    fail(&app, "alice").await;
+    rename(&app, &alice, "Alicia").await;
+    expect_wait(try_login(&app, "alicia", PASSWORD).await, 60);
+    // The same name in another case is the same.
+    rename(&app, &alice, "ALICIA").await;
+    expect_wait(try_login(&app, "alicia", PASSWORD).await, 60);
+    // The old name is nobody's, and has no failures.
+    try_login(&app, "alice", PASSWORD).await.problem(401, "invalid_credentials");
+    let root = app.admin().await;
+    let shown = root.get(&format!("/admin/throttles?user={}", alice.id)).await.expect(200);
+    assert_eq!((shown["items"].as_array().map(Vec::len), &shown["items"][0]["failures"]), (Some(1), &json!(5)));
+    root.post_empty(&format!("/admin/users/{}/unlock", alice.id)).await.expect(204);
+    try_login(&app, "alicia", PASSWORD).await.expect(200);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn the_failures_of_a_user_go_with_the_user(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let alice = app.user("alice", "agent").await;
+    // From a network that is known, and from elsewhere.
+    fail(&app, "alice").await;
+    app.app.users.unlock(alice.id, &Cause::command_line()).await.expect("unlocked");
+    app.log_in("alice").await;
+    fail(&app, "alice").await;
+    app.app.users.delete(alice.id, &Cause::command_line()).await.expect("deleted");
+    app.user("alice", "agent").await;
+    try_login(&app, "alice", PASSWORD).await.expect(200);
+    let root = app.admin().await;
+    for scope in ["account", "known_device"] {
+        let shown = root.get(&format!("/admin/throttles?state=all&scope={scope}")).await.expect(200);
+        assert_eq!(shown["items"], json!([]), "{scope}");
+    }
+}
