@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use crate::support::app::PASSWORD;
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::certificates::{Certificates, write_private};
 use crate::support::dump::Beside;
-use crate::support::program::{Program, finish};
+use crate::support::program::{Program, Server, finish};
 use crate::support::smtp::Smtp;
 
 #[rstest]
@@ -358,4 +359,39 @@ fn a_variable_that_is_not_utf_8_stops_the_start() {
         }
         assert!(!program.path("data").exists(), "{name}");
     }
+}
+
+/// The same command where the umask leaves everything open.
+fn with_open_umask(command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "umask 000; exec \"$@\"", "sh"]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell
+}
+
+/// The history is nobody else's to read, whatever the directory around it and the umask; and however the files were left.
+#[test]
+fn the_files_of_sqlite_are_their_owners_alone() {
+    let program = Program::new(Sqlite);
+    let directory = program.path("open");
+    std::fs::create_dir(&directory).expect("made");
+    std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o777)).expect("open");
+    let file = directory.join("vigie.db");
+    let program = program.with("DATABASE_URL", &format!("sqlite:{}", file.display()));
+    let mode = |ending: &str| {
+        let file = format!("{}{ending}", file.display());
+        std::fs::metadata(file).expect("a file").permissions().mode() & 0o777
+    };
+    let add = program.command(&["user", "add", "alice", "--role", "agent", "--no-password"]);
+    finish(with_open_umask(&add), "").expect(0);
+    assert_eq!(mode(""), 0o600);
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).expect("left open");
+    let server = Server::start(with_open_umask(&program.command(&["serve"])), program.path("serve.log"));
+    assert_eq!(["", "-wal", "-shm"].map(mode), [0o600; 3]);
+    assert_eq!(server.stop().0, Some(0));
 }
