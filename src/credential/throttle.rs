@@ -86,21 +86,20 @@ impl ThrottleDigests {
 
 /// Forgets the failures of a user's account, from wherever it was tried. `true` where there were some.
 pub fn forget_account(db: &mut Db, digests: &ThrottleDigests, user: &User) -> Result<bool, StoreError> {
-    let by_name = forget_names(db, digests, std::iter::once(user))?;
+    let key = digests.of_account(&account_form(db, user)?);
+    let by_name = throttles::forget_all(db, ThrottleScope::Account, &[key])?;
     Ok(throttles::forget_of_user(db, user.id)? + by_name > 0)
 }
 
-/// Forgets the failures counted for the names of these users: those before them were of nobody, or of somebody else. Returns
-/// how many counts.
+/// Forgets the failures counted for the names of these users, who are new: those before them were of nobody, or of somebody
+/// else. Returns how many counts.
 pub fn forget_names<'a>(
     db: &mut Db,
     digests: &ThrottleDigests,
-    named: impl Iterator<Item = &'a User>,
+    users: impl Iterator<Item = &'a User>,
 ) -> Result<usize, StoreError> {
-    let mut keys = Vec::new();
-    for user in named {
-        keys.push(digests.of_account(&account_form(db, user)?));
-    }
+    // Nothing is asked for each: they may be thousands, and SQLite has one writer.
+    let keys: Vec<ThrottleKey> = users.map(|user| digests.of_account(&user.username.folded())).collect();
     throttles::forget_all(db, ThrottleScope::Account, &keys)
 }
 

@@ -9,7 +9,7 @@ use crate::store::{Db, StoreError, devices};
 
 /// How long a device is known after its last use.
 pub(super) const KNOWN_FOR: TimeDelta = TimeDelta::days(90);
-/// Devices of one user that are known at once. Each allows as many failures as the account itself.
+/// Devices of one user that are known at once. Each allows a few failures more than the account (`credential::throttle`).
 const MOST: i64 = 10;
 
 /// A device token as somebody shows it.

@@ -39,7 +39,8 @@ struct Sources {
 #[derive(Debug)]
 pub(super) struct Place {
     sources: Arc<Sources>,
-    keys: Vec<ThrottleKey>,
+    /// How many were under way of each source when this one began, itself among them.
+    began_among: Vec<(ThrottleKey, usize)>,
 }
 
 impl Turns {
@@ -65,11 +66,15 @@ impl Turns {
         if room.iter().any(is_full) {
             return None;
         }
-        let keys: Vec<ThrottleKey> = room.iter().map(|(key, _)| *key).collect();
-        for key in &keys {
-            *under_way.entry(*key).or_default() += 1;
-        }
-        Some(Place { sources: Arc::clone(&self.sources), keys })
+        let began_among = room
+            .iter()
+            .map(|(key, _)| {
+                let count = under_way.entry(*key).or_default();
+                *count += 1;
+                (*key, *count)
+            })
+            .collect();
+        Some(Place { sources: Arc::clone(&self.sources), began_among })
     }
 
     /// Resolves when a try leaves its place after this call.
@@ -84,10 +89,12 @@ impl Turns {
 }
 
 impl Place {
-    /// Whether no more tries are under way from any of its sources than there is room for.
+    /// Whether there is room, as it was found since, for all that were under way when this one began. Who has failed in between
+    /// is counted twice, and never not at all.
     pub fn fits(&self, room: &[(ThrottleKey, usize)]) -> bool {
-        let under_way = locked(&self.sources.under_way);
-        room.iter().all(|(key, room)| under_way.get(key).is_none_or(|count| count <= room))
+        let began_among =
+            |key: &ThrottleKey| self.began_among.iter().find(|(of, _)| of == key).map(|(_, count)| *count);
+        room.iter().all(|(key, room)| began_among(key).is_none_or(|count| count <= *room))
     }
 }
 
@@ -114,7 +121,7 @@ impl Drop for Waits<'_> {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut under_way = locked(&self.sources.under_way);
-        for key in &self.keys {
+        for (key, _) in &self.began_among {
             if let Some(count) = under_way.get_mut(key) {
                 *count -= 1;
                 if *count == 0 {

@@ -159,7 +159,8 @@ impl Users {
                 let cause = proof.cause();
                 set_password(db, change.user_id, &hash, now)?;
                 // As the user is by now: the role is in the token, and the mail goes to the address.
-                let Some(user) = users::find(db, change.user_id)? else { return Ok(None) };
+                let user = users::find(db, change.user_id)?;
+                let user = user.ok_or_else(|| StoreError::Corrupt("users: one that is locked is not there".into()))?;
                 alerts.tell_of_change_in(db, (&user, &user), AccountChange::PasswordChanged, now)?;
                 one_time_tokens::remove_all(db, change.user_id)?;
                 let end = end_by(&cause, EndReason::PasswordChanged, now, None);
