@@ -33,7 +33,7 @@ async fn rev_01_no_request_that_starts_after_the_answered_end_is_accepted(
         let alice = here.log_in("alice").await;
         let elsewhere = TestClient { app: &there, ..alice.clone() };
         let state = Arc::new(Hammering { is_over: AtomicBool::new(false), accepted: AtomicUsize::new(0) });
-        let clients = (0..12).map(|number| hammer(if number % 2 == 0 { &alice } else { &elsewhere }, &state));
+        let clients = (0..50).map(|number| hammer(if number % 2 == 0 { &alice } else { &elsewhere }, &state));
         let end = async {
             tokio::time::sleep(Duration::from_millis(60)).await;
             alice.post_empty("/auth/logout").await.expect(204);
