@@ -1,7 +1,7 @@
 //! The master key: 32 bytes that never enter the database, read from a file or the environment. It opens the keyring
 //! (`keyring.rs`), which holds every other key, so that a dump of the database signs, seals and derives nothing.
 
-use std::fs::{DirBuilder, File, Permissions};
+use std::fs::{self, DirBuilder, File, Metadata, Permissions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -152,13 +152,12 @@ impl MasterKey {
     /// Reads the key from this file. Checks the very file it then reads, so that nobody can exchange it in between.
     pub fn read(path: &Path) -> Result<Self, MasterKeyError> {
         let unreadable = |source| MasterKeyError::Unreadable { path: path.to_owned(), source };
-        let file = File::open(path).map_err(|source| match source.kind() {
+        let (file, metadata) = open_regular(path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => MasterKeyError::Missing { path: path.to_owned() },
             _ => unreadable(source),
         })?;
-        let metadata = file.metadata().map_err(unreadable)?;
         let mode = metadata.mode() & 0o777;
-        if is_open_to_others(mode, metadata.uid(), rustix::process::geteuid().as_raw()) {
+        if is_open_to_others(mode, metadata.uid()) {
             return Err(MasterKeyError::Readable { path: path.to_owned(), mode });
         }
         let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE_LENGTH));
@@ -197,9 +196,8 @@ fn decode(text: &str) -> Option<MasterKey> {
 /// A secret that an operator has put into a file, without the end of its line. A file that others can read is refused.
 pub(crate) fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     let told = |error: io::Error| error.to_string();
-    let mut file = File::open(path).map_err(told)?;
-    let metadata = file.metadata().map_err(told)?;
-    if is_open_to_others(metadata.mode(), metadata.uid(), rustix::process::geteuid().as_raw()) {
+    let (mut file, metadata) = open_regular(path).map_err(told)?;
+    if is_open_to_others(metadata.mode(), metadata.uid()) {
         return Err("open to others: run `chmod 600` on it".to_owned());
     }
     let mut secret = Zeroizing::new(Vec::new());
@@ -210,11 +208,24 @@ pub(crate) fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     Ok(secret)
 }
 
-/// Whether others than who reads a secret may use its file. As PostgreSQL has it: 0600 at most where it is ours, and 0640 at
-/// most where it is root's, who mounts secrets for a group; that we could open it says that the group is ours.
-const fn is_open_to_others(mode: u32, owner: u32, reader: u32) -> bool {
-    let is_mounted = owner == 0 && reader != 0;
-    mode & (if is_mounted { 0o037 } else { 0o077 }) != 0
+/// Opens a regular file, also by a link, as mounts have them. Anything else is refused before it is opened: a pipe waits
+/// for somebody who writes, a device may never end. It is looked at again when it is open: it may have been exchanged.
+fn open_regular(path: &Path) -> io::Result<(File, Metadata)> {
+    refuse_special(&fs::metadata(path)?)?;
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    refuse_special(&metadata)?;
+    Ok((file, metadata))
+}
+
+fn refuse_special(metadata: &Metadata) -> io::Result<()> {
+    if metadata.is_file() { Ok(()) } else { Err(io::Error::other("it is not a regular file")) }
+}
+
+/// Whether others than who reads a secret may use its file. As PostgreSQL has it, its owner decides, whoever reads: 0640
+/// at most where it is root's, who mounts secrets for a group, and 0600 at most where it is another's.
+const fn is_open_to_others(mode: u32, owner: u32) -> bool {
+    mode & (if owner == 0 { 0o037 } else { 0o077 }) != 0
 }
 
 /// Writes a file that is not there yet, for its owner alone: whole or not at all, as half a key would stop the next start. The
@@ -232,7 +243,11 @@ fn write_new(path: &Path, text: &str) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+    use std::process::Command;
+    use std::sync::mpsc;
+    use std::time::Duration;
 
     use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
     use tempfile::TempDir;
@@ -281,7 +296,7 @@ mod tests {
 
     #[test]
     fn key_01_a_key_that_others_can_read_is_refused_and_the_message_says_what_to_do() {
-        for mode in [0o640, 0o604, 0o644, 0o660, 0o666, 0o601, 0o620] {
+        for mode in [0o604, 0o644, 0o660, 0o666, 0o601, 0o620, 0o650] {
             let (_directory, config) = key_file(text().as_bytes(), mode);
             let error = MasterKey::load(&config).unwrap_err();
             assert!(matches!(error, MasterKeyError::Readable { mode: found, .. } if found == mode), "{error}");
@@ -367,17 +382,68 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_root_mounts_for_our_group_is_taken() {
-        for (mode, owner, reader, is_open) in [
-            (0o600, 1000, 1000, false),
-            (0o640, 1000, 1000, true),
-            (0o440, 0, 1000, false),
-            (0o640, 0, 1000, false),
-            (0o660, 0, 1000, true),
-            (0o444, 0, 1000, true),
-            (0o440, 0, 0, true),
+    fn a_secret_that_root_mounts_for_a_group_is_taken_whoever_reads_it() {
+        for (mode, owner, is_open) in [
+            (0o600, 1000, false),
+            (0o640, 1000, true),
+            (0o440, 1000, true),
+            (0o400, 0, false),
+            (0o440, 0, false),
+            (0o640, 0, false),
+            (0o660, 0, true),
+            (0o650, 0, true),
+            (0o444, 0, true),
         ] {
-            assert_eq!(is_open_to_others(mode, owner, reader), is_open, "{mode:03o} {owner} {reader}");
+            assert_eq!(is_open_to_others(mode, owner), is_open, "{mode:03o} {owner}");
         }
+        // The files of a test belong to whoever runs it.
+        let is_root = rustix::process::geteuid().as_raw() == 0;
+        for mode in [0o440, 0o640] {
+            let (_directory, config) = key_file(text().as_bytes(), mode);
+            assert_eq!(MasterKey::load(&config).is_ok(), is_root, "{mode:03o}");
+            assert_eq!(read_secret(&config.master_key_path()).is_ok(), is_root, "{mode:03o}");
+        }
+    }
+
+    /// What comes of reading both kinds of secrets from this file, in time.
+    fn refusals(path: &Path) -> (String, String) {
+        let ((told, heard), path) = (mpsc::channel(), path.to_owned());
+        std::thread::spawn(move || {
+            let (key, secret) = (MasterKey::read(&path).unwrap_err(), read_secret(&path).unwrap_err());
+            told.send((key.to_string(), secret)).unwrap();
+        });
+        heard.recv_timeout(Duration::from_secs(10)).expect("nobody waits for it")
+    }
+
+    #[test]
+    fn a_secret_in_anything_but_a_regular_file_is_refused_before_it_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let [pipe, socket, folder, link] = ["pipe", "socket", "folder", "link"].map(|name| directory.path().join(name));
+        assert!(Command::new("mkfifo").args(["-m", "600"]).arg(&pipe).status().unwrap().success());
+        let _listener = UnixListener::bind(&socket).unwrap();
+        DirBuilder::new().mode(0o700).create(&folder).unwrap();
+        symlink(&pipe, &link).unwrap();
+        for path in [pipe.as_path(), &socket, &folder, &link, Path::new("/dev/null")] {
+            let (key, secret) = refusals(path);
+            let shown = path.display();
+            assert_eq!(secret, "it is not a regular file", "{shown}");
+            assert!(key.contains("cannot be read: it is not a regular file"), "{shown}: {key}");
+        }
+    }
+
+    /// As Kubernetes mounts a secret.
+    #[test]
+    fn a_secret_behind_links_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        DirBuilder::new().mode(0o700).create(at("..2026")).unwrap();
+        fs::write(at("..2026/master.key"), text()).unwrap();
+        fs::set_permissions(at("..2026/master.key"), Permissions::from_mode(0o400)).unwrap();
+        symlink("..2026", at("..data")).unwrap();
+        symlink("..data/master.key", at("master.key")).unwrap();
+        assert_eq!(MasterKey::read(&at("master.key")).unwrap().0.bytes(), &[7; 32]);
+        assert_eq!(read_secret(&at("master.key")).unwrap().as_slice(), text().as_bytes());
+        symlink("..nowhere", at("dangling")).unwrap();
+        assert!(matches!(MasterKey::read(&at("dangling")), Err(MasterKeyError::Missing { .. })));
     }
 }

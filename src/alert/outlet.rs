@@ -40,7 +40,7 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(b" an example \n").unwrap();
         assert_eq!(read_secret("mail.password_file", file.path()).unwrap().as_str(), "an example");
-        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o640)).unwrap();
+        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644)).unwrap();
         let refused = read_secret("mail.password_file", file.path()).unwrap_err().to_string();
         assert!(refused.starts_with("mail.password_file: ") && refused.contains("chmod 600"), "{refused}");
         let missing = read_secret("mail.password_file", Path::new("/nowhere/at all")).unwrap_err();

@@ -1,5 +1,6 @@
 //! CSV (RFC 4180) for spreadsheets: no cell is a formula (ADM-11), whichever separator the reader takes cells apart by.
 
+use crate::model::user::is_unseen;
 use crate::model::words::words;
 
 words! {
@@ -71,6 +72,30 @@ fn add_cell(cell: &str, to: &mut String) {
     to.push('"');
 }
 
+/// Whether a reader may pass over the character before it finds a formula: around a cell it takes quotation marks and
+/// white space away, and what nobody sees may go at any time.
+fn is_passed_over(character: char) -> bool {
+    character == '"'
+        || character.is_whitespace()
+        || character.is_control()
+        || is_unseen(character)
+        || is_newer(character)
+}
+
+/// Whether nobody sees the character, though the tables of [`is_unseen`] do not know it yet: format characters, and what
+/// is to be ignored wherever it is not known (`Default_Ignorable_Code_Point`).
+const fn is_newer(character: char) -> bool {
+    matches!(
+        character,
+        '\u{180f}'
+            | '\u{2065}'
+            | '\u{fff0}'..='\u{fff8}'
+            | '\u{13430}'..='\u{1343f}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
+}
+
 /// A text of which no part is taken for a formula: an apostrophe stands before what begins like one, at its beginning and
 /// after what another separator would take for the end of a cell. A quotation mark in the middle of a cell keeps nobody from
 /// ending it there, so quoting alone is no help.
@@ -84,7 +109,7 @@ fn harmless(cell: &str) -> String {
         if begins && FORMULA.contains(&character) {
             harmless.push('\'');
         }
-        begins = ENDS.contains(&character) || begins && (character == '"' || character.is_whitespace());
+        begins = ENDS.contains(&character) || begins && is_passed_over(character);
         harmless.push(character);
     }
     harmless
@@ -104,6 +129,32 @@ mod tests {
         }
         assert_eq!(harmless("Mozilla;=1+1,\"@x\t+2\r\n -3"), "Mozilla;'=1+1,\"'@x\t'+2\r\n '-3");
         for cell in ["", "Mozilla/5.0 (Windows NT 10.0; Win64; x64) a=b", "2026-11-22", "[\"a\",1]", "a - b"] {
+            assert_eq!(harmless(cell), cell);
+        }
+    }
+
+    #[test]
+    fn adm_11_the_first_visible_character_decides_what_is_a_formula() {
+        for unseen in [
+            "\u{200b}",
+            "\u{feff}",
+            "\u{ad}\u{2060}",
+            " \u{202e}\"",
+            "\u{34f}\u{fe0f}",
+            "\u{115f}\u{3164}\u{ffa0}",
+            "\u{61c}\u{200d}\u{2069}",
+            "\u{180e}\u{180f}\u{2065}",
+            "\u{fff0}\u{fffb}\u{13430}\u{1bca0}\u{1d173}",
+            "\u{e0001}\u{e0041}\u{e0100}\u{e0fff}",
+            "\u{0}\u{7f}\u{9f}",
+        ] {
+            for formula in FORMULA {
+                let cell = harmless(&format!("{unseen}{formula}1;{unseen}{formula}2;a{unseen}{formula}3"));
+                let expected = format!("{unseen}'{formula}1;{unseen}'{formula}2;a{unseen}{formula}3");
+                assert_eq!(cell, expected, "{cell:?}");
+            }
+        }
+        for cell in ["\u{200b}a=1", "é-1", "1-1", "🦊=1", "\u{e9}", "\u{feff}"] {
             assert_eq!(harmless(cell), cell);
         }
     }
@@ -129,14 +180,14 @@ mod tests {
     }
 
     fn is_formula(cell: &str) -> bool {
-        let begins = |character: char| character == '"' || character.is_whitespace();
+        let begins = |character: char| "\"\u{200b}\u{feff}".contains(character) || character.is_whitespace();
         cell.trim_start_matches(begins).starts_with(FORMULA)
     }
 
     proptest! {
         #[test]
         fn adm_11_no_reader_finds_a_formula(
-            rows in vec(vec("[-=+@,;\t\r\n\" 'a]{0,8}", 3), 1..4),
+            rows in vec(vec("[-=+@,;\t\r\n\" 'a\u{200b}\u{feff}]{0,8}", 3), 1..4),
             dialect in dialect(),
             other in dialect(),
         ) {

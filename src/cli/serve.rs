@@ -4,6 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+use tracing::{Dispatch, dispatcher};
+
 use super::demo::Demonstration;
 use super::installation::Installation;
 use super::outcome::Outcome;
@@ -28,31 +31,51 @@ pub(super) struct Arguments {
 
 /// Runs the command: until the process is told to stop.
 pub(super) async fn run(arguments: &Arguments, installation: &Installation) -> Outcome {
-    let (demonstration, config) = if arguments.demo {
-        let (demonstration, config) = Demonstration::prepare(installation.printable_config())?;
-        (Some(demonstration), config)
-    } else {
-        (None, installation.config()?)
-    };
-    // Before anything is logged: what is made up concerns nobody.
-    let introduction = match &demonstration {
-        Some(demonstration) => Some(demonstration.fill(&config).await?),
-        None => None,
-    };
+    if arguments.demo {
+        return demonstrate(installation).await;
+    }
+    let config = installation.config()?;
     telemetry::init(&config)?;
-    signals::ignore_others()?;
+    let log = dispatcher::get_default(Dispatch::clone);
+    signals::ignore_others(&log)?;
     let app = Arc::new(App::open(config, Arc::new(SystemClock)).await?);
+    remark(&app).await?;
+    let greeting = app.users.issue_setup().await?.map_or(Greeting::None, Greeting::SetUp);
+    let stop = signals::stop(&log, || ())?;
+    serve(app, greeting, stop).await
+}
+
+/// Serves a demonstration, of which nothing is left however it ends.
+async fn demonstrate(installation: &Installation) -> Outcome {
+    let (mut demonstration, mut config) = Demonstration::prepare(installation.printable_config())?;
+    // What is made up concerns nobody, so until it is, the process has no log; signals have this one.
+    let log = telemetry::dispatch(config.log.format, config.log_filter()?, io::stderr);
+    // From before there is anything to remove.
+    signals::ignore_others(&log)?;
+    let place = demonstration.place();
+    let stop = signals::stop(&log, move || place.remove())?;
+    demonstration.settle(&mut config)?;
+    let Some(introduction) = demonstration.fill(&config, &stop).await? else { return Ok(()) };
+    telemetry::init(&config)?;
+    let app = Arc::new(App::open(config, Arc::new(SystemClock)).await?);
+    remark(&app).await?;
+    demonstration.free_address();
+    serve(app, Greeting::Demonstration(introduction), stop).await
+}
+
+/// Logs what an operator should look at.
+async fn remark(app: &App) -> Outcome {
     for weakness in app.config.weaknesses() {
         tracing::warn!(key = weakness.key, "weak setting: {}", weakness.message);
     }
-    tell_other_database(&app.store, &app.config.data.dir, app.clock.now()).await?;
-    let greeting = match introduction {
-        Some(introduction) => Greeting::Demonstration(introduction),
-        None => app.users.issue_setup().await?.map_or(Greeting::None, Greeting::SetUp),
-    };
+    Ok(tell_other_database(&app.store, &app.config.data.dir, app.clock.now()).await?)
+}
+
+/// Serves until the process is told to stop, and closes the installation.
+async fn serve(app: Arc<App>, greeting: Greeting, stop: CancellationToken) -> Outcome {
     // From before the first request on: an old master key is not dropped under a server that starts.
     app.vault.note_use(&app.store, app.clock.now()).await?;
-    let served = serve(Arc::clone(&app), move |address| announce(&greeting, address)).await;
+    let served = run_server(Arc::clone(&app), greeting, stop).await;
     if let Err(error) = app.vault.forget_use(&app.store, app.clock.now()).await {
         tracing::debug!(cause = %error, "that this server stops is known in a minute");
     }
@@ -99,10 +122,9 @@ fn set_up_text(token: &str, address: SocketAddr) -> String {
     )
 }
 
-/// Serves until the process is told to stop. The server has a runtime of its own, so it gets a thread of its own.
-async fn serve(app: Arc<App>, on_ready: impl FnOnce(SocketAddr) + Send + 'static) -> io::Result<()> {
-    let stopped = signals::stop()?.cancelled_owned();
-    let serving = move || server::run(app, |listening| on_ready(listening.address), stopped);
+/// The server has a runtime of its own, so it gets a thread of its own.
+async fn run_server(app: Arc<App>, greeting: Greeting, stop: CancellationToken) -> io::Result<()> {
+    let serving = move || server::run(app, |listening| announce(&greeting, listening.address), stop.cancelled_owned());
     tokio::task::spawn_blocking(serving).await.map_err(io::Error::other)?
 }
 

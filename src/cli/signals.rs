@@ -4,38 +4,45 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tracing::Dispatch;
+use tracing::dispatcher::with_default;
 
 use super::outcome::FAILED;
 
 /// Takes note of what is not meant to end a server: a terminal that was closed, a log that was rotated. Unheard, each would.
-pub(super) fn ignore_others() -> io::Result<()> {
+/// The log is given: there are signals before the process has one.
+pub(super) fn ignore_others(log: &Dispatch) -> io::Result<()> {
     let others = [
         ("SIGHUP", SignalKind::hangup()),
         ("SIGUSR1", SignalKind::user_defined1()),
         ("SIGUSR2", SignalKind::user_defined2()),
     ];
     for (name, kind) in others {
-        let mut heard = signal(kind)?;
+        let (mut heard, log) = (signal(kind)?, log.clone());
         tokio::spawn(async move {
             while heard.recv().await.is_some() {
-                tracing::info!(signal = name, "a signal that changes nothing here: SIGTERM stops the server");
+                with_default(&log, || {
+                    tracing::info!(signal = name, "a signal that changes nothing here: SIGTERM stops the server");
+                });
             }
         });
     }
     Ok(())
 }
 
-/// Cancelled when the process is told to stop. Told once more, it ends at once: whatever was acknowledged is in the database.
-pub(super) fn stop() -> io::Result<CancellationToken> {
+/// Cancelled when the process is told to stop. Told once more, it does this last thing and ends at once: whatever was
+/// acknowledged is in the database.
+pub(super) fn stop(log: &Dispatch, last: impl FnOnce() + Send + 'static) -> io::Result<CancellationToken> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stop = CancellationToken::new();
-    let told = stop.clone();
+    let (told, log) = (stop.clone(), log.clone());
     tokio::spawn(async move {
         either(&mut terminate, &mut interrupt).await;
-        tracing::info!("told to stop: requests under way finish first");
+        with_default(&log, || tracing::info!("told to stop: requests under way finish first"));
         told.cancel();
         either(&mut terminate, &mut interrupt).await;
-        tracing::warn!("told to stop once more: ends at once");
+        with_default(&log, || tracing::warn!("told to stop once more: ends at once"));
+        last();
         std::process::exit(i32::from(FAILED));
     });
     Ok(stop)

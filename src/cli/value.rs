@@ -37,7 +37,7 @@ pub(super) fn email(text: &str) -> Result<Email, InvalidEmail> {
 
 /// A role.
 pub(super) fn role(text: &str) -> Result<Role, InvalidRole> {
-    Role::parse(text)
+    Role::new(text)
 }
 
 /// The id of a client.

@@ -68,7 +68,8 @@ impl ThrottleDigests {
     }
 
     /// The key under which an account is counted by all devices but those that are known.
-    fn of_account(&self, folded_name: &str) -> ThrottleKey {
+    #[must_use]
+    pub fn of_account(&self, folded_name: &str) -> ThrottleKey {
         self.of(ThrottleScope::Account, folded_name.as_bytes())
     }
 
@@ -98,6 +99,7 @@ pub fn forget_names<'a>(
     digests: &ThrottleDigests,
     users: impl Iterator<Item = &'a User>,
 ) -> Result<usize, StoreError> {
+    throttles::hold_names_alone(db)?;
     // Nothing is asked for each: they may be thousands, and SQLite has one writer.
     let keys: Vec<ThrottleKey> = users.map(|user| digests.of_account(&user.username.folded())).collect();
     throttles::forget_all(db, ThrottleScope::Account, &keys)
@@ -115,6 +117,7 @@ pub fn rename_account(db: &mut Db, digests: &ThrottleDigests, from: &str, to: &s
     if from == to {
         return Ok(());
     }
+    throttles::hold_names_alone(db)?;
     throttles::forget(db, to)?;
     throttles::rename(db, from, to)
 }
@@ -140,6 +143,12 @@ impl ThrottleKeys {
         ];
         let account = if is_known { key } else { digests.of_account(folded_name) };
         Ok(Self { account, sources, device: shown.map(|_| key), is_known })
+    }
+
+    /// The key of the account under another form of its name, or as its user is called by now.
+    #[must_use]
+    pub fn of_account(&self, digests: &ThrottleDigests, form: &str) -> ThrottleKey {
+        if self.is_known { self.account } else { digests.of_account(form) }
     }
 
     /// Those that may refuse the try.
@@ -248,10 +257,16 @@ impl Throttle {
         Ok(false)
     }
 
-    /// Counts a failed attempt everywhere it belongs.
-    pub fn count_failure(&self, db: &mut Db, keys: &ThrottleKeys, attempt: &Attempt) -> Result<Counted, StoreError> {
+    /// Counts a failed attempt for its sources, and for `account` where it is anybody's.
+    pub fn count_failure(
+        &self,
+        db: &mut Db,
+        account: Option<ThrottleKey>,
+        keys: &ThrottleKeys,
+        attempt: &Attempt,
+    ) -> Result<Counted, StoreError> {
         let (now, mut counted) = (attempt.at, Counted { locked: false, of_network: 0, overall: 0 });
-        for key in std::iter::once(&keys.account).chain(&keys.sources) {
+        for key in account.iter().chain(&keys.sources) {
             let count = throttles::add_failure(db, *key, &shown(key.scope, attempt), now, self.window(key.scope))?;
             if let Some(until) = self.closed_until(key.scope, &count, now) {
                 throttles::close(db, *key, until)?;

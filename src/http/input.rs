@@ -40,6 +40,12 @@ pub struct Body<T>(pub T);
 #[derive(Debug)]
 pub struct OptionalBody<T>(pub Option<T>);
 
+/// A body of any kind, for whoever decides only then whether it matters. No `Debug`: there may be a secret in it.
+pub struct AnyBody {
+    bytes: web::BytesMut,
+    is_json: bool,
+}
+
 /// The body of a form that a browser sends.
 #[derive(Debug)]
 pub struct Form<T>(pub T);
@@ -59,14 +65,33 @@ impl<T: DeserializeOwned + 'static> Input for Body<T> {
 
 impl<T: DeserializeOwned + 'static> Input for OptionalBody<T> {
     async fn read(request: &HttpRequest, payload: Payload) -> Result<Self, ApiError> {
-        let bytes = collect(request, payload).await?;
-        if bytes.is_empty() {
-            return Ok(Self(None));
+        AnyBody::read(request, payload).await?.strictly().map(Self)
+    }
+}
+
+impl Input for AnyBody {
+    async fn read(request: &HttpRequest, payload: Payload) -> Result<Self, ApiError> {
+        Ok(Self { bytes: collect(request, payload).await?, is_json: is_json(request) })
+    }
+}
+
+impl AnyBody {
+    /// What it says, read as strictly as an [`OptionalBody`].
+    pub fn strictly<T: DeserializeOwned>(&self) -> Result<Option<T>, ApiError> {
+        if self.bytes.is_empty() {
+            return Ok(None);
         }
-        if !is_json(request) {
+        if !self.is_json {
             return Err(ApiError::UnsupportedMediaType);
         }
-        parse(&bytes).map(Self)
+        parse(&self.bytes)
+    }
+
+    /// What it says where it is JSON of this shape, whatever its media type, also behind a byte order mark.
+    #[must_use]
+    pub fn leniently<T: DeserializeOwned>(&self) -> Option<T> {
+        let text = self.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.bytes);
+        serde_json::from_slice(text).ok()
     }
 }
 
@@ -216,6 +241,31 @@ mod tests {
                 matches!(parse::<Shape>(text.as_bytes()), Err(ApiError::Malformed(_) | ApiError::Invalid(_))),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn a_body_of_any_kind_is_read_strictly_or_as_far_as_it_can_be() {
+        let body = |text: &str, is_json| AnyBody { bytes: web::BytesMut::from(text), is_json };
+        let good = r#"{"username": "a"}"#;
+        let marked = format!("\u{feff}{good}");
+        for (text, is_json, strictly, leniently) in [
+            ("", true, "nothing", false),
+            ("", false, "nothing", false),
+            (good, true, "a shape", true),
+            (good, false, "another type", true),
+            (marked.as_str(), true, "malformed", true),
+            (" \r\n", true, "malformed", false),
+            ("username=a", false, "another type", false),
+        ] {
+            let read = match body(text, is_json).strictly::<Shape>() {
+                Ok(Some(_)) => "a shape",
+                Ok(None) => "nothing",
+                Err(ApiError::UnsupportedMediaType) => "another type",
+                Err(ApiError::Malformed(_)) => "malformed",
+                Err(other) => panic!("{other:?}"),
+            };
+            assert_eq!((read, body(text, is_json).leniently::<Shape>().is_some()), (strictly, leniently), "{text:?}");
         }
     }
 

@@ -193,7 +193,10 @@ impl RefreshTokens {
         if presented == self.generation {
             return Presented::Live;
         }
-        let is_predecessor = presented.checked_add(1) == Some(self.generation) && presented >= self.valid_from;
+        if presented.checked_add(1) == Some(self.valid_from) {
+            return Presented::Void;
+        }
+        let is_predecessor = presented.checked_add(1) == Some(self.generation);
         // In either direction: the clock may have been set back since, or be behind that of the node where it was spent.
         let within_grace = self.spent_at.is_some_and(|spent_at| (now - spent_at).abs() < grace);
         if is_predecessor && within_grace { Presented::Again } else { Presented::Reused }
@@ -207,6 +210,9 @@ pub enum Presented {
     Live,
     /// It was spent a moment ago and its successor is unused: an answer got lost. The same successor again.
     Again,
+    /// It was the live one when the user chose another password, and was replaced. Whoever shows it, another window or a thief, gets nothing by it, and
+    /// ends nothing.
+    Void,
     /// It was spent, and somebody went on with its successor or waited too long: one of the two stole it.
     Reused,
 }
@@ -322,7 +328,9 @@ mod tests {
         assert_eq!(third.presented(1, grace, spent + TimeDelta::seconds(2)), Presented::Again);
         let fourth = third.replaced(spent);
         assert_eq!((fourth.valid_from, fourth.next(spent).valid_from), (3, 3));
-        assert_eq!(fourth.presented(2, grace, spent + TimeDelta::seconds(2)), Presented::Reused);
+        assert_eq!(fourth.presented(2, grace, spent + TimeDelta::seconds(2)), Presented::Void);
+        assert_eq!(fourth.next(spent).presented(2, grace, spent + grace), Presented::Void);
+        assert_eq!(fourth.presented(1, grace, spent), Presented::Reused);
     }
 
     #[test]

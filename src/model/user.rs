@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use precis_core::{DerivedPropertyValue, FreeformClass, StringClass as _};
 use unicode_normalization::UnicodeNormalization as _;
-use unicode_security::MixedScript as _;
+use unicode_security::{MixedScript as _, skeleton};
 use uuid::Uuid;
 
 use super::folding::fold;
@@ -38,6 +38,9 @@ pub enum InvalidUsername {
         "a username has no characters that are not seen, no two spaces in a row, and no word of letters of different scripts"
     )]
     Unseen,
+    /// All that is not Latin in it looks like plain letters and signs.
+    #[error("a username does not look like another one in plain letters and signs")]
+    Confusable,
 }
 
 impl Username {
@@ -53,10 +56,14 @@ impl Username {
     /// (RFC 8264 §4.3, UTS #39 §5.1).
     pub fn new(text: &str) -> Result<Self, InvalidUsername> {
         let name = Self::parse(text)?;
-        if Uuid::parse_str(&name.0).is_ok() {
+        // Also as it is compared: digits have other widths.
+        if Uuid::parse_str(&name.0).is_ok() || Uuid::parse_str(&name.folded()).is_ok() {
             return Err(InvalidUsername::Id);
         }
-        if name.is_seen() { Ok(name) } else { Err(InvalidUsername::Unseen) }
+        if !name.is_seen() {
+            return Err(InvalidUsername::Unseen);
+        }
+        if name.passes_for_another() { Err(InvalidUsername::Confusable) } else { Ok(name) }
     }
 
     /// Whether a reader sees every character, and what it is.
@@ -64,7 +71,16 @@ impl Username {
     pub fn is_seen(&self) -> bool {
         let mut words = self.0.split(' ');
         FreeformClass::default().allows(&self.0).is_ok()
+            && !self.0.contains(BLANK)
             && words.all(|word| !word.is_empty() && !word.contains(char::is_whitespace) && word.is_single_script())
+    }
+
+    /// Whether it looks like a name in plain letters and signs, and is none (UTS #39 §4): `асе` in Cyrillic letters, or with
+    /// another hyphen.
+    fn passes_for_another(&self) -> bool {
+        let other: Vec<char> = self.0.nfkc().filter(|character| !is_latin(*character)).collect();
+        let looks_plain = |character: &char| skeleton(character.encode_utf8(&mut [0; 4])).all(|c| c.is_ascii());
+        !other.is_empty() && other.iter().all(looks_plain)
     }
 
     /// What stands for the name of somebody who was erased.
@@ -92,11 +108,21 @@ impl std::fmt::Display for Username {
     }
 }
 
+/// Symbols that show nothing, or what they stand for: Braille without a dot, a note without a head, an object that is not there.
+const BLANK: [char; 3] = ['\u{2800}', '\u{1d159}', '\u{fffc}'];
+
+/// Letters and signs of Latin names, which readers tell apart; clicks look like bars and exclamation marks.
+const fn is_latin(character: char) -> bool {
+    character.is_ascii()
+        || matches!(character, '\u{c0}'..='\u{1bf}' | '\u{1c4}'..='\u{24f}' | '\u{300}'..='\u{36f}' | '\u{1e00}'..='\u{1eff}')
+}
+
 /// Whether nobody sees this character, or not what it is (RFC 8264 §4.3).
 #[must_use]
 pub fn is_unseen(character: char) -> bool {
     let value = FreeformClass::default().get_value_from_char(character);
-    !character.is_ascii() && matches!(value, DerivedPropertyValue::Disallowed | DerivedPropertyValue::ContextJ)
+    let is_hidden = matches!(value, DerivedPropertyValue::Disallowed | DerivedPropertyValue::ContextJ);
+    !character.is_ascii() && (is_hidden || BLANK.contains(&character))
 }
 
 /// A role: free text of 1 to 64 characters such as `administrateur`.
@@ -110,11 +136,17 @@ pub struct Role(String);
 pub struct InvalidRole;
 
 impl Role {
-    /// Reads a role.
+    /// Reads a role that a user has.
     pub fn parse(text: &str) -> Result<Self, InvalidRole> {
         let fits =
             (1..=64).contains(&text.chars().count()) && text.trim() == text && !text.chars().any(char::is_control);
         if fits { Ok(Self(text.to_owned())) } else { Err(InvalidRole) }
+    }
+
+    /// Reads a role that is given to a user from now on: nobody takes it for another that has the same visible characters.
+    pub fn new(text: &str) -> Result<Self, InvalidRole> {
+        let role = Self::parse(text)?;
+        if role.0.chars().any(is_unseen) { Err(InvalidRole) } else { Ok(role) }
     }
 
     /// The role's name.
@@ -235,6 +267,8 @@ mod tests {
             "D41D8CD9-8F00-B204-E980-0998ECF8427E",
             "{d41d8cd9-8f00-b204-e980-0998ecf8427e}",
             "urn:uuid:d41d8cd9-8f00-b204-e980-0998ecf8427e",
+            "\u{ff44}41d8cd98f00b204e9800998ecf8427e",
+            "d41d8cd9-8f00-b204-e980-0998ecf8427\u{1d5be}",
         ] {
             assert!(Username::parse(text).is_ok());
             assert_eq!(Username::new(text), Err(InvalidUsername::Id), "{text}");
@@ -258,6 +292,9 @@ mod tests {
             "\u{430}lice",
             "pay\u{440}al",
             "alice\u{e000}",
+            "\u{2800}",
+            "al\u{1d159}ice",
+            "al\u{fffc}ice",
         ] {
             assert_eq!(Username::new(text), Err(InvalidUsername::Unseen), "{text:?}");
         }
@@ -277,12 +314,58 @@ mod tests {
     }
 
     #[test]
+    fn a_new_name_does_not_pass_for_one_in_plain_letters() {
+        for text in [
+            "jean\u{2010}paul",
+            "jean\u{2212}paul",
+            "\u{430}\u{441}\u{435}",
+            "ab\u{261}",
+            "wow\u{1c3}",
+            "i\u{1c0}i",
+            "a\u{2236}b",
+            "a\u{2044}b",
+            "o\u{2bc}neil",
+            "o\u{2019}neil",
+        ] {
+            assert_eq!(Username::new(text), Err(InvalidUsername::Confusable), "{text:?}");
+        }
+        for text in ["cœur", "Łukasz", "Nguyễn", "Straße", "Ærø", "иван", "αβγδ", "Ｆｕｌｌ"] {
+            assert!(Username::new(text).is_ok(), "{text:?}");
+        }
+    }
+
+    #[test]
     fn an_email_address_is_one_line_with_a_domain() {
         for text in ["alice@example.org", "a.b+c@mairie.example.fr"] {
             assert_eq!(Email::parse(text).as_ref().map(Email::as_str), Ok(text));
         }
         for text in ["", "alice", "@example.org", "a@b\r\nBcc: c@d", "a b@example.org", &"x".repeat(255)] {
             assert_eq!(Email::parse(text), Err(InvalidEmail), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_new_role_has_no_character_that_is_not_seen_and_one_that_exists_is_read() {
+        for text in [
+            "adm\u{200b}in",
+            "\u{202e}admin",
+            "\u{feff}a",
+            "adm\u{ad}in",
+            "admin\u{fe0f}",
+            "adm\u{200d}in",
+            "admin\u{2069}",
+            "admin\u{3164}",
+            "admin\u{e0041}",
+        ] {
+            assert_eq!(Role::new(text), Err(InvalidRole), "{text:?}");
+            assert_eq!(Role::parse(text).as_ref().map(Role::as_str), Ok(text));
+        }
+        for text in ["admin", "agent·e d’accueil", "stagiaire été", "IT-отдел", "管理员", "e\u{301}te"] {
+            assert_eq!(Role::new(text).as_ref().map(Role::as_str), Ok(text));
+        }
+        for text in ["", " admin", "admin ", "a\nb", "\u{1b}[2J", &"x".repeat(65)] {
+            assert_eq!(Role::new(text), Err(InvalidRole), "{text:?}");
+            assert_eq!(Role::parse(text), Err(InvalidRole), "{text:?}");
         }
     }
 

@@ -13,7 +13,7 @@ use super::turns::{Place, Turn};
 use crate::alert::Alerts;
 use crate::credential::password::HashingError;
 use crate::credential::scheme::Scheme;
-use crate::credential::throttle::ThrottleKeys;
+use crate::credential::throttle::{ThrottleDigests, ThrottleKeys, account_form};
 use crate::model::alert::{AlertKind, NewAlert};
 use crate::model::attempt::{Attempt, AttemptOutcome, mask};
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
@@ -22,6 +22,7 @@ use crate::model::folding::{fold, forms};
 use crate::model::id::{AttemptId, SessionId, UserId};
 use crate::model::session::{Actor, Origin};
 use crate::model::user::{PasswordHash, User, UserState};
+use crate::store::throttles::ThrottleKey;
 use crate::store::{Db, StoreError, attempts, audit, throttles, users};
 
 /// A try to prove who one is.
@@ -65,6 +66,7 @@ pub struct Proof {
     pub user: User,
     claim: Claim,
     keys: ThrottleKeys,
+    digests: ThrottleDigests,
     upgrade: Option<(PasswordHash, String)>,
     at: DateTime<Utc>,
     alerts: Alerts,
@@ -115,12 +117,13 @@ impl Sessions {
         match self.compare(&claim, user).await? {
             Ok((user, upgrade)) => {
                 let alerts = self.inner.parts.alerts.clone();
-                Ok(Proof { user, claim, keys, upgrade, at: now, alerts, _under_way: (turn, place) })
+                let digests = self.inner.parts.keys.throttles.clone();
+                Ok(Proof { user, claim, keys, digests, upgrade, at: now, alerts, _under_way: (turn, place) })
             }
             Err((user, outcome)) => {
                 let attempt = self.attempt(&claim, &folded, user.as_ref(), outcome, now);
                 self.refuse_attempt(failure, &attempt);
-                self.record_failure(attempt, keys).await?;
+                self.record_failure(attempt, name, keys).await?;
                 Err(ProveError::InvalidCredentials)
             }
         }
@@ -252,13 +255,14 @@ impl Sessions {
         self.refuse(AuditEvent::of_failed_attempt(failure, attempt));
     }
 
-    async fn record_failure(&self, attempt: Attempt, keys: ThrottleKeys) -> Result<(), StoreError> {
+    async fn record_failure(&self, attempt: Attempt, name: String, keys: ThrottleKeys) -> Result<(), StoreError> {
         self.inner.parts.metrics.login(attempt.outcome.as_str());
         let sessions = self.clone();
         self.store()
             .write(move |db| {
                 attempts::insert(db, &attempt)?;
-                let counted = sessions.inner.throttle.count_failure(db, &keys, &attempt)?;
+                let account = sessions.account_of_failure(db, &attempt, &name, &keys)?;
+                let counted = sessions.inner.throttle.count_failure(db, account, &keys, &attempt)?;
                 sessions.inner.parts.alerts.look_for_patterns_in(db, &attempt, &counted)?;
                 let Some(user_id) = attempt.user_id.filter(|_| counted.locked) else { return Ok(()) };
                 let cause = Cause {
@@ -271,6 +275,29 @@ impl Sessions {
                 audit::record(db, &AuditEvent::new(attempt.at, AuditKind::UserLocked, &cause, subject))
             })
             .await
+    }
+
+    /// What a failure is counted under: the account of the user whose password was looked at, as that user is called by now; or
+    /// the name that nobody has. `None` where somebody has taken it since: nobody pays for tries from before. The same is asked
+    /// whoever it is (D5-34).
+    fn account_of_failure(
+        &self,
+        db: &mut Db,
+        attempt: &Attempt,
+        name: &str,
+        keys: &ThrottleKeys,
+    ) -> Result<Option<ThrottleKey>, StoreError> {
+        // The user first: whoever renames one holds the row before the names.
+        let user = users::lock(db, attempt.user_id.unwrap_or(NOBODY))?;
+        throttles::hold_names(db)?;
+        let has_name = users::find_by_name(db, name)?;
+        let form = users::kept_form(db, attempt.user_id.unwrap_or(NOBODY))?;
+        let form = match (&user, attempt.user_id) {
+            (Some(user), _) => form.unwrap_or_else(|| user.username.folded()),
+            (None, None) if has_name.is_none() => fold(name),
+            (None, _) => return Ok(None),
+        };
+        Ok(Some(keys.of_account(&self.inner.parts.keys.throttles, &form)))
     }
 
     /// A name that nobody has, as it is kept.
@@ -314,13 +341,13 @@ impl Proof {
     pub(crate) fn accept_in(&self, db: &mut Db, session_id: Option<SessionId>) -> Result<bool, StoreError> {
         let user = users::lock(db, self.user.id)?;
         let unchanged = |now: &User| now.state == UserState::Active && now.password_hash == self.user.password_hash;
-        let accepted = user.as_ref().is_some_and(unchanged);
-        attempts::insert(db, &self.attempt(session_id, accepted))?;
-        if !accepted {
-            return Ok(false);
-        }
-        self.tell_failures_before_in(db, session_id)?;
-        for key in std::iter::once(self.keys.account).chain(self.keys.device) {
+        let user = user.filter(unchanged);
+        attempts::insert(db, &self.attempt(session_id, user.is_some()))?;
+        let Some(user) = user else { return Ok(false) };
+        // As the user is called by now.
+        let account = self.keys.of_account(&self.digests, &account_form(db, &user)?);
+        self.tell_failures_before_in(db, account, session_id)?;
+        for key in std::iter::once(account).chain(self.keys.device) {
             throttles::forget(db, key)?;
         }
         if let (Some((hash, scheme)), Some(old)) = (&self.upgrade, &self.user.password_hash)
@@ -334,9 +361,14 @@ impl Proof {
     }
 
     /// Raises an alert where many failures came before this success.
-    fn tell_failures_before_in(&self, db: &mut Db, session_id: Option<SessionId>) -> Result<(), StoreError> {
+    fn tell_failures_before_in(
+        &self,
+        db: &mut Db,
+        account: ThrottleKey,
+        session_id: Option<SessionId>,
+    ) -> Result<(), StoreError> {
         let threshold = i64::from(self.alerts.rules().failures_before_login);
-        let failures = throttles::find(db, self.keys.account)?.map_or(0, |count| count.failures);
+        let failures = throttles::find(db, account)?.map_or(0, |count| count.failures);
         if threshold == 0 || i64::from(failures) < threshold {
             return Ok(());
         }

@@ -55,6 +55,8 @@ enum Outcome {
     WaitsForPassword,
     /// It is over; ended just now where the flag says so.
     Over(EndReason, bool),
+    /// The token was replaced when the password was changed.
+    Replaced,
     /// The token is not one of its own.
     NotIssued,
 }
@@ -102,6 +104,10 @@ impl Sessions {
                 self.refuse_refresh_of(session_id, refused, reason, &nobody);
                 Err(RefreshError::Ended(reason))
             }
+            Outcome::Replaced => {
+                self.refuse_refresh(Reason::Replaced, &nobody);
+                Err(RefreshError::Invalid)
+            }
             Outcome::NotIssued => {
                 self.refuse_refresh(Reason::TokenUnknown, &nobody);
                 Err(RefreshError::Invalid)
@@ -146,6 +152,7 @@ impl Sessions {
             };
             let presented = session.refresh.presented(token.generation, self.inner.limits.refresh_grace, now);
             let continued = match presented {
+                Presented::Void => return Ok(Outcome::Replaced),
                 Presented::Reused => {
                     let theft = Cause { actor: Actor::system("refresh"), ..cause };
                     let just_now =

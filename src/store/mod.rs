@@ -4,6 +4,7 @@
 //! "Not there" is `Option`; "could not ask" is [`StoreError`], which is answered 503 and never decides about a token.
 
 pub mod access_tokens;
+mod advisory;
 pub mod alerts;
 pub mod attempts;
 pub mod audit;

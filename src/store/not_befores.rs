@@ -1,11 +1,11 @@
 //! Queries on `not_befores`: one row refuses every token issued earlier, however many there are.
 
 use chrono::{DateTime, Utc};
-use diesel::connection::SimpleConnection as _;
 use diesel::deserialize;
 use diesel::prelude::*;
 use diesel::upsert::excluded;
 
+use super::advisory::{self, Lock};
 use super::backend::{Both, Db};
 use super::columns::{At, parsed};
 use super::error::StoreError;
@@ -45,26 +45,15 @@ impl Scope {
     }
 }
 
-/// Names these locks among PostgreSQL's advisory locks.
-const LOCK: i32 = 0x6e62_6672;
-
 /// Lets no not-before be set until the transaction is over. Logins hold it, so that each comes before a not-before, which then
 /// sees its session, or after it, and sees the not-before. SQLite has one writer at a time.
 pub fn hold(db: &mut Db) -> Result<(), StoreError> {
-    lock(db, "pg_advisory_xact_lock_shared")
+    advisory::hold(db, Lock::NotBefores)
 }
 
 /// Waits until nobody holds them, and lets nobody until the transaction is over.
 pub fn hold_alone(db: &mut Db) -> Result<(), StoreError> {
-    lock(db, "pg_advisory_xact_lock")
-}
-
-fn lock(db: &mut Db, function: &str) -> Result<(), StoreError> {
-    if let Db::Postgres(connection) = db {
-        // Other installations in the same database are other schemas.
-        connection.batch_execute(&format!("SELECT {function}({LOCK}, hashtext(current_schema()))"))?;
-    }
-    Ok(())
+    advisory::hold_alone(db, Lock::NotBefores)
 }
 
 /// Sets a not-before; an earlier one than what is set changes nothing.

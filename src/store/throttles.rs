@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::dsl::case_when;
 use diesel::prelude::*;
 
+use super::advisory::{self, Lock};
 use super::backend::{Both, Db, MultiBackend};
 use super::columns::{At, Id, fixed};
 use super::error::StoreError;
@@ -38,6 +39,17 @@ impl ThrottleScope {
 
 /// Keys of one statement.
 const BATCH: usize = 500;
+
+/// Lets nobody take a name until the transaction is over: whoever looks whether somebody has it may count for what is found.
+pub fn hold_names(db: &mut Db) -> Result<(), StoreError> {
+    advisory::hold(db, Lock::Names)
+}
+
+/// Waits until nobody holds them, and lets nobody until the transaction is over: whoever takes a name forgets what was counted
+/// for it, and nothing may be added meanwhile.
+pub fn hold_names_alone(db: &mut Db) -> Result<(), StoreError> {
+    advisory::hold_alone(db, Lock::Names)
+}
 
 /// What is counted: a scope and a keyed digest of the account, address or network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -109,7 +109,7 @@ impl Users {
             .store()
             .write(move |db| {
                 users.inner.sessions.stands_in(db, &cause)?;
-                let user = users::find(db, id)?.ok_or(UserError::NotFound)?;
+                let user = users::lock(db, id)?.ok_or(UserError::NotFound)?;
                 let lifted = forget_account(db, &users.inner.throttles, &user)?;
                 Ok(record(db, AuditKind::UserUnlocked, id, json!({ "was_throttled": lifted }), &cause, now)?)
             })

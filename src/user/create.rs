@@ -108,10 +108,11 @@ pub(super) fn insert_all(
         users::NewUser { user: (*user).clone(), scheme }
     };
     users::insert_all(db, &new.iter().map(with_scheme).collect::<Vec<_>>())?;
-    forget_names(db, throttles, new.iter().copied())?;
     let event = |user: &&User| {
         let event = AuditEvent::new(user.created_at, kind, cause, Subject::new(SubjectKind::User, user.id));
         event.with(json!({ "username": user.username.as_str(), "role": user.role }))
     };
-    audit::record_all(db, &new.iter().map(event).collect::<Vec<_>>())
+    audit::record_all(db, &new.iter().map(event).collect::<Vec<_>>())?;
+    // Last: until the commit, no failure is counted for anybody.
+    forget_names(db, throttles, new.iter().copied()).map(drop)
 }

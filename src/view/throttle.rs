@@ -28,7 +28,7 @@ pub struct ThrottleObject {
     /// When the last failure was.
     #[schema(value_type = String, format = "date-time")]
     pub last_failure_at: TimeText,
-    /// Until when tries are refused.
+    /// Until when tries are refused; null where they stay refused until an administrator unlocks.
     #[schema(value_type = Option<String>, format = "date-time")]
     pub closed_until: Option<TimeText>,
     /// Whether tries are refused now.
@@ -61,7 +61,7 @@ impl ThrottleObject {
             failures: row.count.failures,
             window_failures: row.count.window_failures,
             last_failure_at: time(row.last_failure_at),
-            closed_until: optional_time(row.count.closed_until),
+            closed_until: optional_time(row.count.closed_until.filter(|_| !is_locked)),
             is_closed: is_locked || row.count.closed_until.is_some_and(|until| until > now),
             is_locked,
         }

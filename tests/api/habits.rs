@@ -1,6 +1,7 @@
 //! What clients, proxies and load balancers do by habit.
 
 use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
 use rstest::rstest;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -66,5 +67,42 @@ async fn what_is_open_to_everybody_answers_head_as_get(#[values(Sqlite, Postgres
         }
         app.app.chain.seal().await.expect("the store answers");
         app.app.chain.checkpoint().await.expect("the store answers");
+    }
+}
+
+/// What is sent where there is nothing to say: `curl -d '{}'` calls it a form, a page that closes sends text, some a byte order
+/// mark before it. Whoever leaves with a good token is let go.
+#[rstest]
+#[actix_web::test]
+async fn whoever_logs_out_is_let_go_whatever_stands_in_the_body(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    app.user("alice", "agent").await;
+    let (json, form, text) = ("application/json", "application/x-www-form-urlencoded", "text/plain;charset=UTF-8");
+    let bodies: [(&str, &[u8]); 15] = [
+        (form, b"{}"),
+        (form, b""),
+        (form, b"reason=bye"),
+        (text, b"{}"),
+        (text, b"bye"),
+        ("", b"{}"),
+        ("no type", b"{}"),
+        ("application/octet-stream", b"\xff\x00\xfe"),
+        (json, b" \r\n\t"),
+        (json, b"\xef\xbb\xbf{}"),
+        (json, b"\xef\xbb\xbf"),
+        (json, b"null"),
+        (json, b"[]"),
+        (json, b"{"),
+        (json, b"{\"refresh_tokem\":\"x\"}"),
+    ];
+    for (media_type, body) in bodies {
+        let alice = app.log_in("alice").await;
+        let mut request = alice.request(Method::POST, "/auth/logout").body(body);
+        if !media_type.is_empty() {
+            request = request.header(CONTENT_TYPE, media_type);
+        }
+        let answer = send(request).await;
+        assert_eq!(answer.status, 204, "{media_type}: {}: {}", body.escape_ascii(), answer.body);
+        alice.get("/auth/me").await.problem(401, "session_ended");
     }
 }

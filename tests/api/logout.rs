@@ -1,10 +1,12 @@
 //! Logging out: with what, and with what no longer.
 
 use chrono::TimeDelta;
+use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
 use rstest::rstest;
 use serde_json::json;
 
-use crate::support::app::TestApp;
+use crate::support::app::{Answer, TestApp, TestClient, send};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::token::Forger;
 
@@ -15,8 +17,7 @@ async fn an_empty_object_is_as_no_body(#[values(Sqlite, Postgres)] backend: Back
     let app = TestApp::start(backend).await;
     let alice = app.signed_in("alice").await;
     app.nobody().post("/auth/logout", json!({})).await.problem(401, "credentials_required");
-    alice.post("/auth/logout", json!({ "refresh_tokem": "x" })).await.problem(422, "invalid_input");
-    alice.get("/auth/me").await.expect(200);
+    app.nobody().post("/auth/logout", json!({ "refresh_tokem": "x" })).await.problem(422, "invalid_input");
     alice.post("/auth/logout", json!({})).await.expect(204);
     alice.get("/auth/me").await.problem(401, "session_ended");
     alice.post("/auth/logout", json!({})).await.expect(204);
@@ -91,4 +92,79 @@ async fn a_token_that_is_not_ours_logs_nobody_out_whatever_its_time(#[values(Sql
         alice.with_token(&token).post_empty("/auth/logout").await.problem(401, "token_invalid");
     }
     alice.get("/auth/me").await.expect(200);
+}
+
+async fn log_out_with(client: &TestClient<'_>, media_type: Option<&str>, body: impl Into<reqwest::Body>) -> Answer {
+    let request = client.request(Method::POST, "/auth/logout").body(body);
+    send(match media_type {
+        Some(media_type) => request.header(CONTENT_TYPE, media_type),
+        None => request,
+    })
+    .await
+}
+
+const JSON: Option<&str> = Some("application/json");
+const TEXT: Option<&str> = Some("text/plain;charset=UTF-8");
+const FORM: Option<&str> = Some("application/x-www-form-urlencoded");
+
+/// Where only the body says whose session ends, it is read as strictly as any.
+#[rstest]
+#[actix_web::test]
+async fn without_an_access_token_a_body_must_be_what_it_should(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let alice = app.signed_in("alice").await;
+    let good = json!({ "refresh_token": alice.refresh_token }).to_string();
+    for (media_type, body, status, code) in [
+        (FORM, good.clone(), 415, "unsupported_media_type"),
+        (TEXT, good.clone(), 415, "unsupported_media_type"),
+        (None, good.clone(), 415, "unsupported_media_type"),
+        (FORM, "{}".to_owned(), 415, "unsupported_media_type"),
+        (JSON, " \r\n".to_owned(), 400, "malformed_request"),
+        (JSON, format!("\u{feff}{good}"), 400, "malformed_request"),
+        (JSON, "{".to_owned(), 400, "malformed_request"),
+        (JSON, r#"{"refresh_token":7}"#.to_owned(), 422, "invalid_input"),
+        (JSON, "null".to_owned(), 401, "credentials_required"),
+    ] {
+        log_out_with(&app.nobody(), media_type, body).await.problem(status, code);
+    }
+    alice.get("/auth/me").await.expect(200);
+    log_out_with(&app.nobody(), JSON, good).await.expect(204);
+    alice.get("/auth/me").await.problem(401, "session_ended");
+}
+
+/// Whoever names a second session beside the first is not told that both are over.
+#[rstest]
+#[actix_web::test]
+async fn a_refresh_token_beside_an_access_token_is_refused_however_it_is_written(
+    #[values(Sqlite, Postgres)] backend: Backend,
+) {
+    let app = TestApp::start(backend).await;
+    let alice = app.signed_in("alice").await;
+    let other = app.log_in("alice").await;
+    let good = json!({ "refresh_token": other.refresh_token }).to_string();
+    let more = json!({ "refresh_token": other.refresh_token, "reason": "bye" }).to_string();
+    for media_type in [JSON, TEXT, FORM, None] {
+        for body in [good.clone(), more.clone(), format!("\u{feff}{good}"), format!("\n {good}\n")] {
+            log_out_with(&alice, media_type, body).await.problem(400, "malformed_request");
+        }
+    }
+    for client in [&alice, &other] {
+        client.get("/auth/me").await.expect(200);
+    }
+    log_out_with(&alice, JSON, r#"{"refresh_token":null}"#).await.expect(204);
+    alice.get("/auth/me").await.problem(401, "session_ended");
+    other.get("/auth/me").await.expect(200);
+}
+
+/// A body may mean nothing, but not be of any length; and an access token that is not good is told so, whatever the body.
+#[rstest]
+#[actix_web::test]
+async fn beside_an_access_token_a_body_counts_by_its_length_alone(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let alice = app.signed_in("alice").await;
+    log_out_with(&alice, TEXT, "x".repeat(64 * 1024 + 1)).await.problem(413, "too_large");
+    log_out_with(&alice.with_token("a.b.c"), FORM, "{}").await.problem(401, "token_invalid");
+    alice.get("/auth/me").await.expect(200);
+    log_out_with(&alice, TEXT, "x".repeat(64 * 1024)).await.expect(204);
+    alice.get("/auth/me").await.problem(401, "session_ended");
 }

@@ -114,8 +114,16 @@ async fn ses_10_tokens_from_before_the_change_are_void(
     app.app.sessions.record_refusals().await.expect("recorded");
     let reasons: Vec<_> = app.events().await.into_iter().filter_map(|event| event.event.reason).collect();
     assert!(reasons.contains(&Reason::Replaced), "{reasons:?}");
-    // A thief who refreshes with what is void ends the session, as with any spent token: there is no grace.
-    second.refresh().await.problem(401, "session_ended");
+    // Another window that refreshes by what was replaced gets nothing, and takes nothing away.
+    for _ in 0..2 {
+        second.refresh().await.problem(401, "token_invalid");
+        renewed.get("/auth/me").await.expect(200);
+    }
+    let renewed = app.client(&renewed.refresh().await.expect(200));
+    second.refresh().await.problem(401, "token_invalid");
+    renewed.get("/auth/me").await.expect(200);
+    // One that had been spent before shows theft, as it did.
+    first.refresh().await.problem(401, "session_ended");
     renewed.get("/auth/me").await.problem(401, "session_ended");
 }
 

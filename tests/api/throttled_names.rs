@@ -1,6 +1,7 @@
 //! Failures are counted under names, and belong to the user who has the name: whoever gets another takes them along, and
 //! nobody inherits any (ATH-02, ATH-03).
 
+use futures_util::future::join;
 use rstest::rstest;
 use serde_json::json;
 use vigie::model::audit::Cause;
@@ -84,4 +85,36 @@ async fn the_failures_of_a_user_go_with_the_user(#[values(Sqlite, Postgres)] bac
         let shown = root.get(&format!("/admin/throttles?state=all&scope={scope}")).await.expect(200);
         assert_eq!(shown["items"], json!([]), "{scope}");
     }
+}
+
+/// A password takes seconds to compare: what else happens is over by then.
+const SLOW: [(&str, &str); 2] =
+    [("VIGIE__PASSWORDS__ARGON2_MEMORY_KIB", "65536"), ("VIGIE__PASSWORDS__ARGON2_ITERATIONS", "32")];
+
+/// Fails at a name, and meanwhile renames a user.
+async fn fail_while_renamed(app: &TestApp, name: &str, user: &User, to: &str) {
+    let renamed = async {
+        tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+        rename(app, user, to).await;
+    };
+    let (failed, ()) = join(try_login(app, name, "wrong"), renamed).await;
+    failed.problem(401, "invalid_credentials");
+}
+
+/// A try counts for whose password was looked at, as that user is called by now, or for nobody.
+#[rstest]
+#[actix_web::test]
+async fn tries_that_are_under_way_count_for_whom_they_were_meant(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start_with(backend, &SLOW).await;
+    let user = app.user("first", "agent").await;
+    let root = app.admin().await;
+    let counted = async || root.get("/admin/throttles?state=all&scope=account").await.expect(200)["items"].clone();
+    fail_while_renamed(&app, "second", &user, "second").await;
+    assert_eq!(counted().await, json!([]), "the name was nobody's");
+    fail_while_renamed(&app, "second", &user, "third").await;
+    let shown = counted().await;
+    assert_eq!(shown.as_array().map(Vec::len), Some(1), "{shown}");
+    assert_eq!((&shown[0]["user"]["id"], &shown[0]["failures"]), (&json!(user.id.to_string()), &json!(1)));
+    try_login(&app, "third", PASSWORD).await.expect(200);
+    assert_eq!(counted().await, json!([]), "a success clears what was counted for the user");
 }

@@ -222,12 +222,36 @@ fn an_import_says_what_is_wrong_where(#[values(Sqlite, Postgres)] backend: Backe
     for empty in ["", "\r\n", "username,role\r\n"] {
         assert_eq!(told("empty.csv", empty), ["line 1: there is no user in the file"]);
     }
+    let misplaced = "username,role\r\nann,agent\r\n\"zed\"2,\"adm\"in\r\nbob,\"admin";
+    let reasons =
+        ["line 3: a cell continues after its closing quotation mark", "line 4: a quotation mark that is not closed"];
+    assert_eq!(told("misplaced.csv", misplaced), reasons);
+    let lines = told("unseen.csv", "username,role\nann,adm\u{200b}in\nbob,agent\n");
+    assert!(matches!(&lines[..], [line] if line.starts_with("line 2: role: ")), "{lines:?}");
     for (line, reason) in
         [("{\"username\":\"a\"}", "role is missing"), ("7", "no JSON object: it begins with { and ends with }")]
     {
         assert_eq!(told("a.ndjson", line), [format!("line 1: {reason}")]);
     }
     assert_eq!(names(&program, &[]), [""; 0]);
+}
+
+/// A fault that is in every line is told twenty times, however long the file is.
+#[rstest]
+fn an_import_does_not_tell_a_fault_of_the_whole_file_once_a_line(#[values(Sqlite, Postgres)] backend: Backend) {
+    let program = Program::new(backend);
+    let objects = (0..200).fold(String::new(), |objects, number| {
+        objects + &json!({ "Username": format!("user{number}"), "role": "agent" }).to_string() + "\n"
+    });
+    let rows = (0..200).fold("username,role\n".to_owned(), |rows, number| rows + &format!("user{number},agent\n"));
+    let (objects, rows) = (program.file("objects.ndjson", &objects), program.file("rows.csv", &rows));
+    program.run(&["user", "import", &rows]).expect(0);
+    for (file, reason) in [(&objects, "the member Username is none of id"), (&rows, "a user of this name exists")] {
+        let refused = program.run(&["user", "import", file]);
+        let told = refused.remarks.lines().filter(|line| line.starts_with("line ")).count();
+        assert!(told == 20 && refused.remarks.len() < 4_000, "{refused:?}");
+        refused.fails(1, &format!("and 180 further lines: {reason}"));
+    }
 }
 
 #[rstest]

@@ -1,8 +1,10 @@
 //! `vigie serve`: its start, its stop, its demonstration.
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Stdio;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rstest::rstest;
@@ -13,6 +15,7 @@ use tokio::net::TcpStream;
 use crate::support::app::{PASSWORD, send};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::program::{Program, Server, terminate};
+use crate::support::token::claims;
 
 /// PWD-13: no default account; the first start prints a token, which works once.
 #[rstest]
@@ -125,18 +128,24 @@ async fn a_server_whose_log_nobody_reads_goes_on(#[values(Sqlite, Postgres)] bac
 async fn a_second_signal_ends_a_server_at_once(#[values("-TERM", "-INT")] second: &str) {
     let program = Program::new(Sqlite);
     let mut server = program.serve();
-    let mut stream = TcpStream::connect(server.url.trim_start_matches("http://")).await.expect("it listens");
-    let half =
-        "POST /auth/login HTTP/1.1\r\nHost: vigie\r\nContent-Type: application/json\r\nContent-Length: 60\r\n\r\n{";
-    stream.write_all(half.as_bytes()).await.expect("it is taken");
-    until_read(&server).await;
-    server.signal("-INT");
-    until(|| server.log().contains("requests under way finish first")).await;
+    let _held = told_to_stop_with_a_request_under_way(&server).await;
     let begun = Instant::now();
     server.signal(second);
     assert_eq!(server.wait(), Some(1));
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
     assert!(server.log().contains("told to stop once more"), "{}", server.log());
+}
+
+/// Sends half a request, then SIGINT: the stop waits for the other half.
+async fn told_to_stop_with_a_request_under_way(server: &Server) -> TcpStream {
+    let mut stream = TcpStream::connect(server.url.trim_start_matches("http://")).await.expect("it listens");
+    let half =
+        "POST /auth/login HTTP/1.1\r\nHost: vigie\r\nContent-Type: application/json\r\nContent-Length: 60\r\n\r\n{";
+    stream.write_all(half.as_bytes()).await.expect("it is taken");
+    until_read(server).await;
+    server.signal("-INT");
+    until(|| server.log().contains("requests under way finish first")).await;
+    stream
 }
 
 /// Half a body holds a stop as long as a body may take, and no longer, however slowly it goes on.
@@ -236,6 +245,7 @@ async fn the_demonstration_shows_some_weeks_of_history(#[values(Sqlite, Postgres
     let login = json!({ "username": word("username"), "password": word("password") });
     let admin = server.post("/auth/login", "", login).await.expect(200);
     let token = admin["access_token"].as_str().expect("a token");
+    assert_eq!(claims(token)["iss"], server.url, "they name where it listens");
     for (list, least) in
         [("sessions?limit=500", 100), ("attempts?limit=500", 100), ("users", 5), ("audit?limit=500", 100)]
     {
@@ -257,4 +267,108 @@ async fn the_demonstration_shows_some_weeks_of_history(#[values(Sqlite, Postgres
     assert!(directory.exists() && !program.path("data").exists());
     assert_eq!(server.stop().0, Some(0));
     assert!(!directory.exists(), "nothing is kept");
+}
+
+/// A demonstration that is being filled.
+struct Filling {
+    child: Child,
+    /// Where its directory is, alone.
+    place: PathBuf,
+    log: PathBuf,
+}
+
+impl Filling {
+    /// Starts one; returns once it has made its directory.
+    async fn start(program: &Program, name: &str) -> Self {
+        let (place, log) = (program.path(name), program.path("filling.log"));
+        std::fs::create_dir(&place).expect("a directory");
+        let mut command = program.command(&["serve", "--demo"]);
+        command.env("TMPDIR", &place).stdout(Stdio::piped()).stderr(File::create(&log).expect("a log file"));
+        let filling = Self { child: command.spawn().expect("it starts"), place, log };
+        until(|| !is_empty(&filling.place)).await;
+        filling
+    }
+
+    fn tell(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().expect("kill runs");
+        assert!(sent.success());
+    }
+
+    /// Its exit code, in time.
+    async fn code(&mut self) -> Option<i32> {
+        for _ in 0..1000 {
+            if let Some(status) = self.child.try_wait().expect("its state can be asked") {
+                return status.code();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("it does not end: {}", self.log());
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).expect("the log can be read")
+    }
+}
+
+impl Drop for Filling {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn is_empty(directory: &Path) -> bool {
+    std::fs::read_dir(directory).expect("it is there").next().is_none()
+}
+
+/// Nothing is kept, also where somebody thinks better of it at once.
+#[actix_web::test]
+async fn a_demonstration_that_is_stopped_while_it_is_filled_leaves_nothing() {
+    let program = Program::new(Sqlite);
+    for signal in ["-INT", "-TERM"] {
+        for moment in [0, 500] {
+            let mut filling = Filling::start(&program, &format!("{signal}-{moment}")).await;
+            tokio::time::sleep(Duration::from_millis(moment)).await;
+            filling.tell(signal);
+            assert_eq!(filling.code().await, Some(0), "{signal} {moment}: {}", filling.log());
+            assert!(is_empty(&filling.place), "{signal} {moment}");
+        }
+    }
+    // Twice: it ends at once, or has ended just before.
+    let mut filling = Filling::start(&program, "twice").await;
+    filling.tell("-INT");
+    filling.tell("-TERM");
+    assert!(matches!(filling.code().await, Some(0 | 1)), "{}", filling.log());
+    assert!(is_empty(&filling.place));
+}
+
+#[actix_web::test]
+async fn a_terminal_that_is_closed_while_a_demonstration_is_filled_changes_nothing() {
+    let program = Program::new(Sqlite);
+    let mut filling = Filling::start(&program, "hangup").await;
+    filling.tell("-HUP");
+    until(|| filling.log().contains("SIGHUP")).await;
+    let mut output = BufReader::new(filling.child.stdout.take().expect("a pipe"));
+    let mut line = String::new();
+    while !line.contains("listening on ") {
+        line.clear();
+        assert!(output.read_line(&mut line).expect("text") > 0, "it ended: {}", filling.log());
+    }
+    filling.tell("-TERM");
+    assert_eq!(filling.code().await, Some(0));
+    assert!(is_empty(&filling.place));
+}
+
+#[actix_web::test]
+async fn a_demonstration_that_ends_at_once_leaves_nothing_either() {
+    let program = Program::new(Sqlite);
+    let place = program.path("temporary");
+    std::fs::create_dir(&place).expect("a directory");
+    let program = program.with("TMPDIR", &place.display().to_string());
+    let mut server = demonstration(&program);
+    assert!(!is_empty(&place), "it is there");
+    let _held = told_to_stop_with_a_request_under_way(&server).await;
+    server.signal("-INT");
+    assert_eq!(server.wait(), Some(1));
+    assert!(is_empty(&place), "nothing is kept");
 }

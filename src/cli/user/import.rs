@@ -1,5 +1,6 @@
 //! `vigie user import`: users from a file, all of them or none.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -9,7 +10,12 @@ use crate::cli::outcome::{Failure, Outcome};
 use crate::cli::output::{Output, one_line};
 use crate::cli::progress;
 use crate::model::audit::Cause;
-use crate::user::import::{Format, ImportError, Imported, Lines, changed_at_login, read};
+use crate::user::import::{Format, ImportError, Imported, Lines, RefusedLine, changed_at_login, read};
+
+/// Lines that are told one by one for one reason: a fault of the whole file is in each of them.
+const MOST_OF_A_REASON: usize = 20;
+/// Reasons that are told: some name another place in each line.
+const MOST_REASONS: usize = 200;
 
 /// What to import.
 #[derive(Debug, clap::Args)]
@@ -42,8 +48,8 @@ pub(super) async fn run(arguments: &Arguments, app: &App, output: &mut Output) -
     let format = format(arguments)?;
     let imported = match import(arguments, format, app).await {
         Err(Failed::Import(ImportError::Refused(lines))) => {
-            for refused in &lines {
-                output.note(format_args!("line {}: {}", refused.line, one_line(&refused.reason)));
+            for line in told(&lines) {
+                output.note(line);
             }
             return Err(ImportError::Refused(lines).into());
         }
@@ -57,6 +63,35 @@ pub(super) async fn run(arguments: &Arguments, app: &App, output: &mut Output) -
         Imported { users, dry_run: true } => format!("{users} users would be imported"),
         Imported { users, dry_run: false } => format!("{users} users imported"),
     })
+}
+
+/// The refused lines as they are told: the first of each reason one by one, then how many others there are.
+fn told(refused: &[RefusedLine]) -> Vec<String> {
+    let (mut told, mut reasons, mut others) = (Vec::new(), Vec::new(), 0_usize);
+    let mut times: HashMap<&str, usize> = HashMap::new();
+    for RefusedLine { line, reason } in refused {
+        let reason = reason.as_str();
+        if !times.contains_key(reason) {
+            if reasons.len() == MOST_REASONS {
+                others += 1;
+                continue;
+            }
+            reasons.push(reason);
+        }
+        let times = times.entry(reason).or_default();
+        *times += 1;
+        if *times <= MOST_OF_A_REASON {
+            told.push(format!("line {line}: {}", one_line(reason)));
+        }
+    }
+    for reason in reasons {
+        let further = times[reason].saturating_sub(MOST_OF_A_REASON);
+        if further > 0 {
+            told.push(format!("and {further} further lines: {}", one_line(reason)));
+        }
+    }
+    told.extend((others > 0).then(|| format!("and {others} further lines, for other reasons")));
+    told
 }
 
 /// Why there was no import.
@@ -106,18 +141,44 @@ fn format(arguments: &Arguments) -> Outcome<Format> {
 mod tests {
     use super::*;
 
-    fn told(file: &str, format_word: Option<FormatWord>) -> Option<Format> {
+    fn format_of(file: &str, format_word: Option<FormatWord>) -> Option<Format> {
         format(&Arguments { file: file.into(), format: format_word, dry_run: false, change_at_login: false }).ok()
     }
 
     #[test]
     fn the_ending_tells_the_format_unless_it_is_said() {
-        assert_eq!(told("users.CSV", None), Some(Format::Csv));
-        assert_eq!(told("users.tsv", None), Some(Format::Csv));
-        assert_eq!(told("users.ndjson", None), Some(Format::Ndjson));
-        assert_eq!(told("users.jsonl", None), Some(Format::Ndjson));
-        assert_eq!(told("users.csv", Some(FormatWord::Ndjson)), Some(Format::Ndjson));
-        assert_eq!(told("-", Some(FormatWord::Csv)), Some(Format::Csv));
-        assert_eq!(told("-", None), None);
+        assert_eq!(format_of("users.CSV", None), Some(Format::Csv));
+        assert_eq!(format_of("users.tsv", None), Some(Format::Csv));
+        assert_eq!(format_of("users.ndjson", None), Some(Format::Ndjson));
+        assert_eq!(format_of("users.jsonl", None), Some(Format::Ndjson));
+        assert_eq!(format_of("users.csv", Some(FormatWord::Ndjson)), Some(Format::Ndjson));
+        assert_eq!(format_of("-", Some(FormatWord::Csv)), Some(Format::Csv));
+        assert_eq!(format_of("-", None), None);
+    }
+
+    fn refused(reasons: impl IntoIterator<Item = String>) -> Vec<RefusedLine> {
+        (2..).zip(reasons).map(|(line, reason)| RefusedLine { line, reason }).collect()
+    }
+
+    #[test]
+    fn a_fault_of_the_whole_file_is_told_twenty_times_and_counted() {
+        let fault = |place: usize| String::from(if place % 3 == 2 { "rare\n" } else { "common" });
+        let lines = told(&refused((0..60).map(fault)));
+        assert_eq!(lines.len(), 41, "{lines:?}");
+        assert_eq!((lines[0].as_str(), lines[2].as_str()), ("line 2: common", "line 4: rare\\u000a"));
+        assert_eq!(lines[39], "line 61: rare\\u000a", "the twentieth of its reason");
+        assert_eq!(lines[40], "and 20 further lines: common");
+        let of = |lines: usize| told(&refused(vec!["the same".to_owned(); lines]));
+        assert_eq!((of(0).len(), of(20).len(), of(21).len(), of(3_000).len()), (0, 20, 21, 21));
+        assert_eq!(of(3_000)[20], "and 2980 further lines: the same");
+    }
+
+    #[test]
+    fn reasons_that_differ_in_each_line_are_bounded_as_well() {
+        let lines = told(&refused((0..60_000).map(|line| format!("stands in line {}", line / 2))));
+        assert_eq!(lines.len(), 2 * MOST_REASONS + 1);
+        assert_eq!(lines[400], "and 59600 further lines, for other reasons");
+        let lines = told(&refused((0..MOST_REASONS).map(|line| format!("stands in line {line}"))));
+        assert_eq!(lines.len(), MOST_REASONS, "none is left out");
     }
 }

@@ -157,7 +157,7 @@ pub struct NewUserAnswer {
 /// How a new password is to be set.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ResetBody {
+pub struct IssueResetBody {
     /// The password that there is logs in no more, from now on.
     #[serde(default)]
     void_password: bool,
@@ -225,7 +225,7 @@ fn username(text: &str) -> Result<Username, ApiError> {
 }
 
 fn role(text: &str) -> Result<Role, ApiError> {
-    Role::parse(text).map_err(|error| ApiError::invalid("/role", error))
+    Role::new(text).map_err(|error| ApiError::invalid("/role", error))
 }
 
 fn user_id(path: &web::Path<String>) -> Result<UserId, ApiError> {
@@ -361,7 +361,7 @@ pub async fn unlock_user(admin: Admin, app: web::Data<App>, id: web::Path<String
 /// Issue a one-time token with which a user sets a new password.
 #[utoipa::path(
     tag = "administrators", security(("bearer" = [])), params(("id" = Uuid, Path, description = "The user")),
-    request_body = Option<ResetBody>,
+    request_body = Option<IssueResetBody>,
     responses(
         (status = 200, description = "The token; an earlier one is void", body = ResetAnswer),
         Refused, BadBody, NotFound,
@@ -369,7 +369,7 @@ pub async fn unlock_user(admin: Admin, app: web::Data<App>, id: web::Path<String
 )]
 #[post("/admin/users/{id}/reset-password")]
 pub async fn issue_reset(
-    asked: By<Admin, OptionalBody<ResetBody>>,
+    asked: By<Admin, OptionalBody<IssueResetBody>>,
     app: web::Data<App>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {

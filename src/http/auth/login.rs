@@ -2,6 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, post, web};
 use secrecy::{ExposeSecret as _, SecretString};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -10,7 +11,7 @@ use crate::app::App;
 use crate::http::asked::{By, Open};
 use crate::http::authenticate::{Bearer, Leaver, Source, refused, two_credentials};
 use crate::http::error::ApiError;
-use crate::http::input::{Body, OptionalBody};
+use crate::http::input::{AnyBody, Body, OptionalBody};
 use crate::http::problems::{BadBody, CallerRefused, Conflict, PasswordChangeFirst, SecretRefused};
 use crate::model::client::ClientId;
 use crate::model::session::{Actor, EndReason};
@@ -55,6 +56,12 @@ pub struct LogoutBody {
     /// `vgr_` and more.
     #[schema(value_type = Option<String>)]
     refresh_token: Option<SecretString>,
+}
+
+/// What counts of that beside an access token: whether there is a second credential.
+#[derive(Debug, Deserialize)]
+struct BesideBearer {
+    refresh_token: Option<IgnoredAny>,
 }
 
 /// Which sessions `logout-all` spares.
@@ -141,22 +148,25 @@ pub async fn logout(
     app: web::Data<App>,
     request: HttpRequest,
     source: Source,
-    body: Open<OptionalBody<LogoutBody>>,
+    body: Open<AnyBody>,
 ) -> Result<HttpResponse, ApiError> {
-    let Open(OptionalBody(body)) = body;
-    let refresh_token = body.and_then(|body| body.refresh_token);
+    let Open(body) = body;
     let cause = |actor: Actor| source.cause(actor);
-    let bearer = Bearer::extract(&request).await;
-    match (bearer, refresh_token) {
-        (Ok(_), Some(_)) => return Err(two_credentials(&app, &request)),
-        (Ok(Bearer(token)), None) => {
+    match Bearer::extract(&request).await {
+        Ok(Bearer(token)) => {
+            // Whoever leaves is let go, whatever a client sends by habit where there is nothing to say.
+            if body.leniently().is_some_and(|body: BesideBearer| body.refresh_token.is_some()) {
+                return Err(two_credentials(&app, &request));
+            }
             let ended = app.sessions.logout(&token, cause).await;
             ended.map_err(|error| refused(&app, &request, &token, error))?;
         }
-        (Err(ApiError::CredentialsRequired), Some(token)) => {
+        Err(ApiError::CredentialsRequired) => {
+            let token = body.strictly()?.and_then(|body: LogoutBody| body.refresh_token);
+            let token = token.ok_or(ApiError::CredentialsRequired)?;
             app.sessions.logout_by_refresh_token(token.expose_secret(), cause).await?;
         }
-        (Err(error), _) => return Err(error),
+        Err(error) => return Err(error),
     }
     Ok(HttpResponse::NoContent().finish())
 }

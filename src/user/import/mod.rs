@@ -3,6 +3,7 @@
 
 mod lines;
 mod ndjson;
+mod quoting;
 mod read;
 mod sheet;
 

@@ -6,7 +6,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::lines::numbered;
-use super::read::{Field, NOT_UTF_8, Row, Rows, known_fields};
+use super::read::{Field, NOT_UTF_8, Row, Rows, beginning, known_fields};
 
 /// The objects with the numbers of their lines; empty lines are none.
 pub(super) fn rows(text: &[u8]) -> Rows {
@@ -19,7 +19,8 @@ fn row(line: &[u8]) -> Result<Row, String> {
     let Members(members) = serde_json::from_str(text).map_err(|error| not_an_object(text, &error))?;
     let mut row = Row::new();
     for (name, value) in members {
-        let field: Field = name.parse().map_err(|_| format!("the member {name} is none of {}", known_fields()))?;
+        let unknown = |_| format!("the member {} is none of {}", beginning(&name), known_fields());
+        let field: Field = name.parse().map_err(unknown)?;
         if row.insert(field, cell(field, value)?).is_some() {
             return Err(format!("the member {field} is there more than once"));
         }

@@ -59,6 +59,17 @@ pub(super) fn known_fields() -> String {
     names.join(", ")
 }
 
+/// A longer text of the file is not repeated whole.
+const MOST_REPEATED: usize = 100;
+
+/// A text of the file as a message repeats it.
+pub(super) fn beginning(text: &str) -> String {
+    match text.char_indices().nth(MOST_REPEATED) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// Reads a file of users. Every faulty line is reported, also names and ids that stand in it twice. A file without a user is
 /// a fault as well: nobody means to import nothing.
 pub fn read(mut source: impl Read, format: Format, now: DateTime<Utc>) -> Result<Lines, ImportError> {
@@ -79,12 +90,19 @@ fn refused_whole(reason: &str) -> ImportError {
     ImportError::Refused(vec![RefusedLine::new(1, reason)])
 }
 
-/// UTF-16 is what a spreadsheet calls Unicode text.
 fn without_byte_order_mark(bytes: &[u8]) -> Result<&[u8], ImportError> {
-    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+    if is_utf_16(bytes) {
         return Err(refused_whole(NOT_UTF_8));
     }
     Ok(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes))
+}
+
+/// UTF-16 is what a spreadsheet calls Unicode text. Where no mark tells, the first two characters do: a header and an
+/// object begin with ASCII, and in UTF-16 every second byte of that is NUL.
+fn is_utf_16(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\xff\xfe")
+        || bytes.starts_with(b"\xfe\xff")
+        || matches!(bytes, [0, first, 0, second, ..] | [first, 0, second, 0, ..] if *first > 0 && *second > 0)
 }
 
 fn users(rows: Rows, now: DateTime<Utc>) -> Result<Lines, ImportError> {
@@ -113,7 +131,7 @@ fn user(mut row: Row, now: DateTime<Utc>) -> Result<User, String> {
     }
     let mut text = |field| row.remove(&field).unwrap_or_default();
     let username = Username::new(&text(Field::Username)).map_err(|error| format!("username: {error}"))?;
-    let role = Role::parse(&text(Field::Role)).map_err(|error| format!("role: {error}"))?;
+    let role = Role::new(&text(Field::Role)).map_err(|error| format!("role: {error}"))?;
     let state = if is_true(&text(Field::Disabled))? { UserState::Disabled } else { UserState::Active };
     let id = match row.get(&Field::Id) {
         Some(id) => Uuid::parse_str(id).map(UserId).map_err(|_| "id is not a UUID".to_owned())?,
@@ -150,6 +168,8 @@ fn is_true(text: &str) -> Result<bool, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ROLE: &str = "role: a role has 1 to 64 visible characters, and no white space at its ends";
 
     fn now() -> DateTime<Utc> {
         DateTime::from_timestamp(1_800_000_000, 0).unwrap()
@@ -268,5 +288,76 @@ mod tests {
         assert_eq!(only_reason(b"username,role\nZo\xe9,agent\n", Format::Csv), format!("username: {NOT_UTF_8}"));
         assert_eq!(only_reason(b"{\"username\":\"Zo\xe9\",\"role\":\"b\"}", Format::Ndjson), NOT_UTF_8);
         assert_eq!(only_reason(b"\xff\xfeu\0s\0e\0r\0", Format::Csv), NOT_UTF_8);
+    }
+
+    #[test]
+    fn utf_16_is_named_with_a_byte_order_mark_and_without() {
+        for mark in ["", "\u{feff}"] {
+            for (text, format) in [
+                ("username,role\r\nZoé,agent\r\n", Format::Csv),
+                ("\"username\"\t\"role\"\nZoé\tagent\n", Format::Csv),
+                ("{\"username\":\"Zoé\",\"role\":\"b\"}\n", Format::Ndjson),
+            ] {
+                let units: Vec<u16> = format!("{mark}{text}").encode_utf16().collect();
+                let little: Vec<u8> = units.iter().flat_map(|unit| unit.to_le_bytes()).collect();
+                let big: Vec<u8> = units.iter().flat_map(|unit| unit.to_be_bytes()).collect();
+                for bytes in [little, big] {
+                    let refused = refused(&bytes, format);
+                    assert_eq!(refused, [RefusedLine::new(1, NOT_UTF_8)], "{bytes:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_with_misplaced_quotation_marks_is_refused_where_it_begins() {
+        let unclosed = "a quotation mark that is not closed";
+        let continued = "a cell continues after its closing quotation mark";
+        let unquoted = "a quotation mark inside a cell that is not quoted: double it and quote the cell";
+        for (rows, expected) in [
+            ("zed1|\"admin", vec![(2, unclosed)]),
+            ("zed1|agent\n\nzed2|\"admin\n\n", vec![(4, unclosed)]),
+            ("\n\"", vec![(3, unclosed)]),
+            ("\"zed\"2|\"adm\"in\nann|agent\n", vec![(2, continued)]),
+            ("\"ann\"|\"a\n\"\nzed|\"adm\"in\n", vec![(2, ROLE), (4, continued)]),
+            ("zed|\"agent\nbob|\"admin\"\nann|agent\n", vec![(2, continued)]),
+            ("ze\"d|agent\nzed|admin\"\nzoe| \"admin\"\n", vec![(2, unquoted), (3, unquoted), (4, unquoted)]),
+        ] {
+            for (separator, end) in [(",", "\n"), (";", "\r\n"), ("\t", "\r")] {
+                let text = format!("username|role\n{rows}").replace('|', separator).replace('\n', end);
+                let refused = refused(&text, Format::Csv);
+                let told: Vec<(u64, &str)> = refused.iter().map(|line| (line.line, line.reason.as_str())).collect();
+                assert_eq!(told, expected, "{text:?}");
+            }
+        }
+        assert_eq!(only_reason("user\"name,role\nann,agent\nbob,agent\n", Format::Csv), unquoted);
+        assert_eq!(only_reason("\"username,role\nann,agent\nbob,agent\n", Format::Csv), unclosed);
+        let users = accepted("\"username\",role\r\n\"z \"\"o\"\" e\",\"a,\"\"b\"\"\"\r\n", Format::Csv);
+        assert_eq!((users[0].1.username.as_str(), users[0].1.role.as_str()), ("z \"o\" e", "a,\"b\""));
+    }
+
+    #[test]
+    fn a_role_that_nobody_sees_whole_is_refused() {
+        for role in ["adm\u{200b}in", "\u{202e}admin", "\u{feff}a"] {
+            assert_eq!(only_reason(format!("username,role\nann,{role}\n"), Format::Csv), ROLE, "{role:?}");
+        }
+    }
+
+    #[test]
+    fn a_message_repeats_no_more_than_helps() {
+        let of = |header: &str| only_reason(format!("{header}\na,b\n"), Format::Csv);
+        let columns = |count: usize| (0..count).fold("username,role".to_owned(), |header, _| header + ",roll");
+        let known = known_fields();
+        assert_eq!(of(&columns(10)), vec![format!("the column roll is none of {known}"); 10].join("; "));
+        let reason = of(&columns(100_000));
+        assert!(
+            reason.len() < 1_500 && reason.ends_with("; further columns that are none of these: 99990"),
+            "{reason}"
+        );
+        for (length, expected) in [(100, "é".repeat(100)), (101, "é".repeat(100) + "…"), (9_000, "é".repeat(100) + "…")]
+        {
+            let line = format!("{{\"{}\":1}}", "é".repeat(length));
+            assert_eq!(only_reason(&line, Format::Ndjson), format!("the member {expected} is none of {known}"));
+        }
     }
 }
