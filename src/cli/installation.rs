@@ -13,7 +13,7 @@ use crate::config::{self, Config, InvalidConfig};
 pub(super) struct Installation {
     /// Configuration file; without one the defaults and the environment (`VIGIE__SECTION__KEY`) hold
     // The name of the field is the argument's id for all commands: no command may have an argument of the same name.
-    #[arg(long = "config", global = true, env = "VIGIE_CONFIG", value_name = "FILE")]
+    #[arg(long = "config", global = true, env = "VIGIE_CONFIG", hide_env_values = true, value_name = "FILE")]
     config_file: Option<PathBuf>,
 }
 

@@ -1,5 +1,7 @@
 //! Addresses as they may be shown: without what may be a secret in them, also where they are written wrongly.
 
+use super::database_address::{DatabaseAddress, PostgresAddress, is_shown};
+
 /// Stands where something is not shown.
 pub const MASK: &str = "********";
 
@@ -21,62 +23,48 @@ impl std::fmt::Debug for SecretUrl {
     }
 }
 
-/// What `PostgreSQL`'s client may be told in an address that is no secret. Whatever else is given may be a password.
-const SHOWN: &[&str] = &[
-    "application_name",
-    "connect_timeout",
-    "dbname",
-    "gssencmode",
-    "host",
-    "hostaddr",
-    "keepalives",
-    "keepalives_count",
-    "keepalives_idle",
-    "keepalives_interval",
-    "load_balance_hosts",
-    "port",
-    "sslmode",
-    "sslnegotiation",
-    "sslrootcert",
-    "target_session_attrs",
-    "tcp_user_timeout",
-];
-
-/// The address of a database or a mail server: who logs in there is masked, and what is not known to be harmless.
+/// The address of a database or a mail server: who logs in there is masked, and what is not known to be harmless. Where it is
+/// not certain which part is which, all of it is.
 #[must_use]
 pub fn login_address(address: &str) -> String {
-    if address.starts_with("sqlite:") {
-        return address.to_owned();
+    if ["smtp://", "smtps://"].iter().any(|scheme| address.starts_with(scheme)) {
+        return mail_address(address);
     }
-    let Some((scheme, rest)) = address.split_once("://").filter(|(scheme, _)| is_scheme(scheme)) else {
-        return MASK.to_owned();
-    };
-    let (login, rest) = match split_login(rest) {
-        (Some(_), rest) => (format!("{MASK}@"), rest),
-        (None, rest) => (String::new(), rest),
-    };
-    let (place, query) = rest.split_once('?').map_or((rest, None), |(place, query)| (place, Some(query)));
-    let (hosts, _) = place.split_once('/').unwrap_or((place, ""));
-    let place = if hosts.split(',').all(is_host) { place } else { MASK };
-    let query = query.map(|query| format!("?{}", query.split('&').map(member).collect::<Vec<_>>().join("&")));
-    format!("{scheme}://{login}{place}{}", query.unwrap_or_default())
+    match DatabaseAddress::read(address) {
+        Ok(DatabaseAddress::Sqlite(_)) => address.to_owned(),
+        Ok(DatabaseAddress::Postgres(read)) => server_address(&read),
+        Err(_) => {
+            let scheme = ["sqlite:", "postgres://", "postgresql://"].into_iter().find(|it| address.starts_with(*it));
+            format!("{}{MASK}", scheme.unwrap_or_default())
+        }
+    }
 }
 
-/// Whether a login in an address ends where everybody takes it to end. Otherwise the client reads a part of the password as
-/// a host, a port or a database, and quotes it.
-pub(super) fn is_unambiguous(address: &str) -> bool {
-    let rest = address.split_once("://").map_or("", |(_, rest)| rest);
-    let (login, place) = split_login(rest);
-    let hosts = place.split(['/', '?']).next().unwrap_or_default();
-    let is_encoded = !login.unwrap_or_default().contains(['/', '?', '@']);
-    is_encoded && hosts.split(',').all(is_host) && is_percent_encoded(address)
+fn server_address(address: &PostgresAddress<'_>) -> String {
+    let login = if address.login.is_some() { format!("{MASK}@") } else { String::new() };
+    let hosts = address.hosts.join(",");
+    let database = address.database.map(|name| format!("/{}", if is_plain(name) { name } else { MASK }));
+    let members: Vec<String> = address.parameters.iter().map(|(name, value)| member(name, value)).collect();
+    let query = if members.is_empty() { String::new() } else { format!("?{}", members.join("&")) };
+    format!("{}://{login}{hosts}{}{query}", address.scheme, database.unwrap_or_default())
 }
 
-fn is_percent_encoded(text: &str) -> bool {
-    text.split('%').skip(1).all(|behind| {
-        let digits = behind.as_bytes().get(..2);
-        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit) && digits != b"00")
-    })
+fn member(name: &str, value: &str) -> String {
+    if is_shown(name) && is_plain(value) { format!("{name}={value}") } else { MASK.to_owned() }
+}
+
+/// Whether nothing in it stands for something else: behind `%26` there may be a password that was meant as a parameter.
+fn is_plain(text: &str) -> bool {
+    let text = text.replace("%2F", "/").replace("%2f", "/");
+    text.chars().all(|character| character.is_alphanumeric() || "-._~+/,:".contains(character))
+}
+
+fn mail_address(address: &str) -> String {
+    let Ok(url) = url::Url::parse(address) else { return MASK.to_owned() };
+    let login = if url.username().is_empty() && url.password().is_none() { String::new() } else { format!("{MASK}@") };
+    let host = url.host_str().filter(|host| is_plain(host.trim_matches(['[', ']']))).unwrap_or(MASK);
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{login}{host}{port}", url.scheme())
 }
 
 /// A web address: its path and its query may be what only the receiver should know.
@@ -85,30 +73,6 @@ pub fn web_address(address: &str) -> String {
     let parsed = url::Url::parse(address).ok();
     let origin = parsed.map(|url| url.origin()).filter(url::Origin::is_tuple);
     origin.map_or_else(|| MASK.to_owned(), |origin| format!("{}/{MASK}", origin.ascii_serialization()))
-}
-
-/// What stands before the last `@`, and behind it: a password that is not percent-encoded may hold `@`, `/`, `?` and `#`.
-fn split_login(rest: &str) -> (Option<&str>, &str) {
-    rest.rsplit_once('@').map_or((None, rest), |(login, rest)| (Some(login), rest))
-}
-
-fn is_scheme(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
-}
-
-/// `name`, `name:port`, `[address]:port`, or nothing, which is this machine. Behind another colon there may be a password.
-fn is_host(text: &str) -> bool {
-    let (name, port) = match text.rsplit_once(':') {
-        Some((name, port)) if !port.contains(']') => (name, port),
-        _ => (text, ""),
-    };
-    let is_bracketed = name.starts_with('[') && name.ends_with(']');
-    (is_bracketed || !name.contains(':')) && port.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-fn member(text: &str) -> &str {
-    let is_shown = text.split_once('=').is_some_and(|(name, _)| SHOWN.contains(&name));
-    if is_shown { text } else { MASK }
 }
 
 #[cfg(test)]
@@ -130,10 +94,31 @@ mod tests {
             "postgres://db/vigie?sslmode=require&passwort=hunter2",
             "postgres://db/vigie?hunter2",
             "postgres://db/vigie?sslpassword=hunter2&options=-cx%3Dhunter2",
+            "postgres://db/vigie?user=v&password=p@hunter2&sslmode=require",
+            "postgres://db/vigie&password=hunter2",
+            "postgres://db/vigie;password=hunter2",
+            "postgres://db/vigie password=hunter2",
+            "postgres://db/vigie#hunter2",
+            "postgres://db/vigie%26password%3Dhunter2",
+            "postgres://db/vigie?sslmode=require?password=hunter2",
+            "postgres://db/vigie?sslmode=require;password=hunter2",
+            "postgres://db/vigie?sslmode=require%26password=hunter2",
+            "postgres://db/vigie?application_name=x%26password%3Dhunter2",
+            "postgres://db/vigie?connect_timeout=10;password=hunter2",
+            "postgres://db/vigie?dbname=host=1 password=hunter2",
+            "postgres://db/vigie?dbname=host%3D1%20password%3Dhunter2",
+            "postgres:///x?host=127.0.0.1&port=1&password=a@hunter2",
+            "sqlite://vigie:hunter2@h/x",
+            "sqlite:x.db?password=hunter2",
             "host=db password=hunter2",
             "hunter2",
             "hun ter2 ://hunter2",
             "smtps://vigie:hunter2@mail.example.org",
+            "smtps://vigie:p@hunter2@mail.example.org",
+            "smtps://vigie:hunter2/zz@mail.example.org",
+            "smtps://vigie:x@mail.example.org/?hunter2#hunter2",
+            "smtps://vigie%40hunter2",
+            "Smtps://vigie:hunter2@mail.example.org",
         ] {
             let shown = login_address(address);
             assert!(!shown.contains("hunter2"), "{shown}");
@@ -148,6 +133,14 @@ mod tests {
         for (address, shown) in [
             ("sqlite:data/vigie.db", "sqlite:data/vigie.db"),
             ("postgres:///vigie", "postgres:///vigie"),
+            ("postgres://@one", "postgres://********@one"),
+            ("postgres:///x?host=/run/postgresql&port=1", "postgres:///x?host=/run/postgresql&port=1"),
+            ("postgres://db/my%20own?sslmode=require", "postgres://db/********?sslmode=require"),
+            ("postgresql://db:x/vigie", "postgresql://********"),
+            ("sqlite:x;y", "sqlite:********"),
+            ("mysql://db/vigie", "********"),
+            ("smtp://mail.example.org", "smtp://mail.example.org"),
+            ("smtp://[::1]:25/x", "smtp://[::1]:25"),
             (
                 "postgres://app:x@one:5432,[::1]:5433/vigie?sslmode=verify-full&sslpassword=x",
                 "postgres://********@one:5432,[::1]:5433/vigie?sslmode=verify-full&********",
@@ -157,17 +150,5 @@ mod tests {
             assert_eq!(login_address(address), shown);
         }
         assert_eq!(web_address("https://hooks.example.org:1/T0"), "https://hooks.example.org:1/********");
-    }
-
-    #[test]
-    fn an_address_is_ambiguous_where_a_password_is_not_encoded() {
-        for address in
-            ["postgres://u:p%40%2F@db:5432/x?host=a,b", "postgres:///x", "postgres://[::1]:1,b:2", "postgres://u@"]
-        {
-            assert!(is_unambiguous(address), "{address}");
-        }
-        for address in ["u:p/z@db/x", "u:p%z@db/x", "u:p@z@db/x", "u:p?z@db/x", "u:p@y@db", "u:pass/x", "u:p%00@db"] {
-            assert!(!is_unambiguous(&format!("postgres://{address}")), "{address}");
-        }
     }
 }

@@ -1,6 +1,9 @@
 //! Configuration: `config/default.toml` ← a file ← the environment. Every fault is found at once and named by its key.
 
+mod checks;
+mod database_address;
 mod masked;
+mod values;
 mod weaknesses;
 
 use std::ffi::OsString;
@@ -15,7 +18,9 @@ use toml::{Table, Value};
 
 use crate::model::words;
 
+pub(crate) use database_address::{DatabaseAddress, is_shown};
 pub use masked::SecretUrl;
+use values::{quoted, shown_key};
 
 /// The reference: every key with its meaning and default.
 pub const DEFAULT: &str = include_str!("../../config/default.toml");
@@ -423,6 +428,7 @@ impl Config {
         }
         merge_environment(&mut merged, environment, &mut faults);
         refuse_control_characters("", &Value::Table(merged.clone()), &mut faults);
+        values::refuse_other_types("", &mut merged, &defaults, &mut faults);
         let config = deserialize_reporting_all(merged, &defaults, &mut faults);
         config.check(&mut faults);
         if faults.is_empty() { Ok(config) } else { Err(InvalidConfig(faults)) }
@@ -455,25 +461,23 @@ impl Config {
             }
         };
         self.check_database(&mut require);
+        self.check_paths(&mut require);
+        self.check_public_address(&mut require);
+        self.check_log(&mut require);
         require((1..=256).contains(&self.database.pool_size), "database.pool_size", "must be 1 to 256");
         require(!self.database.wait.is_zero(), "database.wait", "must be longer than zero");
-        let scheme = self.server.public_url.scheme();
-        require(matches!(scheme, "http" | "https"), "server.public_url", "must be an http or https address");
         require(
             !self.server.cors_origins.iter().any(|origin| !is_origin(origin)),
             "server.cors_origins",
             "each must be scheme://host[:port], without a path and without *",
-        );
-        require(
-            self.log_filter().is_ok(),
-            "log.level",
-            "must be error, warn, info, debug, trace, or a filter of these by module",
         );
 
         let tokens = &self.tokens;
         require(!tokens.access_ttl.is_zero(), "tokens.access_ttl", "must be longer than zero");
         require(tokens.access_ttl <= DAY, "tokens.access_ttl", "must be at most 24h");
         require(!tokens.audience.is_empty(), "tokens.audience", "must not be empty");
+        let is_alone = !tokens.audience.starts_with(['[', '{', '"', '\'']);
+        require(is_alone, "tokens.audience", "is one text: write it alone, without brackets and quotes around it");
         require(tokens.clock_tolerance <= Duration::from_mins(1), "tokens.clock_tolerance", "must be at most 60s");
         let foreign_secret = !tokens.hs256_secret_file.as_os_str().is_empty();
         require(
@@ -529,7 +533,7 @@ impl Config {
             "must not be longer than throttle.window",
         );
         self.check_alerts(&mut require);
-        require(!self.roles.admin.is_empty(), "roles.admin", "must name at least one role");
+        self.check_roles(&mut require);
 
         let leases = Duration::from_millis(200)..=LONGEST_LEASE;
         require(leases.contains(&self.nodes.lease), "nodes.lease", "must be 200ms to 1m");
@@ -541,23 +545,9 @@ impl Config {
     }
 
     fn check_database(&self, require: &mut impl FnMut(bool, &str, &str)) {
-        let url = self.database.url.expose_secret();
-        let known_scheme = ["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
-        require(known_scheme, "database.url", "must begin with sqlite: or postgres://");
-        require(url != "sqlite:", "database.url", "names no file");
-        let file = url.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path)).unwrap_or_default();
-        require(!file.contains('?'), "database.url", "names a file after sqlite:, and takes no parameters behind a ?");
-        require(!file.starts_with('~'), "database.url", "names a file whose ~ nobody expands: write the whole path");
-        require(
-            file != ":memory:" && !file.starts_with("file:"),
-            "database.url",
-            "must name a file after sqlite:, such as sqlite:data/vigie.db",
-        );
-        require(
-            url.starts_with("sqlite:") || masked::is_unambiguous(url),
-            "database.url",
-            "cannot be read: in a user or a password, / is written %2F, ? %3F, @ %40 and % %25; a port is a number",
-        );
+        if let Err(reason) = DatabaseAddress::read(self.database.url.expose_secret()) {
+            require(false, "database.url", reason);
+        }
     }
 
     fn check_shipping(&self, require: &mut impl FnMut(bool, &str, &str)) {
@@ -635,9 +625,10 @@ pub fn environment(
     for (name, value) in variables {
         match (name.into_string(), value.into_string()) {
             (Ok(name), Ok(value)) => pairs.push((name, value)),
-            (Ok(name), Err(_)) if is_ours(&name) => faults.push(Fault::new(name, "is not UTF-8")),
+            (Ok(name), Err(_)) if is_ours(&name) => faults.push(Fault::new(shown_key(&name), "is not UTF-8")),
             (Err(name), _) if is_ours(&name.to_string_lossy()) => {
-                faults.push(Fault::new(name.to_string_lossy(), "is no name of a key: it is not UTF-8"));
+                let name = name.to_string_lossy();
+                faults.push(Fault::new(shown_key(&name), "is no name of a key: it is not UTF-8"));
             }
             _ => {}
         }
@@ -678,22 +669,32 @@ fn default_table() -> Table {
 
 fn read_file(path: &Path) -> Result<Table, Fault> {
     let text = std::fs::read_to_string(path)
-        .map_err(|error| Fault::new("", format!("{} cannot be read: {error}", path.display())))?;
-    text.parse::<Table>().map_err(|error| Fault::new("", format!("{} {}", path.display(), not_toml(&text, &error))))
+        .map_err(|error| Fault::new("", format!("{} cannot be read: {error}", shown_path(path))))?;
+    text.parse::<Table>().map_err(|error| Fault::new("", format!("{} {}", shown_path(path), not_toml(&text, &error))))
+}
+
+/// Where the address of a database stands in the place of a file, its password is not repeated.
+fn shown_path(path: &Path) -> String {
+    let text = path.display().to_string();
+    let may_be_an_address = text.contains("://") || text.contains('@');
+    if may_be_an_address { "the file that --config or VIGIE_CONFIG names".to_owned() } else { text }
 }
 
 /// Where a file is not TOML, and why. The line is not repeated: it may hold a secret.
 fn not_toml(text: &str, error: &toml::de::Error) -> String {
     let before = error.span().and_then(|span| text.get(..span.start));
     let line = before.map(|before| format!(" in line {}", before.matches('\n').count() + 1)).unwrap_or_default();
-    format!("is not TOML{line}: {}", error.message())
+    let said = error.message();
+    // Where a number is too large, the reader quotes it, and the types of its own language.
+    let is_of_a_number = ["invalid type", "too large", "overflowed"].iter().any(|words| said.contains(words));
+    format!("is not TOML{line}: {}", if is_of_a_number { "a number is too large" } else { said })
 }
 
 fn merge_file(merged: &mut Table, file: Table, faults: &mut Vec<Fault>) {
     for (section, value) in file {
         match merged.get_mut(&section) {
             Some(Value::Table(known)) => merge_section(known, &section, value, faults),
-            _ => faults.push(Fault::new(section, "no such section")),
+            _ => faults.push(Fault::new(shown_key(&section), "no such section")),
         }
     }
 }
@@ -704,7 +705,7 @@ fn merge_section(known: &mut Table, path: &str, given: Value, faults: &mut Vec<F
         return faults.push(Fault::new(path, format!("is a section: write its keys below [{path}]")));
     };
     for (key, value) in given {
-        let path = format!("{path}.{key}");
+        let path = format!("{path}.{}", shown_key(&key));
         match known.get_mut(&key) {
             Some(Value::Table(inner)) => merge_section(inner, &path, value, faults),
             Some(known) => *known = value,
@@ -727,13 +728,15 @@ fn merge_environment(
         let Some(path) = name.strip_prefix(ENVIRONMENT_PREFIX) else { continue };
         let keys: Vec<String> = path.split("__").map(str::to_lowercase).collect();
         if keys.len() < 2 {
-            faults.push(Fault::new(name, "is not VIGIE__SECTION__KEY"));
+            faults.push(Fault::new(shown_key(&name), "is not VIGIE__SECTION__KEY"));
             continue;
         }
-        let path = keys.join(".");
+        let (path, name) = (keys.join("."), shown_key(&name));
         match find(merged, &keys) {
-            None | Some(Value::Table(_)) => faults.push(Fault::new(path, format!("no such key (from {name})"))),
-            Some(value) => match text_as(value, &text) {
+            None | Some(Value::Table(_)) => {
+                faults.push(Fault::new(shown_key(&path), format!("no such key (from {name})")));
+            }
+            Some(value) => match values::from_text(&path, value, &text) {
                 Ok(parsed) => *value = parsed,
                 Err(message) => faults.push(Fault::new(path, format!("{message} (from {name})"))),
             },
@@ -748,24 +751,6 @@ fn merge_environment(
 fn find<'a>(table: &'a mut Table, keys: &[impl AsRef<str>]) -> Option<&'a mut Value> {
     let (first, rest) = keys.split_first()?;
     rest.iter().try_fold(table.get_mut(first.as_ref())?, |value, key| value.as_table_mut()?.get_mut(key.as_ref()))
-}
-
-/// Reads text from the environment as a value of the type that the default has.
-fn text_as(default: &Value, text: &str) -> Result<Value, String> {
-    match default {
-        Value::Integer(_) => text.trim().parse().map(Value::Integer).map_err(|_| format!("`{text}` is not a number")),
-        Value::Boolean(_) => {
-            text.trim().parse().map(Value::Boolean).map_err(|_| format!("`{text}` is neither true nor false"))
-        }
-        Value::Array(_) if text.trim_start().starts_with('[') => {
-            Err(format!("`{text}` is no list here: write the values alone, with commas between them, such as `a,b`"))
-        }
-        Value::Array(_) => {
-            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-            Ok(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
-        }
-        _ => Ok(Value::String(text.to_owned())),
-    }
 }
 
 /// No value of ours holds a control character; a file of variables that was written on Windows leaves one at each end.
@@ -800,7 +785,12 @@ fn deserialize_reporting_all(mut table: Table, defaults: &Table, faults: &mut Ve
         // What follows a bracket is the place in a list.
         let keys: Vec<&str> = path.split('[').next().unwrap_or_default().split('.').collect();
         let key = keys.join(".");
-        let message = if is_secret(&key) { NOT_THE_TEXT.to_owned() } else { error.into_inner().message().to_owned() };
+        let found = find(&mut table, &keys).map(|found| &*found);
+        let message = if is_secret(&key) {
+            NOT_THE_TEXT.to_owned()
+        } else {
+            values::in_plain_words(found, error.into_inner().message())
+        };
         if !faults.iter().any(|fault| fault.key == key) {
             faults.push(Fault::new(key, message));
         }
@@ -863,7 +853,7 @@ fn is_origin(text: &str) -> bool {
 fn duration<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     humantime::parse_duration(&text).map_err(|_| {
-        serde::de::Error::custom(format!("`{text}` is not a duration such as \"90s\", \"15m\" or \"12h\""))
+        serde::de::Error::custom(format!("{} is not a duration such as \"90s\", \"15m\" or \"12h\"", quoted(&text)))
     })
 }
 
@@ -872,7 +862,9 @@ fn months<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::E
     let text = String::deserialize(deserializer)?;
     let number = text.strip_suffix("months").or_else(|| text.strip_suffix("month")).map(str::trim);
     let months = number.and_then(|number| number.parse().ok());
-    months.ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not a number of months such as \"12 months\"")))
+    months.ok_or_else(|| {
+        serde::de::Error::custom(format!("{} is not a number of months such as \"12 months\"", quoted(&text)))
+    })
 }
 
 fn optional_url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SecretUrl>, D::Error> {
@@ -900,15 +892,16 @@ fn address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SocketAd
 
 fn socket_address<E: serde::de::Error>(text: &str) -> Result<SocketAddr, E> {
     text.parse().map_err(|_| {
-        E::custom(format!("`{text}` is not an IP address and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\""))
+        let text = quoted(text);
+        E::custom(format!("{text} is not an IP address and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\""))
     })
 }
 
 fn web_address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<url::Url, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(|_| {
-        let shown = if text.contains('@') { masked::MASK } else { &text };
-        serde::de::Error::custom(format!("`{shown}` is not an address such as \"https://vigie.example.org\""))
+        let shown = quoted(if text.contains('@') { masked::MASK } else { &text });
+        serde::de::Error::custom(format!("{shown} is not an address such as \"https://vigie.example.org\""))
     })
 }
 
@@ -917,7 +910,8 @@ fn networks<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<IpN
     let network = |text: &String| {
         let one = || text.parse::<std::net::IpAddr>().ok().map(IpNet::from);
         text.parse().ok().or_else(one).ok_or_else(|| {
-            serde::de::Error::custom(format!("`{text}` is neither an address nor a network, such as \"10.0.0.0/8\""))
+            let text = quoted(text);
+            serde::de::Error::custom(format!("{text} is neither an address nor a network, such as \"10.0.0.0/8\""))
         })
     };
     Vec::<String>::deserialize(deserializer)?.iter().map(network).collect()
@@ -1153,6 +1147,10 @@ mod tests {
             ("DATABASE_URL", "sqlite:~/x.db", "database.url", "whole path"),
             ("DATABASE_URL", "sqlite::memory:", "database.url", "a file"),
             ("DATABASE_URL", "sqlite:file:x.db", "database.url", "a file"),
+            ("DATABASE_URL", "sqlite://localhost/tmp/x.db", "database.url", "sqlite:PATH"),
+            ("DATABASE_URL", "sqlite: x.db", "database.url", "blank"),
+            ("DATABASE_URL", "postgres://db/x?sslmode=verify-full&sslmode=disable", "database.url", "twice"),
+            ("DATABASE_URL", "postgres://db/x?%73slmode=disable", "database.url", "does not know"),
             ("VIGIE__TOKENS__AUDIENCE", "vigie\r", "tokens.audience", "control character"),
             ("VIGIE__TOKENS__ISSUER", "https://a\n", "tokens.issuer", "control character"),
             ("VIGIE__DATA__DIR", "data\r", "data.dir", "control character"),

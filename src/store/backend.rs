@@ -18,6 +18,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::error::{self, OpenError, StoreError};
 use super::pooler;
+use crate::config::{DatabaseAddress, is_shown};
 
 /// A connection to either database. Queries on it are written once.
 #[derive(diesel::MultiConnection)]
@@ -78,9 +79,11 @@ pub struct InvalidAddress;
 impl Address {
     /// Reads `sqlite:PATH` or `postgres://…`.
     pub fn parse(text: &str) -> Result<Self, InvalidAddress> {
-        if let Some(path) = text.strip_prefix("sqlite:") {
-            let path = path.strip_prefix("//").unwrap_or(path);
-            return if path.is_empty() { Err(InvalidAddress) } else { Ok(Self::Sqlite(PathBuf::from(path))) };
+        if text.starts_with("sqlite:") {
+            return match DatabaseAddress::read(text) {
+                Ok(DatabaseAddress::Sqlite(path)) => Ok(Self::Sqlite(PathBuf::from(path))),
+                _ => Err(InvalidAddress),
+            };
         }
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
             return Ok(Self::Postgres(SecretString::from(text.to_owned())));
@@ -213,9 +216,44 @@ pub(super) fn establish(url: &str) -> ConnectionResult<PgConnection> {
                     .into(),
             )
         }
+        ConnectionError::BadConnection(said) if quotes_a_parameter(&said, url) => ConnectionError::BadConnection(
+            "the server does not accept what the address asks for: look at its parameters".into(),
+        ),
         ConnectionError::InvalidConnectionUrl(_) => ConnectionError::BadConnection("the address cannot be read".into()),
         other => other,
     })
+}
+
+/// Whether something of a parameter that may be a secret stands in what was said. Shorter pieces tell nothing.
+fn quotes_a_parameter(said: &str, url: &str) -> bool {
+    const SHORTEST: usize = 3;
+    let (_, query) = url.split_once('?').unwrap_or((url, ""));
+    // The server tells every user's name that it refuses.
+    let masked = query.split('&').filter_map(|member| member.split_once('='));
+    let masked = masked.filter(|(name, _)| *name != "user" && !is_shown(name));
+    // Options are words, with their own names and values in them: `-cname=value`.
+    let is_between = |character: char| character.is_whitespace() || "='\"\\".contains(character);
+    masked.map(|(_, value)| percent_decode(value)).any(|value| {
+        let words = value.split(is_between).map(|word| word.strip_prefix("-c").unwrap_or(word));
+        words.filter(|word| word.len() >= SHORTEST).any(|word| said.contains(word))
+    })
+}
+
+/// The opposite of [`percent_encode`]; what cannot be decoded stays as it is.
+fn percent_decode(text: &str) -> String {
+    let mut pieces = text.split('%');
+    let mut decoded = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    for piece in pieces {
+        let byte = piece.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        if let (Some(byte), Some(rest)) = (byte, piece.get(2..)) {
+            decoded.push(byte);
+            decoded.extend_from_slice(rest.as_bytes());
+        } else {
+            decoded.push(b'%');
+            decoded.extend_from_slice(piece.as_bytes());
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
 }
 
 /// Takes `pg_catalog` out of the search path, so that it comes first as PostgreSQL has it by itself: whoever may change the
@@ -480,7 +518,18 @@ mod tests {
             matches!(Address::parse("sqlite:///var/vigie.db"), Ok(Address::Sqlite(path)) if path == Path::new("/var/vigie.db"))
         );
         assert!(matches!(Address::parse("postgres://db/vigie"), Ok(Address::Postgres(_))));
-        for text in ["", "sqlite:", "host=127.0.0.1 dbname=x", "mysql://db/vigie", "vigie.db"] {
+        for text in [
+            "",
+            "sqlite:",
+            "host=127.0.0.1 dbname=x",
+            "mysql://db/vigie",
+            "vigie.db",
+            "sqlite: x.db",
+            "sqlite::Memory:",
+            "sqlite:x.db?mode=ro",
+            "sqlite://localhost/tmp/x.db",
+            "sqlite://vigie:hunter2@127.0.0.1/x",
+        ] {
             assert!(Address::parse(text).is_err(), "{text}");
         }
     }
@@ -526,6 +575,26 @@ mod tests {
             let url = postgres_url(&format!("postgres://db/vigie?{given}"), Duration::from_secs(2));
             assert_eq!(url.matches("sslmode=").count(), 1, "{url}");
             assert!(url.contains("sslmode=verify-full") && !url.contains("sslrootcert=system&"), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_the_server_says_of_a_parameter_is_recognised() {
+        for (query, said, quotes) in [
+            ("options=--hunter2", "FATAL:  --hunter2 requires a value", true),
+            ("options=-c%20hunter2", "FATAL:  -c hunter2 requires a value", true),
+            ("options=-cwork_mem%3Dhunter2", "invalid value for parameter \"work_mem\": \"hunter2\"", true),
+            ("sslmode=prefer&options=-c%20a%3Dhunter2", "unrecognized: hunter2", true),
+            ("replication=hunter2", "invalid value for parameter \"replication\": \"hunter2\"", true),
+            ("sslpassword=hunter%zz", "no key: hunter%zz", true),
+            ("options=-c%20a%3Db", "FATAL: a database is missing", false),
+            ("options=-csearch_path%3Dvigie_own", "connection to server failed: Connection refused", false),
+            ("sslmode=require", "server does not support SSL, but SSL was required: require", false),
+            ("user=vigie", "password authentication failed for user \"vigie\"", false),
+            ("", "Connection refused", false),
+        ] {
+            let url = format!("postgres://vigie:x@127.0.0.1/x?{query}");
+            assert_eq!(quotes_a_parameter(said, &url), quotes, "{query}: {said}");
         }
     }
 

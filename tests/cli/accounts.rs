@@ -246,11 +246,14 @@ fn an_import_does_not_tell_a_fault_of_the_whole_file_once_a_line(#[values(Sqlite
     let rows = (0..200).fold("username,role\n".to_owned(), |rows, number| rows + &format!("user{number},agent\n"));
     let (objects, rows) = (program.file("objects.ndjson", &objects), program.file("rows.csv", &rows));
     program.run(&["user", "import", &rows]).expect(0);
-    for (file, reason) in [(&objects, "the member Username is none of id"), (&rows, "a user of this name exists")] {
+    for (file, others, reason) in [
+        (&objects, "21 to 200", "the member Username is none of id"),
+        (&rows, "22 to 201", "a user of this name exists"),
+    ] {
         let refused = program.run(&["user", "import", file]);
         let told = refused.remarks.lines().filter(|line| line.starts_with("line ")).count();
         assert!(told == 20 && refused.remarks.len() < 4_000, "{refused:?}");
-        refused.fails(1, &format!("and 180 further lines: {reason}"));
+        refused.fails(1, &format!("and 180 further lines ({others}): {reason}"));
     }
 }
 

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use rstest::rstest;
-use vigie::config::{Algorithm, Config, InvalidConfig};
+use vigie::config::{Algorithm, Config, InvalidConfig, printable};
 use vigie::http::paging;
 use vigie::http::peer::client_address;
 use vigie::model::address::{canonical, key_range, parse_filter};
@@ -188,6 +188,9 @@ const KEYS: &[&str] = &[
     "VIGIE__ALERTS__WEBHOOK_URL",
     "VIGIE__MAIL__SMTP_URL",
     "VIGIE__NODES__LEASE",
+    "VIGIE__LOG__LEVEL",
+    "VIGIE__DATA__DIR",
+    "VIGIE__SHIPPING__FILE__PATH",
     "VIGIE__NO__SUCH",
     "VIGIE__",
     "DATABASE_URL",
@@ -227,6 +230,27 @@ proptest! {
             Ok(config) => format!("{config:?} {:?}", config.weaknesses()),
         };
         prop_assert!(!told.contains(&password), "{told}");
+    }
+
+    /// Also where the password is meant as a parameter, and stands behind what begins none.
+    #[test]
+    fn no_printed_address_shows_a_password(
+        before in of_pieces(
+            &["vigie", "127.0.0.1", ":", "1", "/", "x", "?", "&", "@", ",", "[::1]", "sslmode=require", "host=", "dbname=",
+              "%2F", "%26"],
+            8,
+        ),
+        separator in proptest::sample::select(vec!["", "?", "&", ";", " ", "#", ":", "@", "%26", "%3F", "\t"]),
+        password in "[a-z]{6}[0-9]{6}",
+        behind in of_pieces(&["&sslmode=require", "@", "db", "/", "?", ";", ":1", "%"], 4),
+    ) {
+        let address = format!("postgres://{before}{separator}password={password}{behind}");
+        let environment = [("DATABASE_URL".to_owned(), address)];
+        let printed = printable(None, environment.clone()).map_err(|fault| TestCaseError::fail(fault.to_string()))?;
+        prop_assert!(!printed.contains(&password), "{printed}");
+        if let Err(fault) = Config::load(None, environment) {
+            prop_assert!(!fault.to_string().contains(&password), "{fault}");
+        }
     }
 }
 

@@ -14,8 +14,6 @@ use crate::user::import::{Format, ImportError, Imported, Lines, RefusedLine, cha
 
 /// Lines that are told one by one for one reason: a fault of the whole file is in each of them.
 const MOST_OF_A_REASON: usize = 20;
-/// Reasons that are told: some name another place in each line.
-const MOST_REASONS: usize = 200;
 
 /// What to import.
 #[derive(Debug, clap::Args)]
@@ -65,33 +63,36 @@ pub(super) async fn run(arguments: &Arguments, app: &App, output: &mut Output) -
     })
 }
 
-/// The refused lines as they are told: the first of each reason one by one, then how many others there are.
+/// The refused lines as they are told: the first of each reason one by one, then the numbers of the others.
 fn told(refused: &[RefusedLine]) -> Vec<String> {
-    let (mut told, mut reasons, mut others) = (Vec::new(), Vec::new(), 0_usize);
-    let mut times: HashMap<&str, usize> = HashMap::new();
+    let (mut told, mut reasons) = (Vec::new(), Vec::new());
+    let mut lines: HashMap<&str, Vec<u64>> = HashMap::new();
     for RefusedLine { line, reason } in refused {
-        let reason = reason.as_str();
-        if !times.contains_key(reason) {
-            if reasons.len() == MOST_REASONS {
-                others += 1;
-                continue;
-            }
-            reasons.push(reason);
-        }
-        let times = times.entry(reason).or_default();
-        *times += 1;
-        if *times <= MOST_OF_A_REASON {
+        let lines = lines.entry(reason).or_insert_with(|| {
+            reasons.push(reason.as_str());
+            Vec::new()
+        });
+        lines.push(*line);
+        if lines.len() <= MOST_OF_A_REASON {
             told.push(format!("line {line}: {}", one_line(reason)));
         }
     }
     for reason in reasons {
-        let further = times[reason].saturating_sub(MOST_OF_A_REASON);
-        if further > 0 {
-            told.push(format!("and {further} further lines: {}", one_line(reason)));
+        if let Some(further) = lines[reason].get(MOST_OF_A_REASON..).filter(|further| !further.is_empty()) {
+            told.push(format!("and {} further lines ({}): {}", further.len(), ranges(further), one_line(reason)));
         }
     }
-    told.extend((others > 0).then(|| format!("and {others} further lines, for other reasons")));
     told
+}
+
+/// Numbers in ascending order, those that follow each other as one range.
+fn ranges(numbers: &[u64]) -> String {
+    let ranges = numbers.chunk_by(|one, next| one + 1 == *next);
+    let shown = ranges.map(|range| match range {
+        [first, .., last] => format!("{first} to {last}"),
+        alone => alone.iter().map(u64::to_string).collect(),
+    });
+    shown.collect::<Vec<_>>().join(", ")
 }
 
 /// Why there was no import.
@@ -161,24 +162,16 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_of_the_whole_file_is_told_twenty_times_and_counted() {
+    fn a_fault_of_the_whole_file_is_told_twenty_times_and_then_by_ranges() {
         let fault = |place: usize| String::from(if place % 3 == 2 { "rare\n" } else { "common" });
         let lines = told(&refused((0..60).map(fault)));
         assert_eq!(lines.len(), 41, "{lines:?}");
         assert_eq!((lines[0].as_str(), lines[2].as_str()), ("line 2: common", "line 4: rare\\u000a"));
         assert_eq!(lines[39], "line 61: rare\\u000a", "the twentieth of its reason");
-        assert_eq!(lines[40], "and 20 further lines: common");
+        assert!(lines[40].starts_with("and 20 further lines (32 to 33, 35 to 36, "), "{}", lines[40]);
+        assert!(lines[40].ends_with(", 59 to 60): common"), "{}", lines[40]);
         let of = |lines: usize| told(&refused(vec!["the same".to_owned(); lines]));
         assert_eq!((of(0).len(), of(20).len(), of(21).len(), of(3_000).len()), (0, 20, 21, 21));
-        assert_eq!(of(3_000)[20], "and 2980 further lines: the same");
-    }
-
-    #[test]
-    fn reasons_that_differ_in_each_line_are_bounded_as_well() {
-        let lines = told(&refused((0..60_000).map(|line| format!("stands in line {}", line / 2))));
-        assert_eq!(lines.len(), 2 * MOST_REASONS + 1);
-        assert_eq!(lines[400], "and 59600 further lines, for other reasons");
-        let lines = told(&refused((0..MOST_REASONS).map(|line| format!("stands in line {line}"))));
-        assert_eq!(lines.len(), MOST_REASONS, "none is left out");
+        assert_eq!(of(3_000)[20], "and 2980 further lines (22 to 3001): the same");
     }
 }

@@ -1,0 +1,464 @@
+//! The address of a database, read strictly: where others could take a part of it for another part, it is not read at all.
+//! The reasons never quote it, because it may hold a password.
+
+use std::net::Ipv6Addr;
+
+/// Where the database is; each part as it is written.
+pub enum DatabaseAddress<'a> {
+    /// The path of a file.
+    Sqlite(&'a str),
+    /// One server, or several.
+    Postgres(PostgresAddress<'a>),
+}
+
+/// The parts of an address that begins with `postgres://`.
+pub struct PostgresAddress<'a> {
+    /// `postgres` or `postgresql`.
+    pub scheme: &'a str,
+    /// A user, and a password behind a colon.
+    pub login: Option<&'a str>,
+    /// Each with its port; an empty one is what the client takes by itself.
+    pub hosts: Vec<&'a str>,
+    /// Behind the first slash.
+    pub database: Option<&'a str>,
+    /// Names and values of the query.
+    pub parameters: Vec<(&'a str, &'a str)>,
+}
+
+/// What PostgreSQL's client can be told (libpq 18).
+const PARAMETERS: &[&str] = &[
+    "application_name",
+    "channel_binding",
+    "client_encoding",
+    "connect_timeout",
+    "dbname",
+    "fallback_application_name",
+    "gssdelegation",
+    "gssencmode",
+    "gsslib",
+    "host",
+    "hostaddr",
+    "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "krbsrvname",
+    "load_balance_hosts",
+    "max_protocol_version",
+    "min_protocol_version",
+    "oauth_client_id",
+    "oauth_client_secret",
+    "oauth_issuer",
+    "oauth_scope",
+    "options",
+    "passfile",
+    "password",
+    "port",
+    "replication",
+    "require_auth",
+    "requirepeer",
+    "scram_client_key",
+    "scram_server_key",
+    "service",
+    "servicefile",
+    "ssl_max_protocol_version",
+    "ssl_min_protocol_version",
+    "sslcert",
+    "sslcertmode",
+    "sslcompression",
+    "sslcrl",
+    "sslcrldir",
+    "sslkey",
+    "sslkeylogfile",
+    "sslmode",
+    "sslnegotiation",
+    "sslpassword",
+    "sslrootcert",
+    "sslsni",
+    "target_session_attrs",
+    "tcp_user_timeout",
+    "user",
+];
+
+/// Those of them that are no secret. Whatever else is given may be a password.
+const SHOWN: &[&str] = &[
+    "application_name",
+    "connect_timeout",
+    "dbname",
+    "gssencmode",
+    "host",
+    "hostaddr",
+    "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "load_balance_hosts",
+    "port",
+    "sslmode",
+    "sslnegotiation",
+    "sslrootcert",
+    "target_session_attrs",
+    "tcp_user_timeout",
+];
+
+const INTEGERS: &[&str] = &[
+    "connect_timeout",
+    "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "tcp_user_timeout",
+];
+
+/// A parameter that takes one of some words, these, and what is said where it is given another.
+type Choice = (&'static str, &'static [&'static str], &'static str);
+
+const CHOICES: &[Choice] = &[
+    (
+        "sslmode",
+        &["disable", "allow", "prefer", "require", "verify-ca", "verify-full"],
+        "holds an sslmode that is none of disable, allow, prefer, require, verify-ca and verify-full",
+    ),
+    ("sslnegotiation", &["postgres", "direct"], "holds an sslnegotiation that is neither postgres nor direct"),
+    ("gssencmode", &["disable", "prefer", "require"], "holds a gssencmode that is none of disable, prefer and require"),
+    (
+        "target_session_attrs",
+        &["any", "read-write", "read-only", "primary", "standby", "prefer-standby"],
+        "holds target_session_attrs that are none of any, read-write, read-only, primary, standby and prefer-standby",
+    ),
+    ("load_balance_hosts", &["disable", "random"], "holds a load_balance_hosts that is neither disable nor random"),
+    (
+        "channel_binding",
+        &["disable", "prefer", "require"],
+        "holds a channel_binding that is none of disable, prefer and require",
+    ),
+];
+
+const SCHEME: &str = "must begin with sqlite: or postgres://";
+const BLANK: &str = "holds a blank or a control character: a blank is written %20";
+const LOGIN: &str =
+    "cannot be read: in a user or a password, / is written %2F, ? %3F, @ %40 and % %25; a port is a number";
+const DATABASE: &str =
+    "cannot be read: the name of a database holds none of ? & ; = : / # as they are; parameters follow a ?";
+const MEMBER: &str = "cannot be read: what follows ? is name=value, with & between them";
+const UNKNOWN: &str = "holds a parameter that PostgreSQL's client does not know: look at how each is spelt";
+const TWICE: &str = "holds a parameter twice";
+const VALUE: &str = "cannot be read: in the value of a parameter, @ is written %40, ? %3F, ; %3B, & %26 and = %3D";
+
+impl<'a> DatabaseAddress<'a> {
+    /// Reads `sqlite:PATH` or `postgres://…`; otherwise says why not, without quoting it.
+    pub fn read(text: &'a str) -> Result<Self, &'static str> {
+        if let Some(path) = text.strip_prefix("sqlite:") {
+            return read_path(path).map(Self::Sqlite);
+        }
+        match text.split_once("://") {
+            Some((scheme @ ("postgres" | "postgresql"), rest)) => {
+                PostgresAddress::read(scheme, rest).map(Self::Postgres)
+            }
+            _ => Err(SCHEME),
+        }
+    }
+}
+
+impl<'a> PostgresAddress<'a> {
+    fn read(scheme: &'a str, text: &'a str) -> Result<Self, &'static str> {
+        if text.contains(|character: char| character.is_whitespace() || character.is_control()) {
+            return Err(BLANK);
+        }
+        let (login, rest) = text.split_once('@').map_or((None, text), |(login, rest)| (Some(login), rest));
+        let (place, query) = split(rest, '?');
+        let (hosts, database) = split(place, '/');
+        let hosts: Vec<&str> = hosts.split(',').collect();
+        let ends_where_it_seems = !login.unwrap_or_default().contains(['/', '?']) && !rest.contains('@');
+        if !ends_where_it_seems || !is_percent_encoded(text) || !hosts.iter().all(|host| is_host(host)) {
+            return Err(LOGIN);
+        }
+        if database.is_some_and(|name| !is_database(name)) {
+            return Err(DATABASE);
+        }
+        let parameters = read_parameters(query.unwrap_or_default())?;
+        Ok(Self { scheme, login, hosts, database, parameters })
+    }
+
+    /// The value of a parameter, where it is given.
+    pub fn given(&self, name: &str) -> Option<&'a str> {
+        self.parameters.iter().find(|(given, _)| *given == name).map(|(_, value)| *value)
+    }
+}
+
+/// Whether the value of a parameter is known to be no secret.
+pub fn is_shown(parameter: &str) -> bool {
+    SHOWN.contains(&parameter)
+}
+
+/// The path of a file. What is written for another database, for a shell, or for SQLite's own addresses is none.
+fn read_path(text: &str) -> Result<&str, &'static str> {
+    let path = match text.strip_prefix("//") {
+        Some(path) if path.is_empty() || path.starts_with('/') => path,
+        Some(_) => return Err("names a file as sqlite:PATH; behind sqlite:// its path begins with /"),
+        None => text,
+    };
+    let lower = path.to_ascii_lowercase();
+    let reason = if path.is_empty() {
+        "names no file"
+    } else if path.trim() != path || path.contains(char::is_control) {
+        "holds a blank before or behind the path of its file, or a control character"
+    } else if path.starts_with('~') {
+        "names a file whose ~ nobody expands: write the whole path"
+    } else if path.contains('?') {
+        "names a file after sqlite:, and takes no parameters behind a ?"
+    } else if lower == ":memory:" || lower.starts_with("file:") {
+        "must name a file after sqlite:, such as sqlite:data/vigie.db"
+    } else if path.contains(['#', ';', '%', '$', '@', '*']) {
+        "names a file whose path holds one of # ; % $ @ *, which others take for something else"
+    } else {
+        return Ok(path);
+    };
+    Err(reason)
+}
+
+/// What stands before the first `at`, and behind it.
+fn split(text: &str, at: char) -> (&str, Option<&str>) {
+    text.split_once(at).map_or((text, None), |(before, behind)| (before, Some(behind)))
+}
+
+fn is_percent_encoded(text: &str) -> bool {
+    text.split('%').skip(1).all(|behind| {
+        let digits = behind.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit) && digits != b"00")
+    })
+}
+
+/// `name`, `name:port`, `[address]:port`, the path of a socket, or nothing, which is this machine.
+fn is_host(text: &str) -> bool {
+    if let Some(bracketed) = text.strip_prefix('[') {
+        let (address, behind) = split(bracketed, ']');
+        let has_port = |behind: &str| behind.strip_prefix(':').is_some_and(is_port);
+        return is_ipv6(address) && behind.is_some_and(|behind| behind.is_empty() || has_port(behind));
+    }
+    let (name, port) = split(text, ':');
+    (name.is_empty() || is_name(name) || is_path(name)) && port.is_none_or(is_port)
+}
+
+/// As in the parameters `host` and `hostaddr`, where no port follows and no brackets are needed.
+fn is_place(text: &str) -> bool {
+    text.is_empty() || is_name(text) || is_path(text) || is_ipv6(text)
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|character| character.is_alphanumeric() || "-._".contains(character))
+}
+
+fn is_path(text: &str) -> bool {
+    let path = text.replace("%2F", "/").replace("%2f", "/");
+    path.starts_with('/') && path.chars().all(|character| character.is_alphanumeric() || "-._/".contains(character))
+}
+
+/// An address, behind which there may be the interface that it is reached by.
+fn is_ipv6(text: &str) -> bool {
+    let (address, interface) = text.split_once("%25").unwrap_or((text, "0"));
+    address.parse::<Ipv6Addr>().is_ok() && is_name(interface)
+}
+
+fn is_port(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+fn is_database(text: &str) -> bool {
+    !text.contains(['?', '&', ';', '=', '@', ':', '/', '#'])
+}
+
+fn read_parameters(query: &str) -> Result<Vec<(&str, &str)>, &'static str> {
+    let mut parameters: Vec<(&str, &str)> = Vec::new();
+    if query.is_empty() {
+        return Ok(parameters);
+    }
+    for member in query.split('&') {
+        let (name, value) = member.split_once('=').ok_or(MEMBER)?;
+        if !PARAMETERS.contains(&name) {
+            return Err(UNKNOWN);
+        }
+        if parameters.iter().any(|(given, _)| *given == name) {
+            return Err(TWICE);
+        }
+        if value.contains(['@', '?', ';', '=']) {
+            return Err(VALUE);
+        }
+        check_form(name, value)?;
+        parameters.push((name, value));
+    }
+    Ok(parameters)
+}
+
+/// Of a parameter whose form is known, another value may be one that was meant for another parameter.
+fn check_form(name: &str, value: &str) -> Result<(), &'static str> {
+    let choice = CHOICES.iter().find(|(choice, ..)| *choice == name);
+    let (fits, reason) = match (name, choice) {
+        (_, Some((_, words, reason))) => (words.contains(&value), *reason),
+        ("dbname", _) => (is_database(value), DATABASE),
+        ("port", _) => (value.split(',').all(is_port), "holds a port that is no number from 1 to 65535"),
+        ("host" | "hostaddr", _) => (
+            value.split(',').all(is_place),
+            "holds a host that is neither a name nor an address nor a path; its port is a parameter of its own",
+        ),
+        _ if INTEGERS.contains(&name) => (
+            value.parse::<i32>().is_ok(),
+            "holds a time limit or a parameter of keep-alives that is not a whole number",
+        ),
+        _ => return Ok(()),
+    };
+    if fits { Ok(()) } else { Err(reason) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(text: &str) -> &'static str {
+        DatabaseAddress::read(text).err().unwrap_or("none: it was read")
+    }
+
+    #[test]
+    fn an_address_is_read_into_its_parts() {
+        let text = "postgresql://u:p%40%2F@one:5432,[::1]:5433,[fe80::1%25eth0]/vigie?sslmode=require&options=-cx%3D1";
+        let Ok(DatabaseAddress::Postgres(read)) = DatabaseAddress::read(text) else { panic!("{}", reason(text)) };
+        assert_eq!((read.scheme, read.login, read.database), ("postgresql", Some("u:p%40%2F"), Some("vigie")));
+        assert_eq!(read.hosts, ["one:5432", "[::1]:5433", "[fe80::1%25eth0]"]);
+        assert_eq!(read.parameters, [("sslmode", "require"), ("options", "-cx%3D1")]);
+        assert_eq!((read.given("options"), read.given("user")), (Some("-cx%3D1"), None));
+    }
+
+    #[test]
+    fn what_the_client_reads_without_doubt_is_read() {
+        for text in [
+            "postgres:///x",
+            "postgres://",
+            "postgres://u@",
+            "postgres://@db.example:5432/vigie",
+            "postgres://one,two",
+            "postgres://[::1]:1,b:2",
+            "postgres://vigie@%2Frun%2Fpostgresql/vigie",
+            "postgres://vigie@/vigie?host=/run/postgresql&port=5432",
+            "postgres://u:p%40%2F@db:5432/x?host=a,b&port=1,2",
+            "postgres://db/x?hostaddr=::1,192.0.2.1",
+            "postgres://db/x?",
+            "postgres://db/x?connect_timeout=10&keepalives=1&tcp_user_timeout=-1",
+            "postgres://db/x?sslrootcert=%2Fetc%2Fssl%2Fx.pem&sslmode=verify-full",
+            "postgres://db/x?password=p%40%3B%26",
+        ] {
+            assert!(
+                matches!(DatabaseAddress::read(text), Ok(DatabaseAddress::Postgres(_))),
+                "{text}: {}",
+                reason(text)
+            );
+        }
+    }
+
+    #[test]
+    fn where_a_part_could_be_taken_for_another_nothing_is_read() {
+        let place = "postgres://127.0.0.1:1/x";
+        for (rest, said) in [
+            ("&password=hunter2", DATABASE),
+            (";password=hunter2", DATABASE),
+            ("#hunter2", DATABASE),
+            ("/hunter2", DATABASE),
+            (" password=hunter2", BLANK),
+            ("?sslmode=require\tx", BLANK),
+            ("?sslmode=require\u{a0}x", BLANK),
+            ("?user=v&password=p@hunter2&sslmode=require", LOGIN),
+            ("?sslmode=require?password=hunter2", VALUE),
+            ("?sslmode=require;password=hunter2", VALUE),
+            ("?sslmode=require%26password=hunter2", VALUE),
+            ("?connect_timeout=10;password=hunter2", VALUE),
+            ("?dbname=host=1", VALUE),
+            ("?dbname=host=1 password=hunter2", BLANK),
+            ("?application_name=%zz", LOGIN),
+            ("?application_name=%00", LOGIN),
+            ("?hunter2", MEMBER),
+            ("?sslmode=require&", MEMBER),
+            ("?passwort=hunter2", UNKNOWN),
+            ("?SSLMODE=require", UNKNOWN),
+            ("?%73slmode=disable", UNKNOWN),
+            ("?sslmode=verify-full&sslmode=disable", TWICE),
+            ("?sslmode=hunter2", "none of disable"),
+            ("?sslmode=", "none of disable"),
+            ("?target_session_attrs=rw", "read-write"),
+            ("?channel_binding=yes", "channel_binding"),
+            ("?gssencmode=no", "gssencmode"),
+            ("?sslnegotiation=tls", "sslnegotiation"),
+            ("?load_balance_hosts=yes", "load_balance_hosts"),
+            ("?connect_timeout=10s", "whole number"),
+            ("?keepalives_count=a", "whole number"),
+            ("?port=0", "65535"),
+            ("?port=1,65536", "65535"),
+            ("?host=a:1", "a parameter of its own"),
+            ("?hostaddr=[::1]", "a parameter of its own"),
+            ("?host=a%3A1", "a parameter of its own"),
+        ] {
+            assert!(reason(&format!("{place}{rest}")).contains(said), "{rest}: {}", reason(&format!("{place}{rest}")));
+        }
+    }
+
+    #[test]
+    fn a_login_that_ends_elsewhere_than_it_seems_is_not_read() {
+        for rest in [
+            "u:p/z@db/x",
+            "u:p%z@db/x",
+            "u:p@z@db/x",
+            "u:p?z@db/x",
+            "u:p@y@db",
+            "u:pass/x",
+            "u:p%00@db",
+            "db:0/x",
+            "db:/x",
+            "db:70000/x",
+            "[::1]:p/x",
+            "[::1/x",
+            "[hunter2]/x",
+            "a:1:2/x",
+            "%41b/x",
+            "/x?host=127.0.0.1&port=1&password=a@hunter2",
+        ] {
+            assert_eq!(reason(&format!("postgres://{rest}")), LOGIN, "{rest}");
+        }
+        for text in ["", "db", "mysql://db/x", "Postgres://db/x", "host=db password=hunter2", "SQLITE:x.db"] {
+            assert_eq!(reason(text), SCHEME, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_would_be_taken_for_another_is_not_read() {
+        for (text, said) in [
+            ("sqlite:", "names no file"),
+            ("sqlite://", "names no file"),
+            ("sqlite: x.db", "blank"),
+            ("sqlite:x.db ", "blank"),
+            ("sqlite:   ", "blank"),
+            ("sqlite:///var/x.db\u{a0}", "blank"),
+            ("sqlite:a\nb", "control"),
+            ("sqlite:~/x.db", "whole path"),
+            ("sqlite:x.db?password=hunter2", "no parameters"),
+            ("sqlite::memory:", "must name a file"),
+            ("sqlite::MEMORY:", "must name a file"),
+            ("sqlite:file:x.db", "must name a file"),
+            ("sqlite:x#y.db", "# ; %"),
+            ("sqlite:x;y.db", "# ; %"),
+            ("sqlite:x%20y.db", "# ; %"),
+            ("sqlite:$HOME/x.db", "# ; %"),
+            ("sqlite:vigie@x.db", "# ; %"),
+            ("sqlite:*.db", "# ; %"),
+            ("sqlite://localhost/tmp/x.db", "begins with /"),
+            ("sqlite://vigie:hunter2@127.0.0.1/x", "begins with /"),
+            ("sqlite://data/vigie.db", "begins with /"),
+        ] {
+            assert!(reason(text).contains(said), "{text}: {}", reason(text));
+        }
+        for (text, path) in [
+            ("sqlite:data/vigie.db", "data/vigie.db"),
+            ("sqlite:/var/vigie.db", "/var/vigie.db"),
+            ("sqlite:///var/my files/vigie.db", "/var/my files/vigie.db"),
+        ] {
+            assert!(matches!(DatabaseAddress::read(text), Ok(DatabaseAddress::Sqlite(read)) if read == path), "{text}");
+        }
+    }
+}
