@@ -41,7 +41,7 @@ fn main() {
         let listening = vigie::http::server::listen(Arc::clone(&app).into()).expect("a port");
         let vigie = listening.address;
         let _lease = vigie::background::coherence::start(&app, vigie);
-        while !app.sessions.is_live() {
+        while !app.coherence.is_live() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         actix_web::rt::spawn(listening.serve_until(std::future::pending()));

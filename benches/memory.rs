@@ -13,10 +13,10 @@ use support::costs::resident;
 use support::people::AGENT;
 use support::say;
 use uuid::Uuid;
+use vigie::coherence::live::{Digest, LiveSession, LiveUser, LiveView, Verified};
 use vigie::model::id::{SessionId, TokenId, UserId};
 use vigie::model::session::{CurrentToken, Device, Origin, RefreshTokens, Session};
 use vigie::model::user::{Role, UserState, Username};
-use vigie::session::live::{Digest, LiveSession, LiveUser, LiveView, Verified};
 use vigie::store::sessions::UserStanding;
 use vigie::token::claims::AccessClaims;
 
@@ -30,7 +30,7 @@ fn main() {
         let session = session(number);
         texts += length_of_texts(&session);
         let kept = Arc::new(LiveSession::new(&session));
-        assert!(live.sessions.fill(session.id).keep(kept));
+        assert!(live.sessions.begin_load(session.id).keep(kept));
     }
     let kept = live.sessions.count() as f64;
     let (of_each, texts) = ((resident() - before) / kept, texts as f64 / count as f64);
@@ -49,7 +49,7 @@ fn main() {
             must_change_password: false,
         };
         let user = Arc::new(LiveUser { standing: Some(Arc::new(standing)), not_before: None });
-        assert!(live.users.fill(user_id(number)).keep(user));
+        assert!(live.users.begin_load(user_id(number)).keep(user));
     }
     let of_user = (resident() - before) / live.users.count() as f64;
     let before = resident();

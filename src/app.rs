@@ -12,16 +12,19 @@ use crate::audit::chain::{self, Chain, CheckpointKey, NotSigned};
 use crate::audit::retention::{self, Retention};
 use crate::audit::shipping::{self, InvalidSink, Shipping};
 use crate::audit::watch::{self, Watch};
+use crate::authentication::{self, Authentication};
 use crate::client::Clients;
 use crate::clock::Clock;
+use crate::coherence::{self, Coherence};
 use crate::config::{Algorithm, Config};
 use crate::credential::password::{Passwords, PasswordsError};
 use crate::credential::throttle::ThrottleDigests;
 use crate::keyring::{Keyring, Purpose};
 use crate::master_key::{MasterKey, MasterKeyError};
 use crate::model::user::RolePolicy;
-use crate::session::signing::{Signing, SigningError};
+use crate::refusals::Refusals;
 use crate::session::{self, Sessions};
+use crate::signing::{Signing, SigningError};
 use crate::store::{
     Address, Db, InvalidAddress, OpenError, Settings, Store, StoreError, chain as records, signing_keys,
 };
@@ -29,6 +32,7 @@ use crate::telemetry::Metrics;
 use crate::token::keys::{KeyError, SigningKey};
 use crate::user::{self, Users};
 use crate::vault::{self, Vault, VaultError};
+use crate::warrant::WarrantKey;
 
 /// The words by which the service is known; they may not make up a password.
 const PRODUCT_WORDS: &[&str] = &["vigie"];
@@ -44,6 +48,12 @@ pub struct App {
     pub store: Store,
     /// The keys of the installation.
     pub vault: Vault,
+    /// Makes changes known to every node.
+    pub coherence: Coherence,
+    /// What was refused, and is not written yet.
+    pub refusals: Refusals,
+    /// Says who somebody is.
+    pub authentication: Authentication,
     /// What may be done with sessions.
     pub sessions: Sessions,
     /// What may be done with accounts.
@@ -125,33 +135,31 @@ impl App {
         let master = master_key(&config, &store).await?;
         let (vault, keyring) = Vault::open(&store, master, clock.now(), misfit).await?;
         let metrics = Arc::new(Metrics::default());
+        let ground = Ground { config: &config, store: &store, clock: &clock, keyring: &keyring, metrics: &metrics };
         let passwords = Passwords::new(&config.passwords, PRODUCT_WORDS)?;
         let foreign = shared_secret(&config)?;
         let keys = chain::Keys::new(&keyring, vault.database());
         let warrants = Arc::clone(&keys.warrants);
         let chain = Chain::new(store.clone(), Arc::clone(&clock), vault.clone(), keys, &config.data.dir);
-        let signing = Signing::new(store.clone(), Arc::clone(&clock), vault.clone(), &config.tokens, foreign);
+        let signing = Arc::new(Signing::new(store.clone(), Arc::clone(&clock), vault.clone(), &config.tokens, foreign));
         signing.prepare().await?;
-        let alerts = Alerts::new(
-            alert::Parts {
-                store: store.clone(),
-                clock: Arc::clone(&clock),
-                not_me: keyring.key(Purpose::NotMe).clone(),
-                metrics: Arc::clone(&metrics),
-            },
-            &config,
-        )?;
-        let parts = session::Parts {
+        let refusals = Refusals::new(store.clone(), Arc::clone(&clock));
+        let alerts = ground.alerts(&refusals)?;
+        let coherence = ground.coherence(&signing, &alerts);
+        let authentication = ground.authentication(&passwords, &refusals, &alerts);
+        let dependencies = session::Dependencies {
             store: store.clone(),
             clock: Arc::clone(&clock),
-            passwords: passwords.clone(),
-            keys: session::Keys::new(&keyring),
+            authentication: authentication.clone(),
+            refusals: refusals.clone(),
+            refresh_key: keyring.key(Purpose::RefreshToken).clone(),
             signing,
+            coherence: coherence.clone(),
             alerts: alerts.clone(),
             metrics: Arc::clone(&metrics),
         };
-        let sessions = Sessions::new(parts, &config);
-        let users = Users::new(user::Parts {
+        let sessions = Sessions::new(dependencies, &config);
+        let users = Users::new(user::Dependencies {
             store: store.clone(),
             clock: Arc::clone(&clock),
             passwords,
@@ -160,49 +168,28 @@ impl App {
             roles: RolePolicy { admin: config.roles.admin.clone(), auditor: config.roles.auditor.clone() },
             end_on_role_change: config.sessions.end_on_role_change,
             alerts: alerts.clone(),
+            authentication: authentication.clone(),
+            refusals: refusals.clone(),
             sessions: sessions.clone(),
             warrants: Arc::clone(&warrants),
         });
         users.refresh_schemes().await?;
-        let clients = Clients::new(store.clone(), Arc::clone(&clock), sessions.clone());
-        let history = History::new(store.clone(), Arc::clone(&clock), sessions.clone(), &config.audit);
-        let watched = watch::Parts {
-            store: store.clone(),
-            clock: Arc::clone(&clock),
-            chain: chain.clone(),
-            alerts: alerts.clone(),
-            metrics: Arc::clone(&metrics),
-        };
-        let watch = Watch::new(watched, config.audit.verify_every);
+        let clients = Clients::new(store.clone(), Arc::clone(&clock), sessions.clone(), refusals.clone());
+        let history =
+            History::new(store.clone(), Arc::clone(&clock), sessions.clone(), refusals.clone(), &config.audit);
+        let watch = ground.watch(&chain, &alerts);
         watch.begin_key().await?;
-        let backlog = Backlog::new(backlog::Parts {
-            store: store.clone(),
-            clock: Arc::clone(&clock),
-            alerts: alerts.clone(),
-            metrics: Arc::clone(&metrics),
-        });
-        let retention = Retention::new(retention::Parts {
-            store: store.clone(),
-            clock: Arc::clone(&clock),
-            chain: chain.clone(),
-            metrics: Arc::clone(&metrics),
-            rules: config.retention,
-        });
-        let shipping = Shipping::new(
-            shipping::Parts {
-                store: store.clone(),
-                clock: Arc::clone(&clock),
-                metrics: Arc::clone(&metrics),
-                warrants,
-                history: chain.key().origin().to_owned(),
-            },
-            &config,
-        )?;
+        let backlog = ground.backlog(&alerts);
+        let retention = ground.retention(&chain);
+        let shipping = ground.shipping(warrants, &chain)?;
         Ok(Self {
             config,
             clock,
             store,
             vault,
+            coherence,
+            refusals,
+            authentication,
             sessions,
             users,
             clients,
@@ -222,7 +209,7 @@ impl App {
         if let Err(error) = self.sessions.flush_last_seen().await {
             tracing::warn!(cause = %error, "the times of last use could not be written at the stop");
         }
-        if let Err(error) = self.sessions.record_last_refusals().await {
+        if let Err(error) = self.refusals.write_all().await {
             tracing::warn!(cause = %error, "the last refusals could not be recorded at the stop");
         }
         if let Err(error) = self.sessions.tell_last_ended_uses().await {
@@ -247,6 +234,93 @@ impl App {
                 tracing::error!(%damage, "the history is not signed: it was altered behind the server's back");
             }
         }
+    }
+}
+
+/// What most rooms stand on, while they are built.
+struct Ground<'a> {
+    config: &'a Config,
+    store: &'a Store,
+    clock: &'a Arc<dyn Clock>,
+    keyring: &'a Keyring,
+    metrics: &'a Arc<Metrics>,
+}
+
+impl Ground<'_> {
+    fn alerts(&self, refusals: &Refusals) -> Result<Alerts, InvalidOutlet> {
+        let dependencies = alert::Dependencies {
+            store: self.store.clone(),
+            clock: Arc::clone(self.clock),
+            not_me: self.keyring.key(Purpose::NotMe).clone(),
+            refusals: refusals.clone(),
+            metrics: Arc::clone(self.metrics),
+        };
+        Alerts::new(dependencies, self.config)
+    }
+
+    fn coherence(&self, signing: &Arc<Signing>, alerts: &Alerts) -> Coherence {
+        let dependencies = coherence::Dependencies {
+            store: self.store.clone(),
+            clock: Arc::clone(self.clock),
+            signing: Arc::clone(signing),
+            alerts: alerts.clone(),
+            metrics: Arc::clone(self.metrics),
+        };
+        Coherence::new(dependencies, self.config)
+    }
+
+    fn authentication(&self, passwords: &Passwords, refusals: &Refusals, alerts: &Alerts) -> Authentication {
+        let dependencies = authentication::Dependencies {
+            store: self.store.clone(),
+            clock: Arc::clone(self.clock),
+            passwords: passwords.clone(),
+            keys: authentication::Keys::new(self.keyring),
+            refusals: refusals.clone(),
+            alerts: alerts.clone(),
+            metrics: Arc::clone(self.metrics),
+        };
+        Authentication::new(dependencies, self.config)
+    }
+
+    fn watch(&self, chain: &Chain, alerts: &Alerts) -> Watch {
+        let dependencies = watch::Dependencies {
+            store: self.store.clone(),
+            clock: Arc::clone(self.clock),
+            chain: chain.clone(),
+            alerts: alerts.clone(),
+            metrics: Arc::clone(self.metrics),
+        };
+        Watch::new(dependencies, self.config.audit.verify_every)
+    }
+
+    fn backlog(&self, alerts: &Alerts) -> Backlog {
+        Backlog::new(backlog::Dependencies {
+            store: self.store.clone(),
+            clock: Arc::clone(self.clock),
+            alerts: alerts.clone(),
+            metrics: Arc::clone(self.metrics),
+        })
+    }
+
+    fn retention(&self, chain: &Chain) -> Retention {
+        Retention::new(retention::Dependencies {
+            store: self.store.clone(),
+            clock: Arc::clone(self.clock),
+            chain: chain.clone(),
+            metrics: Arc::clone(self.metrics),
+            rules: self.config.retention,
+        })
+    }
+
+    fn shipping(&self, warrants: Arc<WarrantKey>, chain: &Chain) -> Result<Shipping, InvalidSink> {
+        let dependencies = shipping::Dependencies {
+            store: self.store.clone(),
+            clock: Arc::clone(self.clock),
+            metrics: Arc::clone(self.metrics),
+            warrants,
+            history: chain.key().origin().to_owned(),
+        };
+        Shipping::new(dependencies, self.config)
     }
 }
 

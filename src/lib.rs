@@ -3,24 +3,31 @@
 //!
 //! # The map
 //!
-//! Each folder stands on those above it in this list, and no arrow runs back.
+//! Each room stands on those that are named before it, and no arrow runs back; a test holds that against the imports
+//! (`tests/rooms.rs`).
 //!
-//! | part | knows | must not know |
+//! | rooms | know | must not know |
 //! |---|---|---|
-//! | [`clock`], [`config`], [`telemetry`], [`key`], [`master_key`], [`keyring`], [`trust`], [`reach`], [`webhook`], [`warrant`] | the time, the settings, the log and metrics, what a key does, the key outside the database, the keys that it opens, who is believed, who is there, how others are told, which events may say what was removed | |
+//! | [`clock`], [`key`], [`reach`], [`trust`], [`webhook`] | the time, what a key does, who is there, who is believed, how others are told | |
 //! | [`model`] | what exists and what may happen to it; pure | input, output, the time of day |
+//! | [`config`], [`telemetry`], [`master_key`], [`keyring`], [`warrant`] | the settings, the log and metrics, the key outside the database, the keys that it opens, which events may say what was removed | the database |
 //! | [`token`] | what a token says and whether to believe it; pure | whether its session lives |
 //! | [`store`] | both databases: the only folder that names diesel | rules |
-//! | [`vault`] | the keyring as it is kept, and what is sealed with it | what is sealed |
-//! | [`credential`] | passwords and what failures cost | sessions |
-//! | [`alert`] | what a reviewer should look at: raised, kept, acknowledged | sessions |
-//! | [`session`] | what may be done with sessions: start, refresh, end, **check**; this node's live view and its lease | HTTP |
-//! | [`user`], [`client`], [`audit`] | accounts, applications, the history as others read it and as it is sent to them | HTTP |
-//! | [`rotation`] | the master key exchanged, and all keys where it leaked | HTTP |
 //! | [`view`] | the objects of the contract, for the API, exports and the command line | |
+//! | [`vault`], [`signing`] | the keyring as it is kept, and what is sealed with it; the keys that sign tokens | sessions |
+//! | [`credential`] | passwords and what failures cost | sessions |
+//! | [`refusals`] | what was refused, aggregated and recorded; below everything that refuses | why |
+//! | [`alert`] | what a reviewer should look at: raised, kept, acknowledged | sessions |
+//! | [`coherence`] | the lease protocol, this node's live view: what is changed here holds on every node | logins |
+//! | [`authentication`] | who are you: a password against an account, under the throttles | sessions |
+//! | [`session`] | what may be done with sessions: start, refresh, end, **check** | HTTP |
+//! | [`audit`], [`client`], [`user`], [`rotation`] | the history as others read it and as it is sent to them, applications, accounts, the master key exchanged | HTTP |
 //! | [`app`] | all of these, built once | |
-//! | [`http`] | HTTP in, HTTP out: the only folder that names actix | SQL |
-//! | [`background`], [`cli`] | the same operations, by the clock and by hand | |
+//! | [`background`], [`http`], [`cli`] | the same operations by the clock, by HTTP (the only folder that names actix), and by hand | SQL |
+//!
+//! The plan (`model → view → store → … → coherence → refusals, alert`) has alerts above the protocol and views below the
+//! database. Here a database that went back in time is told by the protocol itself, so alerts stand below it; and views show rows
+//! of the store as they are.
 //!
 //! # How a request passes
 //!
@@ -32,14 +39,8 @@
 //!
 //! # How the check is fast and never wrong
 //!
-//! While a node holds a lease ([`session::lease`]) it answers checks from its live view ([`session::live`]). Whatever a
-//! check depends on is changed through [`session::change`], which notes it in the same transaction and returns when every
-//! node has applied it or holds no lease any more. `background::coherence` renews the lease and listens for hints; the
-//! tables are `changes`, `change_head` and `nodes`. Without a lease every check is a query.
-//!
-//! A change gets its number after its commit. A number given in the transaction would hold one row's lock until the commit
-//! is on the disk: ends would wait for each other's disk, and two that lock their sessions in another order would lock
-//! each other out. The numbers are dense all the same, and a lower one never appears after a higher.
+//! While a node holds a lease it answers checks from its live view. Whatever a check depends on is changed through
+//! [`coherence`], whose front page tells the protocol. Without a lease every check is a query.
 //!
 //! # What holds everywhere
 //!
@@ -52,10 +53,12 @@
 pub mod alert;
 pub mod app;
 pub mod audit;
+pub mod authentication;
 pub mod background;
 pub mod cli;
 pub mod client;
 pub mod clock;
+pub mod coherence;
 pub mod config;
 pub mod credential;
 pub mod http;
@@ -64,8 +67,10 @@ pub mod keyring;
 pub mod master_key;
 pub mod model;
 pub mod reach;
+pub mod refusals;
 pub mod rotation;
 pub mod session;
+pub mod signing;
 pub mod store;
 pub mod telemetry;
 pub mod token;

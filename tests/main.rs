@@ -12,6 +12,7 @@ mod documents;
 mod faults;
 mod keys;
 mod properties;
+mod rooms;
 mod shipping;
 mod store;
 mod support;

@@ -71,7 +71,7 @@ pub async fn serve_live(app: &Arc<App>) -> (SocketAddr, Coherence) {
     let address = listening.address;
     actix_web::rt::spawn(listening.serve_until(std::future::pending()));
     let coherence = coherence::start(app, address);
-    while !app.sessions.is_live() {
+    while !app.coherence.is_live() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     (address, coherence)

@@ -100,7 +100,7 @@ impl Alerts {
 
     async fn tell(&self, claimed: Claimed, now: DateTime<Utc>) -> Result<(), StoreError> {
         let (id, channel) = (claimed.delivery.id, claimed.delivery.channel.as_str());
-        let metrics = &self.inner.parts.metrics;
+        let metrics = &self.inner.dependencies.metrics;
         let fault = match self.send(&claimed, now).await {
             Ok(()) => {
                 metrics.delivery(channel, "delivered");

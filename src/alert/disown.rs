@@ -23,7 +23,7 @@ impl Alerts {
     /// The token in the mail about a session. It is derived under a key of the keyring, so that the outbox need not keep it and
     /// each try sends the same (P7).
     pub(super) fn not_me_token(&self, session_id: SessionId) -> Secret {
-        Secret::from_bytes(self.inner.parts.not_me.digest(session_id.0.as_bytes()))
+        Secret::from_bytes(self.inner.dependencies.not_me.digest(session_id.0.as_bytes()))
     }
 
     /// Notes in the transaction of the login that the user is to be told of this session; nobody is without an address.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Alerts;
 use crate::model::alert::{Acknowledged, Alert, AlertKind};
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
 use crate::model::id::AlertId;
 use crate::store::alerts::{self, AlertFilter, Position};
 use crate::store::{Page, StoreError, audit};
@@ -48,8 +48,9 @@ impl Alerts {
     /// Notes that somebody has looked at an alert. The first who does is kept; a second changes nothing and succeeds.
     /// `false` where there is no such alert.
     pub async fn acknowledge(&self, id: AlertId, note: Option<String>, cause: &Cause) -> Result<bool, StoreError> {
-        let (now, cause) = (self.now(), cause.clone());
-        self.store()
+        let (now, asked_by, cause) = (self.now(), cause, cause.clone());
+        let is_there = self
+            .store()
             .write(move |db| {
                 let Some(alert) = alerts::find(db, id)? else { return Ok(false) };
                 let acknowledged = Acknowledged { at: now, by: cause.actor.id.clone(), note };
@@ -59,16 +60,22 @@ impl Alerts {
                     let details = json!({ "kind": alert.raised.kind, "note": acknowledged.note });
                     audit::record(db, &event.with(details))?;
                 }
-                Ok(true)
+                Ok::<_, StoreError>(true)
             })
-            .await
+            .await?;
+        if !is_there {
+            let subject = Subject::new(SubjectKind::Alert, id);
+            let refusals = &self.inner.dependencies.refusals;
+            refusals.note_operation(AuditKind::AlertAcknowledged, Reason::NotFound, subject, asked_by);
+        }
+        Ok(is_there)
     }
 
     /// Tells the metrics how many alerts are open, and how old the oldest is.
     pub async fn measure(&self) -> Result<(), StoreError> {
         let read = |db: &mut _| Ok::<_, StoreError>((alerts::open_by_kind(db)?, alerts::oldest_open(db)?));
         let (open, oldest) = self.store().read(read).await?;
-        let metrics = &self.inner.parts.metrics;
+        let metrics = &self.inner.dependencies.metrics;
         for kind in AlertKind::ALL {
             let count = open.iter().find(|(of, _)| of == kind).map_or(0, |(_, count)| *count);
             metrics.alerts_open(kind.as_str(), count);

@@ -26,6 +26,7 @@ use crate::clock::Clock;
 use crate::config;
 use crate::key::Key;
 use crate::reach::Reach;
+use crate::refusals::Refusals;
 use crate::store::Store;
 use crate::store::alerts::Bounds;
 use crate::telemetry::Metrics;
@@ -42,20 +43,22 @@ pub struct Alerts {
 
 /// What the operations stand on.
 #[derive(Debug)]
-pub struct Parts {
+pub struct Dependencies {
     /// The store.
     pub store: Store,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Derives the tokens by which users disown sessions.
     pub not_me: Key,
+    /// Notes what was refused.
+    pub refusals: Refusals,
     /// Counts what is raised.
     pub metrics: Arc<Metrics>,
 }
 
 #[derive(Debug)]
 struct Inner {
-    parts: Parts,
+    dependencies: Dependencies,
     rules: config::Alerts,
     /// In which time failures are looked at together.
     failures_window: TimeDelta,
@@ -81,9 +84,9 @@ pub async fn try_mail(config: &config::Config, patience: Duration) -> Result<Opt
 
 impl Alerts {
     /// The operations, by these rules.
-    pub fn new(parts: Parts, config: &config::Config) -> Result<Self, InvalidOutlet> {
+    pub fn new(dependencies: Dependencies, config: &config::Config) -> Result<Self, InvalidOutlet> {
         let inner = Inner {
-            parts,
+            dependencies,
             rules: config.alerts.clone(),
             failures_window: delta(config.throttle.window),
             webhook: Webhook::open(&config.alerts)?,
@@ -93,11 +96,11 @@ impl Alerts {
     }
 
     fn store(&self) -> &Store {
-        &self.inner.parts.store
+        &self.inner.dependencies.store
     }
 
     fn now(&self) -> DateTime<Utc> {
-        self.inner.parts.clock.now()
+        self.inner.dependencies.clock.now()
     }
 
     /// The thresholds.

@@ -12,7 +12,7 @@ impl Alerts {
     pub fn raise_in(&self, db: &mut Db, new: &NewAlert) -> Result<AlertId, StoreError> {
         let Raised { id, is_new } = alerts::raise(db, new, self.bounds())?;
         if is_new {
-            self.inner.parts.metrics.alert_raised(new.kind.as_str());
+            self.inner.dependencies.metrics.alert_raised(new.kind.as_str());
             tracing::warn!(alert.id = %id, alert.kind = %new.kind, "an alert was raised");
             self.tell_reviewers_in(db, id, Occasion::Raised, new.at)?;
         }

@@ -21,7 +21,7 @@ const MOST_COUNTED: i64 = 100_000;
 
 /// What the look stands on.
 #[derive(Debug)]
-pub struct Parts {
+pub struct Dependencies {
     /// The store.
     pub store: Store,
     /// The time.
@@ -35,7 +35,7 @@ pub struct Parts {
 /// Records that wait to be sealed, as one process sees them.
 #[derive(Debug)]
 pub struct Backlog {
-    parts: Parts,
+    dependencies: Dependencies,
     /// The record that waits longest, and since when it was seen doing so: what time it bears says nothing of that.
     oldest: Mutex<Option<(i64, Duration)>>,
     is_told: AtomicBool,
@@ -44,15 +44,15 @@ pub struct Backlog {
 impl Backlog {
     /// Nothing was seen yet.
     #[must_use]
-    pub fn new(parts: Parts) -> Self {
-        Self { parts, oldest: Mutex::default(), is_told: AtomicBool::new(false) }
+    pub fn new(dependencies: Dependencies) -> Self {
+        Self { dependencies, oldest: Mutex::default(), is_told: AtomicBool::new(false) }
     }
 
     /// Looks at what waits, at this uptime. Raises one alert for each standstill.
     pub async fn look(&self, uptime: Duration) -> Result<(), StoreError> {
-        let waiting = self.parts.store.read(|db| chain::backlog(db, MOST_COUNTED)).await?;
+        let waiting = self.dependencies.store.read(|db| chain::backlog(db, MOST_COUNTED)).await?;
         let age = self.age(waiting.oldest, uptime);
-        self.parts.metrics.record_waiting(waiting.count, age);
+        self.dependencies.metrics.record_waiting(waiting.count, age);
         if age < STANDSTILL {
             self.is_told.store(false, Ordering::Relaxed);
             return Ok(());
@@ -61,8 +61,8 @@ impl Backlog {
             return Ok(());
         }
         tracing::error!(records = waiting.count, seconds = age.as_secs(), "sealing has stopped");
-        let alert = NewAlert::new(self.parts.clock.now(), AlertKind::SealingStopped, Subject::everybody());
-        self.parts.alerts.raise(alert.with(json!({ "records": waiting.count }))).await?;
+        let alert = NewAlert::new(self.dependencies.clock.now(), AlertKind::SealingStopped, Subject::everybody());
+        self.dependencies.alerts.raise(alert.with(json!({ "records": waiting.count }))).await?;
         self.is_told.store(true, Ordering::Relaxed);
         Ok(())
     }

@@ -14,7 +14,7 @@ impl History {
     /// about it: its signature need not be good, for the reader sees every session anyway.
     pub async fn look_up(&self, token: &str, cause: &Cause) -> Result<Option<Session>, StoreError> {
         let refuse = |subject| {
-            self.sessions.refuse_operation(AuditKind::TokenLookedUp, Reason::NotFound, subject, cause);
+            self.refusals.note_operation(AuditKind::TokenLookedUp, Reason::NotFound, subject, cause);
         };
         let Some(id) = session_named(token) else {
             refuse(Subject::unknown());

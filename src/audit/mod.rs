@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::config;
+use crate::refusals::Refusals;
 use crate::session::Sessions;
 use crate::store::Store;
 
@@ -27,6 +28,7 @@ pub struct History {
     store: Store,
     clock: Arc<dyn Clock>,
     sessions: Sessions,
+    refusals: Refusals,
     /// Whether whoever exports must say what for.
     purpose_required: bool,
 }
@@ -34,7 +36,13 @@ pub struct History {
 impl History {
     /// The operations.
     #[must_use]
-    pub const fn new(store: Store, clock: Arc<dyn Clock>, sessions: Sessions, rules: &config::Audit) -> Self {
-        Self { store, clock, sessions, purpose_required: rules.purpose_required }
+    pub const fn new(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        sessions: Sessions,
+        refusals: Refusals,
+        rules: &config::Audit,
+    ) -> Self {
+        Self { store, clock, sessions, refusals, purpose_required: rules.purpose_required }
     }
 }

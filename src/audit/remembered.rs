@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::chain;
+use crate::coherence::remembered_database;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject};
-use crate::session::remembered_database;
 use crate::store::{Store, StoreError, audit, changes};
 
 /// The data directory remembers another database than the one that is open.

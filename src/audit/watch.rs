@@ -17,7 +17,7 @@ use crate::telemetry::Metrics;
 
 /// What the watch stands on.
 #[derive(Debug)]
-pub struct Parts {
+pub struct Dependencies {
     /// The store.
     pub store: Store,
     /// The time.
@@ -33,7 +33,7 @@ pub struct Parts {
 /// The watch over the record.
 #[derive(Debug)]
 pub struct Watch {
-    parts: Parts,
+    dependencies: Dependencies,
     period: TimeDelta,
     /// Whether this process has recorded why it signs nothing.
     told: AtomicBool,
@@ -45,8 +45,12 @@ type Found = Result<Verified, String>;
 impl Watch {
     /// A watch that verifies once in `period`; zero switches it off.
     #[must_use]
-    pub fn new(parts: Parts, period: std::time::Duration) -> Self {
-        Self { parts, period: TimeDelta::from_std(period).unwrap_or(TimeDelta::MAX), told: AtomicBool::new(false) }
+    pub fn new(dependencies: Dependencies, period: std::time::Duration) -> Self {
+        Self {
+            dependencies,
+            period: TimeDelta::from_std(period).unwrap_or(TimeDelta::MAX),
+            told: AtomicBool::new(false),
+        }
     }
 
     /// Verifies, unless some node did within the period. `None` where it is not due.
@@ -54,34 +58,34 @@ impl Watch {
         if self.period.is_zero() {
             return Ok(None);
         }
-        let last = self.parts.store.read(audit::last_verified).await?;
+        let last = self.dependencies.store.read(audit::last_verified).await?;
         if let Some((at, intact)) = last {
-            self.parts.metrics.record_verified(at, intact);
+            self.dependencies.metrics.record_verified(at, intact);
         }
-        if last.is_some_and(|(at, _)| self.parts.clock.now() < at + self.period) {
+        if last.is_some_and(|(at, _)| self.dependencies.clock.now() < at + self.period) {
             return Ok(None);
         }
         let found = self.verify().await?;
-        let at = self.parts.clock.now();
-        self.parts.metrics.record_verified(at, found.is_ok());
+        let at = self.dependencies.clock.now();
+        self.dependencies.metrics.record_verified(at, found.is_ok());
         self.record(at, &found).await?;
         Ok(Some(found))
     }
 
     /// Makes sure that a key links the records ([`Chain::begin_key`]); what is wrong with older ones is recorded.
     pub async fn begin_key(&self) -> Result<(), NotSigned> {
-        let Some(keyed) = self.parts.chain.begin_key().await? else { return Ok(()) };
+        let Some(keyed) = self.dependencies.chain.begin_key().await? else { return Ok(()) };
         tracing::info!(position = keyed.first, "records are linked by a key from here on");
         if let Some(damage) = keyed.damage {
-            self.record(self.parts.clock.now(), &Err(damage.to_string())).await?;
+            self.record(self.dependencies.clock.now(), &Err(damage.to_string())).await?;
         }
         Ok(())
     }
 
     /// Seals what waits, and signs it into the file.
     pub async fn seal(&self) -> Result<(), StoreError> {
-        self.parts.chain.seal().await?;
-        match self.parts.chain.mark().await {
+        self.dependencies.chain.seal().await?;
+        match self.dependencies.chain.mark().await {
             Err(NotSigned::Damaged(damage)) => self.tell_damage(&damage).await,
             Err(NotSigned::Store(error)) => Err(error),
             Ok(()) => Ok(()),
@@ -91,8 +95,8 @@ impl Watch {
     /// Signs a checkpoint of the chain. Where it does not continue what was signed before, or the file of the newest cannot
     /// be believed, that is damage: recorded once, and again only after the history was found intact.
     pub async fn checkpoint(&self) -> Result<(), StoreError> {
-        let damage = match self.parts.chain.checkpoint().await {
-            Ok(_) => self.parts.chain.own_checkpoint().err().map(Fault::File),
+        let damage = match self.dependencies.chain.checkpoint().await {
+            Ok(_) => self.dependencies.chain.own_checkpoint().err().map(Fault::File),
             Err(NotSigned::Damaged(fault)) => Some(fault),
             Err(NotSigned::Store(error)) => return Err(error),
         };
@@ -104,23 +108,23 @@ impl Watch {
     }
 
     async fn tell_damage(&self, damage: &Fault) -> Result<(), StoreError> {
-        let last = self.parts.store.read(audit::last_verified).await?;
+        let last = self.dependencies.store.read(audit::last_verified).await?;
         if self.told.load(Ordering::Relaxed) && last.is_some_and(|(_, intact)| !intact) {
             return Ok(());
         }
-        let at = self.parts.clock.now();
-        self.parts.metrics.record_verified(at, false);
+        let at = self.dependencies.clock.now();
+        self.dependencies.metrics.record_verified(at, false);
         self.record(at, &Err(damage.to_string())).await?;
         self.told.store(true, Ordering::Relaxed);
         Ok(())
     }
 
     async fn verify(&self) -> Result<Found, StoreError> {
-        let kept = match self.parts.chain.own_checkpoint() {
+        let kept = match self.dependencies.chain.own_checkpoint() {
             Ok(kept) => kept,
             Err(unusable) => return Ok(Err(Fault::from(unusable).to_string())),
         };
-        let verified = self.parts.chain.verify(kept.as_slice(), |_, _| {}).await?;
+        let verified = self.dependencies.chain.verify(kept.as_slice(), |_, _| {}).await?;
         Ok(verified.map_err(|fault| fault.to_string()))
     }
 
@@ -139,11 +143,11 @@ impl Watch {
                 (event.because(Reason::Altered).with(details.clone()), Some(alert.with(details)))
             }
         };
-        let alerts = self.parts.alerts.clone();
+        let alerts = self.dependencies.alerts.clone();
         let write = move |db: &mut Db| {
             audit::record(db, &event)?;
             alert.map_or(Ok(()), |alert| alerts.raise_in(db, &alert).map(drop))
         };
-        self.parts.store.write(write).await
+        self.dependencies.store.write(write).await
     }
 }

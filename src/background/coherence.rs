@@ -1,5 +1,5 @@
 //! Keeps this node's live view true: renews its lease at a steady pace, and applies what has changed as soon as it hears
-//! of it. What a renewal does is in `session::lease`.
+//! of it. What a renewal does is in `coherence::membership`.
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -19,10 +19,10 @@ use crate::store::Store;
 
 /// Renewals in the time of one lease: three may fail before it runs out.
 const RENEWALS: u32 = 4;
-/// How often hints are looked for while there are other nodes. libpq does not tell when one comes, and looking costs some
+/// How often notifications are looked for while there are other nodes. libpq does not tell when one comes, and looking costs some
 /// microseconds.
 const LOOK: Duration = Duration::from_micros(500);
-/// How often a node does that is alone: only commands send hints then.
+/// How often a node does that is alone: only commands send notifications then.
 const LOOK_ALONE: Duration = Duration::from_millis(20);
 /// The longest pause after a renewal that failed: where the database comes back, it is noticed soon, however long leases are.
 const RETRY: Duration = Duration::from_millis(500);
@@ -60,8 +60,8 @@ impl Coherence {
 }
 
 async fn keep_true(app: Arc<App>, address: String, stop: CancellationToken) {
-    let hints = Listener::start(app.store.clone());
-    let mut member = app.sessions.member(address.clone());
+    let notifications = Listener::start(app.store.clone());
+    let mut member = app.coherence.member(address.clone());
     let mut mode = Mode::default();
     let (mut next, mut next_save) = (Instant::now(), Instant::now() + SAVE);
     loop {
@@ -73,19 +73,19 @@ async fn keep_true(app: Arc<App>, address: String, stop: CancellationToken) {
         let cause = if let Ok(outcome) = taken.await {
             outcome.err().map(|error| error.to_string())
         } else {
-            member = app.sessions.member(address.clone());
+            member = app.coherence.member(address.clone());
             Some("a panic".to_owned())
         };
         if is_due && cause.is_some() {
             next = Instant::now() + RETRY.min(member.lease() / RENEWALS);
         }
         mode.note(&app, cause);
-        hints.shared.is_alone.store(member.is_alone(), Ordering::Relaxed);
+        notifications.shared.is_alone.store(member.is_alone(), Ordering::Relaxed);
         if Instant::now() >= next_save {
             member.save_high_water();
             next_save = Instant::now() + SAVE;
         }
-        if !until_next_step(&app, &hints, &stop, &mut next).await {
+        if !until_next_step(&app, &notifications, &stop, &mut next).await {
             break;
         }
     }
@@ -94,13 +94,13 @@ async fn keep_true(app: Arc<App>, address: String, stop: CancellationToken) {
 }
 
 /// Returns when there is something to do; `false` where the node is to stop.
-async fn until_next_step(app: &App, hints: &Listener, stop: &CancellationToken, next: &mut Instant) -> bool {
+async fn until_next_step(app: &App, notifications: &Listener, stop: &CancellationToken, next: &mut Instant) -> bool {
     loop {
         tokio::select! {
             () = stop.cancelled() => return false,
             () = tokio::time::sleep_until(*next) => return true,
-            () = hints.heard() => return true,
-            () = app.sessions.renewal_wanted() => *next = (*next).min(Instant::now() + SHORTEST),
+            () = notifications.heard() => return true,
+            () = app.coherence.renewal_wanted() => *next = (*next).min(Instant::now() + SHORTEST),
         }
     }
 }
@@ -114,8 +114,8 @@ struct Mode {
 
 impl Mode {
     fn note(&mut self, app: &App, cause: Option<String>) {
-        let (holds_lease, is_live) = (app.sessions.holds_lease(), app.sessions.is_live());
-        app.metrics.lease(is_live, app.sessions.lease_left());
+        let (holds_lease, is_live) = (app.coherence.holds_lease(), app.coherence.is_live());
+        app.metrics.lease(is_live, app.coherence.lease_left());
         if self.told.replace((holds_lease, is_live)) == Some((holds_lease, is_live)) {
             return;
         }
@@ -130,7 +130,7 @@ impl Mode {
     }
 }
 
-/// A thread that listens for hints: looking for them may block, where the connection has to be made anew.
+/// A thread that listens for notifications: looking for them may block, where the connection has to be made anew.
 struct Listener {
     shared: Arc<Shared>,
     thread: Option<Thread>,
@@ -144,15 +144,15 @@ struct Shared {
 }
 
 impl Listener {
-    /// Without a thread no hint is heard, which only costs time.
+    /// Without a thread no notification is heard, which only costs time.
     fn start(store: Store) -> Self {
         let shared = Arc::new(Shared::default());
         let listening = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("change-hints".into()).spawn(move || listen(&store, &listening));
+        let thread = std::thread::Builder::new().name("change-notify".into()).spawn(move || listen(&store, &listening));
         let thread = match thread {
             Ok(handle) => Some(handle.thread().clone()),
             Err(error) => {
-                tracing::warn!(cause = %error, "no thread listens for hints");
+                tracing::warn!(cause = %error, "no thread listens for notifications");
                 None
             }
         };
@@ -174,9 +174,9 @@ impl Drop for Listener {
 }
 
 fn listen(store: &Store, shared: &Shared) {
-    let mut hints = store.hints();
+    let mut notifications = store.notifications();
     while !shared.stop.load(Ordering::Acquire) {
-        let pause = match hints.came(store.server_changes()) {
+        let pause = match notifications.came(store.server_changes()) {
             Ok(true) => {
                 shared.heard.notify_one();
                 LOOK
@@ -184,7 +184,7 @@ fn listen(store: &Store, shared: &Shared) {
             Ok(false) if shared.is_alone.load(Ordering::Relaxed) => LOOK_ALONE,
             Ok(false) => LOOK,
             Err(error) => {
-                tracing::debug!(cause = %error, "hints cannot be heard");
+                tracing::debug!(cause = %error, "notifications cannot be heard");
                 RECONNECT
             }
         };

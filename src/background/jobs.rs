@@ -50,7 +50,7 @@ fn flush(app: Arc<App>) -> Step {
 
 /// Records what was refused.
 fn refusals(app: Arc<App>) -> Step {
-    Box::pin(async move { app.sessions.record_refusals().await.map(drop) })
+    Box::pin(async move { app.refusals.write_due().await.map(drop) })
 }
 
 /// Seals the records that wait, and signs that.
@@ -110,7 +110,7 @@ fn wal(app: Arc<App>) -> Step {
 
 /// Removes changes that every node has applied long ago.
 fn changes(app: Arc<App>) -> Step {
-    Box::pin(async move { app.sessions.forget_old_changes().await.map(drop) })
+    Box::pin(async move { app.coherence.prune_changes().await.map(drop) })
 }
 
 /// Removes what is older than it is kept, and goes on with erasures that broke off, where that is due: a server that is
@@ -134,5 +134,5 @@ fn master_key(app: Arc<App>) -> Step {
 
 /// Forgets counts of failures that nobody looks at any more.
 fn throttles(app: Arc<App>) -> Step {
-    Box::pin(async move { app.sessions.forget_old_throttles().await.map(drop) })
+    Box::pin(async move { app.authentication.prune().await.map(drop) })
 }

@@ -8,7 +8,7 @@ use super::output::Output;
 use super::table::{Table, facts, moment};
 use crate::app::App;
 use crate::model::alert::{Alert, AlertKind};
-use crate::model::audit::{AuditKind, Cause, Reason, Subject, SubjectKind};
+use crate::model::audit::Cause;
 use crate::model::id::AlertId;
 use crate::store::alerts::{AlertFilter, Position};
 use crate::view::AlertObject;
@@ -147,10 +147,7 @@ async fn show(app: &App, id: AlertId, as_json: bool, output: &mut Output) -> Out
 }
 
 async fn acknowledge(app: &App, id: AlertId, note: Option<String>, output: &mut Output) -> Outcome {
-    let cause = Cause::command_line();
-    if !app.alerts.acknowledge(id, note, &cause).await? {
-        let subject = Subject::new(SubjectKind::Alert, id);
-        app.sessions.refuse_operation(AuditKind::AlertAcknowledged, Reason::NotFound, subject, &cause);
+    if !app.alerts.acknowledge(id, note, &Cause::command_line()).await? {
         return Err(missing(id));
     }
     output.line(format_args!("acknowledged {id}"))

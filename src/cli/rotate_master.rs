@@ -62,14 +62,14 @@ async fn finish(app: &App, output: &mut Output) -> Outcome {
 
 async fn replace_all(app: &App, output: &mut Output) -> Outcome {
     let shares_a_secret = !app.config.tokens.hs256_secret_file.as_os_str().is_empty();
-    let parts = compromised::Parts {
+    let dependencies = compromised::Dependencies {
         store: app.store.clone(),
         clock: std::sync::Arc::clone(&app.clock),
         vault: app.vault.clone(),
         chain: app.chain.clone(),
         algorithm: (!shares_a_secret).then_some(app.config.tokens.algorithm),
     };
-    compromised::ensure_may_begin(&parts).await?;
+    compromised::ensure_may_begin(&dependencies).await?;
     let lay_there = new_file(&app.config).exists();
     let new = new_vault(app).await?;
     // Whoever has the master key could lay one there; and that of a rotation under way lay beside it.
@@ -79,7 +79,7 @@ async fn replace_all(app: &App, output: &mut Output) -> Outcome {
             new_file(&app.config).display()
         )));
     }
-    compromised::replace_all(&parts, &new, &Cause::command_line()).await?;
+    compromised::replace_all(&dependencies, &new, &Cause::command_line()).await?;
     output.line(format_args!("every key is new, and every session is over"))?;
     output.line(format_args!("the new master key {} is in {}", new.id(), new_file(&app.config).display()))?;
     output.note(format_args!(

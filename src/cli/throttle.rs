@@ -80,8 +80,8 @@ async fn read(app: &App, arguments: &List) -> Outcome<Vec<ThrottleObject>> {
     let (now, mut throttles, mut after) = (app.clock.now(), Vec::new(), None);
     loop {
         let filter = ThrottleFilter { scope: arguments.scope, ..ThrottleFilter::default() };
-        let page = app.sessions.throttles(filter, !arguments.all, after, PAGE).await?;
-        let show = |row| ThrottleObject::new(row, app.sessions.is_locked(row), now);
+        let page = app.authentication.throttles(filter, !arguments.all, after, PAGE).await?;
+        let show = |row| ThrottleObject::new(row, app.authentication.is_locked(row), now);
         throttles.extend(page.items.iter().map(show));
         if !page.has_more {
             return Ok(throttles);
@@ -95,7 +95,7 @@ async fn read(app: &App, arguments: &List) -> Outcome<Vec<ThrottleObject>> {
 }
 
 async fn lift(app: &App, id: ThrottleId, output: &mut Output) -> Outcome {
-    if !app.sessions.lift_throttle(id, &Cause::command_line()).await? {
+    if !app.users.lift_throttle(id, &Cause::command_line()).await? {
         return Err(Failure::saying(format_args!("there is no throttle {id}")));
     }
     output.line(format_args!("lifted {id}"))

@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
 use crate::model::client::{Client, ClientId, Scope};
 use crate::model::secret::Secret;
+use crate::refusals::Refusals;
 use crate::session::Sessions;
 use crate::store::{Constraint, Db, Page, Store, StoreError, audit, clients};
 
@@ -17,6 +18,7 @@ pub struct Clients {
     store: Store,
     clock: Arc<dyn Clock>,
     sessions: Sessions,
+    refusals: Refusals,
 }
 
 /// Why an operation on a client was not done.
@@ -57,8 +59,8 @@ impl From<StoreError> for ClientError {
 impl Clients {
     /// The operations.
     #[must_use]
-    pub const fn new(store: Store, clock: Arc<dyn Clock>, sessions: Sessions) -> Self {
-        Self { store, clock, sessions }
+    pub const fn new(store: Store, clock: Arc<dyn Clock>, sessions: Sessions, refusals: Refusals) -> Self {
+        Self { store, clock, sessions, refusals }
     }
 
     /// Hands an outcome on; a refusal is noted for the record.
@@ -70,7 +72,7 @@ impl Clients {
         cause: &Cause,
     ) -> Result<T, ClientError> {
         if let Some(reason) = outcome.as_ref().err().and_then(ClientError::reason) {
-            self.sessions.refuse_operation(operation, reason, Subject::new(SubjectKind::Client, id), cause);
+            self.refusals.note_operation(operation, reason, Subject::new(SubjectKind::Client, id), cause);
         }
         outcome
     }

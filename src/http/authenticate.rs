@@ -18,8 +18,8 @@ use crate::model::audit::{Acting, Cause, Reason, Subject, SubjectKind};
 use crate::model::device::user_agent;
 use crate::model::session::{Actor, Origin};
 use crate::model::user::Permissions;
+use crate::refusals::Presented;
 use crate::session::check::{CheckError, Checked};
-use crate::session::refused::Presented;
 
 /// Longest credential looked at, in bytes; a longer one is no token of ours.
 const MAX_CREDENTIAL: usize = 8 * 1024;
@@ -136,7 +136,7 @@ impl Caller {
 
     fn note_refusal(&self, app: &App, reason: Reason) {
         let subject = Subject::new(SubjectKind::User, self.checked.user_id);
-        app.sessions.refuse_access(reason, &self.cause(), subject, &route(&self.request));
+        app.refusals.note_access(reason, &self.cause(), subject, &route(&self.request));
     }
 }
 
@@ -181,7 +181,7 @@ impl Unread {
 fn bearer(request: &HttpRequest) -> Result<&str, ApiError> {
     read_bearer(request).map_err(|unread| {
         if let (Some(reason), Ok(app)) = (unread.reason, app_of(request)) {
-            app.sessions.refuse_unread(reason, &presented(request));
+            app.refusals.note_unread_token(reason, &presented(request));
         }
         unread.answer
     })
@@ -239,13 +239,15 @@ async fn authenticate_in_time(request: HttpRequest) -> Result<Caller, ApiError> 
 
 /// Notes for the record that the token of a request was refused; the answer to it.
 pub(super) fn refused(app: &App, request: &HttpRequest, token: &str, error: CheckError) -> ApiError {
-    app.sessions.refuse_token(token, &error, &presented(request));
+    if let Some(reason) = error.reason() {
+        app.refusals.note_token(token, reason, error.end(), &presented(request));
+    }
     error.into()
 }
 
 /// Notes for the record that a request came with two credentials; the answer to it.
 pub(super) fn two_credentials(app: &App, request: &HttpRequest) -> ApiError {
-    app.sessions.refuse_unread(Reason::TwoCredentials, &presented(request));
+    app.refusals.note_unread_token(Reason::TwoCredentials, &presented(request));
     ApiError::Malformed(TWO_CREDENTIALS.to_owned())
 }
 
@@ -332,7 +334,7 @@ impl FromRequest for Leaver {
         Either::Right(Box::pin(async move {
             let caller = caller.await;
             if let Err(ApiError::SessionEnded) = caller {
-                app?.sessions.acknowledged().await;
+                app?.coherence.acknowledged().await;
             }
             caller.map(Self)
         }))

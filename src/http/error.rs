@@ -8,13 +8,13 @@ use actix_web::{HttpResponse, ResponseError};
 
 use super::problem::{InvalidMember, Problem};
 use crate::audit::export::{ExportError, OnlyForCsv};
+use crate::authentication::password::AuthenticationError;
 use crate::client::ClientError;
 use crate::session::check::CheckError;
 use crate::session::not_before::NotBeforeError;
-use crate::session::prove::ProveError;
 use crate::session::refresh::RefreshError;
-use crate::session::signing::SigningError;
 use crate::session::start::LoginError;
+use crate::signing::SigningError;
 use crate::store::{Overtaken, StoreError};
 use crate::user::UserError;
 use crate::user::password::{ChangePasswordError, OneTimeTokenError};
@@ -289,13 +289,13 @@ impl From<CheckError> for ApiError {
     }
 }
 
-impl From<ProveError> for ApiError {
-    fn from(error: ProveError) -> Self {
+impl From<AuthenticationError> for ApiError {
+    fn from(error: AuthenticationError) -> Self {
         match error {
-            ProveError::InvalidCredentials => Self::InvalidCredentials,
-            ProveError::Throttled(wait) => Self::TooManyAttempts(wait),
-            ProveError::Busy => Self::Unavailable,
-            ProveError::Store(error) => error.into(),
+            AuthenticationError::InvalidCredentials => Self::InvalidCredentials,
+            AuthenticationError::Throttled(wait) => Self::TooManyAttempts(wait),
+            AuthenticationError::Busy => Self::Unavailable,
+            AuthenticationError::Store(error) => error.into(),
         }
     }
 }
@@ -342,7 +342,7 @@ impl From<UserError> for ApiError {
 impl From<ChangePasswordError> for ApiError {
     fn from(error: ChangePasswordError) -> Self {
         match error {
-            ChangePasswordError::Prove(error) => error.into(),
+            ChangePasswordError::Authentication(error) => error.into(),
             ChangePasswordError::User(UserError::Unacceptable(reason)) => Self::invalid("/new_password", reason),
             ChangePasswordError::User(error) => error.into(),
             ChangePasswordError::Signing(error) => error.into(),

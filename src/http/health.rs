@@ -35,7 +35,7 @@ pub async fn live() -> HttpResponse {
 #[get("/health/ready")]
 pub async fn ready(app: web::Data<App>) -> HttpResponse {
     let reason = why_not(&app).await;
-    let checks = Some(if app.sessions.is_live() { "memory" } else { "store" });
+    let checks = Some(if app.coherence.is_live() { "memory" } else { "store" });
     match reason {
         None => HttpResponse::Ok().json(HealthAnswer { status: "ok", checks, reason: None }),
         Some(_) => HttpResponse::ServiceUnavailable().json(HealthAnswer { status: "unavailable", checks, reason }),
@@ -52,16 +52,16 @@ const NO_WRITES: &str = "the database takes no writes: logins, refreshes and log
 async fn why_not(app: &App) -> Option<&'static str> {
     match app.store.ping().await {
         Err(StoreError::ReadOnly(_)) => {
-            app.sessions.doubt_the_store();
+            app.coherence.doubt_the_store();
             return Some(READ_ONLY);
         }
         Err(_) => return Some(NO_ANSWER),
         Ok(()) => {}
     }
-    if let Err(error) = app.sessions.believe_the_store().await {
+    if let Err(error) = app.coherence.believe_the_store().await {
         return Some(if let StoreError::ReadOnly(_) = error { READ_ONLY } else { NOT_RENEWED });
     }
-    match app.sessions.write_fault() {
+    match app.coherence.write_fault() {
         Some(StoreError::Full(_)) => return Some(FULL),
         Some(StoreError::ReadOnly(_)) => return Some(READ_ONLY),
         Some(_) => return Some(NO_WRITES),

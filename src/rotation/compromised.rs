@@ -28,7 +28,7 @@ const TRIES: u32 = 20;
 
 /// What it stands on.
 #[derive(Debug, Clone)]
-pub struct Parts {
+pub struct Dependencies {
     /// The store.
     pub store: Store,
     /// The time.
@@ -43,14 +43,14 @@ pub struct Parts {
 
 /// Gives up the master key and every key that it opens, for new ones that `new` opens. Every session is over from when this
 /// returns, as is every key that signed tokens.
-pub async fn replace_all(parts: &Parts, new: &Vault, cause: &Cause) -> Result<(), RotationError> {
-    ensure_may_begin(parts).await?;
+pub async fn replace_all(dependencies: &Dependencies, new: &Vault, cause: &Cause) -> Result<(), RotationError> {
+    ensure_may_begin(dependencies).await?;
     for _ in 0..TRIES {
         // Of a size that nobody has signed yet.
-        note_beginning(parts, new, cause).await?;
-        parts.chain.seal().await?;
-        if replace_once(parts, new, cause).await? {
-            seal_with(parts, new).await;
+        note_beginning(dependencies, new, cause).await?;
+        dependencies.chain.seal().await?;
+        if replace_once(dependencies, new, cause).await? {
+            seal_with(dependencies, new).await;
             return Ok(());
         }
     }
@@ -59,22 +59,22 @@ pub async fn replace_all(parts: &Parts, new: &Vault, cause: &Cause) -> Result<()
 
 /// Whether it may begin: not beside servers, nor where what was signed before is not what is there, as the new keys are to vouch for
 /// no rewritten history.
-pub async fn ensure_may_begin(parts: &Parts) -> Result<(), RotationError> {
-    let now = parts.clock.now();
+pub async fn ensure_may_begin(dependencies: &Dependencies) -> Result<(), RotationError> {
+    let now = dependencies.clock.now();
     let look = move |db: &mut Db| {
         ensure_permitted(db)?;
         ensure_no_server_runs(db, now)
     };
-    parts.store.read(look).await?;
-    parts.chain.checkpoint().await.map(drop).map_err(not_signed)
+    dependencies.store.read(look).await?;
+    dependencies.chain.checkpoint().await.map(drop).map_err(not_signed)
 }
 
 /// What was recorded of it is sealed at once, by the new keys.
-async fn seal_with(parts: &Parts, new: &Vault) {
+async fn seal_with(dependencies: &Dependencies, new: &Vault) {
     let sealed = async {
         let vault = new.clone();
-        let keyring = parts.store.read(move |db| vault.keyring_in(db)).await?;
-        let chain = parts.chain.with_keys(new.clone(), &keyring);
+        let keyring = dependencies.store.read(move |db| vault.keyring_in(db)).await?;
+        let chain = dependencies.chain.with_keys(new.clone(), &keyring);
         chain.seal().await?;
         chain.checkpoint().await.map_err(not_signed)
     };
@@ -83,14 +83,14 @@ async fn seal_with(parts: &Parts, new: &Vault) {
     }
 }
 
-async fn note_beginning(parts: &Parts, new: &Vault, cause: &Cause) -> Result<(), RotationError> {
-    let (vault, new, cause, now) = (parts.vault.clone(), new.clone(), cause.clone(), parts.clock.now());
+async fn note_beginning(dependencies: &Dependencies, new: &Vault, cause: &Cause) -> Result<(), RotationError> {
+    let (vault, new, cause, now) = (dependencies.vault.clone(), new.clone(), cause.clone(), dependencies.clock.now());
     let note = move |db: &mut Db| {
         ensure_permitted(db)?;
         ensure_no_server_runs(db, now)?;
         Ok(record(db, "compromised", vault.id(), new.id(), &cause, now)?)
     };
-    parts.store.write(note).await
+    dependencies.store.write(note).await
 }
 
 fn ensure_no_server_runs(db: &mut Db, now: DateTime<Utc>) -> Result<(), RotationError> {
@@ -101,22 +101,22 @@ fn ensure_no_server_runs(db: &mut Db, now: DateTime<Utc>) -> Result<(), Rotation
 }
 
 /// `false` where the chain has grown meanwhile.
-async fn replace_once(parts: &Parts, new: &Vault, cause: &Cause) -> Result<bool, RotationError> {
-    let signing = parts.algorithm.map(SigningKey::generate).transpose()?;
-    let (parts, new, cause) = (parts.clone(), new.clone(), cause.clone());
-    let store = parts.store.clone();
-    store.write(move |db| replace_in(db, &parts, &new, signing.as_ref(), &cause)).await
+async fn replace_once(dependencies: &Dependencies, new: &Vault, cause: &Cause) -> Result<bool, RotationError> {
+    let signing = dependencies.algorithm.map(SigningKey::generate).transpose()?;
+    let (dependencies, new, cause) = (dependencies.clone(), new.clone(), cause.clone());
+    let store = dependencies.store.clone();
+    store.write(move |db| replace_in(db, &dependencies, &new, signing.as_ref(), &cause)).await
 }
 
 fn replace_in(
     db: &mut Db,
-    parts: &Parts,
+    dependencies: &Dependencies,
     new: &Vault,
     signing: Option<&SigningKey>,
     cause: &Cause,
 ) -> Result<bool, RotationError> {
-    let (vault, now) = (&parts.vault, parts.clock.now());
-    let size = match parts.chain.settled_in(db) {
+    let (vault, now) = (&dependencies.vault, dependencies.clock.now());
+    let size = match dependencies.chain.settled_in(db) {
         Ok(size) => size,
         Err(Unsettled::Grows) => return Ok(false),
         Err(Unsettled::NotSigned(error)) => return Err(not_signed(error)),
@@ -128,7 +128,7 @@ fn replace_in(
     let old = vault.keyring_in(db)?;
     let mut keys = vault.keyring_in(db)?;
     renew(&mut keys, size);
-    parts.chain.hand_over_in(db, &keys, now)?;
+    dependencies.chain.hand_over_in(db, &keys, now)?;
     seal_names_anew(db, old.key(Purpose::Seal), keys.key(Purpose::Seal))?;
     for stored in &stored {
         keyring::remove(db, &stored.master)?;
@@ -180,7 +180,7 @@ fn replace_signing_keys(
         audit::record(db, &AuditEvent::new(now, AuditKind::KeyRevoked, cause, subject))?;
     }
     let Some(key) = key else { return Ok(()) };
-    let stored = crate::session::signing::sealed_in(db, new, key, now)?;
+    let stored = crate::signing::sealed_in(db, new, key, now)?;
     signing_keys::insert(db, &stored)?;
     let event = AuditEvent::new(now, AuditKind::KeyCreated, cause, Subject::new(SubjectKind::Key, &stored.id));
     audit::record(db, &event.with(json!({ "algorithm": stored.algorithm })))

@@ -43,12 +43,12 @@ struct BulkEnd {
     matched: i64,
 }
 
-/// How far it has come.
+/// How far an end in batches has come.
 #[derive(Debug, Clone, Copy, Default)]
-struct Progress {
-    has_begun: bool,
-    is_over: bool,
-    ended: i64,
+pub(super) struct Progress {
+    pub has_begun: bool,
+    pub is_over: bool,
+    pub ended: i64,
 }
 
 impl Sessions {
@@ -71,7 +71,7 @@ impl Sessions {
             self.store().write(move |db| audit::record(db, &bulk.counted())).await?;
             return Ok(BulkEnded { matched, ended: 0 });
         }
-        let ending = self.inner.gathering.runtime().spawn(self.clone().end_in_bulk(bulk));
+        let ending = self.inner.runtime.spawn(self.clone().end_in_bulk(bulk));
         ending.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the end was broken off".into())))
     }
 
@@ -79,7 +79,7 @@ impl Sessions {
         let mut progress = Progress::default();
         let outcome = self.end_batches(&bulk, &mut progress).await;
         // One wait for all of them.
-        self.acknowledged().await;
+        self.coherence().acknowledged().await;
         self.count_ends(EndReason::BulkEnd, progress.ended);
         if outcome.is_err() && progress.has_begun {
             self.record_break_off(&bulk, progress).await;
@@ -90,7 +90,7 @@ impl Sessions {
     async fn end_batches(&self, bulk: &BulkEnd, progress: &mut Progress) -> Result<(), StoreError> {
         while !progress.is_over {
             let (sessions, bulk, before, at) = (self.clone(), bulk.clone(), *progress, self.now());
-            let alerts = self.inner.parts.alerts.clone();
+            let alerts = self.inner.dependencies.alerts.clone();
             let step = self.commit(move |db, changes| {
                 // It may have ended its own session since, and goes on.
                 if !before.has_begun {
@@ -106,7 +106,7 @@ impl Sessions {
     /// Says how far an end came that the store broke off. Where the store is gone this fails as well, and the record shows an
     /// end without an outcome.
     async fn record_break_off(&self, bulk: &BulkEnd, progress: Progress) {
-        let (outcome, alerts) = (bulk.outcome(self.now(), progress), self.inner.parts.alerts.clone());
+        let (outcome, alerts) = (bulk.outcome(self.now(), progress), self.inner.dependencies.alerts.clone());
         if let Err(error) = self.store().write(move |db| record_outcome(db, &outcome, progress.ended, &alerts)).await {
             tracing::error!(cause = %error, ended = progress.ended, "an end of many sessions was broken off, and has no outcome in the record");
         }
@@ -118,7 +118,7 @@ impl BulkEnd {
     fn step(
         &self,
         db: &mut Db,
-        changes: &mut Changes,
+        changes: &mut Changes<'_>,
         before: Progress,
         now: DateTime<Utc>,
         alerts: &Alerts,

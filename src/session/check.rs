@@ -2,7 +2,7 @@
 //!
 //! Positive (P1): no row, no entry. Role and state of the user are what the store says, not the token. While this node holds
 //! a lease the answer comes from memory; without one, and with `[nodes] live_view = false`, from a query each time, where the
-//! store may be believed (`session::renewals`). Both collect the same facts, and one rule judges them.
+//! store may be believed (`coherence::renewals`). Both collect the same facts, and one rule judges them.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::Sessions;
-use super::live::{Digest, Found, LiveSession, LiveUser, Verified};
-use super::signing::{KeyStanding, SigningError};
+use crate::coherence::live::{Digest, Found, LiveSession, LiveUser, Verified};
 use crate::model::audit::Reason;
 use crate::model::id::{SessionId, TokenId, UserId};
 use crate::model::session::{EndReason, Session, overdue};
 use crate::model::user::UserState;
+use crate::signing::{KeyStanding, SigningError};
 use crate::store::not_befores::{self, Scope};
 use crate::store::sessions::{Seen, UserStanding};
 use crate::store::{Db, StoreError, sessions, users};
@@ -79,6 +79,15 @@ impl CheckError {
         }
     }
 
+    /// How the session ended; `None` where it is not over.
+    #[must_use]
+    pub const fn end(&self) -> Option<EndReason> {
+        match self {
+            Self::Ended(reason) => Some(*reason),
+            _ => None,
+        }
+    }
+
     /// Why the token was refused; `None` where nothing was decided.
     #[must_use]
     pub const fn reason(&self) -> Option<Reason> {
@@ -137,17 +146,17 @@ impl Sessions {
     #[must_use]
     pub fn check_at_once(&self, token: &str, ip: IpAddr) -> Option<Result<Checked, CheckError>> {
         // Before anything is looked up: a lease renewed in between would hide that what was found is old.
-        if !self.is_live() {
+        if !self.coherence().is_live() {
             return None;
         }
-        let (now, tokens) = (self.now(), &self.inner.live.tokens);
+        let (now, tokens) = (self.now(), &self.live().tokens);
         let (digest, generation) = (Digest::of(token), self.signing().generation());
         let token = tokens.get(&digest, generation)?;
         let found = self.kept(&token, now)?;
-        if token.found.as_ref().is_none_or(|before| before.stamps != found.stamps) {
+        if token.found.as_ref().is_none_or(|before| before.versions != found.versions) {
             tokens.remember(digest, generation, Verified { found: Some(found.clone()), ..token.clone() });
         }
-        self.inner.parts.metrics.looked_up(true);
+        self.inner.dependencies.metrics.looked_up(true);
         let result = self.still_verified(&token, now).and_then(|()| {
             let facts = self.facts(token, found.session, &found.user);
             let user = self.judge_use(&facts, ip, now)?;
@@ -158,13 +167,13 @@ impl Sessions {
     }
 
     fn count(&self, result: Result<Checked, CheckError>) -> Result<Checked, CheckError> {
-        self.inner.parts.metrics.check(result.as_ref().err().map(CheckError::word));
+        self.inner.dependencies.metrics.check(result.as_ref().err().map(CheckError::word));
         result
     }
 
     async fn decide(&self, token: &str, ip: IpAddr, now: DateTime<Utc>) -> Result<Checked, CheckError> {
         // As above: before anything is looked up.
-        let facts = if self.is_live() {
+        let facts = if self.coherence().is_live() {
             self.facts_from_memory(token, now).await?
         } else {
             self.facts_from_store(token, now).await?
@@ -182,7 +191,7 @@ impl Sessions {
     async fn facts_from_memory(&self, token: &str, now: DateTime<Utc>) -> Result<Facts, CheckError> {
         let token = self.remembered(token, now).await?;
         let kept = self.kept(&token, now);
-        self.inner.parts.metrics.looked_up(kept.is_some());
+        self.inner.dependencies.metrics.looked_up(kept.is_some());
         let found = match kept {
             Some(found) => Some((found.session, found.user)),
             None => self.look_up(&token).await?,
@@ -193,7 +202,7 @@ impl Sessions {
 
     /// Session and user, if both are in memory and that can be relied on.
     fn kept(&self, token: &Verified, now: DateTime<Utc>) -> Option<Found> {
-        let found = self.inner.live.find(token)?;
+        let found = self.live().find(token)?;
         // Other nodes may have seen it since: before a session is called idle, the store is asked.
         let session = &found.session;
         let is_fresh = session.end().is_some() || now + self.inner.last_seen.nearly_idle() < session.idle_expires_at();
@@ -209,7 +218,7 @@ impl Sessions {
             idle_expires_at: session.idle_expires_at(),
             ended: session.end().map(|end| end.reason),
             valid_from: session.valid_from(),
-            not_before: self.inner.live.not_before(&session, user),
+            not_before: self.live().not_before(&session, user),
             user: user.standing.clone(),
             known_by: KnownBy::Memory(session),
         }
@@ -218,18 +227,18 @@ impl Sessions {
     /// Reads a session and its user from the store and keeps them, unless they change meanwhile.
     async fn look_up(&self, token: &Verified) -> Result<Option<(Arc<LiveSession>, Arc<LiveUser>)>, StoreError> {
         let (session_id, user_id) = (token.session_id, token.subject);
-        let live = &self.inner.live;
-        let (session_fill, user_fill) = (live.sessions.fill(session_id), live.users.fill(user_id));
+        let live = self.live();
+        let (session_load, user_load) = (live.sessions.begin_load(session_id), live.users.begin_load(user_id));
         let read = self.store().read(move |db| {
             let Some(session) = sessions::find(db, session_id)? else { return Ok::<_, StoreError>(None) };
             Ok(Some((LiveSession::new(&session), read_user(db, user_id)?)))
         });
         let Some((session, user)) = read.await? else { return Ok(None) };
         let (session, user) = (Arc::new(session), Arc::new(user));
-        session_fill.keep(Arc::clone(&session));
+        session_load.keep(Arc::clone(&session));
         // Who is not there may be imported with the same id.
         if user.standing.is_some() {
-            user_fill.keep(Arc::clone(&user));
+            user_load.keep(Arc::clone(&user));
         }
         Ok(Some((session, user)))
     }
@@ -237,7 +246,7 @@ impl Sessions {
     async fn facts_from_store(&self, token: &str, now: DateTime<Utc>) -> Result<Facts, CheckError> {
         let (claims, key_id) = self.verified(token, now).await?;
         // Before it is asked, as with the lease.
-        self.believe_the_store().await?;
+        self.coherence().believe_the_store().await?;
         let (session_id, sessions) = (claims.session_id, self.clone());
         let read = self.store().read(move |db| {
             let standing = sessions::standing(db, session_id)?;
@@ -269,7 +278,7 @@ impl Sessions {
 
     /// What a token says that is ours and within its time; its text is verified once.
     async fn remembered(&self, token: &str, now: DateTime<Utc>) -> Result<Verified, CheckError> {
-        let (tokens, digest) = (&self.inner.live.tokens, Digest::of(token));
+        let (tokens, digest) = (&self.live().tokens, Digest::of(token));
         if let Some(verified) = tokens.get(&digest, self.signing().generation()) {
             self.still_verified(&verified, now)?;
             return Ok(verified);
@@ -380,7 +389,7 @@ impl Sessions {
         match &facts.known_by {
             KnownBy::Memory(session) if last_seen.note_live(id, session, seen) => {
                 // So that they are not taken for what nobody asks for: tokens lead to them without a look-up.
-                let live = &self.inner.live;
+                let live = self.live();
                 drop((live.sessions.get(&id), live.users.get(&facts.user_id)));
             }
             KnownBy::Store(last_seen_at) if now > *last_seen_at => last_seen.note(id, seen, *last_seen_at),

@@ -6,6 +6,8 @@
 use chrono::{DateTime, Utc};
 
 use super::Sessions;
+use super::bulk_end::Progress;
+use super::change::Changes;
 use super::end::{end_by, end_same_in};
 use crate::model::audit::Cause;
 use crate::model::client::ClientId;
@@ -16,14 +18,6 @@ use crate::store::{Db, StoreError, clients, sessions};
 /// Sessions ended in one transaction.
 const BATCH: i64 = 500;
 
-/// How far it has come.
-#[derive(Debug, Clone, Copy, Default)]
-struct Progress {
-    has_begun: bool,
-    is_over: bool,
-    ended: i64,
-}
-
 impl Sessions {
     /// Ends the client's sessions; `remove` takes the client away with the last of them, and is told how many ended.
     pub(crate) async fn end_with_client<E, F>(&self, id: ClientId, cause: Cause, remove: F) -> Result<(), E>
@@ -33,7 +27,7 @@ impl Sessions {
     {
         let sessions = self.clone();
         let ending = async move { sessions.end_all_of_client(&id, &cause, &remove).await };
-        let ended = self.inner.gathering.runtime().spawn(ending).await;
+        let ended = self.inner.runtime.spawn(ending).await;
         ended.unwrap_or_else(|_| Err(StoreError::Unavailable("the end was broken off".into()).into()))
     }
 
@@ -51,7 +45,7 @@ impl Sessions {
             }
         }
         // One wait for all of them.
-        self.acknowledged().await;
+        self.coherence().acknowledged().await;
         self.count_ends(EndReason::ClientRemoved, progress.ended);
         outcome
     }
@@ -68,7 +62,7 @@ impl Sessions {
         F: Fn(&mut Db, i64) -> Result<(), E> + Clone + Send + 'static,
     {
         let (sessions, id, cause, remove, now) = (self.clone(), id.clone(), cause.clone(), remove.clone(), self.now());
-        let step = move |db: &mut Db, changes: &mut _| {
+        let step = move |db: &mut Db, changes: &mut Changes<'_>| {
             let is_there = clients::lock(db, &id)?;
             // It may have ended its own session since, and goes on.
             if !before.has_begun {

@@ -105,7 +105,7 @@ impl Sessions {
         if told.is_empty() {
             return Ok(());
         }
-        let alerts = self.inner.parts.alerts.clone();
+        let alerts = self.inner.dependencies.alerts.clone();
         let raise = move |db: &mut Db| told.iter().try_for_each(|alert| alerts.raise_in(db, alert).map(drop));
         self.store().write(raise).await
     }

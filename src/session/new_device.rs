@@ -5,7 +5,7 @@ use chrono::DateTime;
 use serde_json::json;
 
 use super::Sessions;
-use super::known_device::KNOWN_FOR;
+use crate::authentication::known_device::KNOWN_FOR;
 use crate::model::address::wide_network;
 use crate::model::alert::{AlertKind, NewAlert};
 use crate::model::audit::{Subject, SubjectKind};
@@ -33,7 +33,7 @@ impl Sessions {
             "browser": session.device.browser, "os": session.device.os, "network": network.to_string(),
             "new_network": new_network, "new_device": new_device,
         });
-        let alerts = &self.inner.parts.alerts;
+        let alerts = &self.inner.dependencies.alerts;
         let id = alerts.raise_in(db, &alert.with(details))?;
         alerts.tell_user_in(db, id, session)
     }

@@ -54,17 +54,17 @@ impl Sessions {
             Scope::Everybody => Subject::everybody(),
         };
         if at > now {
-            self.refuse_operation(AuditKind::NotBeforeSet, Reason::InTheFuture, about, cause);
+            self.refusals().note_operation(AuditKind::NotBeforeSet, Reason::InTheFuture, about, cause);
             return Err(NotBeforeError::InTheFuture);
         }
         if let Scope::Client(id) = &scope
             && !self.has_been_a_client(id).await?
         {
-            self.refuse_operation(AuditKind::NotBeforeSet, Reason::NotFound, about, cause);
+            self.refusals().note_operation(AuditKind::NotBeforeSet, Reason::NotFound, about, cause);
             return Err(NotBeforeError::NoSuchSubject);
         }
         let (asked_by, cause, subject) = (cause, cause.clone(), about.clone());
-        let alerts = self.inner.parts.alerts.clone();
+        let alerts = self.inner.dependencies.alerts.clone();
         let by = self.clone();
         let set = self.change(move |db, changes| {
             not_befores::hold_alone(db)?;
@@ -92,7 +92,7 @@ impl Sessions {
         });
         let set = set.await.map(|ended| self.count_ends(EndReason::NotBefore, ended));
         if matches!(set, Err(NotBeforeError::NoSuchSubject)) {
-            self.refuse_operation(AuditKind::NotBeforeSet, Reason::NotFound, about, asked_by);
+            self.refusals().note_operation(AuditKind::NotBeforeSet, Reason::NotFound, about, asked_by);
         }
         set
     }
@@ -120,7 +120,7 @@ impl Sessions {
 /// Ends what is dated at the moment or later: nodes whose clock is ahead have started it, before this. Returns how many.
 fn end_later_ones_in(
     db: &mut Db,
-    changes: &mut Changes,
+    changes: &mut Changes<'_>,
     scope: &Scope,
     moment: DateTime<Utc>,
     note: Option<String>,

@@ -10,12 +10,12 @@ use super::Sessions;
 use super::change::Changes;
 use super::end::{end_by, end_in};
 use super::issue::Issued;
-use super::signing::SigningError;
 use crate::model::alert::{AlertKind, NewAlert};
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
 use crate::model::change::Change;
 use crate::model::session::{Actor, CurrentToken, EndReason, Origin, Presented, RefreshTokens, Session};
 use crate::model::user::{User, UserState};
+use crate::signing::SigningError;
 use crate::store::sessions::Seen;
 use crate::store::{Db, StoreError, access_tokens, audit, not_befores, sessions, users};
 use crate::token::keys::KeyError;
@@ -65,7 +65,7 @@ impl Sessions {
     /// Spends `token` for the next pair.
     pub async fn refresh(&self, token: &str, origin: &Origin, request_id: &str) -> Result<Issued, RefreshError> {
         let result = self.try_refresh(token, origin, request_id).await;
-        self.inner.parts.metrics.refresh(match &result {
+        self.inner.dependencies.metrics.refresh(match &result {
             Ok(_) => "success",
             Err(RefreshError::Invalid) => "invalid",
             Err(RefreshError::Ended(EndReason::RefreshReused)) => "reused",
@@ -80,11 +80,11 @@ impl Sessions {
         let (ip, asked_in) = (Some(origin.ip), Some(request_id.to_owned()));
         let nobody = Cause { actor: Actor::system("refresh"), ip, request_id: asked_in, acting: None };
         let Ok(token) = RefreshToken::parse(token) else {
-            self.refuse_refresh(Reason::Malformed, &nobody);
+            self.refusals().note_refresh(Reason::Malformed, &nobody);
             return Err(RefreshError::Invalid);
         };
         // Who refuses a token writes nothing, so a server that was left behind would do it too.
-        self.believe_the_store().await?;
+        self.coherence().believe_the_store().await?;
         let (now, session_id) = (self.now(), token.session_id);
         let key = self.signing().current().await?;
         let (sessions, origin, request_id) = (self.clone(), origin.clone(), request_id.to_owned());
@@ -93,23 +93,23 @@ impl Sessions {
         match outcome {
             Outcome::Continues(session, user) => Ok(self.hand_out(*session, user, &key)?),
             Outcome::WaitsForPassword => {
-                self.refuse_refresh(Reason::PasswordChangeRequired, &nobody);
+                self.refusals().note_refresh(Reason::PasswordChangeRequired, &nobody);
                 Err(RefreshError::PasswordChangeRequired)
             }
             Outcome::Over(reason, just_now) => {
                 // Also of an end that another request has committed, and may still be waiting for.
-                self.acknowledged().await;
+                self.coherence().acknowledged().await;
                 self.count_ends(reason, i64::from(just_now));
                 let refused = if just_now { Reason::RefreshReused } else { Reason::SessionEnded };
-                self.refuse_refresh_of(session_id, refused, reason, &nobody);
+                self.refusals().note_refresh_of(session_id, refused, reason, &nobody);
                 Err(RefreshError::Ended(reason))
             }
             Outcome::Replaced => {
-                self.refuse_refresh(Reason::Replaced, &nobody);
+                self.refusals().note_refresh(Reason::Replaced, &nobody);
                 Err(RefreshError::Invalid)
             }
             Outcome::NotIssued => {
-                self.refuse_refresh(Reason::TokenUnknown, &nobody);
+                self.refusals().note_refresh(Reason::TokenUnknown, &nobody);
                 Err(RefreshError::Invalid)
             }
         }
@@ -118,7 +118,7 @@ impl Sessions {
     /// The session's live refresh token.
     pub(super) fn refresh_token(&self, session: &Session) -> RefreshToken {
         RefreshToken::derive(
-            &self.inner.parts.keys.refresh_token,
+            &self.inner.dependencies.refresh_key,
             session.id,
             session.refresh.generation,
             &session.refresh.seed,
@@ -128,7 +128,7 @@ impl Sessions {
     fn refresh_in(
         &self,
         db: &mut Db,
-        changes: &mut Changes,
+        changes: &mut Changes<'_>,
         token: &RefreshToken,
         origin: &Origin,
         request_id: &str,
@@ -138,7 +138,7 @@ impl Sessions {
         loop {
             let Some(session) = sessions::find(db, token.session_id)? else { return Ok(Outcome::NotIssued) };
             if token.generation > session.refresh.generation
-                || !token.is_genuine(&self.inner.parts.keys.refresh_token, &session.refresh.seed)
+                || !token.is_genuine(&self.inner.dependencies.refresh_key, &session.refresh.seed)
             {
                 return Ok(Outcome::NotIssued);
             }
@@ -196,7 +196,7 @@ impl Sessions {
             "generation": generation, "live_generation": session.refresh.generation,
             "last_ip": session.last_ip.to_string(),
         });
-        self.inner.parts.alerts.raise_in(db, &NewAlert { ip: theft.ip, ..alert.with(details) }).map(drop)
+        self.inner.dependencies.alerts.raise_in(db, &NewAlert { ip: theft.ip, ..alert.with(details) }).map(drop)
     }
 
     /// The user, if session and user are both good; else why not.

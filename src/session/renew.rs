@@ -20,7 +20,7 @@ impl Sessions {
     pub(crate) fn renew_in(
         &self,
         db: &mut Db,
-        changes: &mut Changes,
+        changes: &mut Changes<'_>,
         (id, origin): (SessionId, &Origin),
         cause: &Cause,
         now: DateTime<Utc>,

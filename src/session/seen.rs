@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Sessions;
-use super::live::LiveSession;
+use crate::coherence::live::LiveSession;
 use crate::model::id::SessionId;
 use crate::model::session::Session;
 use crate::store::StoreError;

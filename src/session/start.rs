@@ -10,9 +10,8 @@ use super::Sessions;
 use super::change::Changes;
 use super::end::{end_by, end_in, end_same_in};
 use super::issue::Issued;
-use super::known_device::DeviceToken;
-use super::prove::{Claim, Proof, ProveError};
-use super::signing::SigningError;
+use crate::authentication::known_device::DeviceToken;
+use crate::authentication::password::{Authenticated, AuthenticationError, Credentials};
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
 use crate::model::client::ClientId;
 use crate::model::device::device;
@@ -20,6 +19,7 @@ use crate::model::id::{SessionId, UserId};
 use crate::model::secret::Secret;
 use crate::model::session::{Actor, CurrentToken, EndReason, Origin, RefreshTokens, Session, overdue};
 use crate::model::user::User;
+use crate::signing::SigningError;
 use crate::store::{Db, StoreError, access_tokens, audit, clients, not_befores, sessions};
 use crate::token::keys::KeyError;
 
@@ -57,13 +57,13 @@ pub enum LoginError {
     Signing(#[from] SigningError),
 }
 
-impl From<ProveError> for LoginError {
-    fn from(error: ProveError) -> Self {
+impl From<AuthenticationError> for LoginError {
+    fn from(error: AuthenticationError) -> Self {
         match error {
-            ProveError::InvalidCredentials => Self::InvalidCredentials,
-            ProveError::Throttled(wait) => Self::Throttled(wait),
-            ProveError::Busy => Self::Busy,
-            ProveError::Store(error) => Self::Store(error),
+            AuthenticationError::InvalidCredentials => Self::InvalidCredentials,
+            AuthenticationError::Throttled(wait) => Self::Throttled(wait),
+            AuthenticationError::Busy => Self::Busy,
+            AuthenticationError::Store(error) => Self::Store(error),
         }
     }
 }
@@ -76,48 +76,58 @@ impl From<KeyError> for LoginError {
 
 impl Sessions {
     /// Logs in with name and password, on a device that may have been given a name.
-    pub async fn log_in(&self, claim: Claim, device_name: Option<String>) -> Result<LoggedIn, LoginError> {
-        if let Some(id) = claim.client_id.clone()
+    pub async fn log_in(&self, credentials: Credentials, device_name: Option<String>) -> Result<LoggedIn, LoginError> {
+        if let Some(id) = credentials.client_id.clone()
             && self.store().read(move |db| clients::find(db, &id)).await?.is_none()
         {
-            self.refuse_client(&claim);
+            self.refuse_client(&credentials);
             return Err(LoginError::UnknownClient);
         }
-        let proof = self.prove(claim, AuditKind::LoginFailed).await?;
-        self.start(proof, device_name).await
+        let authentication = &self.inner.dependencies.authentication;
+        let authenticated = authentication.authenticate(credentials, AuditKind::LoginFailed).await?;
+        self.start(authenticated, device_name).await
     }
 
     /// Notes for the record that a login named a client that is not registered. The user is not
     /// looked for.
-    fn refuse_client(&self, claim: &Claim) {
-        let (ip, request_id) = (Some(claim.origin.ip), Some(claim.request_id.clone()));
+    fn refuse_client(&self, credentials: &Credentials) {
+        let (ip, request_id) = (Some(credentials.origin.ip), Some(credentials.request_id.clone()));
         let cause = Cause { actor: Actor::system("login"), ip, request_id, acting: None };
         let event = AuditEvent::new(self.now(), AuditKind::LoginFailed, &cause, Subject::unknown());
-        self.refuse(event.because(Reason::UnknownClient).with(json!({ "client_id": claim.client_id })));
+        self.refusals().note(event.because(Reason::UnknownClient).with(json!({ "client_id": credentials.client_id })));
     }
 
     /// Starts a session for somebody who has proved who they are.
-    pub async fn start(&self, proof: Proof, device_name: Option<String>) -> Result<LoggedIn, LoginError> {
+    pub async fn start(
+        &self,
+        authenticated: Authenticated,
+        device_name: Option<String>,
+    ) -> Result<LoggedIn, LoginError> {
         let key = self.signing_key().await?;
-        let claim = proof.claim();
-        let session = self.new_session(&proof.user, claim.origin.clone(), claim.client_id.clone(), device_name);
-        let (sessions, user) = (self.clone(), proof.user.clone());
+        let credentials = authenticated.credentials();
+        let session = self.new_session(
+            &authenticated.user,
+            credentials.origin.clone(),
+            credentials.client_id.clone(),
+            device_name,
+        );
+        let (sessions, user) = (self.clone(), authenticated.user.clone());
         let started = self
             .change(move |db, changes| {
                 not_befores::hold(db)?;
-                if !proof.accept_in(db, Some(session.id))? {
-                    proof.refuse_late(&sessions, AuditKind::LoginFailed);
+                if !authenticated.accept_in(db, Some(session.id))? {
+                    authenticated.refuse_late(sessions.refusals(), AuditKind::LoginFailed);
                     return Ok(None);
                 }
                 if let Some(client) = &session.client_id
                     && !clients::hold(db, client)?
                 {
-                    sessions.refuse_client(proof.claim());
+                    sessions.refuse_client(authenticated.credentials());
                     return Err(LoginError::UnknownClient);
                 }
                 let session = sessions.uncovered_in(db, session)?;
-                let (previous_login, replaced) = sessions.start_in(db, changes, &session, &proof.cause())?;
-                let shown = proof.claim().device.as_ref();
+                let (previous_login, replaced) = sessions.start_in(db, changes, &session, &authenticated.cause())?;
+                let shown = authenticated.credentials().device.as_ref();
                 let device = DeviceToken::keep_in(shown, db, session.user_id, session.started_at)?;
                 Ok(Some((session, previous_login, replaced, device)))
             })
@@ -125,8 +135,8 @@ impl Sessions {
         let Some((session, previous_login, replaced, device)) = started else {
             return Err(LoginError::InvalidCredentials);
         };
-        self.inner.parts.metrics.login("success");
-        self.inner.parts.metrics.session_started();
+        self.inner.dependencies.metrics.login("success");
+        self.inner.dependencies.metrics.session_started();
         self.count_ends(EndReason::SessionLimit, replaced);
         let issued = self.hand_out(session, user, &key)?;
         Ok(LoggedIn { issued, previous_login, device })
@@ -170,7 +180,7 @@ impl Sessions {
     pub(crate) fn start_in(
         &self,
         db: &mut Db,
-        changes: &mut Changes,
+        changes: &mut Changes<'_>,
         session: &Session,
         cause: &Cause,
     ) -> Result<(Option<(DateTime<Utc>, IpAddr)>, i64), StoreError> {
@@ -196,7 +206,7 @@ impl Sessions {
     fn make_room_in(
         &self,
         db: &mut Db,
-        changes: &mut Changes,
+        changes: &mut Changes<'_>,
         user_id: UserId,
         now: DateTime<Utc>,
         cause: &Cause,

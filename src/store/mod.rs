@@ -18,13 +18,13 @@ pub mod covered;
 pub mod deliveries;
 pub mod devices;
 mod error;
-mod hints;
 pub mod keyring;
 mod keyset;
 pub mod link_keys;
 mod migrations;
 pub mod nodes;
 pub mod not_befores;
+mod notifications;
 mod older_nodes;
 pub mod one_time_tokens;
 pub mod pending_erasures;
@@ -51,9 +51,9 @@ use std::time::{Duration, Instant};
 
 pub use backend::{Address, Db, InvalidAddress};
 pub use error::{Constraint, OpenError, Overtaken, StoreError};
-pub use hints::Hints;
 pub use keyset::Page;
 pub use migrations::Migrated;
+pub use notifications::Notifications;
 use pool::Pool;
 use writer::Writer;
 
@@ -236,14 +236,14 @@ impl Store {
     }
 
     /// Tells the nodes on this database that there are changes to read. Only saves them time: it may get lost.
-    pub async fn hint(&self) -> Result<(), StoreError> {
-        self.read(hints::send).await
+    pub async fn notify(&self) -> Result<(), StoreError> {
+        self.read(notifications::send).await
     }
 
-    /// Hears such hints on a connection of its own.
+    /// Hears such notifications on a connection of its own.
     #[must_use]
-    pub fn hints(&self) -> Hints {
-        Hints::new(self.inner.settings.address.clone(), self.inner.settings.wait)
+    pub fn notifications(&self) -> Notifications {
+        Notifications::new(self.inner.settings.address.clone(), self.inner.settings.wait)
     }
 
     /// Whether it is a file: no other copy of it is written to.

@@ -54,7 +54,7 @@ pub struct LeaseNumbers {
 /// Begins the node's next lease, in one statement that is its own transaction ([`Store::write_alone`](super::Store)), as
 /// durable as an end: others time a lease by its number, so no crash may take it back.
 ///
-/// `false` where its row is gone: it has been expelled; and where the database is an older copy: the feed has not come as
+/// `false` where its row is gone: it has been evicted; and where the database is an older copy: the feed has not come as
 /// far as what the node has applied, or the number of its lease is below what it was told.
 pub fn renew(db: &mut Db, id: NodeId, numbers: LeaseNumbers, applied_seq: i64) -> Result<bool, StoreError> {
     let LeaseNumbers { told, next } = numbers;
@@ -146,7 +146,7 @@ pub fn others(db: &mut Db, own: Option<NodeId>) -> Result<Vec<Node>, StoreError>
 }
 
 /// Removes a node that has not moved since it was at `lease_no`. `false` where it has, or is gone.
-pub fn expel(db: &mut Db, id: NodeId, lease_no: i64) -> Result<bool, StoreError> {
+pub fn evict(db: &mut Db, id: NodeId, lease_no: i64) -> Result<bool, StoreError> {
     let unmoved = nodes::table.find(Id(id.0)).filter(nodes::lease_no.eq(lease_no));
     Ok(diesel::delete(unmoved).execute(db)? == 1)
 }

@@ -50,7 +50,7 @@ pub(super) fn refuse(db: &mut Db, missing: &[String]) -> Result<(), OpenError> {
         let lease = nodes.iter().map(|node| Duration::from_millis(node.lease_ms.unsigned_abs())).max();
         let Some(lease) = lease else { return Ok(()) };
         if uptime().saturating_sub(began) > lease + lease / 4 {
-            // Should one that was halted go on, it finds itself expelled, and cannot join again.
+            // Should one that was halted go on, it finds itself evicted, and cannot join again.
             return Ok(db.batch_execute("DELETE FROM nodes").map_err(StoreError::from)?);
         }
         std::thread::sleep(PAUSE);

@@ -157,7 +157,7 @@ impl Users {
     fn change_role(
         &self,
         db: &mut Db,
-        changes: &mut Changes,
+        changes: &mut Changes<'_>,
         before: &User,
         after: &User,
         cause: &Cause,
@@ -196,7 +196,7 @@ impl Users {
 
 fn change_state(
     db: &mut Db,
-    changes: &mut Changes,
+    changes: &mut Changes<'_>,
     before: &User,
     after: &User,
     cause: &Cause,

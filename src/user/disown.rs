@@ -23,7 +23,7 @@ impl Users {
         let disowned = self.try_disown(token, cause.clone()).await;
         if let Some(reason) = disowned.as_ref().err().and_then(OneTimeTokenError::reason) {
             let event = AuditEvent::new(self.now(), AuditKind::DisownRefused, &cause, Subject::unknown());
-            self.inner.sessions.refuse(event.because(reason));
+            self.inner.refusals.note(event.because(reason));
         }
         disowned
     }
@@ -50,7 +50,7 @@ impl Users {
     fn disown_in(
         &self,
         db: &mut Db,
-        changes: &mut Changes,
+        changes: &mut Changes<'_>,
         user_id: UserId,
         session_id: SessionId,
         cause: &Cause,

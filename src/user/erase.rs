@@ -52,7 +52,7 @@ impl Users {
     /// deleted before, or whose erasure broke off.
     pub async fn erase(&self, id: UserId, asked_by: &Cause) -> Result<Erased, UserError> {
         // What was refused a moment ago names the person too.
-        self.inner.sessions.record_last_refusals().await?;
+        self.inner.refusals.write_all().await?;
         let erased = self.erase_account(id, asked_by).await;
         self.noted(erased, AuditKind::UserErased, Subject::new(SubjectKind::User, id), asked_by)?;
         let erased = self.erase_history(id, asked_by).await?;

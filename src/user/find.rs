@@ -1,7 +1,7 @@
 //! Looks users up.
 
 use super::{UserError, Users};
-use crate::model::audit::{AuditKind, Cause, Subject, SubjectKind};
+use crate::model::audit::{AuditKind, Cause, Reason, Subject, SubjectKind};
 use crate::model::id::UserId;
 use crate::model::user::User;
 use crate::store::users::{self, Position, UserFilter};
@@ -28,6 +28,20 @@ impl Users {
             None => users::find_by_name(db, &name),
         };
         self.store().read(find).await
+    }
+
+    /// The same for an operation; that there is none is recorded.
+    pub async fn find_by_id_or_name_for(
+        &self,
+        operation: AuditKind,
+        text: &str,
+        cause: &Cause,
+    ) -> Result<Option<User>, StoreError> {
+        let found = self.find_by_id_or_name(text).await?;
+        if found.is_none() {
+            self.inner.refusals.note_operation(operation, Reason::NotFound, Subject::unknown(), cause);
+        }
+        Ok(found)
     }
 
     /// Users by name, those after `after`.

@@ -10,18 +10,21 @@ pub mod import;
 mod named;
 pub mod password;
 pub mod setup;
+mod throttle;
 
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::alert::Alerts;
+use crate::authentication::Authentication;
 use crate::clock::Clock;
 use crate::credential::password::{HashingError, Passwords, Unacceptable};
 use crate::credential::scheme::Scheme;
 use crate::credential::throttle::ThrottleDigests;
 use crate::model::audit::{AuditKind, Cause, Reason, Subject};
 use crate::model::user::{PasswordHash, RolePolicy};
+use crate::refusals::Refusals;
 use crate::session::Sessions;
 use crate::store::{Constraint, Store, StoreError, users};
 use crate::vault::Vault;
@@ -33,12 +36,12 @@ pub const ONE_TIME_TOKEN_LIFE: TimeDelta = TimeDelta::hours(24);
 /// The operations on users. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Users {
-    inner: Arc<Parts>,
+    inner: Arc<Dependencies>,
 }
 
 /// What the operations stand on.
 #[derive(Debug)]
-pub struct Parts {
+pub struct Dependencies {
     /// The store.
     pub store: Store,
     /// The time.
@@ -55,7 +58,11 @@ pub struct Parts {
     pub end_on_role_change: bool,
     /// Notes what users have disowned.
     pub alerts: Alerts,
-    /// Ends sessions, proves identities.
+    /// Says whether the present password was shown.
+    pub authentication: Authentication,
+    /// Notes what was refused.
+    pub refusals: Refusals,
+    /// Ends sessions.
     pub sessions: Sessions,
     /// Signs what says that a person was erased.
     pub warrants: Arc<WarrantKey>,
@@ -122,8 +129,8 @@ impl From<HashingError> for UserError {
 impl Users {
     /// The operations.
     #[must_use]
-    pub fn new(parts: Parts) -> Self {
-        Self { inner: Arc::new(parts) }
+    pub fn new(dependencies: Dependencies) -> Self {
+        Self { inner: Arc::new(dependencies) }
     }
 
     fn store(&self) -> &Store {
@@ -143,7 +150,7 @@ impl Users {
         cause: &Cause,
     ) -> Result<T, UserError> {
         if let Some(reason) = outcome.as_ref().err().and_then(UserError::reason) {
-            self.inner.sessions.refuse_operation(operation, reason, subject, cause);
+            self.inner.refusals.note_operation(operation, reason, subject, cause);
         }
         outcome
     }

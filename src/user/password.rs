@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::change::record;
 use super::{ONE_TIME_TOKEN_LIFE, UserError, Users, scheme_word};
+use crate::authentication::password::{AuthenticationError, Credentials};
 use crate::credential::throttle::forget_account;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
 use crate::model::delivery::AccountChange;
@@ -15,8 +16,7 @@ use crate::model::session::{Actor, EndReason, Origin};
 use crate::model::user::{PasswordHash, UserState};
 use crate::session::end::{end_by, end_of_user_in};
 use crate::session::issue::Issued;
-use crate::session::prove::{Claim, ProveError};
-use crate::session::signing::SigningError;
+use crate::signing::SigningError;
 use crate::store::one_time_tokens::{self, Purpose};
 use crate::store::{Db, StoreError, users};
 use crate::token::keys::KeyError;
@@ -43,7 +43,7 @@ impl IssuedToken {
 pub enum ChangePasswordError {
     /// The old password was not believed.
     #[error(transparent)]
-    Prove(#[from] ProveError),
+    Authentication(#[from] AuthenticationError),
     /// The new one was not accepted.
     #[error(transparent)]
     User(#[from] UserError),
@@ -133,7 +133,7 @@ impl Users {
             self.refuse_new_password(&change.cause, Reason::UnacceptablePassword);
             UserError::from(refused)
         })?;
-        let claim = Claim {
+        let credentials = Credentials {
             username: user.username.as_str().to_owned(),
             password: change.current,
             origin: change.origin.clone(),
@@ -141,22 +141,23 @@ impl Users {
             device: None,
             request_id: change.request_id,
         };
-        let proof = self.inner.sessions.prove(claim, AuditKind::PasswordChangeRefused).await?;
+        let authentication = &self.inner.authentication;
+        let authenticated = authentication.authenticate(credentials, AuditKind::PasswordChangeRefused).await?;
         let hash = self.inner.passwords.hash(accepted).await.map_err(UserError::from)?;
         let key = self.inner.sessions.signing_key().await?;
         let (now, sessions, asked) = (self.now(), self.inner.sessions.clone(), change.cause.clone());
-        let alerts = self.inner.alerts.clone();
+        let (alerts, refusals) = (self.inner.alerts.clone(), self.inner.refusals.clone());
         let renewed = self
             .inner
             .sessions
             .change(move |db, changes| {
                 // Hashing may have taken long.
                 sessions.stands_in(db, &change.cause)?;
-                if !proof.accept_in(db, None)? {
-                    proof.refuse_late(&sessions, AuditKind::PasswordChangeRefused);
+                if !authenticated.accept_in(db, None)? {
+                    authenticated.refuse_late(&refusals, AuditKind::PasswordChangeRefused);
                     return Ok::<_, StoreError>(None);
                 }
-                let cause = proof.cause();
+                let cause = authenticated.cause();
                 set_password(db, change.user_id, &hash, now)?;
                 // As the user is by now: the role is in the token, and the mail goes to the address.
                 let user = users::find(db, change.user_id)?;
@@ -185,7 +186,7 @@ impl Users {
         if let Some(reason) = renewed.as_ref().err().and_then(StoreError::reason) {
             self.refuse_new_password(&asked, reason);
         }
-        let (session, user) = renewed?.ok_or(ProveError::InvalidCredentials)?;
+        let (session, user) = renewed?.ok_or(AuthenticationError::InvalidCredentials)?;
         Ok(self.inner.sessions.hand_out(session, user, &key)?)
     }
 
@@ -193,7 +194,7 @@ impl Users {
     fn refuse_new_password(&self, cause: &Cause, reason: Reason) {
         let subject = Subject::new(SubjectKind::User, &cause.actor.id);
         let event = AuditEvent::new(self.now(), AuditKind::PasswordChangeRefused, cause, subject).because(reason);
-        self.inner.sessions.refuse(match &cause.acting {
+        self.inner.refusals.note(match &cause.acting {
             Some(acting) => event.in_session(acting.session_id),
             None => event,
         });
@@ -233,7 +234,7 @@ impl Users {
         let reset = self.try_reset(token, new, cause.clone()).await;
         if let Some(reason) = reset.as_ref().err().and_then(OneTimeTokenError::reason) {
             let event = AuditEvent::new(self.now(), AuditKind::PasswordResetRefused, &cause, Subject::unknown());
-            self.inner.sessions.refuse(event.because(reason));
+            self.inner.refusals.note(event.because(reason));
         }
         reset
     }

@@ -46,7 +46,7 @@ impl Users {
         let created = self.try_set_up(token, username, password, cause.clone()).await;
         if let Some(reason) = created.as_ref().err().and_then(OneTimeTokenError::reason) {
             let event = AuditEvent::new(self.now(), AuditKind::SetupRefused, &cause, Subject::everybody());
-            self.inner.sessions.refuse(event.because(reason));
+            self.inner.refusals.note(event.because(reason));
         }
         created
     }

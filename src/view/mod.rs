@@ -47,7 +47,7 @@ pub(crate) fn time(at: DateTime<Utc>) -> TimeText {
     TimeText::from_byte_string(&text).unwrap_or_default()
 }
 
-fn optional_time(at: Option<DateTime<Utc>>) -> Option<TimeText> {
+pub(crate) fn optional_time(at: Option<DateTime<Utc>>) -> Option<TimeText> {
     at.map(time)
 }
 

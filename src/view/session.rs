@@ -11,8 +11,7 @@ use super::audit::ActorObject;
 use super::{TimeText, optional_time, time};
 use crate::model::client::ClientId;
 use crate::model::id::SessionId;
-use crate::model::session::{End, Session, SessionState, overdue};
-use crate::session::list::CurrentSession;
+use crate::model::session::{End, Session};
 
 /// One login and what follows from it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -147,107 +146,10 @@ impl<'a> SessionObject<'a> {
         }
     }
 
-    /// The session of the request that is being answered, straight from memory: nothing is copied that need not be.
-    #[must_use]
-    pub fn current(session: &'a CurrentSession, now: DateTime<Utc>) -> Self {
-        let CurrentSession { id, session: kept, last_seen_at, last_ip, idle_expires_at } = session;
-        let end = kept.end().cloned().or_else(|| overdue(kept.expires_at(), *idle_expires_at, now));
-        let state = if end.is_some() { SessionState::Ended } else { SessionState::Active };
-        Self {
-            id: id.0,
-            user: SessionUser { id: kept.user_id.0, username: kept.username(), role: kept.role() },
-            state: state.as_str(),
-            started_at: time(kept.started_at()),
-            last_seen_at: time(*last_seen_at),
-            expires_at: time(kept.expires_at()),
-            idle_expires_at: time(*idle_expires_at),
-            ended_at: optional_time(end.as_ref().map(|end| end.at)),
-            end_reason: end.as_ref().map(|end| end.reason.as_str()),
-            ended_by: end.as_ref().map(|end| ActorObject::from(&end.by)),
-            note: end.and_then(|end| end.note),
-            ip: kept.ip().into(),
-            last_ip: last_ip.to_string().into(),
-            user_agent: kept.user_agent(),
-            device: DeviceObject { browser: kept.browser(), os: kept.os(), kind: kept.device_kind() },
-            device_name: kept.device_name(),
-            client_id: kept.client_id(),
-            amr: kept.methods().collect(),
-            token: TokenObject {
-                jti: kept.token_id.0,
-                issued_at: time(kept.token_issued_at()),
-                expires_at: time(kept.token_expires_at()),
-                refreshes: kept.generation,
-            },
-            current: Some(true),
-        }
-    }
-
     /// The same, saying whether it is the session of this request.
     #[must_use]
     pub fn seen_from(mut self, current: SessionId) -> Self {
         self.current = Some(self.id == current.0);
         self
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use chrono::TimeDelta;
-    use serde_json::json;
-
-    use super::*;
-    use crate::model::id::{TokenId, UserId};
-    use crate::model::session::{Actor, CurrentToken, Device, EndReason, Origin, RefreshTokens};
-    use crate::model::user::{Role, Username};
-    use crate::session::live::LiveSession;
-
-    fn session() -> Session {
-        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-        Session {
-            id: SessionId::new(now),
-            user_id: UserId::new(now),
-            username: Username::parse("Zoé").unwrap(),
-            role: Role::parse("agent").unwrap(),
-            client_id: Some(ClientId::parse("courrier").unwrap()),
-            device_name: None,
-            origin: Origin { ip: [192, 0, 2, 1].into(), user_agent: Some("Mozilla/5.0".to_owned()) },
-            device: Device { browser: Some("Firefox".to_owned()), os: None, kind: Some("pc".to_owned()) },
-            methods: vec!["pwd".to_owned(), "otp".to_owned()],
-            started_at: now,
-            last_seen_at: now,
-            last_ip: [192, 0, 2, 2].into(),
-            expires_at: now + TimeDelta::hours(12),
-            idle_expires_at: now + TimeDelta::minutes(30),
-            token: CurrentToken { id: TokenId(Uuid::max()), issued_at: now, expires_at: now + TimeDelta::minutes(10) },
-            refresh: RefreshTokens { generation: 3, seed: [0; 32], spent_at: None, valid_from: 0 },
-            end: None,
-        }
-    }
-
-    fn are_shown_alike(session: &Session) {
-        let kept = Arc::new(LiveSession::new(session));
-        let Session { id, last_seen_at, last_ip, idle_expires_at, .. } = *session;
-        assert_eq!(kept.last_use(), (last_seen_at, last_ip));
-        let current = CurrentSession { id, session: kept, last_seen_at, last_ip, idle_expires_at };
-        let shown = SessionObject::current(&current, last_seen_at);
-        assert_eq!(json!(shown), json!(SessionObject::new(session, last_seen_at).seen_from(id)));
-    }
-
-    #[test]
-    fn a_session_from_memory_is_shown_as_one_from_the_store() {
-        let plain = session();
-        are_shown_alike(&plain);
-        let end = End { at: plain.started_at, reason: EndReason::Logout, by: Actor::system("x"), note: None };
-        are_shown_alike(&Session {
-            client_id: None,
-            device_name: Some(String::new()),
-            origin: Origin { user_agent: None, ..plain.origin.clone() },
-            device: Device::default(),
-            last_ip: plain.origin.ip,
-            end: Some(end),
-            ..plain
-        });
     }
 }

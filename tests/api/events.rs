@@ -54,9 +54,9 @@ impl<'a> Scenario<'a> {
 
     /// What was recorded, in words; a minute passes, so that nothing is counted together with what follows.
     async fn recorded(&mut self) -> String {
-        self.app.app.sessions.record_refusals().await.expect("the store answers");
+        self.app.app.refusals.write_due().await.expect("the store answers");
         self.app.advance(TimeDelta::seconds(61));
-        self.app.app.sessions.record_refusals().await.expect("the store answers");
+        self.app.app.refusals.write_due().await.expect("the store answers");
         let events: Vec<RecordedEvent> =
             self.app.events().await.into_iter().filter(|event| event.seq > self.seen).collect();
         self.seen = events.last().map_or(self.seen, |event| event.seq);
@@ -457,7 +457,7 @@ async fn log_05_each_refused_token_has_its_own_reason(
     for (reason, token) in &attacks {
         let answer = alice.with_token(token).get("/auth/me").await;
         assert_eq!(answer.status, 401, "{reason}: {}", answer.body);
-        app.app.sessions.record_refusals().await.expect("recorded");
+        app.app.refusals.write_due().await.expect("recorded");
         let event = app.events().await.pop().expect("an event");
         keeps_to_its_kind(&event);
         let expected = if *reason == "session_unknown" { "session.unknown" } else { "token.refused" };
@@ -473,7 +473,7 @@ async fn log_05_each_refused_token_has_its_own_reason(
     app.nobody().get(&in_address).await.problem(400, "malformed_request");
     alice.post_empty("/auth/logout").await.expect(204);
     alice.get("/auth/me").await.problem(401, "session_ended");
-    app.app.sessions.record_refusals().await.expect("recorded");
+    app.app.refusals.write_due().await.expect("recorded");
     let reasons: Vec<String> = app.events().await.iter().rev().take(3).rev().map(word).collect();
     assert!(reasons.contains(&"token.refused (token_in_address)".to_owned()), "{reasons:?}");
     assert!(reasons.contains(&"token.refused (session_ended)".to_owned()), "{reasons:?}");
@@ -489,10 +489,10 @@ async fn a_flood_of_refusals_is_two_events_a_minute(#[values(Sqlite, Postgres)] 
         for _ in 0..200 {
             app.nobody().with_token("garbage").get("/auth/me").await.problem(401, "token_invalid");
         }
-        app.app.sessions.record_refusals().await.expect("recorded");
+        app.app.refusals.write_due().await.expect("recorded");
         assert_eq!(app.events().await.len(), before + 2 * minute + 1);
         app.advance(TimeDelta::minutes(1));
-        app.app.sessions.record_refusals().await.expect("recorded");
+        app.app.refusals.write_due().await.expect("recorded");
     }
     let events = app.events().await;
     assert_eq!(events.len(), before + 4);
@@ -513,7 +513,7 @@ async fn a_refusal_names_who_asked_and_for_what(#[values(Sqlite, Postgres)] back
         alice.get("/admin/users").await.problem(403, "not_allowed");
     }
     alice.delete(&format!("/admin/users/{NIL}")).await.problem(403, "not_allowed");
-    app.app.sessions.record_last_refusals().await.expect("recorded");
+    app.app.refusals.write_all().await.expect("recorded");
     let id = app.app.users.find_by_id_or_name("alice").await.expect("asked").expect("there").id.to_string();
     let events = app.events().await.into_iter().map(|event| event.event);
     let hers = events.filter(|event| event.kind == AuditKind::AccessRefused && event.cause.actor.id == id);
@@ -535,12 +535,12 @@ async fn what_is_refused_while_the_store_is_away_is_recorded_later() {
     for _ in 0..3 {
         garbage.get("/auth/me").await.problem(401, "token_invalid");
     }
-    assert!(app.app.sessions.record_refusals().await.is_err());
+    assert!(app.app.refusals.write_due().await.is_err());
     proxy.restore();
-    while app.app.sessions.record_refusals().await.is_err() {}
+    while app.app.refusals.write_due().await.is_err() {}
     let refused = async || app.events().await.iter().filter(|event| event.event.kind.is_gathered()).count();
     assert_eq!(refused().await, 1);
-    app.app.sessions.record_last_refusals().await.expect("recorded");
+    app.app.refusals.write_all().await.expect("recorded");
     assert_eq!(refused().await, 2);
 }
 
@@ -566,7 +566,7 @@ async fn log_04_what_people_type_cannot_forge_an_event(#[values(Sqlite, Postgres
     let auditor = app.auditor().await;
     let forged = "x\r\n{\"seq\":1,\"kind\":\"key.revoked\"}\u{1b}[2J";
     app.nobody().post("/auth/login", login(forged, PASSWORD)).await.problem(401, "invalid_credentials");
-    app.app.sessions.record_refusals().await.expect("recorded");
+    app.app.refusals.write_due().await.expect("recorded");
     for format in ["ndjson", "ocsf", "csv"] {
         let answer = auditor.get(&format!("/admin/audit/export?format={format}&kind=login.failed")).await;
         let expected = if format == "csv" { 2 } else { 1 };
@@ -582,7 +582,7 @@ async fn log_02_an_event_says_its_outcome_and_reason(#[values(Sqlite, Postgres)]
     let app = TestApp::start(backend).await;
     let auditor = app.auditor().await;
     app.nobody().post("/auth/login", login("reviewer", NEW_PASSWORD)).await.problem(401, "invalid_credentials");
-    app.app.sessions.record_refusals().await.expect("recorded");
+    app.app.refusals.write_due().await.expect("recorded");
     let found = auditor.get("/admin/audit?outcome=failure").await.expect(200);
     let event = &found["items"][0];
     let me = auditor.get("/auth/me").await.expect(200)["user"]["id"].clone();

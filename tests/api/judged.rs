@@ -294,7 +294,7 @@ async fn no_transaction_does_anything_for_a_session_that_is_over(#[values(Sqlite
         sessions.end(session, EndReason::EndedByAdmin, None, &by).await.map(drop),
         sessions.end_of_user(id, None, EndReason::EndedByAdmin, None, &by).await.map(drop),
         sessions.end_matching(everything, json!({}), None, false, &by).await.map(drop),
-        sessions.lift_throttle("00000000-0000-0000-0000-000000000000".parse().expect("an id"), &by).await.map(drop),
+        users.lift_throttle("00000000-0000-0000-0000-000000000000".parse().expect("an id"), &by).await.map(drop),
     ];
     assert_eq!(of_sessions, [const { Err(OVERTAKEN) }; 4]);
     sessions.set_not_before(Scope::Everybody, None, None, &by).await.expect_err("it is refused");

@@ -158,7 +158,7 @@ async fn log_09_exports_are_valid_ocsf_events(#[values(Sqlite, Postgres)] backen
     let wrong = json!({ "username": "alice", "password": "wrong wrong wrong" });
     app.nobody().post("/auth/login", wrong).await.problem(401, "invalid_credentials");
     app.nobody().post("/auth/login", json!({ "username": "nobody", "password": PASSWORD })).await;
-    app.app.sessions.record_refusals().await.expect("recorded");
+    app.app.refusals.write_due().await.expect("recorded");
 
     let sessions = lines(&admin, "sessions").await;
     sessions.iter().for_each(assert_valid);

@@ -111,7 +111,7 @@ async fn ses_10_tokens_from_before_the_change_are_void(
         on(app, &renewed).get("/auth/me").await.expect(200);
     }
     // It is no session that has ended: it is told as a token that was replaced.
-    app.app.sessions.record_refusals().await.expect("recorded");
+    app.app.refusals.write_due().await.expect("recorded");
     let reasons: Vec<_> = app.events().await.into_iter().filter_map(|event| event.event.reason).collect();
     assert!(reasons.contains(&Reason::Replaced), "{reasons:?}");
     // Another window that refreshes by what was replaced gets nothing, and takes nothing away.

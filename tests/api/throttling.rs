@@ -223,7 +223,7 @@ async fn ath_03_too_many_failures_in_a_row_close_the_account_until_it_is_unlocke
     lock(&app, 8).await;
     for _ in 0..3 {
         app.advance(TimeDelta::days(20));
-        app.app.sessions.forget_old_throttles().await.expect("forgotten");
+        app.app.authentication.prune().await.expect("forgotten");
         try_login(&app, "alice", PASSWORD).await.problem(429, "too_many_attempts");
     }
     let events = app.events().await;
@@ -377,7 +377,7 @@ async fn ath_03_time_makes_no_failures_in_a_row_forgotten(#[values(Sqlite, Postg
     for _ in 0..2 {
         lock(&app, 4).await;
         app.advance(TimeDelta::days(40));
-        app.app.sessions.forget_old_throttles().await.expect("forgotten");
+        app.app.authentication.prune().await.expect("forgotten");
     }
     try_login(&app, "alice", PASSWORD).await.problem(429, "too_many_attempts");
 }
@@ -484,7 +484,7 @@ async fn ath_05_of_tries_that_are_refused_unseen_ten_names_a_minute_are_kept(
     let kept = outcomes(&app).await;
     assert_eq!(kept.iter().filter(|outcome| **outcome == AttemptOutcome::Throttled).count(), 10);
     app.advance(TimeDelta::minutes(1));
-    app.app.sessions.record_refusals().await.expect("recorded");
+    app.app.refusals.write_due().await.expect("recorded");
     let events = app.events().await;
     let throttled = events.iter().map(|event| &event.event).filter(|event| event.reason == Some(Reason::Throttled));
     let told: u64 = throttled.map(|event| event.details["folded"].as_u64().unwrap_or(1)).sum();

@@ -43,7 +43,7 @@ async fn prv_04_an_export_of_oneself_holds_all_of_it_and_nothing_of_others(
     let bob = app.signed_in("bob").await;
     app.signed_in("alice").await.post_empty("/auth/logout").await.expect(204);
     app.nobody().post("/auth/login", json!({ "username": "alice", "password": "wrong" })).await.expect(401);
-    app.app.sessions.record_refusals().await.unwrap();
+    app.app.refusals.write_due().await.unwrap();
     let alice = app.log_in("alice").await;
     let other = app.log_in("alice").await;
     admin.post_empty(&format!("/admin/sessions/{}/end", other.session_id)).await.expect(204);
@@ -102,7 +102,7 @@ async fn past(app: &TestApp) -> User {
     root.post(&ended, json!({ "note": "Zoé-Marie a changé de service" })).await.expect(204);
     let everybody = json!({ "filter": { "user": "nobody-at-all" }, "note": "pas ceux de Zoé-Marie !" });
     root.post("/admin/sessions/end", everybody).await.expect(200);
-    app.app.sessions.record_last_refusals().await.unwrap();
+    app.app.refusals.write_all().await.unwrap();
     user
 }
 
@@ -239,7 +239,7 @@ async fn prv_04_a_namesake_keeps_the_own_history(#[values(Sqlite, Postgres)] bac
     let note = json!({ "note": "alice, encore" });
     root.post(&format!("/admin/sessions/{session}/end"), note.clone()).await.expect(204);
     root.post(&format!("/admin/users/{}/end-sessions", second.id), note).await.expect(200);
-    app.app.sessions.record_last_refusals().await.unwrap();
+    app.app.refusals.write_all().await.unwrap();
     let history = async |user: &User, session: &str| {
         let (user, mut events) = (user.id.to_string(), app.events().await);
         events.retain(|event| {

@@ -70,7 +70,7 @@ pub(super) async fn seal(app: &TestApp) {
 pub(super) async fn later(app: &TestApp, days: i64) {
     app.advance(TimeDelta::days(days));
     app.app.sessions.record_overdue().await.unwrap();
-    app.app.sessions.record_last_refusals().await.unwrap();
+    app.app.refusals.write_all().await.unwrap();
     seal(app).await;
 }
 
@@ -502,7 +502,7 @@ async fn a_role_that_may_not_delete_removes_nothing_and_says_so() {
     let url = app.database.url.replacen("postgres@", &format!("{role}@"), 1);
     let settings = Settings { address: Address::parse(&url).unwrap(), pool_size: 1, wait: Duration::from_secs(5) };
     let store = Store::open(settings).unwrap();
-    let retention = Retention::new(retention::Parts {
+    let retention = Retention::new(retention::Dependencies {
         store: store.clone(),
         clock: app.clock.clone(),
         chain: app.app.chain.clone(),
@@ -701,7 +701,7 @@ async fn a_run_that_lost_its_claim_while_it_counted_records_nothing(#[values(Sql
         asked: AtomicUsize::new(0),
         happens: Box::new(another_claims),
     });
-    let retention = Retention::new(retention::Parts {
+    let retention = Retention::new(retention::Dependencies {
         store: app.app.store.clone(),
         clock,
         chain: app.app.chain.clone(),

@@ -1,4 +1,4 @@
-//! The lease protocol (`session::lease`, `session::change`) as a small machine of which every run is tried: whatever is
+//! The lease protocol (`coherence`) as a small machine of which every run is tried: whatever is
 //! paused, crashes, is expelled or loses the store, in whatever order, no check that begins after an acknowledged end is
 //! accepted (P2).
 //!
@@ -6,8 +6,8 @@
 //!
 //! - **Nodes** go through their cycle step by step: read the clock; number what is committed; read the changes after
 //!   `applied` and apply them; commit the next lease on the own row; that lease counts from when the clock was read. Whose
-//!   row is gone joins anew: clock, row, numbering, head, and only then an emptied live view and a lease. After a hint they
-//!   read, apply and say so at once; that gives no lease, and is not durable. Hints come at any time, or never.
+//!   row is gone joins anew: clock, row, numbering, head, and only then an emptied live view and a lease. After a notification they
+//!   read, apply and say so at once; that gives no lease, and is not durable. Notifications come at any time, or never.
 //! - **The store** crashes at any time, and comes back without what was not durable. Everybody's watch begins anew then.
 //! - **Ends** are committed with a change that has no number yet. Who ends a session applies that to its own live view,
 //!   lists the other rows, numbers, and waits until each of them has applied the number, is gone, or has not moved for a
@@ -89,7 +89,7 @@ enum Step {
     Tick,
     /// The next step of a node's cycle.
     Cycle(usize),
-    /// A node takes a hint.
+    /// A node takes a notification.
     Heed(usize),
     /// The next look of a check at node 0, and of its fill.
     Check,

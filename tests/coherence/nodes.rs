@@ -99,7 +99,7 @@ async fn an_end_is_acknowledged_when_a_node_that_is_cut_off_can_answer_no_longer
     assert!(begun.elapsed() < ACKNOWLEDGED_BY, "{:?}", begun.elapsed());
     let answer = on(&b, &alice).get("/auth/verify").await;
     assert_eq!(answer.status, 503, "from memory: {}", answer.body);
-    // The node was expelled: the next end need not wait for it.
+    // The node was evicted: the next end need not wait for it.
     let bob = a.signed_in("bob").await;
     let begun = Instant::now();
     bob.post_empty("/auth/logout").await.expect(204);
@@ -215,22 +215,22 @@ async fn the_first_leases_of_a_node_are_no_longer_than_those_of_the_others(
     let begun = Instant::now();
     let b = a.another_node_with(&[("VIGIE__NODES__LEASE", "30s")]).await;
     while begun.elapsed() < short * 2 {
-        let left = b.app.sessions.lease_left();
+        let left = b.app.coherence.lease_left();
         assert!(left <= short, "{left:?} after {:?}", begun.elapsed());
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    while b.app.sessions.lease_left() < long / 2 {
+    while b.app.coherence.lease_left() < long / 2 {
         assert!(begun.elapsed() < Duration::from_secs(20), "its leases stay short");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
-/// Ends every connection that listens for hints.
+/// Ends every connection that listens for notifications.
 const DEAFEN: &str = "SELECT pg_terminate_backend(pid)::text AS line FROM pg_stat_activity WHERE query LIKE 'LISTEN%'";
 
-/// Hints only save time: behind a pooler that swallows them, an end waits for the next renewal.
+/// Notifications only save time: behind a pooler that swallows them, an end waits for the next renewal.
 #[actix_web::test]
-async fn without_hints_an_end_is_acknowledged_all_the_same() {
+async fn without_notifications_an_end_is_acknowledged_all_the_same() {
     let a = TestApp::start(Postgres).await;
     let b = a.another_node().await;
     let mut beside = Beside::connect(&a.database.url);
@@ -252,7 +252,7 @@ async fn what_a_process_that_is_no_node_ends_is_over_on_every_node(#[values(Sqli
     let alice = a.signed_in("alice").await;
     on(&b, &alice).get("/auth/verify").await.expect(200);
     let command = App::open(a.app.config.clone(), a.clock.clone()).await.expect("it opens");
-    assert!(!command.sessions.is_live());
+    assert!(!command.coherence.is_live());
     let id = alice.session_id.parse().expect("an id");
     let ended = command.sessions.end(id, EndReason::EndedByAdmin, None, &Cause::command_line()).await;
     assert_eq!(ended, Ok(Some(true)));
@@ -284,7 +284,7 @@ async fn what_a_dead_process_ended_is_over_when_the_next_end_is_acknowledged(
         tokio::time::sleep(Duration::from_millis(100) * round).await;
         a.app.store.write::<_, StoreError>(write).await.expect("written");
         if backend == Postgres {
-            // Without hints each node learns of it at a renewal, at another moment than the other.
+            // Without notifications each node learns of it at a renewal, at another moment than the other.
             Beside::connect(&a.database.url).lines(DEAFEN);
         }
         // By turns: whichever renews last must not be the one that the end forgets.
@@ -402,7 +402,7 @@ async fn a_use_just_before_the_idle_end_counts_at_once_on_every_node(#[values(Sq
 /// A node whose row somebody took away must not go on as if it had one.
 #[rstest]
 #[actix_web::test]
-async fn an_expelled_node_joins_anew_and_remembers_nothing(#[values(Sqlite, Postgres)] backend: Backend) {
+async fn an_evicted_node_joins_anew_and_remembers_nothing(#[values(Sqlite, Postgres)] backend: Backend) {
     let a = TestApp::start(backend).await;
     let b = a.another_node().await;
     let alice = a.signed_in("alice").await;

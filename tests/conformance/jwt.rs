@@ -680,7 +680,7 @@ async fn ses_05_a_token_for_a_session_that_was_never_there_is_refused_and_record
         forged.get("/auth/me").await.problem(401, "token_invalid");
         forged.post_empty("/auth/logout").await.problem(401, "token_invalid");
     }
-    app.app.sessions.record_last_refusals().await.unwrap();
+    app.app.refusals.write_all().await.unwrap();
     let events = app.events().await;
     let unknown: Vec<_> = events.iter().filter(|recorded| recorded.event.kind == AuditKind::SessionUnknown).collect();
     assert_eq!(unknown.len(), 4, "of each route the first, and one for all others: {events:?}");

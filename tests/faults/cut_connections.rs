@@ -61,7 +61,7 @@ async fn after_all_connections_were_cut_the_first_request_is_answered(
     }
 }
 
-/// A node renews its lease, numbers changes and hears hints by connections of the same kind.
+/// A node renews its lease, numbers changes and hears notifications by connections of the same kind.
 #[actix_web::test]
 async fn after_all_connections_were_cut_a_node_keeps_its_lease_and_an_end_is_acknowledged() {
     let database = OwnDatabase::create();
@@ -73,7 +73,7 @@ async fn after_all_connections_were_cut_a_node_keeps_its_lease_and_an_end_is_ack
     assert!(database.cut_connections() >= 2);
     alice.post_empty("/auth/logout").await.expect(204);
     elsewhere.get("/auth/verify").await.problem(401, "session_ended");
-    assert!(one.app.sessions.is_live());
+    assert!(one.app.coherence.is_live());
 }
 
 #[actix_web::test]

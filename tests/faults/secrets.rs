@@ -288,7 +288,7 @@ async fn no_secret_of_a_full_run_is_stored_or_logged(#[case] backend: Backend, #
     }
     assert!(secrets.0.len() > 40, "{}", secrets.0.len());
 
-    app.app.sessions.record_last_refusals().await.unwrap();
+    app.app.refusals.write_all().await.unwrap();
     let kinds: BTreeSet<AuditKind> = app.events().await.iter().map(|event| event.event.kind).collect();
     let refused = kinds.iter().filter(|kind| kind.is_gathered()).count();
     assert!(refused >= 6, "what is refused is recorded too: {kinds:?}");

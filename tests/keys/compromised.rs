@@ -11,7 +11,7 @@ use vigie::clock::Clock;
 use vigie::keyring::{Keyring, Purpose};
 use vigie::model::audit::{AuditEvent, AuditKind, Cause, Subject};
 use vigie::rotation::RotationError;
-use vigie::rotation::compromised::{self, Parts};
+use vigie::rotation::compromised::{self, Dependencies};
 use vigie::store::chain::{self, Head};
 use vigie::store::{StoreError, audit, one_time_tokens};
 use vigie::warrant::WarrantKey;
@@ -22,7 +22,7 @@ use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::dump::Beside;
 
 async fn replace_all(app: &TestApp) -> Result<(), RotationError> {
-    let parts = Parts {
+    let parts = Dependencies {
         store: app.app.store.clone(),
         clock: Arc::clone(&app.clock) as Arc<dyn Clock>,
         vault: app.app.vault.clone(),

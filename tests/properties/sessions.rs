@@ -12,12 +12,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use secrecy::SecretString;
+use vigie::authentication::password::Credentials;
 use vigie::model::audit::Cause;
 use vigie::model::id::{SessionId, UserId};
 use vigie::model::session::{EndReason, Origin};
 use vigie::model::user::{Role, UserState};
 use vigie::session::check::CheckError;
-use vigie::session::prove::Claim;
 use vigie::session::refresh::RefreshError;
 use vigie::session::start::LoginError;
 use vigie::user::change::UserChange;
@@ -325,7 +325,7 @@ impl World {
     }
 
     async fn log_in(&mut self, case: usize, user: usize) -> String {
-        let claim = Claim {
+        let credentials = Credentials {
             username: name(case, user),
             password: SecretString::from(PASSWORD),
             client_id: None,
@@ -333,7 +333,7 @@ impl World {
             origin: origin(),
             request_id: "script".to_owned(),
         };
-        match self.app().sessions.log_in(claim, None).await {
+        match self.app().sessions.log_in(credentials, None).await {
             Ok(logged_in) => {
                 let issued = logged_in.issued;
                 let refresh = HashMap::from([(0, issued.refresh_token.reveal())]);

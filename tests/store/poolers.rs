@@ -142,19 +142,19 @@ async fn through_a_pooler_by_sessions_logged_out_means_logged_out_on_every_node(
     assert_eq!(left_behind(&database), Vec::<String>::new());
 }
 
-/// Nodes would still agree without hints, only later: so they are looked at by themselves.
+/// Nodes would still agree without notifications, only later: so they are looked at by themselves.
 #[actix_web::test]
-async fn through_a_pooler_by_sessions_hints_are_heard() {
+async fn through_a_pooler_by_sessions_notifications_are_heard() {
     let database = OwnDatabase::create();
     let pooler = PgBouncer::start(&database.url, &[BY_SESSION]);
     let store = open(&pooler.url, Duration::from_secs(2)).expect("sessions are kept");
-    let mut hints = store.hints();
-    assert!(hints.came(store.server_changes()).expect("it listens"), "connecting counts as one");
-    assert!(!hints.came(store.server_changes()).expect("it listens"));
-    store.hint().await.expect("it is sent");
+    let mut notifications = store.notifications();
+    assert!(notifications.came(store.server_changes()).expect("it listens"), "connecting counts as one");
+    assert!(!notifications.came(store.server_changes()).expect("it listens"));
+    store.notify().await.expect("it is sent");
     let begun = Instant::now();
-    while !hints.came(store.server_changes()).expect("it listens") {
-        assert!(begun.elapsed() < Duration::from_secs(10), "no hint came");
+    while !notifications.came(store.server_changes()).expect("it listens") {
+        assert!(begun.elapsed() < Duration::from_secs(10), "no notification came");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }

@@ -245,7 +245,7 @@ impl TestApp {
 /// Waits until the node holds a lease.
 async fn until_lease(app: &App) {
     for _ in 0..5000 {
-        if app.sessions.holds_lease() {
+        if app.coherence.holds_lease() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(1)).await;

@@ -36,14 +36,14 @@ pub struct Retention {
 
 #[derive(Debug)]
 struct Inner {
-    parts: Parts,
+    dependencies: Dependencies,
     leaps: LeapWatch,
     told: Told,
 }
 
 /// What the operations stand on.
 #[derive(Debug)]
-pub struct Parts {
+pub struct Dependencies {
     /// The store.
     pub store: Store,
     /// The time.
@@ -88,20 +88,20 @@ pub struct Plan {
 impl Retention {
     /// The operations.
     #[must_use]
-    pub fn new(parts: Parts) -> Self {
-        Self { inner: Arc::new(Inner { parts, leaps: LeapWatch::default(), told: Told::default() }) }
+    pub fn new(dependencies: Dependencies) -> Self {
+        Self { inner: Arc::new(Inner { dependencies, leaps: LeapWatch::default(), told: Told::default() }) }
     }
 
     fn store(&self) -> &Store {
-        &self.inner.parts.store
+        &self.inner.dependencies.store
     }
 
     fn now(&self) -> DateTime<Utc> {
-        self.inner.parts.clock.now()
+        self.inner.dependencies.clock.now()
     }
 
     fn warrants(&self) -> Arc<WarrantKey> {
-        Arc::clone(self.inner.parts.chain.warrants())
+        Arc::clone(self.inner.dependencies.chain.warrants())
     }
 
     /// What a run would remove now.
@@ -186,7 +186,7 @@ impl Retention {
             Ok::<_, StoreError>((oldest, retention::ran_at(db)?))
         };
         let (oldest, ran_at) = self.store().read(read).await?;
-        let metrics = &self.inner.parts.metrics;
+        let metrics = &self.inner.dependencies.metrics;
         for (table, oldest) in oldest {
             let age = oldest.and_then(|oldest| (self.now() - oldest).to_std().ok());
             metrics.oldest_row(table, age.unwrap_or(Duration::ZERO));
@@ -199,7 +199,7 @@ impl Retention {
 
     /// What is configured, as moments.
     fn asked(&self) -> Cuts {
-        let (rules, now) = (self.inner.parts.rules, self.now());
+        let (rules, now) = (self.inner.dependencies.rules, self.now());
         Cuts {
             sessions: before(now, rules.sessions),
             attempts: before(now, rules.attempts),

@@ -162,7 +162,7 @@ impl Retention {
             }
         }
         // Not one row goes before it is sealed why.
-        self.inner.parts.chain.seal().await?;
+        self.inner.dependencies.chain.seal().await?;
         let stages = Stage::all(&if plan.counts.is_none() { known } else { plan.cuts }, &plan.cuts);
         Ok(Run { retention: self.clone(), node, cause: cause.clone(), plan, removed: Counts::default(), stages })
     }
@@ -207,14 +207,14 @@ impl Run {
             Stage::Alerts { .. } | Stage::AddressesOfAlerts { .. } | Stage::Tokens | Stage::Base => return,
         };
         *count += rows;
-        self.retention.inner.parts.metrics.retention_removed(table, rows);
+        self.retention.inner.dependencies.metrics.retention_removed(table, rows);
     }
 
     /// Lets the chain begin after the oldest records that stand for nothing any more. As for rows, it is sealed that they go
     /// before they do.
     async fn move_base(&mut self) -> Result<(), RetentionError> {
         self.carry_forward().await?;
-        let chain = &self.retention.inner.parts.chain;
+        let chain = &self.retention.inner.dependencies.chain;
         let Some(base) = chain.removable().await? else { return Ok(()) };
         let (node, now, cause, size) = (self.node, self.retention.now(), self.cause.clone(), base.size);
         let warrants = self.retention.warrants();
@@ -241,7 +241,7 @@ impl Run {
 
     /// Records anew the users, clients and not-befores whose records are so old that they would go: what is there has one.
     async fn carry_forward(&self) -> Result<(), RetentionError> {
-        let (chain, store) = (&self.retention.inner.parts.chain, self.retention.store());
+        let (chain, store) = (&self.retention.inner.dependencies.chain, self.retention.store());
         let Some(before) = self.plan.cuts.events else { return Ok(()) };
         let old = chain.old_states(before).await?;
         for things in old.chunks(usize::try_from(BATCH).unwrap_or(usize::MAX)) {

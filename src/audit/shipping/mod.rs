@@ -34,14 +34,14 @@ const CLAIM: TimeDelta = TimeDelta::seconds(30);
 /// The sinks of this node, and what is sent to them.
 #[derive(Debug)]
 pub struct Shipping {
-    parts: Parts,
+    dependencies: Dependencies,
     node: NodeId,
     sinks: Vec<Sink>,
 }
 
 /// What shipping stands on.
 #[derive(Debug)]
-pub struct Parts {
+pub struct Dependencies {
     /// The store.
     pub store: Store,
     /// The time.
@@ -78,9 +78,9 @@ pub enum ShippingError {
 
 impl Shipping {
     /// Makes the configured sinks ready; nothing is sent yet.
-    pub fn new(parts: Parts, config: &Config) -> Result<Self, InvalidSink> {
-        let node = NodeId::new(parts.clock.now());
-        Ok(Self { parts, node, sinks: Sink::configured(config)? })
+    pub fn new(dependencies: Dependencies, config: &Config) -> Result<Self, InvalidSink> {
+        let node = NodeId::new(dependencies.clock.now());
+        Ok(Self { dependencies, node, sinks: Sink::configured(config)? })
     }
 
     /// The configured sinks.
@@ -91,21 +91,21 @@ impl Shipping {
 
     /// Sends one shipment to a sink, if there is anything to send.
     pub async fn step(&self, sink: &Sink) -> Result<Progress, ShippingError> {
-        let (name, now) = (sink.name(), self.parts.clock.now());
-        let backlog = self.parts.store.read(move |db| Backlog::of(db, name)).await?;
+        let (name, now) = (sink.name(), self.dependencies.clock.now());
+        let backlog = self.dependencies.store.read(move |db| Backlog::of(db, name)).await?;
         self.tell(name, &backlog, now);
         if backlog.is_empty() || backlog.is_claimed_by_another(self.node, now) {
             return Ok(Progress::Idle);
         }
         let Some(from) = self.claim(name, &backlog, now).await? else { return Ok(Progress::Idle) };
-        let warrants = Arc::clone(&self.parts.warrants);
-        let following = self.parts.store.read(move |db| Following::after(db, from, BATCH, &warrants)).await?;
-        let shipment = following.shipment(sink.format(), &self.parts.history);
+        let warrants = Arc::clone(&self.dependencies.warrants);
+        let following = self.dependencies.store.read(move |db| Following::after(db, from, BATCH, &warrants)).await?;
+        let shipment = following.shipment(sink.format(), &self.dependencies.history);
         if !shipment.items.is_empty() {
-            sink.take(&shipment, now).await.inspect_err(|_| self.parts.metrics.shipping_failed(name))?;
+            sink.take(&shipment, now).await.inspect_err(|_| self.dependencies.metrics.shipping_failed(name))?;
         }
-        let (to, claim) = (following.until(), self.claim_from(self.parts.clock.now()));
-        let is_ours = self.parts.store.write(move |db| shipping::advance(db, name, claim, from, to)).await?;
+        let (to, claim) = (following.until(), self.claim_from(self.dependencies.clock.now()));
+        let is_ours = self.dependencies.store.write(move |db| shipping::advance(db, name, claim, from, to)).await?;
         Ok(if is_ours { Progress::Shipped } else { Progress::LostClaim })
     }
 
@@ -122,7 +122,7 @@ impl Shipping {
             return Ok(Some(cursor));
         }
         let claim = self.claim_from(now);
-        self.parts.store.write(move |db| shipping::claim(db, sink, claim, now)).await
+        self.dependencies.store.write(move |db| shipping::claim(db, sink, claim, now)).await
     }
 
     fn claim_from(&self, now: DateTime<Utc>) -> Claim {
@@ -132,12 +132,12 @@ impl Shipping {
     /// Lets other nodes ship at once.
     pub async fn release(&self) -> Result<(), StoreError> {
         let node = self.node;
-        self.parts.store.write(move |db| shipping::release(db, node)).await
+        self.dependencies.store.write(move |db| shipping::release(db, node)).await
     }
 
     fn tell(&self, sink: &'static str, backlog: &Backlog, now: DateTime<Utc>) {
         let age = backlog.oldest.map(|at| (now - at).to_std().unwrap_or_default());
-        self.parts.metrics.shipping_lag(sink, backlog.records, age.unwrap_or_default());
+        self.dependencies.metrics.shipping_lag(sink, backlog.records, age.unwrap_or_default());
     }
 }
 

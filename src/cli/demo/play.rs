@@ -6,6 +6,7 @@ use secrecy::SecretString;
 
 use super::story::{Deed, Leave, Step};
 use crate::app::App;
+use crate::authentication::password::Credentials;
 use crate::cli::outcome::Outcome;
 use crate::clock::{Clock as _, ManualClock};
 use crate::model::audit::Cause;
@@ -15,7 +16,6 @@ use crate::model::session::{Actor, EndReason, Origin};
 use crate::model::user::{User, UserState};
 use crate::session::check::CheckError;
 use crate::session::issue::Issued;
-use crate::session::prove::Claim;
 use crate::session::refresh::RefreshError;
 use crate::session::start::LoginError;
 use crate::user::change::UserChange;
@@ -62,8 +62,8 @@ impl Player<'_> {
                 self.log_in(visit, &people[person], origin, by_portal).await
             }
             Deed::Guess { name, origin } => {
-                let claim = self.claim(&name, WRONG, origin, None);
-                self.try_log_in(claim).await.map(drop)
+                let credentials = self.credentials(&name, WRONG, origin, None);
+                self.try_log_in(credentials).await.map(drop)
             }
             Deed::Refresh { visit } => self.refresh(visit).await,
             Deed::Leave { visit, how } => match self.visits.remove(&visit) {
@@ -84,8 +84,8 @@ impl Player<'_> {
 
     async fn log_in(&mut self, visit: usize, user: &User, origin: Origin, by_portal: bool) -> Outcome {
         let client = by_portal.then(|| self.portal.clone());
-        let claim = self.claim(user.username.as_str(), self.password, origin.clone(), client);
-        if let Some(issued) = self.try_log_in(claim).await? {
+        let credentials = self.credentials(user.username.as_str(), self.password, origin.clone(), client);
+        if let Some(issued) = self.try_log_in(credentials).await? {
             let refresh_token = issued.refresh_token.reveal();
             let (session, user, spent) = (issued.session.id, user.id, refresh_token.clone());
             self.visits.insert(visit, Visit { origin, session, user, refresh_token, spent });
@@ -94,16 +94,16 @@ impl Player<'_> {
     }
 
     /// `None` where it is refused: that belongs to the story.
-    async fn try_log_in(&self, claim: Claim) -> Outcome<Option<Issued>> {
-        match self.app.sessions.log_in(claim, None).await {
+    async fn try_log_in(&self, credentials: Credentials) -> Outcome<Option<Issued>> {
+        match self.app.sessions.log_in(credentials, None).await {
             Ok(logged_in) => Ok(Some(logged_in.issued)),
             Err(LoginError::InvalidCredentials | LoginError::Throttled(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    fn claim(&self, name: &str, password: &str, origin: Origin, client_id: Option<ClientId>) -> Claim {
-        Claim {
+    fn credentials(&self, name: &str, password: &str, origin: Origin, client_id: Option<ClientId>) -> Credentials {
+        Credentials {
             username: name.to_owned(),
             password: SecretString::from(password),
             origin,

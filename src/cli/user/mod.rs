@@ -13,7 +13,7 @@ use super::output::Output;
 use super::table::facts;
 use super::value;
 use crate::app::App;
-use crate::model::audit::{AuditKind, Cause, Reason, Subject};
+use crate::model::audit::{AuditKind, Cause};
 use crate::model::id::UserId;
 use crate::model::secret::SecretKind;
 use crate::model::user::{Email, Role, User, UserState};
@@ -130,10 +130,7 @@ async fn found(app: &App, text: &str) -> Outcome<User> {
 
 /// The user whom an operation is about; that there is none is recorded.
 async fn found_for(app: &App, text: &str, operation: AuditKind) -> Outcome<User> {
-    let found = app.users.find_by_id_or_name(text).await?;
-    if found.is_none() {
-        app.sessions.refuse_operation(operation, Reason::NotFound, Subject::unknown(), &Cause::command_line());
-    }
+    let found = app.users.find_by_id_or_name_for(operation, text, &Cause::command_line()).await?;
     found.ok_or_else(|| missing(text))
 }
 

@@ -17,7 +17,6 @@ use crate::http::paging::list;
 use crate::http::paging::{self, List};
 use crate::http::problems::{BadBody, BadQuery, NotFound, Refused};
 use crate::model::alert::{Alert, AlertKind};
-use crate::model::audit::{AuditKind, Reason, Subject, SubjectKind};
 use crate::model::id::AlertId;
 use crate::store::alerts::{AlertFilter, Position};
 use crate::view::AlertObject;
@@ -112,11 +111,6 @@ pub async fn acknowledge_alert(
 ) -> Result<HttpResponse, ApiError> {
     let (By(reviewer, body), id) = (asked, alert_id(&id)?);
     let note = body.0.and_then(|body| body.note).map(|note| note.0);
-    let cause = reviewer.cause();
-    if app.alerts.acknowledge(id, note, &cause).await? {
-        return Ok(HttpResponse::NoContent().finish());
-    }
-    let subject = Subject::new(SubjectKind::Alert, id);
-    app.sessions.refuse_operation(AuditKind::AlertAcknowledged, Reason::NotFound, subject, &cause);
-    Err(ApiError::NotFound)
+    let is_there = app.alerts.acknowledge(id, note, &reviewer.cause()).await?;
+    if is_there { Ok(HttpResponse::NoContent().finish()) } else { Err(ApiError::NotFound) }
 }

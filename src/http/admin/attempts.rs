@@ -9,6 +9,7 @@ use super::member::{Moment, Network, Text};
 use super::query::{ExportOptions, Filtered, PageOptions, described};
 use crate::app::App;
 use crate::audit::export::Selection;
+use crate::authentication::Authentication;
 use crate::http::authenticate::Reviewer;
 use crate::http::error::ApiError;
 use crate::http::input::Given;
@@ -16,7 +17,6 @@ use crate::http::paging::list;
 use crate::http::paging::{self, List};
 use crate::http::problems::{BadQuery, Refused};
 use crate::model::attempt::{Attempt, AttemptOutcome};
-use crate::session::Sessions;
 use crate::store::attempts::{AttemptFilter, Position};
 use crate::view::AttemptObject;
 
@@ -49,13 +49,15 @@ pub struct AttemptMembers {
 }
 
 impl AttemptMembers {
-    fn filter(&self, sessions: &Sessions) -> AttemptFilter {
+    fn filter(&self, authentication: &Authentication) -> AttemptFilter {
         let user = self.user.as_ref().map(Text::user);
         let username = self.username.as_ref().map(|name| name.0.as_str());
         let names = user.and_then(Result::err).into_iter().chain(username);
         AttemptFilter {
             user_id: user.and_then(Result::ok),
-            usernames: names.map(|name| sessions.attempt_names(name)).reduce(|names, others| common(names, &others)),
+            usernames: names
+                .map(|name| authentication.attempt_names(name))
+                .reduce(|names, others| common(names, &others)),
             network: self.ip.map(|network| network.0),
             outcome: self.outcome,
             from: self.from.map(|from| from.0),
@@ -88,7 +90,7 @@ pub async fn find_attempts(
     let Filtered { filter, options } = query?;
     let limit = paging::limit(options.limit)?;
     let after = position(options.cursor.as_deref())?;
-    let wanted = filter.filter(&app.sessions);
+    let wanted = filter.filter(&app.authentication);
     let page = app.history.attempts(wanted, after, limit, described(&filter), &reviewer.cause()).await?;
     let cursor = |last: &Attempt| paging::cursor(LIST, &[&paging::time_key(last.at), &last.id.to_string()]);
     Ok(HttpResponse::Ok().json(list(&page, AttemptObject::from, cursor)))
@@ -112,7 +114,7 @@ pub async fn export_attempts(
 ) -> Result<HttpResponse, ApiError> {
     let Filtered { filter, options } = query?;
     let form = options.form()?;
-    let selection = Selection::Attempts(filter.filter(&app.sessions));
+    let selection = Selection::Attempts(filter.filter(&app.authentication));
     let (described, cause) = (described(&filter), reviewer.cause());
     let export = app.history.export(selection, form, described, options.purpose, &cause).await?;
     export::answer(export, "attempts", form.format()).await

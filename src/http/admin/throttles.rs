@@ -72,9 +72,9 @@ pub async fn list_throttles(
     };
     let only_closed = filter.state != Some(ThrottleState::All);
     let wanted = ThrottleFilter { scope: filter.scope, user_id: user, closed_at: None };
-    let page = app.sessions.throttles(wanted, only_closed, after, limit).await?;
+    let page = app.authentication.throttles(wanted, only_closed, after, limit).await?;
     let now = app.clock.now();
-    let show = |row: &ThrottleRow| ThrottleObject::new(row, app.sessions.is_locked(row), now);
+    let show = |row: &ThrottleRow| ThrottleObject::new(row, app.authentication.is_locked(row), now);
     Ok(HttpResponse::Ok().json(list(&page, show, cursor)))
 }
 
@@ -86,6 +86,6 @@ pub async fn list_throttles(
 #[delete("/admin/throttles/{id}")]
 pub async fn lift_throttle(admin: Admin, app: web::Data<App>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
     let id = id.parse().map_err(|_| ApiError::NotFound)?;
-    let lifted = app.sessions.lift_throttle(id, &admin.cause()).await?;
+    let lifted = app.users.lift_throttle(id, &admin.cause()).await?;
     if lifted { Ok(HttpResponse::NoContent().finish()) } else { Err(ApiError::NotFound) }
 }

@@ -8,6 +8,8 @@ use utoipa::ToSchema;
 
 use super::TokenAnswer;
 use crate::app::App;
+use crate::authentication::known_device::DeviceToken;
+use crate::authentication::password::Credentials;
 use crate::http::asked::{By, Open};
 use crate::http::authenticate::{Bearer, Leaver, Source, refused, two_credentials};
 use crate::http::error::ApiError;
@@ -16,8 +18,6 @@ use crate::http::problems::{BadBody, CallerRefused, Conflict, PasswordChangeFirs
 use crate::model::client::ClientId;
 use crate::model::session::{Actor, EndReason};
 use crate::model::user::Username;
-use crate::session::known_device::DeviceToken;
-use crate::session::prove::Claim;
 use actix_web::FromRequest as _;
 
 /// Name and password.
@@ -108,7 +108,7 @@ pub struct SetupBody {
 pub async fn login(app: web::Data<App>, source: Source, body: Open<Body<LoginBody>>) -> Result<HttpResponse, ApiError> {
     let Open(Body(body)) = body;
     let client_id = body.client_id.as_deref().map(ClientId::parse).transpose();
-    let claim = Claim {
+    let credentials = Credentials {
         username: body.username,
         password: body.password,
         client_id: client_id.map_err(|error| ApiError::invalid("/client_id", error))?,
@@ -116,7 +116,7 @@ pub async fn login(app: web::Data<App>, source: Source, body: Open<Body<LoginBod
         origin: source.origin,
         request_id: source.request_id,
     };
-    let logged_in = app.sessions.log_in(claim, device_name(body.device_name)?).await?;
+    let logged_in = app.sessions.log_in(credentials, device_name(body.device_name)?).await?;
     Ok(HttpResponse::Ok().json(TokenAnswer::logged_in(&logged_in, app.config.tokens.legacy_claims)))
 }
 
@@ -199,7 +199,7 @@ pub async fn setup(app: web::Data<App>, source: Source, body: Open<Body<SetupBod
     let username = Username::new(&body.username).map_err(|error| ApiError::invalid("/username", error))?;
     let password = body.password.clone();
     app.users.set_up(body.token.expose_secret(), username, password, source.cause(Actor::system("setup"))).await?;
-    let claim = Claim {
+    let credentials = Credentials {
         username: body.username,
         password: body.password,
         client_id: None,
@@ -207,7 +207,7 @@ pub async fn setup(app: web::Data<App>, source: Source, body: Open<Body<SetupBod
         origin: source.origin,
         request_id: source.request_id,
     };
-    let logged_in = app.sessions.log_in(claim, None).await?;
+    let logged_in = app.sessions.log_in(credentials, None).await?;
     Ok(HttpResponse::Created().json(TokenAnswer::logged_in(&logged_in, app.config.tokens.legacy_claims)))
 }
 

@@ -68,7 +68,7 @@ pub async fn me(caller: Caller, app: web::Data<App>) -> Result<HttpResponse, Api
     let session = app.sessions.current(checked, ip).await?.ok_or(ApiError::SessionEnded)?;
     let answer = MeAnswer {
         user: UserSummary::new(checked.user_id, &checked.user.username, &checked.user.role),
-        session: SessionObject::current(&session, app.clock.now()),
+        session: session.shown(app.clock.now()),
     };
     // As much as it takes as a rule: asked all the time, it is not to grow bit by bit.
     let mut body = Vec::with_capacity(1024);

@@ -135,7 +135,7 @@ impl Users {
     pub fn refuse_import(&self, refused: &[RefusedLine], cause: &Cause) {
         let event = AuditEvent::new(self.now(), AuditKind::OperationRefused, cause, Subject::everybody());
         let details = json!({ "operation": AuditKind::UserImported, "lines": refused.len() });
-        self.inner.sessions.refuse(event.because(Reason::RefusedLines).with(details));
+        self.inner.refusals.note(event.because(Reason::RefusedLines).with(details));
     }
 }
 

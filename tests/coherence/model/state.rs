@@ -19,7 +19,7 @@ pub enum Stage {
     ClockRead,
     Numbered,
     CaughtUp,
-    /// Caught up after a hint, outside the cycle.
+    /// Caught up after a notification, outside the cycle.
     Heeded,
 }
 

@@ -121,7 +121,7 @@ impl<const NODES: usize, const ENDS: usize> Protocol<NODES, ENDS> {
         }
     }
 
-    /// What a node does on a hint, between two rounds of its cycle: nothing is numbered, the lease stays as it is, and what it
+    /// What a node does on a notification, between two rounds of its cycle: nothing is numbered, the lease stays as it is, and what it
     /// says of it is not durable.
     pub fn heed(&self, state: &mut State<NODES, ENDS>, of: usize) -> Option<()> {
         (state.nodes[of].stage == Stage::Resting).then_some(())?;

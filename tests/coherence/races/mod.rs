@@ -1,10 +1,10 @@
 //! The two races of the live view, played in every order by `shuttle`: the very files of the server, with its locks in place
 //! of the system's.
 
-#[path = "../../../src/session/live/generations.rs"]
+#[path = "../../../src/coherence/live/generations.rs"]
 #[expect(dead_code, reason = "freeing memory has no race")]
 mod generations;
-#[path = "../../../src/session/live/map.rs"]
+#[path = "../../../src/coherence/live/map.rs"]
 #[expect(dead_code, reason = "counting has no race")]
 mod map;
 mod sync {
@@ -38,15 +38,15 @@ impl World {
 
     /// What a check does that finds nothing: announce, ask the store, keep.
     fn fill(&self) {
-        let fill = self.view.fill(KEY);
+        let load = self.view.begin_load(KEY);
         let is_active = self.is_active.load(SeqCst);
-        fill.keep(is_active);
+        load.keep(is_active);
     }
 
     /// The mistake: the store is asked before the fill is announced.
     fn fill_unmarked(&self) {
         let is_active = self.is_active.load(SeqCst);
-        self.view.fill(KEY).keep(is_active);
+        self.view.begin_load(KEY).keep(is_active);
     }
 
     /// What an end does: commit, then apply. From here on it is acknowledged.
@@ -66,11 +66,11 @@ fn end_twice(hold: bool) {
         let world = Arc::clone(&world);
         move || {
             if hold {
-                world.view.hold(KEY);
+                world.view.raise_barrier(KEY);
             }
             world.is_active.store(false, SeqCst);
             if hold {
-                world.view.release(KEY);
+                world.view.lower_barrier(KEY);
             } else {
                 world.view.forget(&KEY);
             }
@@ -131,32 +131,36 @@ fn the_explorer_finds_the_order_in_which_an_end_that_only_forgets_afterwards_is(
     assert!(catch_unwind(AssertUnwindSafe(|| shuttle::check_random(|| end_twice(false), 10_000))).is_err());
 }
 
-/// What a check does that keeps what it found beside the token: that, if its stamp is still the same, or a look-up.
-fn check_kept(world: &World, beside: &Mutex<Option<(u32, bool)>>, stamp_first: bool) -> Option<bool> {
+/// What a check does that keeps what it found beside the token: that, if its version is still the same, or a look-up.
+fn check_kept(world: &World, beside: &Mutex<Option<(u32, bool)>>, version_first: bool) -> Option<bool> {
     let kept = *beside.lock().unwrap();
-    if let Some((stamp, is_active)) = kept
-        && stamp == world.view.stamp(&KEY)
+    if let Some((version, is_active)) = kept
+        && version == world.view.version(&KEY)
     {
         return Some(is_active);
     }
-    let before = world.view.stamp(&KEY);
+    let before = world.view.version(&KEY);
     let found = world.view.get(&KEY)?;
-    let stamp = if stamp_first { before } else { world.view.stamp(&KEY) };
-    *beside.lock().unwrap() = Some((stamp, found));
+    let version = if version_first { before } else { world.view.version(&KEY) };
+    *beside.lock().unwrap() = Some((version, found));
     Some(found)
 }
 
-fn end_while_checking(stamp_first: bool, apply: fn(&Map<u8, bool>)) {
+fn end_while_checking(version_first: bool, apply: fn(&Map<u8, bool>)) {
     let (world, beside) = (World::new(), Arc::new(Mutex::new(None)));
     world.fill();
     let checking = thread::spawn({
         let (world, beside) = (Arc::clone(&world), Arc::clone(&beside));
-        move || check_kept(&world, &beside, stamp_first)
+        move || check_kept(&world, &beside, version_first)
     });
     world.end(apply);
-    assert_ne!(check_kept(&world, &beside, stamp_first), Some(true), "an ended session is found beside its token");
+    assert_ne!(check_kept(&world, &beside, version_first), Some(true), "an ended session is found beside its token");
     checking.join().unwrap();
-    assert_ne!(check_kept(&world, &beside, stamp_first), Some(true), "a check kept an ended session beside its token");
+    assert_ne!(
+        check_kept(&world, &beside, version_first),
+        Some(true),
+        "a check kept an ended session beside its token"
+    );
 }
 
 #[test]
@@ -166,8 +170,8 @@ fn what_is_kept_beside_a_token_does_not_outlive_an_end() {
     shuttle::check_dfs(
         || {
             end_while_checking(true, |view| {
-                view.hold(KEY);
-                view.release(KEY);
+                view.raise_barrier(KEY);
+                view.lower_barrier(KEY);
             });
         },
         None,

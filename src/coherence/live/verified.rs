@@ -31,7 +31,7 @@ pub struct Verified {
     pub found: Option<Found>,
 }
 
-/// A session and its user in the live view, good while these are the stamps there.
+/// A session and its user in the live view, good while these are the versions there.
 #[derive(Debug, Clone)]
 pub struct Found {
     /// The session.
@@ -39,7 +39,7 @@ pub struct Found {
     /// The user.
     pub user: Arc<LiveUser>,
     /// Of the session and of the user.
-    pub(in crate::session) stamps: (u32, u32),
+    pub versions: (u32, u32),
 }
 
 impl Verified {

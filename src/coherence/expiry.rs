@@ -20,7 +20,7 @@ pub(super) const fn outlasting(lease: Duration) -> Duration {
 /// Leases that are timed. Only a watch without a break tells anything: what a crash of the database takes back may be the
 /// move of a lease.
 #[derive(Debug, Default)]
-pub(super) struct Watch {
+pub(super) struct LeaseWatch {
     /// The number of each lease, and since when it has been the same.
     unmoved: HashMap<NodeId, (i64, Duration)>,
     /// The count of connections made to the database when it was looked at last. A database that crashes or is replaced by
@@ -28,7 +28,7 @@ pub(super) struct Watch {
     connections: u64,
 }
 
-impl Watch {
+impl LeaseWatch {
     /// Forgets what was seen: after a look that failed.
     pub fn begin_anew(&mut self) {
         self.unmoved.clear();
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_lease_has_run_out_when_it_did_not_move_for_its_length_and_the_margin() {
-        let mut watch = Watch::default();
+        let mut watch = LeaseWatch::default();
         assert_eq!(watch.run_out(&[node(1)], 1, seconds(1000)), []);
         assert_eq!(watch.run_out(&[node(1)], 1, seconds(1075)), []);
         assert_eq!(watch.run_out(&[node(1)], 1, seconds(1076)), [node(1)]);
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_watch_begins_anew_after_a_look_that_failed_and_where_the_database_was_connected_to_again() {
-        let mut watch = Watch::default();
+        let mut watch = LeaseWatch::default();
         assert_eq!(watch.run_out(&[node(1)], 1, seconds(1000)), []);
         watch.begin_anew();
         assert_eq!(watch.run_out(&[node(1)], 1, seconds(1080)), []);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
-use super::Sessions;
+use super::Coherence;
 use crate::clock::uptime;
 use crate::store::StoreError;
 
@@ -77,16 +77,10 @@ impl Renewals {
     }
 }
 
-impl Sessions {
+impl Coherence {
     /// Returns when somebody waits for a renewal.
     pub async fn renewal_wanted(&self) {
         self.inner.renewals.wanted.notified().await;
-    }
-
-    /// Whether this node holds a lease.
-    #[must_use]
-    pub fn holds_lease(&self) -> bool {
-        self.inner.lease.is_held()
     }
 
     /// Whether what the store says decides now. A file has no other copy that is written to; and where the disk is full nobody

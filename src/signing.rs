@@ -2,7 +2,6 @@
 //! and revoked while the server runs.
 
 use std::collections::HashMap;
-use std::future::Future;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::Clock;
 use crate::config::{self, Algorithm};
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
 use crate::model::change::Change;
 use crate::store::signing_keys::{self, StoredKey};
 use crate::store::{Constraint, Db, Store, StoreError, audit, changes};
@@ -110,39 +109,6 @@ impl From<SigningError> for StoreError {
     }
 }
 
-impl super::Sessions {
-    /// Makes a new key that signs from now on, on every node.
-    pub async fn rotate_key(&self, cause: &Cause) -> Result<String, SigningError> {
-        let id = self.with_keys_held(self.signing().rotate(cause)).await?;
-        self.acknowledged().await;
-        Ok(id)
-    }
-
-    /// Refuses every token of a key, on every node, from when this returns. `false` where there is no such key, or it is
-    /// revoked already.
-    pub async fn revoke_key(&self, id: &str, cause: &Cause) -> Result<bool, SigningError> {
-        let revoked = self.with_keys_held(self.signing().revoke(id, cause)).await?;
-        self.acknowledged().await;
-        if !revoked {
-            let subject = Subject::new(SubjectKind::Key, id);
-            self.refuse_operation(AuditKind::KeyRevoked, Reason::NotFound, subject, cause);
-        }
-        Ok(revoked)
-    }
-
-    /// Changes keys while the live view is not used; then reads them anew.
-    async fn with_keys_held<T>(
-        &self,
-        change: impl Future<Output = Result<T, SigningError>>,
-    ) -> Result<T, SigningError> {
-        let hold = self.inner.live.hold(&[Change::Keys]);
-        let changed = change.await;
-        drop(hold);
-        self.read_what_is_kept_whole().await?;
-        changed
-    }
-}
-
 impl Signing {
     /// The keys in `store`, by the rules of `[tokens]`. `foreign` is the shared HS256 secret, where there is one.
     pub fn new(
@@ -191,7 +157,7 @@ impl Signing {
     }
 
     /// Makes a new key that signs from now on; tokens of the one before verify until the last has expired (JWT-10).
-    async fn rotate(&self, cause: &Cause) -> Result<String, SigningError> {
+    pub async fn rotate(&self, cause: &Cause) -> Result<String, SigningError> {
         let key = SigningKey::generate(self.algorithm)?;
         let id = key.id().as_str().to_owned();
         let now = self.clock.now();
@@ -206,7 +172,7 @@ impl Signing {
 
     /// Refuses every token of a key from now on (KEY-06); where it was the current one, a new key signs. `false` where
     /// there is no such key, or it is revoked already.
-    async fn revoke(&self, id: &str, cause: &Cause) -> Result<bool, SigningError> {
+    pub async fn revoke(&self, id: &str, cause: &Cause) -> Result<bool, SigningError> {
         let now = self.clock.now();
         let (key, by) = (id.to_owned(), cause.clone());
         let revoked = self
@@ -311,13 +277,13 @@ impl Signing {
     }
 
     /// Whether tokens of this key are accepted now, as the store says.
-    pub(super) fn accepts(&self, db: &mut Db, id: &str, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    pub fn accepts(&self, db: &mut Db, id: &str, now: DateTime<Utc>) -> Result<bool, StoreError> {
         let is_foreign = self.foreign.as_ref().is_some_and(|key| key.id().as_str() == id);
         if is_foreign { Ok(true) } else { signing_keys::verifies(db, id, now) }
     }
 
     /// How this key stands now, as the store says; `None` where there is none of this id.
-    pub(super) fn standing_in(&self, db: &mut Db, id: &str) -> Result<Option<KeyStanding>, StoreError> {
+    pub fn standing_in(&self, db: &mut Db, id: &str) -> Result<Option<KeyStanding>, StoreError> {
         let is_foreign = self.foreign.as_ref().is_some_and(|key| key.id().as_str() == id);
         if is_foreign {
             return Ok(Some(KeyStanding::Good));

@@ -1,6 +1,6 @@
-//! Hints that there are changes to read: `LISTEN` and `NOTIFY` on PostgreSQL, `PRAGMA data_version` on SQLite.
+//! Notifications that there are changes to read: `LISTEN` and `NOTIFY` on PostgreSQL, `PRAGMA data_version` on SQLite.
 //!
-//! A hint only saves time. It is sent after the commit, not in the transaction: there `NOTIFY` takes a lock that the whole
+//! A notification only saves time. It is sent after the commit, not in the transaction: there `NOTIFY` takes a lock that the whole
 //! server shares, and ends would queue for it.
 
 use std::time::Duration;
@@ -21,9 +21,9 @@ pub(super) fn send(db: &mut Db) -> Result<(), StoreError> {
     }
 }
 
-/// Hears hints, on a connection of its own.
+/// Hears notifications, on a connection of its own.
 #[derive(Debug)]
-pub struct Hints {
+pub struct Notifications {
     address: Address,
     wait: Duration,
     listening: Option<Listening>,
@@ -42,13 +42,13 @@ impl std::fmt::Debug for Listening {
     }
 }
 
-impl Hints {
+impl Notifications {
     pub(super) const fn new(address: Address, wait: Duration) -> Self {
         Self { address, wait, listening: None, server: 0 }
     }
 
-    /// Whether a hint came since it was asked last, without waiting for one. After an error the next call connects anew,
-    /// which counts as a hint: some may have been missed. So it does where `server` ([`Store::server_changes`](super::Store))
+    /// Whether a notification came since it was asked last, without waiting for one. After an error the next call connects anew,
+    /// which counts as a notification: some may have been missed. So it does where `server` ([`Store::server_changes`](super::Store))
     /// is another.
     pub fn came(&mut self, server: u64) -> Result<bool, OpenError> {
         if std::mem::replace(&mut self.server, server) != server {

@@ -8,7 +8,7 @@ use crate::model::secret::{Secret, SecretDigest, SecretKind};
 use crate::store::{Db, StoreError, devices};
 
 /// How long a device is known after its last use.
-pub(super) const KNOWN_FOR: TimeDelta = TimeDelta::days(90);
+pub(crate) const KNOWN_FOR: TimeDelta = TimeDelta::days(90);
 /// Devices of one user that are known at once. Each allows a few failures more than the account (`credential::throttle`).
 const MOST: i64 = 10;
 
@@ -47,7 +47,7 @@ impl DeviceToken {
     }
 
     /// The token to show at the next login: the one that was shown, where it is this user's, or another one.
-    pub(super) fn keep_in(
+    pub(crate) fn keep_in(
         shown: Option<&Self>,
         db: &mut Db,
         user_id: UserId,

@@ -23,7 +23,7 @@ const CALLERS: usize = 1024;
 const WAITING: usize = 4096;
 /// What has been counted, and the events that wait to be written.
 #[derive(Debug, Default)]
-pub(super) struct Gathered {
+pub(super) struct Aggregated {
     counts: HashMap<(AuditKind, Whose), HashMap<Key, Count>>,
     waiting: Vec<AuditEvent>,
 }
@@ -75,10 +75,10 @@ struct Count {
     first: DateTime<Utc>,
     latest: DateTime<Utc>,
     /// How many there were that have no event of their own.
-    folded: u64,
+    suppressed: u64,
 }
 
-impl Gathered {
+impl Aggregated {
     /// Counts a refusal; the first of its cause and network waits to be written.
     pub fn note(&mut self, event: AuditEvent) {
         let (network, caller) = (event.cause.ip.map(counted_network), Caller::of(&event));
@@ -89,12 +89,12 @@ impl Gathered {
             key = Key { network: None, caller: None, ..key };
         }
         if let Some(count) = counts.get_mut(&key) {
-            count.folded += 1;
+            count.suppressed += 1;
             count.latest = count.latest.max(event.at);
             return;
         }
         let has_room = self.waiting.len() < WAITING;
-        counts.insert(key, Count { first: event.at, latest: event.at, folded: u64::from(!has_room) });
+        counts.insert(key, Count { first: event.at, latest: event.at, suppressed: u64::from(!has_room) });
         if has_room {
             self.waiting.push(event);
         }
@@ -111,11 +111,11 @@ impl Gathered {
         }
         over.sort_unstable_by(|one, two| (one.0, one.1, one.2, &one.3).cmp(&(two.0, two.1, two.2, &two.3)));
         for (_, kind, whose, key, count) in over {
-            if count.folded > 0 {
+            if count.suppressed > 0 {
                 if self.waiting.len() >= WAITING {
                     return;
                 }
-                self.waiting.push(folded(kind, &key, &count));
+                self.waiting.push(summary(kind, &key, &count));
             }
             self.counts.entry((kind, whose)).or_default().remove(&key);
         }
@@ -133,10 +133,11 @@ impl Gathered {
 }
 
 /// The event that stands for many.
-fn folded(kind: AuditKind, key: &Key, count: &Count) -> AuditEvent {
+fn summary(kind: AuditKind, key: &Key, count: &Count) -> AuditEvent {
     let mut cause = Cause::system("refusals");
     let network = key.network.map(|network| network.to_string());
-    let mut details = json!({ "folded": count.folded, "from": count.first, "to": count.latest, "network": network });
+    let mut details =
+        json!({ "folded": count.suppressed, "from": count.first, "to": count.latest, "network": network });
     if let Some(Caller { kind, id, route, operation }) = &key.caller {
         cause.actor = Actor { kind: *kind, id: id.clone() };
         for (member, text) in [("route", route), ("operation", operation)] {
@@ -163,8 +164,8 @@ mod tests {
         AuditEvent::new(at(seconds), AuditKind::TokenRefused, &cause, Subject::unknown()).because(reason)
     }
 
-    fn counts(gathered: &Gathered) -> Vec<Count> {
-        gathered.counts.values().flat_map(HashMap::values).copied().collect()
+    fn counts(aggregated: &Aggregated) -> Vec<Count> {
+        aggregated.counts.values().flat_map(HashMap::values).copied().collect()
     }
 
     fn details(event: &AuditEvent) -> (Option<Reason>, &Value, &Value) {
@@ -173,20 +174,20 @@ mod tests {
 
     #[test]
     fn a_minute_of_one_cause_and_network_is_two_events() {
-        let mut gathered = Gathered::default();
+        let mut aggregated = Aggregated::default();
         for second in 0..50 {
-            gathered.note(refusal(second, Reason::Signature, "192.0.2.1"));
-            gathered.note(refusal(second, Reason::Signature, "192.0.2.200"));
-            gathered.note(refusal(second, Reason::Expired, "192.0.2.1"));
-            gathered.note(refusal(second, Reason::Signature, "2001:db8:0:1::1"));
-            gathered.note(refusal(second, Reason::Signature, "2001:db8:0:2::1"));
+            aggregated.note(refusal(second, Reason::Signature, "192.0.2.1"));
+            aggregated.note(refusal(second, Reason::Signature, "192.0.2.200"));
+            aggregated.note(refusal(second, Reason::Expired, "192.0.2.1"));
+            aggregated.note(refusal(second, Reason::Signature, "2001:db8:0:1::1"));
+            aggregated.note(refusal(second, Reason::Signature, "2001:db8:0:2::1"));
         }
-        assert_eq!(gathered.waiting.len(), 3);
-        gathered.close(Some(at(59)));
-        assert_eq!(gathered.waiting.len(), 3);
-        gathered.close(Some(at(60)));
-        assert_eq!(gathered.waiting.len(), 6);
-        let found: Vec<_> = gathered.waiting[3..].iter().map(details).collect();
+        assert_eq!(aggregated.waiting.len(), 3);
+        aggregated.close(Some(at(59)));
+        assert_eq!(aggregated.waiting.len(), 3);
+        aggregated.close(Some(at(60)));
+        assert_eq!(aggregated.waiting.len(), 6);
+        let found: Vec<_> = aggregated.waiting[3..].iter().map(details).collect();
         let (v4, v6) = (json!("192.0.2.0/24"), json!("2001:db8::/48"));
         assert_eq!(
             found,
@@ -196,7 +197,7 @@ mod tests {
                 (Some(Reason::Expired), &json!(49), &v4),
             ]
         );
-        assert!(gathered.counts.values().all(HashMap::is_empty));
+        assert!(aggregated.counts.values().all(HashMap::is_empty));
     }
 
     fn of_caller(event: AuditEvent, id: &str, route: &str) -> AuditEvent {
@@ -206,20 +207,20 @@ mod tests {
 
     #[test]
     fn what_a_caller_asked_for_is_not_counted_as_anothers() {
-        let mut gathered = Gathered::default();
+        let mut aggregated = Aggregated::default();
         for second in 0..5 {
-            gathered.note(refusal(second, Reason::NotAllowed, "192.0.2.1"));
+            aggregated.note(refusal(second, Reason::NotAllowed, "192.0.2.1"));
             for (caller, route) in [("eve", "GET /a"), ("eve", "DELETE /a"), ("bob", "GET /a")] {
-                gathered.note(of_caller(refusal(second, Reason::NotAllowed, "192.0.2.1"), caller, route));
+                aggregated.note(of_caller(refusal(second, Reason::NotAllowed, "192.0.2.1"), caller, route));
             }
         }
-        assert_eq!(gathered.waiting.len(), 4);
-        gathered.close(None);
+        assert_eq!(aggregated.waiting.len(), 4);
+        aggregated.close(None);
         let told = |event: &AuditEvent| {
             let text = |member: &str| event.details[member].as_str().unwrap_or_default().to_owned();
             (event.cause.actor.id.clone(), text("route"), event.details["folded"].as_u64())
         };
-        let mut found: Vec<_> = gathered.waiting[4..].iter().map(told).collect();
+        let mut found: Vec<_> = aggregated.waiting[4..].iter().map(told).collect();
         found.sort();
         let row = |id: &str, route: &str| (id.to_owned(), route.to_owned(), Some(4));
         assert_eq!(found, [row("bob", "GET /a"), row("eve", "DELETE /a"), row("eve", "GET /a"), row("refusals", "")]);
@@ -227,55 +228,55 @@ mod tests {
 
     #[test]
     fn more_callers_than_are_told_apart_are_counted_as_nobodys() {
-        let mut gathered = Gathered::default();
+        let mut aggregated = Aggregated::default();
         for caller in 0..2 * CALLERS {
-            gathered.note(of_caller(refusal(0, Reason::NotAllowed, "192.0.2.1"), &caller.to_string(), "GET /a"));
+            aggregated.note(of_caller(refusal(0, Reason::NotAllowed, "192.0.2.1"), &caller.to_string(), "GET /a"));
         }
-        gathered.close(None);
-        let last = gathered.waiting.last().unwrap();
+        aggregated.close(None);
+        let last = aggregated.waiting.last().unwrap();
         assert_eq!((&*last.cause.actor.id, last.details["folded"].as_u64()), ("refusals", Some(CALLERS as u64 - 1)));
     }
 
     #[test]
     fn more_networks_than_are_told_apart_are_counted_as_one() {
-        let mut gathered = Gathered::default();
+        let mut aggregated = Aggregated::default();
         for network in 0..10_000_u32 {
             let ip = std::net::Ipv4Addr::from(0x0a00_0000 + (network << 8)).to_string();
-            gathered.note(refusal(0, Reason::Malformed, &ip));
+            aggregated.note(refusal(0, Reason::Malformed, &ip));
         }
-        let told_apart = |gathered: &Gathered, kind| gathered.counts[&(kind, Whose::Strangers)].len();
+        let told_apart = |aggregated: &Aggregated, kind| aggregated.counts[&(kind, Whose::Strangers)].len();
         let kind = AuditKind::TokenRefused;
-        assert_eq!((told_apart(&gathered, kind), gathered.waiting.len()), (NETWORKS + 1, NETWORKS + 1));
-        gathered.close(None);
-        let last = gathered.waiting.last().unwrap();
+        assert_eq!((told_apart(&aggregated, kind), aggregated.waiting.len()), (NETWORKS + 1, NETWORKS + 1));
+        aggregated.close(None);
+        let last = aggregated.waiting.last().unwrap();
         assert_eq!(details(last), (Some(Reason::Malformed), &json!(10_000 - NETWORKS - 1), &Value::Null));
         // Another kind has networks of its own.
-        gathered.note(AuditEvent { kind: AuditKind::LoginFailed, ..refusal(0, Reason::Throttled, "192.0.2.1") });
-        let key = gathered.counts[&(AuditKind::LoginFailed, Whose::Strangers)].keys().next().unwrap();
+        aggregated.note(AuditEvent { kind: AuditKind::LoginFailed, ..refusal(0, Reason::Throttled, "192.0.2.1") });
+        let key = aggregated.counts[&(AuditKind::LoginFailed, Whose::Strangers)].keys().next().unwrap();
         assert_eq!(key.network, Some("192.0.2.0/24".parse().unwrap()));
     }
 
     #[test]
     fn while_nothing_can_be_written_refusals_are_only_counted() {
-        let mut gathered = Gathered::default();
+        let mut aggregated = Aggregated::default();
         for minute in 0..2_000 {
             for network in 0..100 {
-                gathered.note(refusal(60 * minute, Reason::Malformed, &format!("198.51.{network}.1")));
+                aggregated.note(refusal(60 * minute, Reason::Malformed, &format!("198.51.{network}.1")));
             }
-            gathered.close(Some(at(60 * (minute + 1))));
+            aggregated.close(Some(at(60 * (minute + 1))));
         }
-        assert!(gathered.waiting.len() <= WAITING && counts(&gathered).len() <= NETWORKS + 1);
-        let events = gathered.waiting.iter().map(|event| event.details["folded"].as_u64().unwrap_or(1));
-        let counted: u64 = counts(&gathered).iter().map(|count| count.folded).sum();
+        assert!(aggregated.waiting.len() <= WAITING && counts(&aggregated).len() <= NETWORKS + 1);
+        let events = aggregated.waiting.iter().map(|event| event.details["folded"].as_u64().unwrap_or(1));
+        let counted: u64 = counts(&aggregated).iter().map(|count| count.suppressed).sum();
         assert_eq!(events.sum::<u64>() + counted, 200_000, "none is lost");
     }
 
     #[test]
     fn a_clock_that_was_set_back_ends_a_count() {
-        let mut gathered = Gathered::default();
-        gathered.note(refusal(100, Reason::Signature, "192.0.2.1"));
-        gathered.note(refusal(100, Reason::Signature, "192.0.2.1"));
-        gathered.close(Some(at(0)));
-        assert_eq!((gathered.waiting.len(), counts(&gathered).len()), (2, 0));
+        let mut aggregated = Aggregated::default();
+        aggregated.note(refusal(100, Reason::Signature, "192.0.2.1"));
+        aggregated.note(refusal(100, Reason::Signature, "192.0.2.1"));
+        aggregated.close(Some(at(0)));
+        assert_eq!((aggregated.waiting.len(), counts(&aggregated).len()), (2, 0));
     }
 }

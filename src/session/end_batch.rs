@@ -1,6 +1,6 @@
 //! Single ends that are asked for at the same time: they share a transaction, its statements, and the wait for other nodes.
 //!
-//! While one transaction is under way, and while other nodes apply it, further ends gather, and go together into the next.
+//! While one transaction is under way, and while other nodes apply it, further ends queue, and go together into the next batch.
 //! A lone end waits for no others. Whoever asks gets the outcome of their own end; whoever goes away takes nothing along.
 
 use std::collections::{HashMap, VecDeque};
@@ -8,24 +8,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::Sessions;
 use super::change::Changes;
 use super::end::{Ending, end_all_in};
-use super::signing::KeyStanding;
 use crate::model::audit::{Cause, Reason};
 use crate::model::id::{SessionId, UserId};
 use crate::model::session::End;
+use crate::signing::KeyStanding;
 use crate::store::{Db, StoreError, sessions};
 
 /// Ends that share one transaction at most.
 const BATCH: usize = 256;
 
 /// How long further ends gather at most while other nodes are waited for.
-const LONGEST_GATHERING: Duration = Duration::from_millis(50);
+const LONGEST_WAIT: Duration = Duration::from_millis(50);
 /// How long they gather after that, where there are many.
 const MOMENT: Duration = Duration::from_millis(2);
 
@@ -55,11 +54,9 @@ type Outcome = Result<Verdict, StoreError>;
 type Waiting = (Asked, oneshot::Sender<Outcome>);
 
 /// The ends that wait for the transaction under way.
-#[derive(Debug)]
-pub(super) struct Gathering {
+#[derive(Debug, Default)]
+pub(super) struct EndQueue {
     line: Mutex<Line>,
-    /// Where transactions are run: the runtime that outlives every request.
-    runtime: Handle,
 }
 
 #[derive(Debug, Default)]
@@ -70,20 +67,11 @@ struct Line {
 
 /// Held by the one who serves the line.
 struct Turn<'a> {
-    gathering: &'a Gathering,
+    queue: &'a EndQueue,
     is_over: bool,
 }
 
-impl Gathering {
-    pub fn new(runtime: Handle) -> Self {
-        Self { line: Mutex::default(), runtime }
-    }
-
-    /// Where what has begun is done, also when whoever asked for it has gone.
-    pub const fn runtime(&self) -> &Handle {
-        &self.runtime
-    }
-
+impl EndQueue {
     fn line(&self) -> MutexGuard<'_, Line> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -92,7 +80,7 @@ impl Gathering {
 impl Turn<'_> {
     /// Those who wait; where nobody does, the turn is over.
     fn next(&mut self) -> Option<(Vec<Asked>, Vec<oneshot::Sender<Outcome>>)> {
-        let mut line = self.gathering.line();
+        let mut line = self.queue.line();
         if line.waiting.is_empty() {
             line.is_served = false;
             self.is_over = true;
@@ -107,7 +95,7 @@ impl Drop for Turn<'_> {
     /// A turn that breaks off leaves nobody waiting for ever.
     fn drop(&mut self) {
         if !self.is_over {
-            *self.gathering.line() = Line::default();
+            *self.queue.line() = Line::default();
         }
     }
 }
@@ -116,27 +104,27 @@ impl Sessions {
     /// Ends the session, in one transaction with others that are asked for at the same time; returns when that holds on
     /// every node.
     pub(super) async fn end_with_others(&self, asked: Asked) -> Outcome {
-        let gathering = &self.inner.gathering;
+        let queue = &self.inner.end_queue;
         let (tell, told) = oneshot::channel();
         let was_served = {
-            let mut line = gathering.line();
+            let mut line = queue.line();
             line.waiting.push_back((asked, tell));
             std::mem::replace(&mut line.is_served, true)
         };
         if !was_served {
-            gathering.runtime.spawn(self.clone().serve_line());
+            self.inner.runtime.spawn(self.clone().serve_line());
         }
         told.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the end was broken off".into())))
     }
 
     async fn serve_line(self) {
-        let mut turn = Turn { gathering: &self.inner.gathering, is_over: false };
+        let mut turn = Turn { queue: &self.inner.end_queue, is_over: false };
         while let Some((asked, tell)) = turn.next() {
             let count = asked.len();
             let outcomes = self.end_asked(asked).await;
             let told = tokio::spawn(self.clone().tell(outcomes, tell));
-            if self.has_company() {
-                gather(told, count).await;
+            if self.coherence().has_peers() {
+                let_others_join(told, count).await;
             }
         }
     }
@@ -169,13 +157,13 @@ impl Sessions {
     fn end_asked_in(
         &self,
         db: &mut Db,
-        changes: &mut Changes,
+        changes: &mut Changes<'_>,
         asked: &[Arc<Asked>],
     ) -> Result<Vec<Verdict>, StoreError> {
         for asked in asked {
             self.stands_in(db, &asked.cause)?;
         }
-        let refusals = self.refusals(db, asked)?;
+        let refusals = self.reasons_against(db, asked)?;
         let allowed = asked.iter().zip(&refusals).filter(|(_, refusal)| refusal.is_none());
         let endings: Vec<Ending<'_>> =
             allowed.map(|(asked, _)| Ending { id: asked.id, end: &asked.end, cause: &asked.cause }).collect();
@@ -184,7 +172,7 @@ impl Sessions {
     }
 
     /// Why each may not be ended, where it may not.
-    fn refusals(&self, db: &mut Db, asked: &[Arc<Asked>]) -> Result<Vec<Option<Reason>>, StoreError> {
+    fn reasons_against(&self, db: &mut Db, asked: &[Arc<Asked>]) -> Result<Vec<Option<Reason>>, StoreError> {
         let mut keys: HashMap<&str, Option<KeyStanding>> = HashMap::new();
         for asked in asked {
             if let Authority::Token { key_id, .. } = &asked.by
@@ -220,7 +208,7 @@ impl Sessions {
         };
         tell_all(refused);
         if !done.is_empty() {
-            self.acknowledged().await;
+            self.coherence().acknowledged().await;
             tell_all(done);
         }
     }
@@ -228,8 +216,8 @@ impl Sessions {
 
 /// Lets those who come while `count` others wait for the other nodes share the next transaction and the next wait: both cost
 /// every node as much for one end as for many. A node that does not answer holds up no transaction.
-async fn gather(told: JoinHandle<()>, count: usize) {
-    let _ = tokio::time::timeout(LONGEST_GATHERING, told).await;
+async fn let_others_join(told: JoinHandle<()>, count: usize) {
+    let _ = tokio::time::timeout(LONGEST_WAIT, told).await;
     // Where there are many, some come again when they have been told. The first of them is not to go alone.
     if count > 1 {
         tokio::time::sleep(MOMENT).await;

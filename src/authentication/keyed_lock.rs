@@ -1,5 +1,5 @@
-//! Takes tries in turns, so that many at once cannot outrun the count of their failures: those on one account one after the
-//! other, and of those from one source no more at a time than may still fail.
+//! Locks by key, so that many tries at once cannot outrun the count of their failures: those on one account come one after the
+//! other, and of those from one source no more are under way than may still fail.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,16 +14,16 @@ const WAITING: usize = 32;
 /// The same of those that wait for others of their source.
 const WAITING_FOR_SOURCES: usize = 512;
 
-/// Whose turn it is, for each account and source that is being tried now.
+/// A lock for each account that is being tried now, and so many slots for each source.
 #[derive(Debug, Default)]
-pub(super) struct Turns {
-    lines: Mutex<HashMap<ThrottleKey, Arc<AsyncMutex<()>>>>,
+pub(super) struct KeyedLocks {
+    locks: Mutex<HashMap<ThrottleKey, Arc<AsyncMutex<()>>>>,
     sources: Arc<Sources>,
 }
 
 /// Held while a try on an account is under way.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(super) struct KeyedLock {
     _guard: OwnedMutexGuard<()>,
 }
 
@@ -37,30 +37,30 @@ struct Sources {
 
 /// Held while a try from its sources is under way.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Slot {
     sources: Arc<Sources>,
     /// How many were under way of each source when this one began, itself among them.
     began_among: Vec<(ThrottleKey, usize)>,
 }
 
-impl Turns {
-    /// Waits for the turn of a try; `None` where too many wait already.
-    pub async fn take(&self, key: ThrottleKey) -> Option<Turn> {
-        let line = {
-            let mut lines = locked(&self.lines);
-            if lines.len() > 1024 {
-                lines.retain(|_, line| Arc::strong_count(line) > 1);
+impl KeyedLocks {
+    /// Waits for the lock of an account; `None` where too many wait already.
+    pub async fn lock(&self, key: ThrottleKey) -> Option<KeyedLock> {
+        let lock = {
+            let mut locks = locked(&self.locks);
+            if locks.len() > 1024 {
+                locks.retain(|_, lock| Arc::strong_count(lock) > 1);
             }
-            Arc::clone(lines.entry(key).or_default())
+            Arc::clone(locks.entry(key).or_default())
         };
-        if Arc::strong_count(&line) > WAITING + 2 {
+        if Arc::strong_count(&lock) > WAITING + 2 {
             return None;
         }
-        Some(Turn { _guard: line.lock_owned().await })
+        Some(KeyedLock { _guard: lock.lock_owned().await })
     }
 
-    /// A place among the tries from these sources, where each has room for so many; `None` where one has none.
-    pub fn enter(&self, room: &[(ThrottleKey, usize)]) -> Option<Place> {
+    /// A slot among the tries from these sources, where each has room for so many; `None` where one has none.
+    pub fn take_slot(&self, room: &[(ThrottleKey, usize)]) -> Option<Slot> {
         let mut under_way = locked(&self.sources.under_way);
         let is_full = |(key, room): &(ThrottleKey, usize)| under_way.get(key).is_some_and(|count| count >= room);
         if room.iter().any(is_full) {
@@ -74,11 +74,11 @@ impl Turns {
                 (*key, *count)
             })
             .collect();
-        Some(Place { sources: Arc::clone(&self.sources), began_among })
+        Some(Slot { sources: Arc::clone(&self.sources), began_among })
     }
 
-    /// Resolves when a try leaves its place after this call.
-    pub fn one_leaves(&self) -> Notified<'_> {
+    /// Resolves when a slot is freed after this call.
+    pub fn slot_freed(&self) -> Notified<'_> {
         self.sources.left.notified()
     }
 
@@ -88,7 +88,7 @@ impl Turns {
     }
 }
 
-impl Place {
+impl Slot {
     /// Whether there is room, as it was found since, for all that were under way when this one began. Who has failed in between
     /// is counted twice, and never not at all.
     pub fn fits(&self, room: &[(ThrottleKey, usize)]) -> bool {
@@ -118,7 +118,7 @@ impl Drop for Waits<'_> {
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         let mut under_way = locked(&self.sources.under_way);
         for (key, _) in &self.began_among {

@@ -1,11 +1,11 @@
 //! A bounded map that is filled from the store while changes arrive.
 //!
-//! Whoever misses an entry announces a fill before asking the store. A change that arrives meanwhile marks the fill stale:
+//! Whoever misses an entry announces a load before asking the store. A change that arrives meanwhile marks the load stale:
 //! what was read may be older than the change, so it is not kept. Without the mark, an answer read before an end could be
 //! put down after it, and a session would come back to life.
 //!
-//! Whoever keeps an entry elsewhere, to save the look-up, keeps the stamp with it that was there before the look-up. An entry
-//! is removed before its stamp changes, so that one with the present stamp is as it was.
+//! Whoever keeps an entry elsewhere, to save the look-up, keeps the version with it that was there before the look-up. An entry
+//! is removed before its version changes, so that one with the present version is as it was.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -15,26 +15,26 @@ use quick_cache::sync::Cache;
 
 use super::sync::{AtomicU32, Mutex, MutexGuard, Ordering, PoisonError};
 
-/// Stamps at most. Keys share them: a change of one entry costs the others that share its stamp a look-up.
-const STAMPS: usize = 1 << 16;
+/// Versions at most. Keys share them: a change of one entry costs the others that share its version a look-up.
+const VERSIONS: usize = 1 << 16;
 
 /// The map. Values are cheap to clone. Where it is full, what was not asked for lately makes room.
 pub struct Map<K, V> {
     kept: Cache<K, V>,
-    stamps: Box<[AtomicU32]>,
+    versions: Box<[AtomicU32]>,
     hasher: ahash::RandomState,
-    under_way: Mutex<HashMap<K, Fills>>,
+    under_way: Mutex<HashMap<K, Pending>>,
 }
 
-/// Fills and holds of one key that are under way.
+/// Loads and write barriers of one key that are under way.
 #[derive(Debug, Default)]
-struct Fills {
+struct Pending {
     count: usize,
     stale: bool,
 }
 
-/// A fill, announced before the store is asked.
-pub struct Fill<'map, K: Copy + Eq + Hash, V: Clone> {
+/// A load, announced before the store is asked.
+pub struct PendingLoad<'map, K: Copy + Eq + Hash, V: Clone> {
     map: &'map Map<K, V>,
     key: K,
 }
@@ -45,7 +45,7 @@ impl<K: Copy + Eq + Hash, V: Clone> Map<K, V> {
     pub fn new(capacity: usize) -> Self {
         Self {
             kept: Cache::new(capacity),
-            stamps: (0..capacity.clamp(1, STAMPS)).map(|_| AtomicU32::new(0)).collect(),
+            versions: (0..capacity.clamp(1, VERSIONS)).map(|_| AtomicU32::new(0)).collect(),
             hasher: ahash::RandomState::new(),
             under_way: Mutex::new(HashMap::new()),
         }
@@ -57,64 +57,64 @@ impl<K: Copy + Eq + Hash, V: Clone> Map<K, V> {
     }
 
     /// What changes when an entry is forgotten or replaced. Read it before the entry that is to be kept with it.
-    pub fn stamp(&self, key: &K) -> u32 {
-        self.stamp_of(key).load(Ordering::SeqCst)
+    pub fn version(&self, key: &K) -> u32 {
+        self.version_of(key).load(Ordering::SeqCst)
     }
 
-    fn stamp_of(&self, key: &K) -> &AtomicU32 {
+    fn version_of(&self, key: &K) -> &AtomicU32 {
         #[expect(clippy::cast_possible_truncation, reason = "any part of a hash will do")]
         let place = self.hasher.hash_one(key) as usize;
-        &self.stamps[place % self.stamps.len()]
+        &self.versions[place % self.versions.len()]
     }
 
     /// Announces that the store is about to be asked for the entry.
-    pub fn fill(&self, key: K) -> Fill<'_, K, V> {
+    pub fn begin_load(&self, key: K) -> PendingLoad<'_, K, V> {
         self.under_way().entry(key).or_default().count += 1;
-        Fill { map: self, key }
+        PendingLoad { map: self, key }
     }
 
     /// Forgets the entry: it is not as it was.
     pub fn forget(&self, key: &K) {
         let mut under_way = self.under_way();
-        if let Some(fills) = under_way.get_mut(key) {
-            fills.stale = true;
+        if let Some(pending) = under_way.get_mut(key) {
+            pending.stale = true;
         }
         self.remove(key);
     }
 
-    /// Forgets the entry and keeps nothing in its place until the hold is released: it is about to change.
-    pub fn hold(&self, key: K) {
+    /// Forgets the entry and keeps nothing in its place until the write barrier is lowered: it is about to change.
+    pub fn raise_barrier(&self, key: K) {
         let mut under_way = self.under_way();
-        let fills = under_way.entry(key).or_default();
-        fills.count += 1;
-        fills.stale = true;
+        let pending = under_way.entry(key).or_default();
+        pending.count += 1;
+        pending.stale = true;
         self.remove(&key);
     }
 
     fn remove(&self, key: &K) {
         self.kept.remove(key);
-        // Not before: an entry that is still there must not be found with the new stamp.
-        self.raise_stamp(key);
+        // Not before: an entry that is still there must not be found with the new version.
+        self.raise_version(key);
     }
 
-    fn raise_stamp(&self, key: &K) {
-        self.stamp_of(key).fetch_add(1, Ordering::SeqCst);
+    fn raise_version(&self, key: &K) {
+        self.version_of(key).fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Releases a hold. What was looked up under it is not kept.
-    pub fn release(&self, key: K) {
+    /// Lowers a write barrier. What was looked up under it is not kept.
+    pub fn lower_barrier(&self, key: K) {
         self.done(key);
     }
 
     /// Forgets everything.
     pub fn clear(&self) {
         let mut under_way = self.under_way();
-        for fills in under_way.values_mut() {
-            fills.stale = true;
+        for pending in under_way.values_mut() {
+            pending.stale = true;
         }
         self.kept.clear();
-        for stamp in &self.stamps {
-            stamp.fetch_add(1, Ordering::SeqCst);
+        for version in &self.versions {
+            version.fetch_add(1, Ordering::SeqCst);
         }
     }
 
@@ -125,34 +125,34 @@ impl<K: Copy + Eq + Hash, V: Clone> Map<K, V> {
 
     fn done(&self, key: K) {
         let mut under_way = self.under_way();
-        if let Some(fills) = under_way.get_mut(&key) {
-            fills.count -= 1;
-            if fills.count == 0 {
+        if let Some(pending) = under_way.get_mut(&key) {
+            pending.count -= 1;
+            if pending.count == 0 {
                 under_way.remove(&key);
             }
         }
     }
 
-    fn under_way(&self) -> MutexGuard<'_, HashMap<K, Fills>> {
+    fn under_way(&self) -> MutexGuard<'_, HashMap<K, Pending>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<K: Copy + Eq + Hash, V: Clone> Fill<'_, K, V> {
-    /// Keeps what the store said, unless something changed since the fill was announced. `true` where it was kept.
+impl<K: Copy + Eq + Hash, V: Clone> PendingLoad<'_, K, V> {
+    /// Keeps what the store said, unless something changed since the load was announced. `true` where it was kept.
     pub fn keep(self, value: V) -> bool {
         let under_way = self.map.under_way();
-        let is_fresh = under_way.get(&self.key).is_some_and(|fills| !fills.stale);
+        let is_fresh = under_way.get(&self.key).is_some_and(|pending| !pending.stale);
         if is_fresh {
             // Under the lock: a change that comes now waits, and then finds the entry.
             self.map.kept.insert(self.key, value);
-            self.map.raise_stamp(&self.key);
+            self.map.raise_version(&self.key);
         }
         is_fresh
     }
 }
 
-impl<K: Copy + Eq + Hash, V: Clone> Drop for Fill<'_, K, V> {
+impl<K: Copy + Eq + Hash, V: Clone> Drop for PendingLoad<'_, K, V> {
     fn drop(&mut self) {
         self.map.done(self.key);
     }

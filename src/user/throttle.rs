@@ -1,30 +1,16 @@
-//! What is throttled now, and lifting it: for administrators.
+//! Lifts what closes an account or an address to tries: for administrators.
 
 use serde_json::json;
 
-use super::Sessions;
+use super::Users;
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
 use crate::model::id::ThrottleId;
-use crate::store::throttles::{self, Position, ThrottleFilter, ThrottleRow};
-use crate::store::{Page, StoreError, audit};
+use crate::store::{StoreError, audit, throttles};
 
-impl Sessions {
-    /// What failures are counted for, the newest first; `only_closed`: what refuses tries now.
-    pub async fn throttles(
-        &self,
-        filter: ThrottleFilter,
-        only_closed: bool,
-        after: Option<Position>,
-        limit: i64,
-    ) -> Result<Page<ThrottleRow>, StoreError> {
-        let closed_at = only_closed.then(|| (self.now(), self.inner.throttle.locked_after()));
-        let filter = ThrottleFilter { closed_at, ..filter };
-        self.store().read(move |db| throttles::list(db, &filter, after, limit)).await
-    }
-
+impl Users {
     /// Forgets the failures counted under this id. `false` where there are none.
     pub async fn lift_throttle(&self, id: ThrottleId, asked_by: &Cause) -> Result<bool, StoreError> {
-        let (sessions, now, cause) = (self.clone(), self.now(), asked_by.clone());
+        let (sessions, now, cause) = (self.inner.sessions.clone(), self.now(), asked_by.clone());
         let lifted = self
             .store()
             .write(move |db| {
@@ -46,14 +32,8 @@ impl Sessions {
             .await?;
         if !lifted {
             let subject = Subject::new(SubjectKind::Throttle, id);
-            self.refuse_operation(AuditKind::ThrottleLifted, Reason::NotFound, subject, asked_by);
+            self.inner.refusals.note_operation(AuditKind::ThrottleLifted, Reason::NotFound, subject, asked_by);
         }
         Ok(lifted)
-    }
-
-    /// Whether the account is closed until an administrator opens it.
-    #[must_use]
-    pub fn is_locked(&self, row: &ThrottleRow) -> bool {
-        row.key.scope.is_account() && self.inner.throttle.is_locked(&row.count)
     }
 }

@@ -1,26 +1,23 @@
-//! The lease: a node's permission, for a short time, to answer checks from its live view (Gray & Cheriton, 1989).
+//! A node's part in keeping the nodes of a database together: it joins, renews its lease, applies what has changed, leaves.
 //!
-//! The node renews it again and again: it reads what has changed, applies that, says so in its row, and may then use its
-//! live view for one lease, counted from before it read. Who ends a session waits until every other node has said that it
-//! applied the end, or its lease has run out (`session::change`).
+//! It renews the lease again and again: it reads what has changed, applies that, says so in its row, and may then use its
+//! live view for one lease, counted from before it read.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
+use super::Coherence;
+use super::expiry::{LeaseWatch, outlasting};
 use super::high_water::HighWater;
-use super::signing::SigningError;
-use super::watch::{Watch, outlasting};
-use super::{Sessions, milliseconds};
 use crate::clock::uptime;
-use crate::config::LONGEST_LEASE;
 use crate::model::alert::{AlertKind, NewAlert};
 use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject};
 use crate::model::change::Change;
 use crate::model::id::NodeId;
 use crate::model::session::Actor;
+use crate::signing::SigningError;
 use crate::store::changes::{self, Following};
 use crate::store::nodes::{self, LeaseNumbers, Node};
 use crate::store::not_befores::{self, Scope};
@@ -34,50 +31,17 @@ const PAGE: i64 = 5000;
 const PATIENCE: Duration = Duration::from_secs(3);
 const LONGEST_PATIENCE: Duration = Duration::from_secs(24);
 
-/// Until when the live view may be used. No wall clock takes part.
-#[derive(Debug, Default)]
-pub(super) struct Lease {
-    /// Nanoseconds of uptime; 0: none is held.
-    until: AtomicU64,
-}
-
-impl Lease {
-    /// Whether it is held. Ask before looking anything up: a lease renewed in between would hide that what was found is old.
-    pub fn is_held(&self) -> bool {
-        let until = self.until.load(Ordering::Acquire);
-        until != 0 && nanoseconds(uptime()) < until
-    }
-
-    /// What is left of it.
-    pub fn left(&self) -> Duration {
-        Duration::from_nanos(self.until.load(Ordering::Acquire)).saturating_sub(uptime())
-    }
-
-    fn extend_to(&self, until: Duration) {
-        self.until.store(nanoseconds(until), Ordering::Release);
-    }
-
-    /// Gives it up: until it is renewed, the store answers.
-    pub fn give_up(&self) {
-        self.until.store(0, Ordering::Release);
-    }
-}
-
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
 /// A node's part in keeping the nodes of a database together: made when it starts to serve, gone when it stops.
 #[derive(Debug)]
 pub struct Membership {
-    sessions: Sessions,
+    coherence: Coherence,
     address: String,
-    /// The row by which others know this node; `None` before it has joined and after it was expelled.
+    /// The row by which others know this node; `None` before it has joined and after it was evicted.
     id: Option<NodeId>,
     numbers: LeaseNumbers,
     /// The number of the last change applied.
     applied: i64,
-    watch: Watch,
+    watch: LeaseWatch,
     high_water: HighWater,
     first_leases: FirstLeases,
     patience: Duration,
@@ -108,47 +72,35 @@ impl FirstLeases {
     }
 }
 
-impl Sessions {
+impl Coherence {
     /// A node that serves at `address`, not yet joined.
     #[must_use]
     pub fn member(&self, address: String) -> Membership {
         self.inner.renewals.are_made();
-        let high_water = HighWater::in_directory(&self.inner.live_rules.data_dir);
+        let high_water = HighWater::in_directory(&self.inner.rules.data_dir);
         Membership {
-            sessions: self.clone(),
+            coherence: self.clone(),
             address,
             id: None,
             numbers: FIRST,
             applied: 0,
-            watch: Watch::default(),
+            watch: LeaseWatch::default(),
             high_water,
             first_leases: FirstLeases::default(),
             patience: PATIENCE,
         }
     }
-
-    /// Whether checks are answered from memory now.
-    #[must_use]
-    pub fn is_live(&self) -> bool {
-        self.inner.live_rules.is_used && self.inner.lease.is_held() && self.inner.live.is_current()
-    }
-
-    /// How much is left of the lease.
-    #[must_use]
-    pub fn lease_left(&self) -> Duration {
-        self.inner.lease.left()
-    }
 }
 
 impl Membership {
-    /// One round of the cycle where it is due, else what a hint asks for. After an error the lease runs out unless a later
+    /// One round of the cycle where it is due, else what a notification asks for. After an error the lease runs out unless a later
     /// round succeeds.
     pub async fn step(&mut self, is_due: bool) -> Result<(), StoreError> {
-        let (sessions, patience) = (self.sessions.clone(), self.patience);
-        let renewals = &sessions.inner.renewals;
+        let (coherence, patience) = (self.coherence.clone(), self.patience);
+        let renewals = &coherence.inner.renewals;
         if !is_due {
-            let heeded = timeout(patience, self.heed()).await;
-            return self.judge(heeded).await;
+            let caught_up = timeout(patience, self.catch_up()).await;
+            return self.judge(caught_up).await;
         }
         renewals.begin();
         let renewed = timeout(patience, self.renew()).await;
@@ -167,32 +119,32 @@ impl Membership {
             Ok(Err(error)) => StoreError::from(error),
             Err(_) => {
                 self.patience = (self.patience * 2).min(LONGEST_PATIENCE);
-                self.sessions.store().reconnect().await;
+                self.coherence.store().reconnect().await;
                 StoreError::Unavailable("the database does not answer in time".into())
             }
         };
         self.watch.begin_anew();
         // A newer primary may be elsewhere.
         if let StoreError::ReadOnly(_) = outcome {
-            self.sessions.inner.lease.give_up();
-            self.sessions.store().reconnect().await;
+            self.coherence.inner.lease.give_up();
+            self.coherence.store().reconnect().await;
         }
         Err(outcome)
     }
 
-    /// Applies what others are waiting for, after a hint, and says so. The lease is left as it is: what is committed without
+    /// Applies what others are waiting for, after a notification, and says so. The lease is left as it is: what is committed without
     /// a number yet was not looked for.
-    async fn heed(&mut self) -> Result<(), SigningError> {
+    async fn catch_up(&mut self) -> Result<(), SigningError> {
         let Some(id) = self.id else { return self.renew().await };
         let before = self.applied;
         if !self.follow().await? {
-            self.forget_everything();
+            self.forget_all();
             return self.renew().await;
         }
         let applied = self.applied;
         let note = move |db: &mut Db| nodes::note_applied(db, id, applied);
-        if applied > before && !self.sessions.store().write_loosely(note).await? {
-            self.forget_everything();
+        if applied > before && !self.coherence.store().write_loosely(note).await? {
+            self.forget_all();
             return self.renew().await;
         }
         Ok(())
@@ -200,35 +152,35 @@ impl Membership {
 
     /// One round: joins if it must, applies what has changed, renews the lease.
     async fn renew(&mut self) -> Result<(), SigningError> {
-        let (began, server) = (uptime(), self.sessions.store().server_changes());
+        let (began, server) = (uptime(), self.coherence.store().server_changes());
         let Some(id) = self.id else { return self.join().await };
-        self.sessions.number_if_any().await?;
-        if !self.sessions.inner.live.is_current() {
-            self.sessions.read_what_is_kept_whole().await?;
+        self.coherence.number_if_any().await?;
+        if !self.coherence.inner.live.is_current() {
+            self.coherence.reload().await?;
         }
-        if !self.catch_up().await? {
-            self.forget_everything();
+        if !self.apply_to_head().await? {
+            self.forget_all();
             return self.join().await;
         }
         if !self.begin_next_lease(id).await? {
-            tracing::warn!(node.id = %id, "expelled: this node did not renew its lease in time, or the database is an older copy");
-            self.forget_everything();
+            tracing::warn!(node.id = %id, "node evicted: this node did not renew its lease in time, or the database is an older copy");
+            self.forget_all();
             self.compare_lease(id).await?;
             return self.join().await;
         }
-        let others = self.look_around().await;
+        let others = self.look_at_peers().await;
         self.hold_from(began, server)?;
         if let Some(others) = others {
-            self.expel_the_silent(&others).await;
+            self.evict_the_silent(&others).await;
         }
         self.look_for_room(id).await
     }
 
     /// Where somebody found no room on the disk: whether there is some by now. A renewal needs none, and succeeds without.
     async fn look_for_room(&self, id: NodeId) -> Result<(), SigningError> {
-        let store = self.sessions.store();
+        let store = self.coherence.store();
         if store.is_full() {
-            let now = self.sessions.now();
+            let now = self.coherence.now();
             store.write(move |db| nodes::try_room(db, NodeId::new(now), now)).await?;
             tracing::info!(node.id = %id, "the disk of the database has room again");
             store.found_room();
@@ -241,7 +193,7 @@ impl Membership {
         // Before it is tried: whatever comes of it, the number is used.
         self.numbers.next += 1;
         let (numbers, applied) = (self.numbers, self.applied);
-        let is_begun = self.sessions.store().write_alone(move |db| nodes::renew(db, id, numbers, applied)).await?;
+        let is_begun = self.coherence.store().write_alone(move |db| nodes::renew(db, id, numbers, applied)).await?;
         if is_begun {
             self.numbers.told = numbers.next;
         }
@@ -250,7 +202,7 @@ impl Membership {
 
     /// A lease that the database was to keep and does not know any more: it has lost what it had acknowledged.
     async fn compare_lease(&mut self, id: NodeId) -> Result<(), StoreError> {
-        let (told, found) = (self.numbers.told, self.sessions.store().read(move |db| nodes::lease_no(db, id)).await?);
+        let (told, found) = (self.numbers.told, self.coherence.store().read(move |db| nodes::lease_no(db, id)).await?);
         match found {
             Some(found) if found < told => self.history_went_back(told, found).await,
             _ => Ok(()),
@@ -259,44 +211,43 @@ impl Membership {
 
     /// Stops serving from memory and takes the node's row away.
     pub async fn leave(&mut self) {
-        self.sessions.inner.renewals.stop();
-        self.sessions.inner.lease.give_up();
+        self.coherence.inner.renewals.stop();
+        self.coherence.inner.lease.give_up();
         // The mark that stays behind includes the last changes.
         if self.id.is_some()
-            && let Err(error) = self.number_and_catch_up().await
+            && let Err(error) = self.number_and_apply().await
         {
             tracing::warn!(cause = %error, "the last changes are not in the high-water mark");
         }
-        *self.sessions.inner.node.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
+        self.coherence.inner.peers.set_own(None);
         if let Some(id) = self.id.take()
-            && let Err(error) = self.sessions.store().write(move |db| nodes::leave(db, id)).await
+            && let Err(error) = self.coherence.store().write(move |db| nodes::leave(db, id)).await
         {
             tracing::warn!(cause = %error, "this node's row stays until others notice that it has gone");
         }
         self.high_water.save();
     }
 
-    async fn number_and_catch_up(&mut self) -> Result<bool, SigningError> {
-        self.sessions.number_if_any().await?;
-        self.catch_up().await
+    async fn number_and_apply(&mut self) -> Result<bool, SigningError> {
+        self.coherence.number_if_any().await?;
+        self.apply_to_head().await
     }
 
     /// Adds the row, then reads where the feed stands, then serves: an end that does not see the row is in what is read.
     async fn join(&mut self) -> Result<(), SigningError> {
-        let (began, server) = (uptime(), self.sessions.store().server_changes());
-        let (id, now) = (NodeId::new(self.sessions.now()), self.sessions.now());
-        let (address, lease) = (self.address.clone(), self.sessions.inner.live_rules.lease);
-        let store = self.sessions.store().clone();
+        let (began, server) = (uptime(), self.coherence.store().server_changes());
+        let (id, now) = (NodeId::new(self.coherence.now()), self.coherence.now());
+        let (address, lease) = (self.address.clone(), self.coherence.inner.rules.lease);
+        let store = self.coherence.store().clone();
         let join = move |db: &mut Db| {
             nodes::join(db, id, &address, lease, now)?;
             nodes::others(db, Some(id))
         };
         let others = store.write::<_, StoreError>(join).await?;
         self.first_leases = FirstLeases::beside(&others);
-        // Not how long their leases are: one that joins in this moment may not be among them.
-        self.sessions.inner.has_company.store(!others.is_empty(), Ordering::Relaxed);
-        *self.sessions.inner.node.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(id);
-        self.sessions.number_if_any().await?;
+        self.coherence.inner.peers.note_presence(!others.is_empty());
+        self.coherence.inner.peers.set_own(Some(id));
+        self.coherence.number_if_any().await?;
         let head = store.read(changes::head).await?;
         if self.high_water.is_above(&head) {
             self.history_went_back(self.high_water.seq(), head.seq).await?;
@@ -304,9 +255,8 @@ impl Membership {
         self.applied = head.seq;
         self.high_water.reach(&head);
         // After the head was read: what is looked up from now on includes every change up to it.
-        self.sessions.inner.live.clear();
-        self.sessions.read_what_is_kept_whole().await?;
-        // Last: a join that failed half way begins anew, with another id.
+        self.coherence.inner.live.clear();
+        self.coherence.reload().await?;
         self.hold_from(began, server)?;
         // Last: a join that failed half way begins anew, with another id.
         (self.id, self.numbers) = (Some(id), FIRST);
@@ -317,25 +267,25 @@ impl Membership {
     /// Holds the lease that counts from `began`, if all that was asked since was asked of one server: what another has not
     /// heard of says nothing about this one.
     fn hold_from(&self, began: Duration, server: u64) -> Result<(), StoreError> {
-        let inner = &self.sessions.inner;
-        if self.sessions.store().server_changes() != server {
+        let inner = &self.coherence.inner;
+        if self.coherence.store().server_changes() != server {
             return Err(StoreError::Unavailable("another server has taken its place".into()));
         }
-        inner.lease.extend_to(began + self.first_leases.bounded(inner.live_rules.lease, began));
-        inner.parts.metrics.live_sessions(inner.live.sessions.count());
+        inner.lease.extend_to(began + self.first_leases.bounded(inner.rules.lease, began));
+        inner.dependencies.metrics.live_sessions(inner.live.sessions.count());
         Ok(())
     }
 
     /// Gives up the lease and whatever was remembered under it.
-    fn forget_everything(&mut self) {
-        self.sessions.inner.lease.give_up();
-        self.sessions.inner.live.clear();
+    fn forget_all(&mut self) {
+        self.coherence.inner.lease.give_up();
+        self.coherence.inner.live.clear();
         self.id = None;
     }
 
     /// Applies what has changed, as far as the feed has come now. `false` where that is not known any more.
-    async fn catch_up(&mut self) -> Result<bool, SigningError> {
-        let (after, head) = (self.applied, self.sessions.store().read(changes::head).await?);
+    async fn apply_to_head(&mut self) -> Result<bool, SigningError> {
+        let (after, head) = (self.applied, self.coherence.store().read(changes::head).await?);
         if head.seq < after {
             self.history_went_back(after, head.seq).await?;
             return Ok(false);
@@ -352,9 +302,9 @@ impl Membership {
     async fn follow(&mut self) -> Result<bool, SigningError> {
         loop {
             let after = self.applied;
-            let following = self.sessions.store().read(move |db| changes::after(db, after, PAGE)).await?;
+            let following = self.coherence.store().read(move |db| changes::after(db, after, PAGE)).await?;
             let Following::Changes { changes, seq } = following else { return Ok(false) };
-            self.sessions.apply(&changes).await?;
+            self.coherence.apply(&changes).await?;
             self.applied = seq;
             self.high_water.advance(seq);
             if changes.len() < usize::try_from(PAGE).unwrap_or(usize::MAX) {
@@ -371,13 +321,13 @@ impl Membership {
             found,
             "the database went back in time: every session is refused, all must log in again"
         );
-        let now = self.sessions.now();
+        let now = self.coherence.now();
         let details = serde_json::json!({ "remembered": remembered, "found": found });
         let note = "the database went back in time";
         let event =
             AuditEvent::new(now, AuditKind::DatabaseWentBack, &Cause::system("coherence"), Subject::everybody())
                 .because(Reason::OlderCopy);
-        let alerts = self.sessions.inner.parts.alerts.clone();
+        let alerts = self.coherence.inner.dependencies.alerts.clone();
         let alert = NewAlert::new(now, AlertKind::HistoryWentBack, Subject::everybody()).with(details.clone());
         let write = move |db: &mut Db| {
             not_befores::raise(db, &Scope::Everybody, now, now, &Actor::system("coherence"), Some(note))?;
@@ -385,42 +335,41 @@ impl Membership {
             audit::record(db, &event.with(details))?;
             alerts.raise_in(db, &alert).map(drop)
         };
-        self.sessions.store().write(write).await?;
-        self.sessions.inner.parts.metrics.went_back();
+        self.coherence.store().write(write).await?;
+        self.coherence.inner.dependencies.metrics.went_back();
         self.high_water.forget();
         Ok(())
     }
 
     /// Looks at the other nodes. Before the lease is held: whoever holds one and loses the store has seen how long theirs are.
-    async fn look_around(&mut self) -> Option<Vec<Node>> {
+    async fn look_at_peers(&mut self) -> Option<Vec<Node>> {
         let own = self.id;
-        if let Ok(others) = self.sessions.store().read(move |db| nodes::others(db, own)).await {
-            self.sessions.note_others(&others);
+        if let Ok(others) = self.coherence.store().read(move |db| nodes::others(db, own)).await {
+            self.coherence.note_peers(&others);
             return Some(others);
         }
         self.watch.begin_anew();
-        // There may be some by now whose leases are longer.
-        self.sessions.inner.longest_lease.store(milliseconds(LONGEST_LEASE), Ordering::Relaxed);
+        self.coherence.inner.peers.note_unseen();
         None
     }
 
     /// Removes the rows of nodes that have stopped without a word, so that the next end need not wait for them.
-    async fn expel_the_silent(&mut self, others: &[Node]) {
-        for node in self.watch.run_out(others, self.sessions.store().connections_made(), uptime()) {
-            self.sessions.expel(node).await;
+    async fn evict_the_silent(&mut self, others: &[Node]) {
+        for node in self.watch.run_out(others, self.coherence.store().connections_made(), uptime()) {
+            self.coherence.evict(node).await;
         }
     }
 
     /// How long a lease is that begins now.
     #[must_use]
     pub fn lease(&self) -> Duration {
-        self.first_leases.bounded(self.sessions.inner.live_rules.lease, uptime())
+        self.first_leases.bounded(self.coherence.inner.rules.lease, uptime())
     }
 
     /// Whether there was no other node when this one looked last.
     #[must_use]
     pub fn is_alone(&self) -> bool {
-        !self.sessions.has_company()
+        !self.coherence.has_peers()
     }
 
     /// Remembers, across a restart, how far the feed had come.

@@ -1,6 +1,6 @@
 //! The live view: this node's picture of sessions and users, by which the check is answered without the store.
 //!
-//! It may be used while the node holds a lease (`session::lease`), and changes keep it true (`session::change`). What is
+//! It may be used while the node holds a lease (`coherence::lease`), and changes keep it true (`coherence::changes`). What is
 //! not in it is read from the store; that it is bounded only costs reads.
 
 mod generations;
@@ -19,7 +19,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use chrono::{DateTime, Utc};
 
-pub use map::{Fill, Map};
+pub use map::{Map, PendingLoad};
 pub use session::LiveSession;
 pub use verified::{Digest, Found, Verified, VerifiedTokens};
 
@@ -39,7 +39,7 @@ pub struct LiveUser {
 
 /// The not-befores that cover many: few, so all of them are kept.
 #[derive(Debug, Default)]
-struct Blanket {
+struct CutOffs {
     everybody: Option<DateTime<Utc>>,
     clients: HashMap<String, DateTime<Utc>>,
 }
@@ -53,26 +53,26 @@ pub struct LiveView {
     pub users: Map<UserId, Arc<LiveUser>>,
     /// Tokens already verified.
     pub tokens: VerifiedTokens,
-    blanket: RwLock<Arc<Blanket>>,
+    cut_offs: RwLock<Arc<CutOffs>>,
     /// Which reading of the not-befores and keys is wanted, and which there has been.
     wanted: AtomicU64,
     read: AtomicU64,
 }
 
-/// Holds what a transaction is about to change out of the picture, from before its commit until after. Whoever comes
+/// Keeps what a transaction is about to change out of the picture, from before its commit until after. Whoever comes
 /// meanwhile asks the store, so that an end that finds the session ended already need not know how far that end has come.
 #[derive(Debug)]
-pub struct Hold {
+pub struct WriteBarrier {
     view: Arc<LiveView>,
     changes: Vec<Change>,
 }
 
-impl Drop for Hold {
+impl Drop for WriteBarrier {
     fn drop(&mut self) {
         for change in &self.changes {
             match change {
-                Change::Session(id) => self.view.sessions.release(*id),
-                Change::User(id) => self.view.users.release(*id),
+                Change::Session(id) => self.view.sessions.lower_barrier(*id),
+                Change::User(id) => self.view.users.lower_barrier(*id),
                 // Whatever was read until now may be from before the commit.
                 Change::Keys | Change::NotBefore => self.view.want_reading(),
             }
@@ -88,7 +88,7 @@ impl LiveView {
             sessions: Map::new(capacity),
             users: Map::new(capacity),
             tokens: VerifiedTokens::new(capacity),
-            blanket: RwLock::default(),
+            cut_offs: RwLock::default(),
             wanted: AtomicU64::new(0),
             read: AtomicU64::new(0),
         }
@@ -98,24 +98,24 @@ impl LiveView {
     /// has been forgotten since.
     #[must_use]
     pub fn find(&self, token: &Verified) -> Option<Found> {
-        let stamps = (self.sessions.stamp(&token.session_id), self.users.stamp(&token.subject));
-        if let Some(found) = token.found.as_ref().filter(|found| found.stamps == stamps) {
+        let versions = (self.sessions.version(&token.session_id), self.users.version(&token.subject));
+        if let Some(found) = token.found.as_ref().filter(|found| found.versions == versions) {
             return Some(found.clone());
         }
         let (session, user) = (self.sessions.get(&token.session_id)?, self.users.get(&token.subject)?);
-        Some(Found { session, user, stamps })
+        Some(Found { session, user, versions })
     }
 
-    /// Holds out of the picture what is about to change.
-    pub fn hold(self: &Arc<Self>, changes: &[Change]) -> Hold {
+    /// Keeps out of the picture what is about to change.
+    pub fn raise_barrier(self: &Arc<Self>, changes: &[Change]) -> WriteBarrier {
         for change in changes {
             match change {
-                Change::Session(id) => self.sessions.hold(*id),
-                Change::User(id) => self.users.hold(*id),
+                Change::Session(id) => self.sessions.raise_barrier(*id),
+                Change::User(id) => self.users.raise_barrier(*id),
                 Change::Keys | Change::NotBefore => self.want_reading(),
             }
         }
-        Hold { view: Arc::clone(self), changes: changes.to_vec() }
+        WriteBarrier { view: Arc::clone(self), changes: changes.to_vec() }
     }
 
     /// Whether the not-befores and keys were read since they changed here. Until then the picture is not used.
@@ -157,23 +157,23 @@ impl LiveView {
     }
 
     /// Takes up the not-befores of clients and of everybody, as the store has them now.
-    pub fn cover(&self, not_befores: &[NotBefore]) {
-        let mut blanket = Blanket::default();
+    pub fn set_cut_offs(&self, not_befores: &[NotBefore]) {
+        let mut cut_offs = CutOffs::default();
         for not_before in not_befores {
             match &not_before.scope {
-                Scope::Everybody => blanket.everybody = Some(not_before.at),
-                Scope::Client(id) => drop(blanket.clients.insert(id.as_str().to_owned(), not_before.at)),
+                Scope::Everybody => cut_offs.everybody = Some(not_before.at),
+                Scope::Client(id) => drop(cut_offs.clients.insert(id.as_str().to_owned(), not_before.at)),
                 Scope::User(_) => {}
             }
         }
-        *self.blanket.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(blanket);
+        *self.cut_offs.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(cut_offs);
     }
 
     /// The latest not-before that covers a session: the highest of the user's, the client's and everybody's.
     #[must_use]
     pub fn not_before(&self, session: &LiveSession, user: &LiveUser) -> Option<DateTime<Utc>> {
-        let blanket = self.blanket.read().unwrap_or_else(PoisonError::into_inner);
-        let of_client = session.client_id().and_then(|id| blanket.clients.get(id)).copied();
-        user.not_before.max(blanket.everybody).max(of_client)
+        let cut_offs = self.cut_offs.read().unwrap_or_else(PoisonError::into_inner);
+        let of_client = session.client_id().and_then(|id| cut_offs.clients.get(id)).copied();
+        user.not_before.max(cut_offs.everybody).max(of_client)
     }
 }

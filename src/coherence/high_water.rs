@@ -16,8 +16,9 @@ struct Mark {
     seq: i64,
 }
 
-/// The database that the mark in this directory is of, where there is one that can be read.
-pub(super) fn database_in(directory: &Path) -> Option<String> {
+/// The database that served last from this data directory, as its mark has it; `None` where there is none that can be read.
+#[must_use]
+pub fn remembered_database(directory: &Path) -> Option<String> {
     let mark: Mark = serde_json::from_slice(&std::fs::read(directory.join(FILE)).ok()?).ok()?;
     Some(mark.database)
 }

@@ -1,0 +1,180 @@
+//! What was refused: aggregated in memory and written to the record in the background, so that no refusal waits for the store
+//! and a flood of them does not fill the disk (LOG-05). A failed write refuses nobody; it is tried again with the next.
+//!
+//! It stands below everything that refuses: an operation that does not do what was asked notes that itself.
+
+mod aggregated;
+mod throttled;
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use crate::clock::Clock;
+use crate::model::attempt::Attempt;
+use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
+use crate::model::id::SessionId;
+use crate::model::session::{Actor, EndReason};
+use crate::store::{Store, StoreError, audit};
+use crate::token::claims::named;
+use aggregated::Aggregated;
+use throttled::Throttled;
+
+/// Events written in one transaction.
+const BATCH: usize = 200;
+
+/// What has been refused and is not written yet. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Refusals {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    aggregated: Mutex<Aggregated>,
+    throttled: Mutex<Throttled>,
+    /// Held while events are written: of two that write at once, both would write the same.
+    writing: tokio::sync::Mutex<()>,
+}
+
+/// Where a token was presented.
+#[derive(Debug, Clone)]
+pub struct Presented {
+    /// From which address.
+    pub ip: IpAddr,
+    /// In which request.
+    pub request_id: String,
+    /// For what: method and route.
+    pub route: String,
+}
+
+impl Refusals {
+    /// None yet.
+    #[must_use]
+    pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
+        let inner = Inner {
+            store,
+            clock,
+            aggregated: Mutex::default(),
+            throttled: Mutex::default(),
+            writing: tokio::sync::Mutex::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Notes a refusal for the record.
+    pub fn note(&self, event: AuditEvent) {
+        self.aggregated().note(event);
+    }
+
+    /// Notes that a login, or another use of a password, failed. `failure` is the kind of the event.
+    pub fn note_attempt(&self, failure: AuditKind, attempt: &Attempt) {
+        self.note(AuditEvent::of_failed_attempt(failure, attempt));
+    }
+
+    /// Whether a try that was refused unseen is kept as an attempt.
+    #[must_use]
+    pub fn keeps_throttled(&self, attempt: &Attempt, folded_name: &str) -> bool {
+        self.inner.throttled.lock().unwrap_or_else(PoisonError::into_inner).keeps(attempt, folded_name)
+    }
+
+    /// Notes that a caller may not do what was asked for.
+    pub fn note_access(&self, reason: Reason, caller: &Cause, subject: Subject, route: &str) {
+        let event = AuditEvent::new(self.inner.clock.now(), AuditKind::AccessRefused, caller, subject).because(reason);
+        self.note(event.with(json!({ "route": route })));
+    }
+
+    /// Notes that an operation was refused; `operation` is the kind of the event that it would have been.
+    pub fn note_operation(&self, operation: AuditKind, reason: Reason, subject: Subject, cause: &Cause) {
+        let event =
+            AuditEvent::new(self.inner.clock.now(), AuditKind::OperationRefused, cause, subject).because(reason);
+        self.note(event.with(json!({ "operation": operation })));
+    }
+
+    /// Notes that a token was not looked at for this reason.
+    pub fn note_unread_token(&self, reason: Reason, presented: &Presented) {
+        let event =
+            AuditEvent::new(self.inner.clock.now(), AuditKind::TokenRefused, &unnamed(presented), Subject::unknown());
+        self.note(event.because(reason).with(json!({ "route": presented.route })));
+    }
+
+    /// Notes that an access token was refused, where its session is over with how that ended. What it says of itself is believed
+    /// where its signature is good.
+    pub fn note_token(&self, token: &str, reason: Reason, end: Option<EndReason>, presented: &Presented) {
+        let is_signed = matches!(
+            reason,
+            Reason::Expired
+                | Reason::NotYetValid
+                | Reason::Replaced
+                | Reason::Subject
+                | Reason::SessionUnknown
+                | Reason::SessionEnded
+        );
+        let Some(named) = named(token).filter(|_| is_signed) else { return self.note_unread_token(reason, presented) };
+        let kind = match reason {
+            Reason::SessionUnknown => AuditKind::SessionUnknown,
+            _ => AuditKind::TokenRefused,
+        };
+        let cause = Cause { actor: Actor::user(named.subject), ..unnamed(presented) };
+        let event =
+            AuditEvent::new(self.inner.clock.now(), kind, &cause, Subject::new(SubjectKind::Session, named.session_id));
+        let mut details = json!({ "route": presented.route, "token": named.token_id });
+        if let Some(end) = end {
+            details["end_reason"] = json!(end);
+        }
+        self.note(event.because(reason).in_session(named.session_id).with(details));
+    }
+
+    /// Notes that a refresh token was refused that is none of ours.
+    pub fn note_refresh(&self, reason: Reason, cause: &Cause) {
+        let event = AuditEvent::new(self.inner.clock.now(), AuditKind::RefreshRefused, cause, Subject::unknown());
+        self.note(event.because(reason));
+    }
+
+    /// Notes that a refresh token of ours was refused, because its session is over.
+    pub fn note_refresh_of(&self, id: SessionId, reason: Reason, end: EndReason, cause: &Cause) {
+        let subject = Subject::new(SubjectKind::Session, id);
+        let event = AuditEvent::new(self.inner.clock.now(), AuditKind::RefreshRefused, cause, subject).because(reason);
+        self.note(event.in_session(id).with(json!({ "end_reason": end })));
+    }
+
+    /// Writes what was refused by now; counts whose minute is over end. Returns how many events that were.
+    pub async fn write_due(&self) -> Result<usize, StoreError> {
+        self.write(Some(self.inner.clock.now())).await
+    }
+
+    /// The same at the stop: every count ends.
+    pub async fn write_all(&self) -> Result<usize, StoreError> {
+        self.write(None).await
+    }
+
+    async fn write(&self, now: Option<DateTime<Utc>>) -> Result<usize, StoreError> {
+        let _turn = self.inner.writing.lock().await;
+        self.aggregated().close(now);
+        let mut written = 0;
+        loop {
+            let batch = self.aggregated().first(BATCH);
+            if batch.is_empty() {
+                return Ok(written);
+            }
+            let count = batch.len();
+            self.inner.store.write(move |db| batch.iter().try_for_each(|event| audit::record(db, event))).await?;
+            self.aggregated().forget(count);
+            written += count;
+        }
+    }
+
+    fn aggregated(&self) -> MutexGuard<'_, Aggregated> {
+        self.inner.aggregated.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Who presents a token that names nobody is not known.
+fn unnamed(presented: &Presented) -> Cause {
+    let request_id = Some(presented.request_id.clone());
+    Cause { actor: Actor::system("check"), ip: Some(presented.ip), request_id, acting: None }
+}
