@@ -8,9 +8,9 @@
 //!
 //! | rooms | know | must not know |
 //! |---|---|---|
-//! | [`clock`], [`key`], [`reach`], [`trust`], [`webhook`] | the time, what a key does, who is there, who is believed, how others are told | |
+//! | [`clock`], [`key`], [`reach`], [`trust`] | the time, what a key does, who is there, who is believed | |
 //! | [`model`] | what exists and what may happen to it; pure | input, output, the time of day |
-//! | [`config`], [`telemetry`], [`master_key`], [`keyring`], [`warrant`] | the settings, the log and metrics, the key outside the database, the keys that it opens, which events may say what was removed | the database |
+//! | [`config`], [`telemetry`], [`master_key`], [`webhook`], [`keyring`], [`warrant`] | the settings, the log and metrics, the key outside the database, how others are told, the keys that the first opens, which events may say what was removed | the database |
 //! | [`token`] | what a token says and whether to believe it; pure | whether its session lives |
 //! | [`store`] | both databases: the only folder that names diesel | rules |
 //! | [`view`] | the objects of the contract, for the API, exports and the command line | |

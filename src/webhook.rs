@@ -20,7 +20,8 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use url::Url;
 use zeroize::Zeroizing;
 
-use crate::{master_key, trust};
+use crate::master_key;
+use crate::trust;
 
 /// How long a receiver may take.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -150,6 +150,17 @@ fn every_file_that_the_readme_links_to_exists() {
     }
 }
 
+#[test]
+fn every_file_that_the_architecture_names_exists() {
+    for document in ["docs/architecture.md", "CONTRIBUTING.md"] {
+        let text = read(document);
+        let named: Vec<&str> = text.split('`').skip(1).step_by(2).filter(|word| word.starts_with("src/")).collect();
+        let missing: Vec<&&str> =
+            named.iter().filter(|path| !Path::new(env!("CARGO_MANIFEST_DIR")).join(path).exists()).collect();
+        assert!(missing.is_empty(), "{document}: {missing:?}");
+    }
+}
+
 fn read(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path))
         .unwrap_or_else(|error| panic!("{path}: {error}"))

@@ -83,14 +83,15 @@ impl Authentication {
         // The user first: whoever renames one holds the row before the names.
         let user = users::lock(db, attempt.user_id.unwrap_or(NOBODY))?;
         throttles::hold_names(db)?;
-        let has_name = users::find_by_name(db, name)?;
+        let having_name = users::having_name(db, name)?;
         let form = users::kept_form(db, attempt.user_id.unwrap_or(NOBODY))?;
-        let form = match (&user, attempt.user_id) {
-            (Some(user), _) => form.unwrap_or_else(|| user.username.folded()),
-            (None, None) if has_name.is_none() => fold(name),
-            (None, _) => return Ok(None),
-        };
-        Ok(Some(keys.of_account(&self.inner.dependencies.keys.throttles, &form)))
+        let digests = &self.inner.dependencies.keys.throttles;
+        Ok(match (&user, attempt.user_id) {
+            (Some(user), _) => Some(keys.of_account(digests, &form.unwrap_or_else(|| user.username.folded()))),
+            // Where two have it but for the case, whoever types another case than theirs is neither.
+            (None, None) if having_name.is_empty() => Some(digests.of_account(&fold(name))),
+            (None, _) => None,
+        })
     }
 
     /// A name that nobody has, as it is kept.

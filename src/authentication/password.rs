@@ -126,7 +126,7 @@ impl Authentication {
             self.inner.dependencies.metrics.login(AttemptOutcome::Throttled.as_str());
             // Others need not wait for that.
             drop((lock, slot));
-            tokio::time::sleep_until(begun + UNSEEN).await;
+            tokio::time::sleep_until(begun + UNSEEN * ticks(begun.elapsed())).await;
             return Err(AuthenticationError::Throttled(wait));
         }
         match self.compare(&credentials, user).await? {
@@ -254,9 +254,14 @@ impl Authentication {
     }
 }
 
-/// What a try takes at least that is refused unseen. To look a user up takes some microseconds more where there is one, which no
-/// hash hides here (ATH-01).
+/// A try that is refused unseen takes this, or a multiple of it where it waited for others. To look a user up takes some
+/// microseconds more where there is one, which no hash hides here (ATH-01).
 const UNSEEN: Duration = Duration::from_millis(10);
+
+/// How often [`UNSEEN`] passes until the first answer that is still to come.
+fn ticks(elapsed: Duration) -> u32 {
+    u32::try_from(elapsed.as_nanos() / UNSEEN.as_nanos()).map_or(u32::MAX, |passed| passed.saturating_add(1))
+}
 
 /// An id that no user has.
 pub(super) const NOBODY: UserId = UserId(uuid::Uuid::nil());

@@ -17,9 +17,10 @@ use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::shipment::Item;
 use super::sink::{InvalidSink, SinkError};
+use crate::config;
+use crate::trust;
 use crate::view::ocsf::Severity;
 use crate::view::time;
-use crate::{config, trust};
 
 /// "log audit".
 const FACILITY: u32 = 13;

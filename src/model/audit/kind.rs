@@ -270,7 +270,7 @@ kinds! {
 }
 
 impl AuditKind {
-    /// Whether such events are counted by cause and site, so that a flood of them is a few events (`session::refused`).
+    /// Whether such events are counted by cause and site, so that a flood of them is a few events (`refusals`).
     #[must_use]
     pub const fn is_gathered(self) -> bool {
         matches!(self.facts().outcome, Outcome::Failure)
