@@ -25,114 +25,119 @@ pub struct PostgresAddress<'a> {
     pub parameters: Vec<(&'a str, &'a str)>,
 }
 
-/// What PostgreSQL's client can be told (libpq 18).
-const PARAMETERS: &[&str] = &[
-    "application_name",
-    "channel_binding",
-    "client_encoding",
-    "connect_timeout",
-    "dbname",
-    "fallback_application_name",
-    "gssdelegation",
-    "gssencmode",
-    "gsslib",
-    "host",
-    "hostaddr",
-    "keepalives",
-    "keepalives_count",
-    "keepalives_idle",
-    "keepalives_interval",
-    "krbsrvname",
-    "load_balance_hosts",
-    "max_protocol_version",
-    "min_protocol_version",
-    "oauth_client_id",
-    "oauth_client_secret",
-    "oauth_issuer",
-    "oauth_scope",
-    "options",
-    "passfile",
-    "password",
-    "port",
-    "replication",
-    "require_auth",
-    "requirepeer",
-    "scram_client_key",
-    "scram_server_key",
-    "service",
-    "servicefile",
-    "ssl_max_protocol_version",
-    "ssl_min_protocol_version",
-    "sslcert",
-    "sslcertmode",
-    "sslcompression",
-    "sslcrl",
-    "sslcrldir",
-    "sslkey",
-    "sslkeylogfile",
-    "sslmode",
-    "sslnegotiation",
-    "sslpassword",
-    "sslrootcert",
-    "sslsni",
-    "target_session_attrs",
-    "tcp_user_timeout",
-    "user",
+/// Something that PostgreSQL's client can be told.
+struct Parameter {
+    name: &'static str,
+    /// Whether it is known to be no secret.
+    is_shown: bool,
+    form: Form,
+}
+
+/// What the value of a parameter looks like, as far as that is known.
+#[derive(Clone, Copy)]
+enum Form {
+    Any,
+    Integer,
+    Database,
+    /// Ports with commas between them.
+    Ports,
+    /// Hosts without ports, with commas between them.
+    Places,
+    Word(&'static Words),
+}
+
+/// The words that a parameter takes, and what is said where it is given another.
+struct Words {
+    taken: &'static [&'static str],
+    otherwise: &'static str,
+}
+
+const fn shown(name: &'static str, form: Form) -> Parameter {
+    Parameter { name, is_shown: true, form }
+}
+
+/// One that may be a password, or hold one.
+const fn masked(name: &'static str, form: Form) -> Parameter {
+    Parameter { name, is_shown: false, form }
+}
+
+/// All of them (libpq 18).
+const PARAMETERS: &[Parameter] = &[
+    shown("application_name", Form::Any),
+    masked("channel_binding", Form::Word(CHANNEL_BINDING)),
+    masked("client_encoding", Form::Any),
+    shown("connect_timeout", Form::Integer),
+    shown("dbname", Form::Database),
+    masked("fallback_application_name", Form::Any),
+    masked("gssdelegation", Form::Any),
+    shown("gssencmode", Form::Word(GSSENCMODE)),
+    masked("gsslib", Form::Any),
+    shown("host", Form::Places),
+    shown("hostaddr", Form::Places),
+    shown("keepalives", Form::Integer),
+    shown("keepalives_count", Form::Integer),
+    shown("keepalives_idle", Form::Integer),
+    shown("keepalives_interval", Form::Integer),
+    masked("krbsrvname", Form::Any),
+    shown("load_balance_hosts", Form::Word(LOAD_BALANCE_HOSTS)),
+    masked("max_protocol_version", Form::Any),
+    masked("min_protocol_version", Form::Any),
+    masked("oauth_client_id", Form::Any),
+    masked("oauth_client_secret", Form::Any),
+    masked("oauth_issuer", Form::Any),
+    masked("oauth_scope", Form::Any),
+    masked("options", Form::Any),
+    masked("passfile", Form::Any),
+    masked("password", Form::Any),
+    shown("port", Form::Ports),
+    masked("replication", Form::Any),
+    masked("require_auth", Form::Any),
+    masked("requirepeer", Form::Any),
+    masked("scram_client_key", Form::Any),
+    masked("scram_server_key", Form::Any),
+    masked("service", Form::Any),
+    masked("servicefile", Form::Any),
+    masked("ssl_max_protocol_version", Form::Any),
+    masked("ssl_min_protocol_version", Form::Any),
+    masked("sslcert", Form::Any),
+    masked("sslcertmode", Form::Any),
+    masked("sslcompression", Form::Any),
+    masked("sslcrl", Form::Any),
+    masked("sslcrldir", Form::Any),
+    masked("sslkey", Form::Any),
+    masked("sslkeylogfile", Form::Any),
+    shown("sslmode", Form::Word(SSLMODE)),
+    shown("sslnegotiation", Form::Word(SSLNEGOTIATION)),
+    masked("sslpassword", Form::Any),
+    shown("sslrootcert", Form::Any),
+    masked("sslsni", Form::Any),
+    shown("target_session_attrs", Form::Word(TARGET_SESSION_ATTRS)),
+    shown("tcp_user_timeout", Form::Integer),
+    masked("user", Form::Any),
 ];
 
-/// Those of them that are no secret. Whatever else is given may be a password.
-const SHOWN: &[&str] = &[
-    "application_name",
-    "connect_timeout",
-    "dbname",
-    "gssencmode",
-    "host",
-    "hostaddr",
-    "keepalives",
-    "keepalives_count",
-    "keepalives_idle",
-    "keepalives_interval",
-    "load_balance_hosts",
-    "port",
-    "sslmode",
-    "sslnegotiation",
-    "sslrootcert",
-    "target_session_attrs",
-    "tcp_user_timeout",
-];
-
-const INTEGERS: &[&str] = &[
-    "connect_timeout",
-    "keepalives",
-    "keepalives_count",
-    "keepalives_idle",
-    "keepalives_interval",
-    "tcp_user_timeout",
-];
-
-/// A parameter that takes one of some words, these, and what is said where it is given another.
-type Choice = (&'static str, &'static [&'static str], &'static str);
-
-const CHOICES: &[Choice] = &[
-    (
-        "sslmode",
-        &["disable", "allow", "prefer", "require", "verify-ca", "verify-full"],
-        "holds an sslmode that is none of disable, allow, prefer, require, verify-ca and verify-full",
-    ),
-    ("sslnegotiation", &["postgres", "direct"], "holds an sslnegotiation that is neither postgres nor direct"),
-    ("gssencmode", &["disable", "prefer", "require"], "holds a gssencmode that is none of disable, prefer and require"),
-    (
-        "target_session_attrs",
-        &["any", "read-write", "read-only", "primary", "standby", "prefer-standby"],
-        "holds target_session_attrs that are none of any, read-write, read-only, primary, standby and prefer-standby",
-    ),
-    ("load_balance_hosts", &["disable", "random"], "holds a load_balance_hosts that is neither disable nor random"),
-    (
-        "channel_binding",
-        &["disable", "prefer", "require"],
-        "holds a channel_binding that is none of disable, prefer and require",
-    ),
-];
+const SSLMODE: &Words = &Words {
+    taken: &["disable", "allow", "prefer", "require", "verify-ca", "verify-full"],
+    otherwise: "holds an sslmode that is none of disable, allow, prefer, require, verify-ca and verify-full",
+};
+const SSLNEGOTIATION: &Words =
+    &Words { taken: &["postgres", "direct"], otherwise: "holds an sslnegotiation that is neither postgres nor direct" };
+const GSSENCMODE: &Words = &Words {
+    taken: &["disable", "prefer", "require"],
+    otherwise: "holds a gssencmode that is none of disable, prefer and require",
+};
+const TARGET_SESSION_ATTRS: &Words = &Words {
+    taken: &["any", "read-write", "read-only", "primary", "standby", "prefer-standby"],
+    otherwise: "holds target_session_attrs that are none of any, read-write, read-only, primary, standby and prefer-standby",
+};
+const LOAD_BALANCE_HOSTS: &Words = &Words {
+    taken: &["disable", "random"],
+    otherwise: "holds a load_balance_hosts that is neither disable nor random",
+};
+const CHANNEL_BINDING: &Words = &Words {
+    taken: &["disable", "prefer", "require"],
+    otherwise: "holds a channel_binding that is none of disable, prefer and require",
+};
 
 const SCHEME: &str = "must begin with sqlite: or postgres://";
 const BLANK: &str = "holds a blank or a control character: a blank is written %20";
@@ -188,7 +193,7 @@ impl<'a> PostgresAddress<'a> {
 
 /// Whether the value of a parameter is known to be no secret.
 pub fn is_shown(parameter: &str) -> bool {
-    SHOWN.contains(&parameter)
+    parameter_named(parameter).is_some_and(|parameter| parameter.is_shown)
 }
 
 /// The path of a file. What is written for another database, for a shell, or for SQLite's own addresses is none.
@@ -275,39 +280,42 @@ fn read_parameters(query: &str) -> Result<Vec<(&str, &str)>, &'static str> {
     }
     for member in query.split('&') {
         let (name, value) = member.split_once('=').ok_or(MEMBER)?;
-        if !PARAMETERS.contains(&name) {
-            return Err(UNKNOWN);
-        }
+        let parameter = parameter_named(name).ok_or(UNKNOWN)?;
         if parameters.iter().any(|(given, _)| *given == name) {
             return Err(TWICE);
         }
         if value.contains(['@', '?', ';', '=']) {
             return Err(VALUE);
         }
-        check_form(name, value)?;
+        parameter.form.check(value)?;
         parameters.push((name, value));
     }
     Ok(parameters)
 }
 
-/// Of a parameter whose form is known, another value may be one that was meant for another parameter.
-fn check_form(name: &str, value: &str) -> Result<(), &'static str> {
-    let choice = CHOICES.iter().find(|(choice, ..)| *choice == name);
-    let (fits, reason) = match (name, choice) {
-        (_, Some((_, words, reason))) => (words.contains(&value), *reason),
-        ("dbname", _) => (is_database(value), DATABASE),
-        ("port", _) => (value.split(',').all(is_port), "holds a port that is no number from 1 to 65535"),
-        ("host" | "hostaddr", _) => (
-            value.split(',').all(is_place),
-            "holds a host that is neither a name nor an address nor a path; its port is a parameter of its own",
-        ),
-        _ if INTEGERS.contains(&name) => (
-            value.parse::<i32>().is_ok(),
-            "holds a time limit or a parameter of keep-alives that is not a whole number",
-        ),
-        _ => return Ok(()),
-    };
-    if fits { Ok(()) } else { Err(reason) }
+fn parameter_named(name: &str) -> Option<&'static Parameter> {
+    PARAMETERS.iter().find(|parameter| parameter.name == name)
+}
+
+impl Form {
+    /// Of a parameter whose form is known, another value may be one that was meant for another parameter.
+    fn check(self, value: &str) -> Result<(), &'static str> {
+        let (fits, reason) = match self {
+            Self::Any => return Ok(()),
+            Self::Integer => (
+                value.parse::<i32>().is_ok(),
+                "holds a time limit or a parameter of keep-alives that is not a whole number",
+            ),
+            Self::Database => (is_database(value), DATABASE),
+            Self::Ports => (value.split(',').all(is_port), "holds a port that is no number from 1 to 65535"),
+            Self::Places => (
+                value.split(',').all(is_place),
+                "holds a host that is neither a name nor an address nor a path; its port is a parameter of its own",
+            ),
+            Self::Word(Words { taken, otherwise }) => (taken.contains(&value), *otherwise),
+        };
+        if fits { Ok(()) } else { Err(reason) }
+    }
 }
 
 #[cfg(test)]

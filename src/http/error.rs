@@ -303,9 +303,7 @@ impl From<AuthenticationError> for ApiError {
 impl From<LoginError> for ApiError {
     fn from(error: LoginError) -> Self {
         match error {
-            LoginError::InvalidCredentials => Self::InvalidCredentials,
-            LoginError::Throttled(wait) => Self::TooManyAttempts(wait),
-            LoginError::Busy => Self::Unavailable,
+            LoginError::Authentication(error) => error.into(),
             LoginError::UnknownClient => Self::invalid("/client_id", "no client of this id is registered"),
             LoginError::Store(error) => error.into(),
             LoginError::Signing(error) => error.into(),

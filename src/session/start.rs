@@ -1,7 +1,6 @@
 //! Logs somebody in: the session row is committed before its tokens leave (P1).
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -37,15 +36,9 @@ pub struct LoggedIn {
 /// Why a login failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
-    /// Unknown user, wrong password or disabled: not told which.
-    #[error("invalid credentials")]
-    InvalidCredentials,
-    /// Too many failures; the password was not looked at.
-    #[error("too many attempts")]
-    Throttled(Duration),
-    /// Too many logins at once.
-    #[error("too many logins at once")]
-    Busy,
+    /// Nobody was believed.
+    #[error(transparent)]
+    Authentication(#[from] AuthenticationError),
     /// No client of this id is registered.
     #[error("no such client")]
     UnknownClient,
@@ -55,17 +48,6 @@ pub enum LoginError {
     /// No token can be signed.
     #[error(transparent)]
     Signing(#[from] SigningError),
-}
-
-impl From<AuthenticationError> for LoginError {
-    fn from(error: AuthenticationError) -> Self {
-        match error {
-            AuthenticationError::InvalidCredentials => Self::InvalidCredentials,
-            AuthenticationError::Throttled(wait) => Self::Throttled(wait),
-            AuthenticationError::Busy => Self::Busy,
-            AuthenticationError::Store(error) => Self::Store(error),
-        }
-    }
 }
 
 impl From<KeyError> for LoginError {
@@ -133,7 +115,7 @@ impl Sessions {
             })
             .await?;
         let Some((session, previous_login, replaced, device)) = started else {
-            return Err(LoginError::InvalidCredentials);
+            return Err(AuthenticationError::InvalidCredentials.into());
         };
         self.inner.dependencies.metrics.login("success");
         self.inner.dependencies.metrics.session_started();

@@ -14,6 +14,7 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sqlite::Sqlite;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::error::{self, OpenError, StoreError};
@@ -233,27 +234,10 @@ fn quotes_a_parameter(said: &str, url: &str) -> bool {
     let masked = masked.filter(|(name, _)| *name != "user" && !is_shown(name));
     // Options are words, with their own names and values in them: `-cname=value`.
     let is_between = |character: char| character.is_whitespace() || "='\"\\".contains(character);
-    masked.map(|(_, value)| percent_decode(value)).any(|value| {
+    masked.map(|(_, value)| percent_decode_str(value).decode_utf8_lossy()).any(|value| {
         let words = value.split(is_between).map(|word| word.strip_prefix("-c").unwrap_or(word));
         words.filter(|word| word.len() >= SHORTEST).any(|word| said.contains(word))
     })
-}
-
-/// The opposite of [`percent_encode`]; what cannot be decoded stays as it is.
-fn percent_decode(text: &str) -> String {
-    let mut pieces = text.split('%');
-    let mut decoded = pieces.next().unwrap_or_default().as_bytes().to_vec();
-    for piece in pieces {
-        let byte = piece.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        if let (Some(byte), Some(rest)) = (byte, piece.get(2..)) {
-            decoded.push(byte);
-            decoded.extend_from_slice(rest.as_bytes());
-        } else {
-            decoded.push(b'%');
-            decoded.extend_from_slice(piece.as_bytes());
-        }
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
 }
 
 /// Takes `pg_catalog` out of the search path, so that it comes first as PostgreSQL has it by itself: whoever may change the
@@ -326,7 +310,7 @@ fn postgres_url(url: &str, wait: Duration) -> String {
     let mut query: Vec<String> = Vec::new();
     for (name, value) in &given {
         query.push(match *name {
-            "sslrootcert" if trusts_system => format!("{name}={}", percent_encode(&system_certificates())),
+            "sslrootcert" if trusts_system => format!("{name}={}", utf8_percent_encode(&system_certificates(), PLAIN)),
             "sslmode" if trusts_system => format!("{name}=verify-full"),
             _ => format!("{name}={value}"),
         });
@@ -339,19 +323,9 @@ fn postgres_url(url: &str, wait: Duration) -> String {
     format!("{address}?{}", query.join("&"))
 }
 
-/// libpq reads `%20` but takes `+` literally, so form encoding does not serve.
-fn percent_encode(value: &str) -> String {
-    use std::fmt::Write as _;
-    let mut encoded = String::with_capacity(value.len());
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/,:".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
-}
+/// What stands in a value as it is. libpq reads `%20` but takes `+` literally, so form encoding does not serve.
+const PLAIN: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/').remove(b',').remove(b':');
 
 fn system_certificates() -> String {
     let usual = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];

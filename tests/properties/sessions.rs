@@ -12,7 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use secrecy::SecretString;
-use vigie::authentication::password::Credentials;
+use vigie::authentication::password::{AuthenticationError, Credentials};
 use vigie::model::audit::Cause;
 use vigie::model::id::{SessionId, UserId};
 use vigie::model::session::{EndReason, Origin};
@@ -340,7 +340,7 @@ impl World {
                 self.handed.push(Handed { id: issued.session.id, access: vec![issued.access_token], refresh });
                 "ok".to_owned()
             }
-            Err(LoginError::InvalidCredentials) => "refused".to_owned(),
+            Err(LoginError::Authentication(AuthenticationError::InvalidCredentials)) => "refused".to_owned(),
             Err(error) => format!("{error:?}"),
         }
     }

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use super::story::{Deed, Leave, Step};
 use crate::app::App;
-use crate::authentication::password::Credentials;
+use crate::authentication::password::{AuthenticationError, Credentials};
 use crate::cli::outcome::Outcome;
 use crate::clock::{Clock as _, ManualClock};
 use crate::model::audit::Cause;
@@ -97,7 +97,9 @@ impl Player<'_> {
     async fn try_log_in(&self, credentials: Credentials) -> Outcome<Option<Issued>> {
         match self.app.sessions.log_in(credentials, None).await {
             Ok(logged_in) => Ok(Some(logged_in.issued)),
-            Err(LoginError::InvalidCredentials | LoginError::Throttled(_)) => Ok(None),
+            Err(LoginError::Authentication(
+                AuthenticationError::InvalidCredentials | AuthenticationError::Throttled(_),
+            )) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
