@@ -75,25 +75,7 @@ fn add_cell(cell: &str, to: &mut String) {
 /// Whether a reader may pass over the character before it finds a formula: around a cell it takes quotation marks and
 /// white space away, and what nobody sees may go at any time.
 fn is_passed_over(character: char) -> bool {
-    character == '"'
-        || character.is_whitespace()
-        || character.is_control()
-        || is_unseen(character)
-        || is_newer(character)
-}
-
-/// Whether nobody sees the character, though the tables of [`is_unseen`] do not know it yet: format characters, and what
-/// is to be ignored wherever it is not known (`Default_Ignorable_Code_Point`).
-const fn is_newer(character: char) -> bool {
-    matches!(
-        character,
-        '\u{180f}'
-            | '\u{2065}'
-            | '\u{fff0}'..='\u{fff8}'
-            | '\u{13430}'..='\u{1343f}'
-            | '\u{1bca0}'..='\u{1bca3}'
-            | '\u{e0000}'..='\u{e0fff}'
-    )
+    character == '"' || character.is_whitespace() || character.is_control() || is_unseen(character)
 }
 
 /// A text of which no part is taken for a formula: an apostrophe stands before what begins like one, at its beginning and

@@ -18,7 +18,7 @@ use crate::model::audit::{Acting, Cause, Reason, Subject, SubjectKind};
 use crate::model::device::user_agent;
 use crate::model::session::{Actor, Origin};
 use crate::model::user::Permissions;
-use crate::refusals::Presented;
+use crate::refusals::RefusedRequest;
 use crate::session::check::{CheckError, Checked};
 
 /// Longest credential looked at, in bytes; a longer one is no token of ours.
@@ -181,7 +181,7 @@ impl Unread {
 fn bearer(request: &HttpRequest) -> Result<&str, ApiError> {
     read_bearer(request).map_err(|unread| {
         if let (Some(reason), Ok(app)) = (unread.reason, app_of(request)) {
-            app.refusals.note_unread_token(reason, &presented(request));
+            app.refusals.note_unread_token(reason, &refused_request(request));
         }
         unread.answer
     })
@@ -240,21 +240,21 @@ async fn authenticate_in_time(request: HttpRequest) -> Result<Caller, ApiError> 
 /// Notes for the record that the token of a request was refused; the answer to it.
 pub(super) fn refused(app: &App, request: &HttpRequest, token: &str, error: CheckError) -> ApiError {
     if let Some(reason) = error.reason() {
-        app.refusals.note_token(token, reason, error.end(), &presented(request));
+        app.refusals.note_token(token, reason, error.end(), &refused_request(request));
     }
     error.into()
 }
 
 /// Notes for the record that a request came with two credentials; the answer to it.
 pub(super) fn two_credentials(app: &App, request: &HttpRequest) -> ApiError {
-    app.refusals.note_unread_token(Reason::TwoCredentials, &presented(request));
+    app.refusals.note_unread_token(Reason::TwoCredentials, &refused_request(request));
     ApiError::Malformed(TWO_CREDENTIALS.to_owned())
 }
 
-/// Where the credential of a request was presented.
-fn presented(request: &HttpRequest) -> Presented {
+/// A request of which a token is refused, as the record has it.
+fn refused_request(request: &HttpRequest) -> RefusedRequest {
     let Source { origin, request_id } = Source::of(request);
-    Presented { ip: origin.ip, request_id, route: route(request) }
+    RefusedRequest { ip: origin.ip, request_id, route: route(request) }
 }
 
 /// What a request asks for: nothing in it was chosen by the client but which of our routes it is.

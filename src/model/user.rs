@@ -71,7 +71,7 @@ impl Username {
     pub fn is_seen(&self) -> bool {
         let mut words = self.0.split(' ');
         FreeformClass::default().allows(&self.0).is_ok()
-            && !self.0.contains(BLANK)
+            && !self.0.contains(draws_nothing)
             && words.all(|word| !word.is_empty() && !word.contains(char::is_whitespace) && word.is_single_script())
     }
 
@@ -80,7 +80,9 @@ impl Username {
     fn passes_for_another(&self) -> bool {
         let other: Vec<char> = self.0.nfkc().filter(|character| !is_latin(*character)).collect();
         let looks_plain = |character: &char| skeleton(character.encode_utf8(&mut [0; 4])).all(|c| c.is_ascii());
-        !other.is_empty() && other.iter().all(looks_plain)
+        // Of signs one is enough: another hyphen is seen in no script.
+        let is_sign = |character: &char| !character.is_alphanumeric();
+        !other.is_empty() && (other.iter().all(looks_plain) || other.iter().any(|c| is_sign(c) && looks_plain(c)))
     }
 
     /// What stands for the name of somebody who was erased.
@@ -108,8 +110,17 @@ impl std::fmt::Display for Username {
     }
 }
 
-/// Symbols that show nothing, or what they stand for: Braille without a dot, a note without a head, an object that is not there.
-const BLANK: [char; 3] = ['\u{2800}', '\u{1d159}', '\u{fffc}'];
+/// Whether nothing of the character is seen, though the tables of PRECIS (Unicode 6.3) allow it or do not know it: Braille without
+/// a dot, a note without a head, an object that is not there; newer format characters, and what is to be ignored wherever it is
+/// not known (`Default_Ignorable_Code_Point`).
+const fn draws_nothing(character: char) -> bool {
+    matches!(
+        character,
+        '\u{2800}' | '\u{1d159}' | '\u{fffc}'
+            | '\u{180f}' | '\u{2065}' | '\u{fff0}'..='\u{fff8}' | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
+}
 
 /// Letters and signs of Latin names, which readers tell apart; clicks look like bars and exclamation marks.
 const fn is_latin(character: char) -> bool {
@@ -122,7 +133,7 @@ const fn is_latin(character: char) -> bool {
 pub fn is_unseen(character: char) -> bool {
     let value = FreeformClass::default().get_value_from_char(character);
     let is_hidden = matches!(value, DerivedPropertyValue::Disallowed | DerivedPropertyValue::ContextJ);
-    !character.is_ascii() && (is_hidden || BLANK.contains(&character))
+    !character.is_ascii() && (is_hidden || draws_nothing(character))
 }
 
 /// A role: free text of 1 to 64 characters such as `administrateur`.
@@ -295,6 +306,8 @@ mod tests {
             "\u{2800}",
             "al\u{1d159}ice",
             "al\u{fffc}ice",
+            "al\u{2065}ice",
+            "al\u{1bca0}ice",
         ] {
             assert_eq!(Username::new(text), Err(InvalidUsername::Unseen), "{text:?}");
         }
@@ -326,6 +339,8 @@ mod tests {
             "a\u{2044}b",
             "o\u{2bc}neil",
             "o\u{2019}neil",
+            "иван\u{2010}петров",
+            "山田\u{2215}太郎",
         ] {
             assert_eq!(Username::new(text), Err(InvalidUsername::Confusable), "{text:?}");
         }

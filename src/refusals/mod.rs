@@ -41,9 +41,9 @@ struct Inner {
     writing: tokio::sync::Mutex<()>,
 }
 
-/// Where a token was presented.
+/// The request in which a token was refused.
 #[derive(Debug, Clone)]
-pub struct Presented {
+pub struct RefusedRequest {
     /// From which address.
     pub ip: IpAddr,
     /// In which request.
@@ -96,15 +96,15 @@ impl Refusals {
     }
 
     /// Notes that a token was not looked at for this reason.
-    pub fn note_unread_token(&self, reason: Reason, presented: &Presented) {
+    pub fn note_unread_token(&self, reason: Reason, request: &RefusedRequest) {
         let event =
-            AuditEvent::new(self.inner.clock.now(), AuditKind::TokenRefused, &unnamed(presented), Subject::unknown());
-        self.note(event.because(reason).with(json!({ "route": presented.route })));
+            AuditEvent::new(self.inner.clock.now(), AuditKind::TokenRefused, &unnamed(request), Subject::unknown());
+        self.note(event.because(reason).with(json!({ "route": request.route })));
     }
 
     /// Notes that an access token was refused, where its session is over with how that ended. What it says of itself is believed
     /// where its signature is good.
-    pub fn note_token(&self, token: &str, reason: Reason, end: Option<EndReason>, presented: &Presented) {
+    pub fn note_token(&self, token: &str, reason: Reason, end: Option<EndReason>, request: &RefusedRequest) {
         let is_signed = matches!(
             reason,
             Reason::Expired
@@ -114,15 +114,15 @@ impl Refusals {
                 | Reason::SessionUnknown
                 | Reason::SessionEnded
         );
-        let Some(named) = named(token).filter(|_| is_signed) else { return self.note_unread_token(reason, presented) };
+        let Some(named) = named(token).filter(|_| is_signed) else { return self.note_unread_token(reason, request) };
         let kind = match reason {
             Reason::SessionUnknown => AuditKind::SessionUnknown,
             _ => AuditKind::TokenRefused,
         };
-        let cause = Cause { actor: Actor::user(named.subject), ..unnamed(presented) };
+        let cause = Cause { actor: Actor::user(named.subject), ..unnamed(request) };
         let event =
             AuditEvent::new(self.inner.clock.now(), kind, &cause, Subject::new(SubjectKind::Session, named.session_id));
-        let mut details = json!({ "route": presented.route, "token": named.token_id });
+        let mut details = json!({ "route": request.route, "token": named.token_id });
         if let Some(end) = end {
             details["end_reason"] = json!(end);
         }
@@ -174,7 +174,7 @@ impl Refusals {
 }
 
 /// Who presents a token that names nobody is not known.
-fn unnamed(presented: &Presented) -> Cause {
-    let request_id = Some(presented.request_id.clone());
-    Cause { actor: Actor::system("check"), ip: Some(presented.ip), request_id, acting: None }
+fn unnamed(request: &RefusedRequest) -> Cause {
+    let request_id = Some(request.request_id.clone());
+    Cause { actor: Actor::system("check"), ip: Some(request.ip), request_id, acting: None }
 }
