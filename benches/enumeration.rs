@@ -16,7 +16,7 @@ use diesel::{Connection as _, PgConnection};
 use support::http::{Connection, request};
 use support::{Cluster, PASSWORD, add_user, median, milliseconds, open, say, serve_live};
 use vigie::app::App;
-use vigie::model::audit::Cause;
+use vigie::model::audit::AuditContext;
 use vigie::model::user::UserState;
 use vigie::user::change::UserChange;
 
@@ -122,7 +122,7 @@ fn name(class: &str, number: usize) -> String {
 async fn disable(app: &App, name: &str) {
     let user = app.users.find_by_id_or_name(name).await.expect("the store answers").expect("a user");
     let change = UserChange { state: Some(UserState::Disabled), ..UserChange::default() };
-    app.users.change(user.id, change, &Cause::command_line()).await.expect("disabled");
+    app.users.change(user.id, change, &AuditContext::command_line()).await.expect("disabled");
 }
 
 /// Milliseconds of each class, measured by turns: what else the machine does concerns all alike.

@@ -15,9 +15,9 @@ use support::say;
 use uuid::Uuid;
 use vigie::coherence::live::{Digest, LiveSession, LiveUser, LiveView, Verified};
 use vigie::model::id::{SessionId, TokenId, UserId};
-use vigie::model::session::{CurrentToken, Device, Origin, RefreshTokens, Session};
+use vigie::model::session::{ClientInfo, CurrentToken, Device, RefreshTokens, Session};
+use vigie::model::user::UserStatus;
 use vigie::model::user::{Role, UserState, Username};
-use vigie::store::sessions::UserStanding;
 use vigie::token::claims::AccessClaims;
 
 fn main() {
@@ -42,13 +42,13 @@ fn main() {
 
     let before = resident();
     for number in 0..count {
-        let standing = UserStanding {
+        let status = UserStatus {
             username: username(number),
             role: Role::parse("agent").expect("a role"),
             state: UserState::Active,
             must_change_password: false,
         };
-        let user = Arc::new(LiveUser { standing: Some(Arc::new(standing)), not_before: None });
+        let user = Arc::new(LiveUser { status: Some(Arc::new(status)), not_before: None });
         assert!(live.users.begin_load(user_id(number)).keep(user));
     }
     let of_user = (resident() - before) / live.users.count() as f64;
@@ -90,7 +90,7 @@ fn session(number: usize) -> Session {
         role: Role::parse("agent").expect("a role"),
         client_id: None,
         device_name: None,
-        origin: Origin { ip, user_agent: Some(AGENT.to_owned()) },
+        client_info: ClientInfo { ip, user_agent: Some(AGENT.to_owned()) },
         device: Device { browser: Some("Firefox".into()), os: Some("Linux".into()), kind: Some("pc".into()) },
         methods: vec!["pwd".to_owned()],
         started_at,
@@ -106,7 +106,7 @@ fn session(number: usize) -> Session {
 
 fn length_of_texts(session: &Session) -> usize {
     let device = &session.device;
-    let parts = [&session.origin.user_agent, &device.browser, &device.os, &device.kind];
+    let parts = [&session.client_info.user_agent, &device.browser, &device.os, &device.kind];
     let given: usize = parts.into_iter().flatten().map(String::len).sum();
     given + session.username.as_str().len() + session.role.as_str().len() + session.methods.join(" ").len()
 }

@@ -15,9 +15,9 @@ use support::people::administrator;
 use support::rows::{Rows, fill};
 use support::{Cluster, microseconds, open, say};
 use vigie::app::App;
-use vigie::audit::chain::{Growth, leaf};
-use vigie::model::audit::{AuditEvent, AuditKind, Cause, RecordedEvent, Subject};
-use vigie::model::redaction::Kept;
+use vigie::audit::chain::{TreeBuilder, leaf};
+use vigie::model::audit::{AuditContext, AuditEvent, AuditKind, RecordedEvent, Subject};
+use vigie::model::redaction::WithProofs;
 use vigie::store::chain::{self, Sealed};
 use vigie::store::{StoreError, audit};
 
@@ -82,7 +82,8 @@ async fn measure(name: &str, url: &str, data: &Path, rows: Rows, parties: &[(&'s
 /// What sealing adds to what an event costs that is inserted with its unsealed row.
 async fn sealing(name: &str, app: &App) {
     app.chain.seal().await.expect("sealed");
-    let event = AuditEvent::new(app.clock.now(), AuditKind::KeyRotated, &Cause::command_line(), Subject::everybody());
+    let event =
+        AuditEvent::new(app.clock.now(), AuditKind::KeyRotated, &AuditContext::command_line(), Subject::everybody());
     let began = Instant::now();
     for _ in 0..SEALED / TOGETHER {
         let event = event.clone();
@@ -125,13 +126,14 @@ async fn pure_part(name: &str, app: &App) {
         let sealed = chain::page(db, 0, IN_MEMORY, IN_MEMORY)?;
         Ok::<_, StoreError>((sealed, audit::kept_before(db, i64::MAX, IN_MEMORY)?))
     };
-    let (sealed, events): (Vec<Sealed>, Vec<Kept<RecordedEvent>>) = app.store.read_at_length(read).await.expect("read");
+    let (sealed, events): (Vec<Sealed>, Vec<WithProofs<RecordedEvent>>) =
+        app.store.read_at_length(read).await.expect("read");
     let began = Instant::now();
-    let mut growth = Growth::begun(app.chain.links().await.expect("the keys"));
+    let mut builder = TreeBuilder::begun(app.chain.hash_keys().await.expect("the keys"));
     for sealed in &sealed {
-        growth.grow(leaf(&sealed.record));
+        builder.grow(leaf(&sealed.record));
     }
-    assert_eq!(Some(growth.head.chain_hash), sealed.last().map(|sealed| sealed.chain_hash));
+    assert_eq!(Some(builder.head.chain_hash), sealed.last().map(|sealed| sealed.chain_hash));
     let following = sealed.len() as f64 / began.elapsed().as_secs_f64();
     let began = Instant::now();
     let covered = events.iter().filter(|event| event.record().digest != [0; 32]).count();

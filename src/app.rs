@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use secrecy::ExposeSecret as _;
 
-use crate::alert::{self, Alerts, InvalidOutlet};
+use crate::alert::{self, Alerts, InvalidNotifier};
 use crate::audit::History;
 use crate::audit::backlog::{self, Backlog};
 use crate::audit::chain::{self, Chain, CheckpointKey, NotSigned};
@@ -24,6 +24,7 @@ use crate::master_key::{MasterKey, MasterKeyError};
 use crate::model::user::RolePolicy;
 use crate::refusals::Refusals;
 use crate::session::{self, Sessions};
+use crate::signed_removal::RemovalKey;
 use crate::signing::{Signing, SigningError};
 use crate::store::{
     Address, Db, InvalidAddress, OpenError, Settings, Store, StoreError, chain as records, signing_keys,
@@ -32,7 +33,6 @@ use crate::telemetry::Metrics;
 use crate::token::keys::{KeyError, SigningKey};
 use crate::user::{self, Users};
 use crate::vault::{self, Vault, VaultError};
-use crate::warrant::WarrantKey;
 
 /// The words by which the service is known; they may not make up a password.
 const PRODUCT_WORDS: &[&str] = &["vigie"];
@@ -104,7 +104,7 @@ pub enum StartError {
     Passwords(#[from] PasswordsError),
     /// The webhook or the mail server cannot be used.
     #[error(transparent)]
-    Outlet(#[from] InvalidOutlet),
+    Outlet(#[from] InvalidNotifier),
     /// The shared secret cannot be used.
     #[error("tokens.hs256_secret_file: {}: {reason}", path.display())]
     SharedSecret {
@@ -139,7 +139,7 @@ impl App {
         let passwords = Passwords::new(&config.passwords, PRODUCT_WORDS)?;
         let foreign = shared_secret(&config)?;
         let keys = chain::Keys::new(&keyring, vault.database());
-        let warrants = Arc::clone(&keys.warrants);
+        let removal_key = Arc::clone(&keys.removal_key);
         let chain = Chain::new(store.clone(), Arc::clone(&clock), vault.clone(), keys, &config.data.dir);
         let signing = Arc::new(Signing::new(store.clone(), Arc::clone(&clock), vault.clone(), &config.tokens, foreign));
         signing.prepare().await?;
@@ -171,7 +171,7 @@ impl App {
             authentication: authentication.clone(),
             refusals: refusals.clone(),
             sessions: sessions.clone(),
-            warrants: Arc::clone(&warrants),
+            removal_key: Arc::clone(&removal_key),
         });
         users.refresh_schemes().await?;
         let clients = Clients::new(store.clone(), Arc::clone(&clock), sessions.clone(), refusals.clone());
@@ -181,7 +181,7 @@ impl App {
         watch.begin_key().await?;
         let backlog = ground.backlog(&alerts);
         let retention = ground.retention(&chain);
-        let shipping = ground.shipping(warrants, &chain)?;
+        let shipping = ground.shipping(removal_key, &chain)?;
         Ok(Self {
             config,
             clock,
@@ -247,11 +247,11 @@ struct Ground<'a> {
 }
 
 impl Ground<'_> {
-    fn alerts(&self, refusals: &Refusals) -> Result<Alerts, InvalidOutlet> {
+    fn alerts(&self, refusals: &Refusals) -> Result<Alerts, InvalidNotifier> {
         let dependencies = alert::Dependencies {
             store: self.store.clone(),
             clock: Arc::clone(self.clock),
-            not_me: self.keyring.key(Purpose::NotMe).clone(),
+            report_link_key: self.keyring.key(Purpose::ReportLink).clone(),
             refusals: refusals.clone(),
             metrics: Arc::clone(self.metrics),
         };
@@ -312,12 +312,12 @@ impl Ground<'_> {
         })
     }
 
-    fn shipping(&self, warrants: Arc<WarrantKey>, chain: &Chain) -> Result<Shipping, InvalidSink> {
+    fn shipping(&self, removal_key: Arc<RemovalKey>, chain: &Chain) -> Result<Shipping, InvalidSink> {
         let dependencies = shipping::Dependencies {
             store: self.store.clone(),
             clock: Arc::clone(self.clock),
             metrics: Arc::clone(self.metrics),
-            warrants,
+            removal_key,
             history: chain.key().origin().to_owned(),
         };
         Shipping::new(dependencies, self.config)

@@ -27,7 +27,7 @@ words! {
         /// Derives refresh tokens.
         RefreshToken = "refresh_token",
         /// Derives the tokens by which users disown sessions.
-        NotMe = "not_me",
+        ReportLink = "not_me",
         /// Masks names that nobody has.
         UnknownName = "unknown_name",
         /// Failures counted for an account.
@@ -81,7 +81,7 @@ impl Keyring {
             Purpose::Link => of_database(master, "link key", database),
             Purpose::Removal => of_database(master, "warrant key", database),
             Purpose::RefreshToken => master.derive("digest", "refresh token"),
-            Purpose::NotMe => master.derive("digest", "not me"),
+            Purpose::ReportLink => master.derive("digest", "not me"),
             Purpose::UnknownName => master.derive("digest", "unknown name"),
             Purpose::ThrottleAccount => master.derive("digest", "throttle account"),
             Purpose::ThrottleKnownDevice => master.derive("digest", "throttle known_device"),

@@ -8,9 +8,9 @@
 //!
 //! | rooms | know | must not know |
 //! |---|---|---|
-//! | [`clock`], [`key`], [`reach`], [`trust`] | the time, what a key does, who is there, who is believed | |
+//! | [`clock`], [`key`], [`connectivity`], [`trust`] | the time, what a key does, who is there, who is believed | |
 //! | [`model`] | what exists and what may happen to it; pure | input, output, the time of day |
-//! | [`config`], [`telemetry`], [`master_key`], [`webhook`], [`keyring`], [`warrant`] | the settings, the log and metrics, the key outside the database, how others are told, the keys that the first opens, which events may say what was removed | the database |
+//! | [`config`], [`telemetry`], [`master_key`], [`webhook`], [`keyring`], [`signed_removal`] | the settings, the log and metrics, the key outside the database, how others are told, the keys that the first opens, which events may say what was removed | the database |
 //! | [`token`] | what a token says and whether to believe it; pure | whether its session lives |
 //! | [`store`] | both databases: the only folder that names diesel | rules |
 //! | [`view`] | the objects of the contract, for the API, exports and the command line | |
@@ -60,16 +60,17 @@ pub mod client;
 pub mod clock;
 pub mod coherence;
 pub mod config;
+pub mod connectivity;
 pub mod credential;
 pub mod http;
 pub mod key;
 pub mod keyring;
 pub mod master_key;
 pub mod model;
-pub mod reach;
 pub mod refusals;
 pub mod rotation;
 pub mod session;
+pub mod signed_removal;
 pub mod signing;
 pub mod store;
 pub mod telemetry;
@@ -78,5 +79,4 @@ pub mod trust;
 pub mod user;
 pub mod vault;
 pub mod view;
-pub mod warrant;
 pub mod webhook;

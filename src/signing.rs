@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::Clock;
 use crate::config::{self, Algorithm};
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Subject, SubjectKind};
 use crate::model::change::Change;
 use crate::store::signing_keys::{self, StoredKey};
 use crate::store::{Constraint, Db, Store, StoreError, audit, changes};
@@ -44,14 +44,14 @@ pub struct Signing {
 struct Opened {
     keys: HashMap<String, Arc<SigningKey>>,
     ring: Arc<KeyRing>,
-    standings: HashMap<String, KeyStanding>,
+    statuses: HashMap<String, KeyStatus>,
     /// Counts readings of the standings: what was concluded from an earlier one no longer holds.
     generation: u64,
 }
 
 /// Whether tokens of a key are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyStanding {
+pub enum KeyStatus {
     /// Always.
     Good,
     /// Until this moment.
@@ -60,7 +60,7 @@ pub enum KeyStanding {
     Revoked,
 }
 
-impl KeyStanding {
+impl KeyStatus {
     fn of(stored: &StoredKey) -> Self {
         match (stored.revoked_at, stored.retired) {
             (Some(_), _) => Self::Revoked,
@@ -123,7 +123,7 @@ impl Signing {
         if let Some(key) = &foreign {
             opened.keys.insert(key.id().as_str().to_owned(), Arc::clone(key));
             opened.ring = Arc::new(std::iter::once(key.verifying()).collect());
-            opened.standings.insert(key.id().as_str().to_owned(), KeyStanding::Good);
+            opened.statuses.insert(key.id().as_str().to_owned(), KeyStatus::Good);
         }
         let tolerance = TimeDelta::from_std(rules.access_ttl + rules.clock_tolerance).unwrap_or(TimeDelta::MAX);
         let overlap = tolerance + TimeDelta::hours(1);
@@ -148,7 +148,7 @@ impl Signing {
         if fits {
             return Ok(false);
         }
-        match self.rotate(&Cause::system("start")).await {
+        match self.rotate(&AuditContext::system("start")).await {
             Ok(_) => Ok(true),
             // Another node that started at the same time was first.
             Err(SigningError::Store(StoreError::Conflict(Constraint::CurrentKey))) => Ok(false),
@@ -157,14 +157,14 @@ impl Signing {
     }
 
     /// Makes a new key that signs from now on; tokens of the one before verify until the last has expired (JWT-10).
-    pub async fn rotate(&self, cause: &Cause) -> Result<String, SigningError> {
+    pub async fn rotate(&self, context: &AuditContext) -> Result<String, SigningError> {
         let key = SigningKey::generate(self.algorithm)?;
         let id = key.id().as_str().to_owned();
         let now = self.clock.now();
-        let (vault, cause, until) = (self.vault.clone(), cause.clone(), now + self.overlap);
+        let (vault, context, until) = (self.vault.clone(), context.clone(), now + self.overlap);
         let put = move |db: &mut Db| {
             let stored = sealed_in(db, &vault, &key, now)?;
-            put_in_place(db, &stored, &cause, now, until)
+            put_in_place(db, &stored, &context, now, until)
         };
         self.store.write(put).await?;
         Ok(id)
@@ -172,9 +172,9 @@ impl Signing {
 
     /// Refuses every token of a key from now on (KEY-06); where it was the current one, a new key signs. `false` where
     /// there is no such key, or it is revoked already.
-    pub async fn revoke(&self, id: &str, cause: &Cause) -> Result<bool, SigningError> {
+    pub async fn revoke(&self, id: &str, context: &AuditContext) -> Result<bool, SigningError> {
         let now = self.clock.now();
-        let (key, by) = (id.to_owned(), cause.clone());
+        let (key, by) = (id.to_owned(), context.clone());
         let revoked = self
             .store
             .write(move |db| {
@@ -190,7 +190,7 @@ impl Signing {
             })
             .await?;
         if revoked && self.store.read(signing_keys::current_id).await?.is_none() {
-            self.rotate(cause).await?;
+            self.rotate(context).await?;
         }
         Ok(revoked)
     }
@@ -227,8 +227,8 @@ impl Signing {
 
     /// How the key stood when the keys were read last.
     #[must_use]
-    pub fn standing(&self, id: &str) -> Option<KeyStanding> {
-        self.opened.read().unwrap_or_else(PoisonError::into_inner).standings.get(id).copied()
+    pub fn status(&self, id: &str) -> Option<KeyStatus> {
+        self.opened.read().unwrap_or_else(PoisonError::into_inner).statuses.get(id).copied()
     }
 
     /// Reads every key's standing anew, and unseals keys made since.
@@ -246,11 +246,11 @@ impl Signing {
                 self.open(key).await?;
             }
         }
-        let standings = stored.iter().map(|key| (key.id.clone(), KeyStanding::of(key))).collect();
+        let statuses = stored.iter().map(|key| (key.id.clone(), KeyStatus::of(key))).collect();
         let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
         // What was concluded still holds where nothing has changed.
-        if opened.standings != standings {
-            opened.standings = standings;
+        if opened.statuses != statuses {
+            opened.statuses = statuses;
             opened.generation += 1;
         }
         Ok(())
@@ -283,12 +283,12 @@ impl Signing {
     }
 
     /// How this key stands now, as the store says; `None` where there is none of this id.
-    pub fn standing_in(&self, db: &mut Db, id: &str) -> Result<Option<KeyStanding>, StoreError> {
+    pub fn status_in(&self, db: &mut Db, id: &str) -> Result<Option<KeyStatus>, StoreError> {
         let is_foreign = self.foreign.as_ref().is_some_and(|key| key.id().as_str() == id);
         if is_foreign {
-            return Ok(Some(KeyStanding::Good));
+            return Ok(Some(KeyStatus::Good));
         }
-        Ok(signing_keys::find(db, id)?.as_ref().map(KeyStanding::of))
+        Ok(signing_keys::find(db, id)?.as_ref().map(KeyStatus::of))
     }
 
     /// Unseals a key and keeps it.
@@ -337,19 +337,19 @@ fn open_in(db: &mut Db, vault: &Vault, id: &str) -> Result<Zeroizing<Vec<u8>>, V
 fn put_in_place(
     db: &mut Db,
     stored: &StoredKey,
-    cause: &Cause,
+    context: &AuditContext,
     now: DateTime<Utc>,
     until: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     if let Some(retired) = signing_keys::retire_current(db, now, until)? {
         audit::record(
             db,
-            &AuditEvent::new(now, AuditKind::KeyRotated, cause, Subject::new(SubjectKind::Key, retired)),
+            &AuditEvent::new(now, AuditKind::KeyRotated, context, Subject::new(SubjectKind::Key, retired)),
         )?;
     }
     signing_keys::insert(db, stored)?;
     changes::insert(db, &[Change::Keys], now)?;
     let details = serde_json::json!({ "algorithm": stored.algorithm });
-    let created = AuditEvent::new(now, AuditKind::KeyCreated, cause, Subject::new(SubjectKind::Key, &stored.id));
+    let created = AuditEvent::new(now, AuditKind::KeyCreated, context, Subject::new(SubjectKind::Key, &stored.id));
     audit::record(db, &created.with(details))
 }

@@ -88,7 +88,7 @@ impl Webhook {
     }
 
     /// Connects, by TLS where the address says so, and sends nothing: whether somebody is there, and who it should be.
-    pub async fn reach(&self) -> Result<(), String> {
+    pub async fn probe(&self) -> Result<(), String> {
         let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", self.host());
         let host = self.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         let port = self.url.port_or_known_default().unwrap_or_default();

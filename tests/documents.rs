@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use vigie::model::audit::{AuditKind, FOLDED, Reason};
+use vigie::model::audit::{AGGREGATED, AuditKind, Reason};
 use vigie::store::roles::{DatabaseRole, Grant};
 
 /// Every test that `docs/requirements.md` names exists, and every id of the standards stands there once.
@@ -65,7 +65,7 @@ fn inventory() -> String {
         let facts = kind.facts();
         let about = facts.subjects.iter().map(|subject| format!("`{subject}`")).collect::<Vec<_>>().join(", ");
         write!(text, "\n### `{kind}`\n\n{}\n\n", facts.meaning).unwrap();
-        let gathered = if kind.is_gathered() { ", counted together" } else { "" };
+        let gathered = if kind.is_aggregated() { ", counted together" } else { "" };
         writeln!(text, "- outcome: `{}`{gathered}\n- about: {about}", facts.outcome).unwrap();
         if !facts.reasons.is_empty() {
             let reasons: Vec<String> = facts.reasons.iter().map(|reason| format!("`{reason}`")).collect();
@@ -80,7 +80,7 @@ fn inventory() -> String {
         writeln!(text, "| `{reason}` | {} |", reason.meaning()).unwrap();
     }
     text.push_str("\n## Counted together\n\nAn event that stands for many says in its details:\n\n");
-    for (member, says) in FOLDED {
+    for (member, says) in AGGREGATED {
         writeln!(text, "- `details.{member}`: {says}").unwrap();
     }
     text

@@ -20,7 +20,7 @@ use vigie::app::App;
 use vigie::background::coherence::{self, Coherence};
 use vigie::clock::{Clock, SystemClock};
 use vigie::config::Config;
-use vigie::model::audit::Cause;
+use vigie::model::audit::AuditContext;
 use vigie::model::user::{Role, Username};
 use vigie::user::create::NewUser;
 
@@ -62,7 +62,7 @@ pub async fn add_user(app: &App, name: &str) {
         change_at_login: false,
         email: None,
     };
-    app.users.create(new, &Cause::command_line()).await.expect("a user");
+    app.users.create(new, &AuditContext::command_line()).await.expect("a user");
 }
 
 /// Serves as a node that holds a lease.

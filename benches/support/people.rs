@@ -6,8 +6,8 @@ use futures_util::StreamExt as _;
 use vigie::app::App;
 use vigie::key::Key;
 use vigie::keyring::Purpose;
-use vigie::model::audit::Cause;
-use vigie::model::session::{Origin, Session};
+use vigie::model::audit::AuditContext;
+use vigie::model::session::{ClientInfo, Session};
 use vigie::model::user::{Role, User, Username};
 use vigie::session::issue::TokenRules;
 use vigie::store::{StoreError, access_tokens, sessions};
@@ -87,7 +87,7 @@ async fn insert(app: &App, batch: Vec<Session>) {
 }
 
 pub fn new_session(app: &App, user: &User) -> Session {
-    let origin = Origin { ip: [127, 0, 0, 1].into(), user_agent: Some(AGENT.to_owned()) };
+    let origin = ClientInfo { ip: [127, 0, 0, 1].into(), user_agent: Some(AGENT.to_owned()) };
     app.sessions.new_session(user, origin, None, None)
 }
 
@@ -100,5 +100,5 @@ pub async fn add_user(app: &App, role: &str) -> User {
         change_at_login: false,
         email: None,
     };
-    app.users.create(new, &Cause::command_line()).await.expect("a user").user
+    app.users.create(new, &AuditContext::command_line()).await.expect("a user").user
 }

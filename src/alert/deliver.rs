@@ -89,11 +89,11 @@ impl Alerts {
     }
 
     /// Forgets what was told long ago, and links whose time is over.
-    pub async fn forget_old_deliveries(&self) -> Result<usize, StoreError> {
+    pub async fn prune_deliveries(&self) -> Result<usize, StoreError> {
         let now = self.now();
         let forget = move |db: &mut Db| {
-            one_time_tokens::forget_older(db, now)?;
-            deliveries::forget_older(db, now - KEPT_FOR)
+            one_time_tokens::prune_before(db, now)?;
+            deliveries::prune_before(db, now - KEPT_FOR)
         };
         self.store().write(forget).await
     }

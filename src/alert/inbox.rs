@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Alerts;
 use crate::model::alert::{Acknowledged, Alert, AlertKind};
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Reason, Subject, SubjectKind};
 use crate::model::id::AlertId;
 use crate::store::alerts::{self, AlertFilter, Position};
 use crate::store::{Page, StoreError, audit};
@@ -20,9 +20,9 @@ impl Alerts {
         after: Option<Position>,
         limit: i64,
         described: Value,
-        cause: &Cause,
+        context: &AuditContext,
     ) -> Result<Page<Alert>, StoreError> {
-        let event = AuditEvent::new(self.now(), AuditKind::HistoryRead, cause, Subject::everybody());
+        let event = AuditEvent::new(self.now(), AuditKind::HistoryRead, context, Subject::everybody());
         self.store()
             .write(move |db| {
                 let page = alerts::list(db, &filter, after, limit)?;
@@ -34,8 +34,8 @@ impl Alerts {
     }
 
     /// The alert with this id.
-    pub async fn find(&self, id: AlertId, cause: &Cause) -> Result<Option<Alert>, StoreError> {
-        let event = AuditEvent::new(self.now(), AuditKind::HistoryRead, cause, Subject::new(SubjectKind::Alert, id));
+    pub async fn find(&self, id: AlertId, context: &AuditContext) -> Result<Option<Alert>, StoreError> {
+        let event = AuditEvent::new(self.now(), AuditKind::HistoryRead, context, Subject::new(SubjectKind::Alert, id));
         self.store()
             .write(move |db| {
                 let Some(alert) = alerts::find(db, id)? else { return Ok(None) };
@@ -47,16 +47,21 @@ impl Alerts {
 
     /// Notes that somebody has looked at an alert. The first who does is kept; a second changes nothing and succeeds.
     /// `false` where there is no such alert.
-    pub async fn acknowledge(&self, id: AlertId, note: Option<String>, cause: &Cause) -> Result<bool, StoreError> {
-        let (now, asked_by, cause) = (self.now(), cause, cause.clone());
+    pub async fn acknowledge(
+        &self,
+        id: AlertId,
+        note: Option<String>,
+        context: &AuditContext,
+    ) -> Result<bool, StoreError> {
+        let (now, asked_by, context) = (self.now(), context, context.clone());
         let is_there = self
             .store()
             .write(move |db| {
                 let Some(alert) = alerts::find(db, id)? else { return Ok(false) };
-                let acknowledged = Acknowledged { at: now, by: cause.actor.id.clone(), note };
+                let acknowledged = Acknowledged { at: now, by: context.actor.id.clone(), note };
                 if alerts::acknowledge(db, id, &acknowledged)? {
                     let subject = Subject::new(SubjectKind::Alert, id);
-                    let event = AuditEvent::new(now, AuditKind::AlertAcknowledged, &cause, subject);
+                    let event = AuditEvent::new(now, AuditKind::AlertAcknowledged, &context, subject);
                     let details = json!({ "kind": alert.raised.kind, "note": acknowledged.note });
                     audit::record(db, &event.with(details))?;
                 }

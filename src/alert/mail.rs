@@ -13,9 +13,9 @@ use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsPar
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 use url::Url;
 
-use super::NOT_ME_LIFE;
+use super::REPORT_LINK_LIFE;
 use super::message::{self, Text};
-use super::outlet::{InvalidOutlet, read_secret};
+use super::notifier::{InvalidNotifier, read_secret};
 use crate::config::{Config, Language, is_loopback};
 use crate::model::delivery::{AccountChange, Delivery};
 use crate::model::secret::{Secret, SecretKind};
@@ -39,10 +39,10 @@ pub(super) struct Mail {
 
 impl Mail {
     /// The configured one.
-    pub fn open(config: &Config) -> Result<Option<Self>, InvalidOutlet> {
+    pub fn open(config: &Config) -> Result<Option<Self>, InvalidNotifier> {
         let rules = &config.mail;
         let Some(url) = &rules.smtp_url else { return Ok(None) };
-        let failed = |key: &'static str| move |error: String| InvalidOutlet::new(key, &error);
+        let failed = |key: &'static str| move |error: String| InvalidNotifier::new(key, &error);
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let authorities = authorities(&rules.ca_file).map_err(failed("mail.ca_file"))?;
         let (tls, port) = security(url, &host, authorities).map_err(failed("mail.smtp_url"))?;
@@ -70,7 +70,7 @@ impl Mail {
     }
 
     /// Connects and logs in, and sends nothing: whether the server is there, and who it should be.
-    pub async fn reach(&self) -> Result<(), String> {
+    pub async fn probe(&self) -> Result<(), String> {
         match self.transport.test_connection().await {
             Ok(true) => Ok(()),
             Ok(false) => Err("it does not go on".to_owned()),
@@ -100,7 +100,7 @@ impl Mail {
     ) -> Result<(), String> {
         let base = self.public_url.as_str().trim_end_matches('/');
         let link = format!("{base}/auth/not-me?token={}", token.reveal(SecretKind::OneTimeToken));
-        let until = delivery.created_at + NOT_ME_LIFE;
+        let until = delivery.created_at + REPORT_LINK_LIFE;
         self.send(delivery, email.as_str(), message::to_user(self.language, user, session, &link, until), now).await
     }
 

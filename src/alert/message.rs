@@ -97,7 +97,7 @@ pub(super) fn to_user(language: Language, user: &User, session: &Session, link: 
                 username = user.username,
                 at = moment(session.started_at),
                 device = device,
-                ip = session.origin.ip,
+                ip = session.client_info.ip,
                 link = link,
                 until = moment(until),
             )

@@ -8,13 +8,13 @@
 
 mod account;
 mod deliver;
-mod disown;
 pub mod inbox;
 mod mail;
 mod message;
-mod outlet;
+mod notifier;
 mod patterns;
 mod raise;
+mod unrecognised_login;
 mod webhook;
 
 use std::sync::Arc;
@@ -24,15 +24,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::clock::Clock;
 use crate::config;
+use crate::connectivity::Connectivity;
 use crate::key::Key;
-use crate::reach::Reach;
 use crate::refusals::Refusals;
 use crate::store::Store;
 use crate::store::alerts::Bounds;
 use crate::telemetry::Metrics;
-pub use disown::NOT_ME_LIFE;
 use mail::Mail;
-pub use outlet::InvalidOutlet;
+pub use notifier::InvalidNotifier;
+pub use unrecognised_login::REPORT_LINK_LIFE;
 use webhook::Webhook;
 
 /// The operations on alerts. Cheap to clone.
@@ -49,7 +49,7 @@ pub struct Dependencies {
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Derives the tokens by which users disown sessions.
-    pub not_me: Key,
+    pub report_link_key: Key,
     /// Notes what was refused.
     pub refusals: Refusals,
     /// Counts what is raised.
@@ -67,24 +67,24 @@ struct Inner {
 }
 
 /// Whether alerts could be posted now. Nothing is posted.
-pub async fn try_webhook(config: &config::Config, patience: Duration) -> Result<Option<Reach>, InvalidOutlet> {
+pub async fn try_webhook(config: &config::Config, patience: Duration) -> Result<Option<Connectivity>, InvalidNotifier> {
     match Webhook::open(&config.alerts)? {
-        Some(webhook) => Ok(Some(Reach::within(patience, webhook.reach()).await)),
+        Some(webhook) => Ok(Some(Connectivity::probe(patience, webhook.probe()).await)),
         None => Ok(None),
     }
 }
 
 /// Whether mail could leave now. None is sent.
-pub async fn try_mail(config: &config::Config, patience: Duration) -> Result<Option<Reach>, InvalidOutlet> {
+pub async fn try_mail(config: &config::Config, patience: Duration) -> Result<Option<Connectivity>, InvalidNotifier> {
     match Mail::open(config)? {
-        Some(mail) => Ok(Some(Reach::within(patience, mail.reach()).await)),
+        Some(mail) => Ok(Some(Connectivity::probe(patience, mail.probe()).await)),
         None => Ok(None),
     }
 }
 
 impl Alerts {
     /// The operations, by these rules.
-    pub fn new(dependencies: Dependencies, config: &config::Config) -> Result<Self, InvalidOutlet> {
+    pub fn new(dependencies: Dependencies, config: &config::Config) -> Result<Self, InvalidNotifier> {
         let inner = Inner {
             dependencies,
             rules: config.alerts.clone(),

@@ -5,7 +5,7 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::outlet::InvalidOutlet;
+use super::notifier::InvalidNotifier;
 use crate::config;
 use crate::model::delivery::{Delivery, Occasion};
 use crate::view::{AlertObject, TimeText, time};
@@ -26,14 +26,14 @@ struct Body<'a> {
 
 impl Webhook {
     /// The configured one.
-    pub fn open(rules: &config::Alerts) -> Result<Option<Self>, InvalidOutlet> {
+    pub fn open(rules: &config::Alerts) -> Result<Option<Self>, InvalidNotifier> {
         let Some(config::SecretUrl(url)) = rules.webhook_url.clone() else { return Ok(None) };
         let authorities_of_the_machine = Path::new("");
         let opened = webhook::Webhook::open(url, &rules.webhook_secret_file, authorities_of_the_machine);
         opened.map(|webhook| Some(Self(webhook))).map_err(|invalid| match invalid {
-            InvalidWebhook::Secret(reason) => InvalidOutlet::new("alerts.webhook_secret_file", &reason),
+            InvalidWebhook::Secret(reason) => InvalidNotifier::new("alerts.webhook_secret_file", &reason),
             InvalidWebhook::Url(reason) | InvalidWebhook::Authorities(reason) => {
-                InvalidOutlet::new("alerts.webhook_url", &reason)
+                InvalidNotifier::new("alerts.webhook_url", &reason)
             }
         })
     }
@@ -56,7 +56,7 @@ impl Webhook {
     }
 
     /// Whether the receiver is there; nothing is posted.
-    pub async fn reach(&self) -> Result<(), String> {
-        self.0.reach().await
+    pub async fn probe(&self) -> Result<(), String> {
+        self.0.probe().await
     }
 }

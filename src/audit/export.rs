@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::History;
 use super::shape::{ATTEMPTS, EVENTS, SESSIONS, Shape};
 use super::sheet::{Dialect, Separator};
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Subject};
 use crate::model::words::words;
 use crate::store::attempts::{self, AttemptFilter};
 use crate::store::audit::AuditFilter;
@@ -137,7 +137,7 @@ pub struct Export {
     selection: Selection,
     form: Form,
     now: DateTime<Utc>,
-    cause: Cause,
+    context: AuditContext,
     place: Place,
 }
 
@@ -160,12 +160,12 @@ impl History {
         form: Form,
         described: Value,
         purpose: Option<Purpose>,
-        cause: &Cause,
+        context: &AuditContext,
     ) -> Result<Export, ExportError> {
         if purpose.is_none() && self.purpose_required {
             return Err(ExportError::PurposeMissing);
         }
-        self.sessions.record_overdue().await?;
+        self.sessions.record_expired().await?;
         let now = self.clock.now();
         let asked = selection.clone();
         let count = self.store.read(move |db| asked.count(db, now)).await?;
@@ -174,10 +174,10 @@ impl History {
         if let (Value::Object(members), Some(purpose)) = (&mut details, purpose) {
             members.insert("purpose".into(), json!(purpose));
         }
-        let event = AuditEvent::new(now, AuditKind::HistoryExported, cause, Subject::everybody()).with(details);
+        let event = AuditEvent::new(now, AuditKind::HistoryExported, context, Subject::everybody()).with(details);
         self.store.write::<_, StoreError>(move |db| audit::record(db, &event)).await?;
-        let cause = cause.clone();
-        Ok(Export { history: self.clone(), selection, form, now, cause, place: Place::Start })
+        let context = context.clone();
+        Ok(Export { history: self.clone(), selection, form, now, context, place: Place::Start })
     }
 }
 
@@ -206,7 +206,7 @@ impl Export {
         if matches!(self.place, Place::End) {
             return Ok(None);
         }
-        self.history.sessions.stands(&self.cause).await?;
+        self.history.sessions.stands(&self.context).await?;
         let mut piece = Vec::new();
         match self.selection.clone() {
             Selection::Sessions(filter, sort) => self.next_sessions(filter, sort, is_first, &mut piece).await?,

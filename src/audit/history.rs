@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::History;
 use crate::model::attempt::Attempt;
-use crate::model::audit::{AuditEvent, AuditKind, Cause, RecordedEvent, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, RecordedEvent, Subject, SubjectKind};
 use crate::model::id::SessionId;
 use crate::model::session::Session;
 use crate::store::attempts::{self, AttemptFilter};
@@ -38,7 +38,7 @@ pub struct SessionDetail {
 /// Counts over time.
 #[derive(Debug, Clone)]
 pub struct Statistics {
-    /// By the second at which a stretch begins; stretches without anything are left out.
+    /// By the second at which a bucket begins; buckets without anything are left out.
     pub buckets: BTreeMap<i64, Bucket>,
     /// Sessions active now.
     pub active: i64,
@@ -53,11 +53,11 @@ impl History {
         after: Option<sessions::Position>,
         limit: i64,
         described: Value,
-        cause: &Cause,
+        context: &AuditContext,
     ) -> Result<Page<Session>, StoreError> {
-        self.sessions.record_overdue().await?;
+        self.sessions.record_expired().await?;
         let now = self.clock.now();
-        self.recorded("sessions", described, cause, move |db| sessions::list(db, &filter, now, sort, after, limit))
+        self.recorded("sessions", described, context, move |db| sessions::list(db, &filter, now, sort, after, limit))
             .await
     }
 
@@ -68,9 +68,9 @@ impl History {
         after: Option<attempts::Position>,
         limit: i64,
         described: Value,
-        cause: &Cause,
+        context: &AuditContext,
     ) -> Result<Page<Attempt>, StoreError> {
-        self.recorded("attempts", described, cause, move |db| attempts::list(db, &filter, after, limit)).await
+        self.recorded("attempts", described, context, move |db| attempts::list(db, &filter, after, limit)).await
     }
 
     /// Events that match, newest first.
@@ -80,15 +80,15 @@ impl History {
         after: Option<audit::Position>,
         limit: i64,
         described: Value,
-        cause: &Cause,
+        context: &AuditContext,
     ) -> Result<Page<RecordedEvent>, StoreError> {
-        self.recorded("audit", described, cause, move |db| audit::list(db, &filter, after, limit)).await
+        self.recorded("audit", described, context, move |db| audit::list(db, &filter, after, limit)).await
     }
 
     /// A session with its timeline and the user's other sessions.
-    pub async fn session(&self, id: SessionId, cause: &Cause) -> Result<Option<SessionDetail>, StoreError> {
-        self.sessions.record_overdue().await?;
-        let (now, cause) = (self.clock.now(), cause.clone());
+    pub async fn session(&self, id: SessionId, context: &AuditContext) -> Result<Option<SessionDetail>, StoreError> {
+        self.sessions.record_expired().await?;
+        let (now, context) = (self.clock.now(), context.clone());
         self.store
             .write(move |db| {
                 let Some(session) = sessions::find(db, id)? else { return Ok(None) };
@@ -99,14 +99,14 @@ impl History {
                 siblings.retain(|sibling| sibling.id != id);
                 siblings.truncate(usize::try_from(SIBLINGS).unwrap_or(0));
                 let event =
-                    AuditEvent::new(now, AuditKind::HistoryRead, &cause, Subject::new(SubjectKind::Session, id));
+                    AuditEvent::new(now, AuditKind::HistoryRead, &context, Subject::new(SubjectKind::Session, id));
                 audit::record(db, &event.with(json!({ "what": "session", "count": 1 })))?;
                 Ok(Some(SessionDetail { session, timeline, siblings }))
             })
             .await
     }
 
-    /// Logins, failures and ends from `from` until before `to`, in stretches of `seconds`. Counts name nobody, so reading
+    /// Logins, failures and ends from `from` until before `to`, in buckets of `seconds`. Counts name nobody, so reading
     /// them is no event.
     pub async fn statistics(
         &self,
@@ -114,7 +114,7 @@ impl History {
         to: DateTime<Utc>,
         seconds: i64,
     ) -> Result<Statistics, StoreError> {
-        self.sessions.record_overdue().await?;
+        self.sessions.record_expired().await?;
         let now = self.clock.now();
         self.store
             .read_at_length(move |db| {
@@ -158,10 +158,10 @@ impl History {
         &self,
         what: &'static str,
         filter: Value,
-        cause: &Cause,
+        context: &AuditContext,
         page: impl FnOnce(&mut Db) -> Result<Page<T>, StoreError> + Send + 'static,
     ) -> Result<Page<T>, StoreError> {
-        let event = AuditEvent::new(self.clock.now(), AuditKind::HistoryRead, cause, Subject::everybody());
+        let event = AuditEvent::new(self.clock.now(), AuditKind::HistoryRead, context, Subject::everybody());
         self.store
             .write_at_length(move |db| {
                 let page = page(db)?;

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::History;
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Reason, Subject, SubjectKind};
 use crate::model::id::SessionId;
 use crate::model::session::Session;
 use crate::store::{StoreError, audit, sessions};
@@ -12,16 +12,16 @@ use crate::token::refresh::RefreshToken;
 impl History {
     /// The session that an access or refresh token names, whatever its age. The token is not kept, and nothing is decided
     /// about it: its signature need not be good, for the reader sees every session anyway.
-    pub async fn look_up(&self, token: &str, cause: &Cause) -> Result<Option<Session>, StoreError> {
+    pub async fn look_up(&self, token: &str, context: &AuditContext) -> Result<Option<Session>, StoreError> {
         let refuse = |subject| {
-            self.refusals.note_operation(AuditKind::TokenLookedUp, Reason::NotFound, subject, cause);
+            self.refusals.note_operation(AuditKind::TokenLookedUp, Reason::NotFound, subject, context);
         };
         let Some(id) = session_named(token) else {
             refuse(Subject::unknown());
             return Ok(None);
         };
-        self.sessions.record_overdue().await?;
-        let (now, asked_by) = (self.clock.now(), cause.clone());
+        self.sessions.record_expired().await?;
+        let (now, asked_by) = (self.clock.now(), context.clone());
         let found = self
             .store
             .write(move |db| {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::History;
-use crate::model::audit::{AuditEvent, AuditKind, Cause, RecordedEvent, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, RecordedEvent, Subject, SubjectKind};
 use crate::model::id::UserId;
 use crate::model::session::{ActorKind, Session};
 use crate::store::attempts::{self, AttemptFilter};
@@ -30,7 +30,7 @@ pub struct OwnExport {
     history: History,
     user_id: UserId,
     now: DateTime<Utc>,
-    cause: Cause,
+    context: AuditContext,
     place: Place,
 }
 
@@ -46,14 +46,14 @@ enum Place {
 
 impl History {
     /// Begins the export of what is kept about a user, and records it.
-    pub async fn export_own(&self, user_id: UserId, cause: &Cause) -> Result<OwnExport, StoreError> {
+    pub async fn export_own(&self, user_id: UserId, context: &AuditContext) -> Result<OwnExport, StoreError> {
         self.sessions.record_overdue_of(user_id).await?;
         let now = self.clock.now();
         let subject = Subject::new(SubjectKind::User, user_id);
-        let event = AuditEvent::new(now, AuditKind::OwnHistoryExported, cause, subject);
+        let event = AuditEvent::new(now, AuditKind::OwnHistoryExported, context, subject);
         self.store.write(move |db| audit::record(db, &event)).await?;
-        let cause = cause.clone();
-        Ok(OwnExport { history: self.clone(), user_id, now, cause, place: Place::Account })
+        let context = context.clone();
+        Ok(OwnExport { history: self.clone(), user_id, now, context, place: Place::Account })
     }
 }
 
@@ -61,7 +61,7 @@ impl OwnExport {
     /// The next piece; `None` after the last. The user's session is looked at again for each: the export ends with it.
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
         if !matches!(self.place, Place::End) {
-            self.history.sessions.stands(&self.cause).await?;
+            self.history.sessions.stands(&self.context).await?;
         }
         let mut piece = Vec::new();
         while piece.len() < PIECE && !matches!(self.place, Place::End) {
@@ -132,9 +132,9 @@ impl OwnExport {
 
     /// An event about oneself; from where somebody else acted is theirs.
     fn write_event(&self, mut event: RecordedEvent, piece: &mut Vec<u8>) {
-        let (cause, own) = (&mut event.event.cause, self.user_id.to_string());
-        if cause.actor.id != own && matches!(cause.actor.kind, ActorKind::Admin | ActorKind::Client) {
-            (cause.ip, cause.request_id) = (None, None);
+        let (context, own) = (&mut event.event.context, self.user_id.to_string());
+        if context.actor.id != own && matches!(context.actor.kind, ActorKind::Admin | ActorKind::Client) {
+            (context.ip, context.request_id) = (None, None);
         }
         line(piece, "event", &EventObject::from(&event));
     }

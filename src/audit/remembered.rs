@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::chain;
 use crate::coherence::remembered_database;
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Reason, Subject};
 use crate::store::{Store, StoreError, audit, changes};
 
 /// The data directory remembers another database than the one that is open.
@@ -33,7 +33,7 @@ impl OtherDatabase {
     }
 
     fn event(&self, at: DateTime<Utc>) -> AuditEvent {
-        AuditEvent::new(at, AuditKind::DatabaseUnexpected, &Cause::system("start"), Subject::everybody())
+        AuditEvent::new(at, AuditKind::DatabaseUnexpected, &AuditContext::system("start"), Subject::everybody())
             .because(Reason::OtherDatabase)
             .with(json!({ "remembered": self.remembered, "found": self.found }))
     }

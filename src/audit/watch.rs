@@ -11,7 +11,7 @@ use super::chain::{Chain, Fault, NotSigned, Verified};
 use crate::alert::Alerts;
 use crate::clock::Clock;
 use crate::model::alert::{AlertKind, NewAlert};
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Reason, Subject};
 use crate::store::{Db, Store, StoreError, audit};
 use crate::telemetry::Metrics;
 
@@ -129,16 +129,16 @@ impl Watch {
     }
 
     async fn record(&self, at: DateTime<Utc>, found: &Found) -> Result<(), StoreError> {
-        let cause = Cause::system("watch");
+        let context = AuditContext::system("watch");
         let (event, alert) = match found {
             Ok(Verified { records, checkpoints, .. }) => {
-                let event = AuditEvent::new(at, AuditKind::RecordVerified, &cause, Subject::everybody());
+                let event = AuditEvent::new(at, AuditKind::RecordVerified, &context, Subject::everybody());
                 (event.with(json!({ "records": records, "checkpoints": checkpoints })), None)
             }
             Err(damage) => {
                 tracing::error!(%damage, "the record was altered behind the server's back");
                 let details = json!({ "damage": damage });
-                let event = AuditEvent::new(at, AuditKind::RecordDamaged, &cause, Subject::everybody());
+                let event = AuditEvent::new(at, AuditKind::RecordDamaged, &context, Subject::everybody());
                 let alert = NewAlert::new(at, AlertKind::RecordDamaged, Subject::everybody());
                 (event.because(Reason::Altered).with(details.clone()), Some(alert.with(details)))
             }

@@ -6,7 +6,7 @@ use super::Authentication;
 use super::password::{Credentials, NOBODY};
 use crate::credential::throttle::ThrottleKeys;
 use crate::model::attempt::{Attempt, AttemptOutcome, mask};
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Subject, SubjectKind};
 use crate::model::folding::{fold, forms};
 use crate::model::id::AttemptId;
 use crate::model::session::Actor;
@@ -34,8 +34,8 @@ impl Authentication {
             username,
             user_id: user.map(|user| user.id),
             outcome,
-            ip: credentials.origin.ip,
-            user_agent: credentials.origin.user_agent.clone(),
+            ip: credentials.client_info.ip,
+            user_agent: credentials.client_info.user_agent.clone(),
             client_id: credentials.client_id.clone(),
             session_id: None,
             request_id: credentials.request_id.clone(),
@@ -58,14 +58,14 @@ impl Authentication {
                 let counted = authentication.inner.throttle.count_failure(db, account, &keys, &attempt)?;
                 authentication.inner.dependencies.alerts.look_for_patterns_in(db, &attempt, &counted)?;
                 let Some(user_id) = attempt.user_id.filter(|_| counted.locked) else { return Ok(()) };
-                let cause = Cause {
+                let context = AuditContext {
                     actor: Actor::system("throttle"),
                     ip: Some(attempt.ip),
                     request_id: Some(attempt.request_id.clone()),
                     acting: None,
                 };
                 let subject = Subject::new(SubjectKind::User, user_id);
-                audit::record(db, &AuditEvent::new(attempt.at, AuditKind::UserLocked, &cause, subject))
+                audit::record(db, &AuditEvent::new(attempt.at, AuditKind::UserLocked, &context, subject))
             })
             .await
     }

@@ -42,8 +42,8 @@ impl DeviceToken {
     }
 
     /// Forgets devices that are not known any more.
-    pub(super) fn forget_old(db: &mut Db, now: DateTime<Utc>) -> Result<usize, StoreError> {
-        devices::forget_older(db, now.checked_sub_signed(KNOWN_FOR).unwrap_or(DateTime::UNIX_EPOCH))
+    pub(super) fn prune(db: &mut Db, now: DateTime<Utc>) -> Result<usize, StoreError> {
+        devices::prune_before(db, now.checked_sub_signed(KNOWN_FOR).unwrap_or(DateTime::UNIX_EPOCH))
     }
 
     /// The token to show at the next login: the one that was shown, where it is this user's, or another one.

@@ -111,8 +111,8 @@ impl Authentication {
     pub async fn prune(&self) -> Result<usize, StoreError> {
         let (authentication, now) = (self.clone(), self.now());
         let prune = move |db: &mut Db| {
-            DeviceToken::forget_old(db, now)?;
-            authentication.inner.throttle.forget_old(db, now)
+            DeviceToken::prune(db, now)?;
+            authentication.inner.throttle.prune(db, now)
         };
         self.store().write(prune).await
     }

@@ -17,11 +17,11 @@ use crate::credential::scheme::Scheme;
 use crate::credential::throttle::{ThrottleDigests, ThrottleKeys, account_form};
 use crate::model::alert::{AlertKind, NewAlert};
 use crate::model::attempt::{Attempt, AttemptOutcome};
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Subject, SubjectKind};
 use crate::model::client::ClientId;
 use crate::model::folding::fold;
 use crate::model::id::{AttemptId, SessionId, UserId};
-use crate::model::session::{Actor, Origin};
+use crate::model::session::{Actor, ClientInfo};
 use crate::model::user::{PasswordHash, User, UserState};
 use crate::refusals::Refusals;
 use crate::store::throttles::ThrottleKey;
@@ -35,7 +35,7 @@ pub struct Credentials {
     /// The password, as typed.
     pub password: SecretString,
     /// From where.
-    pub origin: Origin,
+    pub client_info: ClientInfo,
     /// Through which application.
     pub client_id: Option<ClientId>,
     /// What should make the device known.
@@ -173,7 +173,7 @@ impl Authentication {
 
     async fn throttle_keys(&self, name: &str, credentials: &Credentials) -> Result<ThrottleKeys, StoreError> {
         let (authentication, name, now) = (self.clone(), name.to_owned(), self.now());
-        let (device, ip) = (credentials.device.clone(), credentials.origin.ip);
+        let (device, ip) = (credentials.device.clone(), credentials.client_info.ip);
         self.store()
             .read(move |db| {
                 let user = users::find_by_name(db, &name)?.map(|user| user.id);
@@ -285,13 +285,13 @@ impl Authenticated {
         let account = self.keys.of_account(&self.digests, &account_form(db, &user)?);
         self.tell_failures_before_in(db, account, session_id)?;
         for key in std::iter::once(account).chain(self.keys.device) {
-            throttles::forget(db, key)?;
+            throttles::clear(db, key)?;
         }
         if let (Some((hash, scheme)), Some(old)) = (&self.upgrade, &self.user.password_hash)
             && users::upgrade_password(db, self.user.id, old, (hash, scheme), self.at)?
         {
             let subject = Subject::new(SubjectKind::User, self.user.id);
-            let event = AuditEvent::new(self.at, AuditKind::PasswordUpgraded, &self.cause(), subject);
+            let event = AuditEvent::new(self.at, AuditKind::PasswordUpgraded, &self.context(), subject);
             audit::record(db, &event.with(json!({ "to": scheme })))?;
         }
         Ok(true)
@@ -312,7 +312,7 @@ impl Authenticated {
         let subject = Subject::new(SubjectKind::User, self.user.id);
         let alert = NewAlert::new(self.at, AlertKind::LoginAfterFailures, subject)
             .of_user(self.user.id)
-            .from_address(self.credentials.origin.ip)
+            .from_address(self.credentials.client_info.ip)
             .with(json!({ "failures": failures, "known_device": self.keys.is_known }));
         self.alerts.raise_in(db, &NewAlert { session_id, ..alert }).map(drop)
     }
@@ -324,8 +324,8 @@ impl Authenticated {
             username: self.user.username.as_str().to_owned(),
             user_id: Some(self.user.id),
             outcome: if accepted { AttemptOutcome::Success } else { AttemptOutcome::Disabled },
-            ip: self.credentials.origin.ip,
-            user_agent: self.credentials.origin.user_agent.clone(),
+            ip: self.credentials.client_info.ip,
+            user_agent: self.credentials.client_info.user_agent.clone(),
             client_id: self.credentials.client_id.clone(),
             session_id: session_id.filter(|_| accepted),
             request_id: self.credentials.request_id.clone(),
@@ -339,10 +339,10 @@ impl Authenticated {
 
     /// The user, acting in this request.
     #[must_use]
-    pub fn cause(&self) -> Cause {
-        Cause {
+    pub fn context(&self) -> AuditContext {
+        AuditContext {
             actor: Actor::user(self.user.id),
-            ip: Some(self.credentials.origin.ip),
+            ip: Some(self.credentials.client_info.ip),
             request_id: Some(self.credentials.request_id.clone()),
             acting: None,
         }

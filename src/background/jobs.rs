@@ -90,7 +90,7 @@ fn deliveries(app: Arc<App>) -> Step {
 
 /// Forgets what was told long ago.
 fn old_deliveries(app: Arc<App>) -> Step {
-    Box::pin(async move { app.alerts.forget_old_deliveries().await.map(drop) })
+    Box::pin(async move { app.alerts.prune_deliveries().await.map(drop) })
 }
 
 /// Records the ends that time has brought.

@@ -111,11 +111,11 @@ fn pause_after(failures: u32) -> Duration {
 mod tests {
     use super::*;
     use crate::config::LogFormat;
-    use crate::telemetry::Kept;
+    use crate::telemetry::CapturedLog;
 
     #[test]
     fn a_sink_that_fails_and_one_that_recovers_is_told_once() {
-        let (log, mut health) = (Kept::default(), Health::default());
+        let (log, mut health) = (CapturedLog::default(), Health::default());
         tracing::dispatcher::with_default(&log.dispatch(LogFormat::Text), || {
             let mut pauses = Vec::new();
             for stepped in

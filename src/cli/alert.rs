@@ -8,7 +8,7 @@ use super::output::Output;
 use super::table::{Table, facts, moment};
 use crate::app::App;
 use crate::model::alert::{Alert, AlertKind};
-use crate::model::audit::Cause;
+use crate::model::audit::AuditContext;
 use crate::model::id::AlertId;
 use crate::store::alerts::{AlertFilter, Position};
 use crate::view::AlertObject;
@@ -104,7 +104,8 @@ async fn read(app: &App, arguments: &List) -> Outcome<Vec<AlertObject>> {
     let described = json!({ "all": arguments.all, "kind": arguments.kind, "subject": arguments.subject });
     let (mut alerts, mut after) = (Vec::new(), None);
     loop {
-        let page = app.alerts.list(filter.clone(), after, PAGE, described.clone(), &Cause::command_line()).await?;
+        let page =
+            app.alerts.list(filter.clone(), after, PAGE, described.clone(), &AuditContext::command_line()).await?;
         alerts.extend(page.items.iter().map(|alert| object(app, alert)));
         if !page.has_more {
             return Ok(alerts);
@@ -114,7 +115,7 @@ async fn read(app: &App, arguments: &List) -> Outcome<Vec<AlertObject>> {
 }
 
 async fn show(app: &App, id: AlertId, as_json: bool, output: &mut Output) -> Outcome {
-    let alert = app.alerts.find(id, &Cause::command_line()).await?.ok_or_else(|| missing(id))?;
+    let alert = app.alerts.find(id, &AuditContext::command_line()).await?.ok_or_else(|| missing(id))?;
     let alert = object(app, &alert);
     if as_json {
         return output.json(&alert);
@@ -147,7 +148,7 @@ async fn show(app: &App, id: AlertId, as_json: bool, output: &mut Output) -> Out
 }
 
 async fn acknowledge(app: &App, id: AlertId, note: Option<String>, output: &mut Output) -> Outcome {
-    if !app.alerts.acknowledge(id, note, &Cause::command_line()).await? {
+    if !app.alerts.acknowledge(id, note, &AuditContext::command_line()).await? {
         return Err(missing(id));
     }
     output.line(format_args!("acknowledged {id}"))

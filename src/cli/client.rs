@@ -8,7 +8,7 @@ use super::output::Output;
 use super::table::{Table, facts, moment};
 use super::value;
 use crate::app::App;
-use crate::model::audit::Cause;
+use crate::model::audit::AuditContext;
 use crate::model::client::{ClientId, Scope};
 use crate::model::secret::SecretKind;
 use crate::view::ClientObject;
@@ -69,7 +69,7 @@ impl Command {
                 Self::Add(new) => add(app, new, output).await,
                 Self::List { json } => list(app, json, output).await,
                 Self::Remove { id } => {
-                    app.clients.remove(id.clone(), &Cause::command_line()).await?;
+                    app.clients.remove(id.clone(), &AuditContext::command_line()).await?;
                     output.line(format_args!("removed {id}"))
                 }
                 Self::RotateSecret { id, json } => rotate_secret(app, id, json, output).await,
@@ -83,7 +83,7 @@ async fn add(app: &App, new: Add, output: &mut Output) -> Outcome {
     let mut scopes = new.scopes;
     scopes.sort_unstable();
     scopes.dedup();
-    let (client, secret) = app.clients.register(new.id, name, scopes, &Cause::command_line()).await?;
+    let (client, secret) = app.clients.register(new.id, name, scopes, &AuditContext::command_line()).await?;
     let secret = secret.reveal(SecretKind::ClientSecret);
     if new.json {
         return output.json(&json!({ "client": ClientObject::from(&client), "client_secret": secret }));
@@ -116,7 +116,7 @@ async fn list(app: &App, as_json: bool, output: &mut Output) -> Outcome {
 }
 
 async fn rotate_secret(app: &App, id: ClientId, as_json: bool, output: &mut Output) -> Outcome {
-    let secret = app.clients.rotate_secret(id.clone(), &Cause::command_line()).await?;
+    let secret = app.clients.rotate_secret(id.clone(), &AuditContext::command_line()).await?;
     let secret = secret.reveal(SecretKind::ClientSecret);
     if as_json {
         return output.json(&json!({ "client_id": id, "client_secret": secret }));

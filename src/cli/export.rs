@@ -13,7 +13,7 @@ use super::progress;
 use crate::app::App;
 use crate::audit::export::{ExportFormat, Form, Purpose, Selection};
 use crate::audit::sheet::Separator;
-use crate::model::audit::Cause;
+use crate::model::audit::AuditContext;
 
 /// How and where to.
 #[derive(Debug, clap::Args)]
@@ -44,8 +44,8 @@ pub(super) async fn export(
     output: &mut Output,
 ) -> Outcome {
     let form = Form::new(to.format, to.separator, to.bom).map_err(|error| Failure::wrong_use(format!("--{error}")))?;
-    let (purpose, cause) = (to.purpose.clone(), Cause::command_line());
-    let mut export = app.history.export(selection, form, described, purpose, &cause).await?;
+    let (purpose, context) = (to.purpose.clone(), AuditContext::command_line());
+    let mut export = app.history.export(selection, form, described, purpose, &context).await?;
     // Not before: a file that is there stays as it is where nothing is exported.
     let mut file = to.output.as_deref().map(create).transpose()?;
     // On a terminal that shows the rows themselves, a count between them would only disturb.

@@ -10,7 +10,7 @@ use super::output::Output;
 use super::rotate_master;
 use super::table::{Table, moment};
 use crate::app::App;
-use crate::model::audit::Cause;
+use crate::model::audit::AuditContext;
 use crate::store::signing_keys::StoredKey;
 
 /// What to do with the keys.
@@ -67,7 +67,7 @@ async fn list(app: &App, as_json: bool, output: &mut Output) -> Outcome {
     }
     let mut table = Table::new(&["id", "algorithm", "state", "created (utc)"]);
     for key in &keys {
-        table.row([key.id, key.algorithm, &key.standing(), &moment(&key.created_at)]);
+        table.row([key.id, key.algorithm, &key.status(), &moment(&key.created_at)]);
     }
     table.write(output)
 }
@@ -78,12 +78,12 @@ async fn rotate(app: &App, output: &mut Output) -> Outcome {
             "tokens are signed with the shared secret of tokens.hs256_secret_file: change that file, and start again",
         ));
     }
-    let id = app.sessions.rotate_key(&Cause::command_line()).await?;
+    let id = app.sessions.rotate_key(&AuditContext::command_line()).await?;
     output.line(format_args!("{id} signs from now on"))
 }
 
 async fn revoke(app: &App, id: &str, output: &mut Output) -> Outcome {
-    if !app.sessions.revoke_key(id, &Cause::command_line()).await? {
+    if !app.sessions.revoke_key(id, &AuditContext::command_line()).await? {
         return Err(Failure::saying(format_args!("there is no key {id}, or it is revoked already")));
     }
     output.line(format_args!("{id} is revoked: its tokens are refused"))
@@ -110,7 +110,7 @@ impl<'key> From<&'key StoredKey> for KeyObject<'key> {
 
 impl KeyObject<'_> {
     /// The state, and until when tokens of a retired key are good.
-    fn standing(&self) -> String {
+    fn status(&self) -> String {
         match &self.verifies_until {
             Some(until) if self.state == "retired" => format!("retired until {}", moment(until)),
             _ => self.state.to_owned(),

@@ -7,6 +7,7 @@ mod client;
 mod config;
 mod demo;
 mod doctor;
+mod exit_code;
 mod export;
 mod hash;
 mod installation;
@@ -32,8 +33,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use exit_code::exit_code;
 use installation::Installation;
-use outcome::{Outcome, exit_code};
+use outcome::Outcome;
 use output::Output;
 
 /// Auth server that can always say who logged in, when, from where, with which token, and where logged out means logged
@@ -69,7 +71,7 @@ enum Command {
     /// What reviewers should look at
     #[command(subcommand)]
     Alert(alert::Command),
-    /// What failed log-ins cost whom now
+    /// What failed logins cost whom now
     #[command(subcommand)]
     Throttle(throttle::Command),
     /// Applications registered with the server
@@ -98,7 +100,7 @@ impl CommandLine {
     /// process ends with this code.
     pub fn read() -> Result<Self, ExitCode> {
         Self::try_parse().map_err(|error| {
-            let code = if error.use_stderr() { outcome::WRONG_USE } else { outcome::DONE };
+            let code = if error.use_stderr() { exit_code::WRONG_USE } else { exit_code::DONE };
             // Nobody reads it: there is nothing else to do.
             let _ = error.print();
             ExitCode::from(code)
@@ -139,7 +141,7 @@ impl Command {
 #[must_use]
 pub fn cannot_start(error: &std::io::Error) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "vigie: no threads can be started: {error}");
-    ExitCode::from(outcome::FAILED)
+    ExitCode::from(exit_code::FAILED)
 }
 
 #[cfg(test)]

@@ -1,16 +1,6 @@
-//! What came of a command, and the exit code that says so.
+//! What came of a command.
 
-use std::process::ExitCode;
-
-use super::output::Output;
 use crate::app::StartError;
-
-/// Exit code: done.
-pub(super) const DONE: u8 = 0;
-/// Exit code: failed.
-pub(super) const FAILED: u8 = 1;
-/// Exit code: wrong use.
-pub(super) const WRONG_USE: u8 = 2;
 
 /// What came of a command.
 pub(super) type Outcome<T = ()> = Result<T, Failure>;
@@ -52,20 +42,4 @@ impl<E: std::error::Error + Send + Sync + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
         Self::Failed(error.into())
     }
-}
-
-/// The exit code of a command; a failure is told on the standard error stream.
-pub(super) fn exit_code(outcome: Outcome, output: &mut Output) -> ExitCode {
-    ExitCode::from(match outcome {
-        Ok(()) | Err(Failure::PipeClosed) => DONE,
-        Err(Failure::Reported) => FAILED,
-        Err(Failure::Failed(error)) => {
-            output.note(format_args!("vigie: {error:#}"));
-            FAILED
-        }
-        Err(Failure::WrongUse(text)) => {
-            output.note(format_args!("vigie: {text}"));
-            WRONG_USE
-        }
-    })
 }

@@ -7,8 +7,8 @@ use super::outcome::Outcome;
 use super::output::Output;
 use super::progress;
 use crate::app::App;
-use crate::model::audit::Cause;
-use crate::model::retention::{Counts, Cuts};
+use crate::model::audit::AuditContext;
+use crate::model::retention::{Counts, RetentionCutoffs};
 
 /// What to do about old history.
 #[derive(Debug, clap::Subcommand)]
@@ -30,30 +30,30 @@ impl Command {
         let Self::Run { dry_run, json } = self;
         installation
             .with_app(async |app| {
-                let (cuts, counts) = if dry_run { count(app).await? } else { remove(app).await? };
+                let (cutoffs, counts) = if dry_run { count(app).await? } else { remove(app).await? };
                 let in_the_clear = app.retention.sealed_in_the_clear().await?;
                 if json {
                     return output.json(&json!({
                         "dry_run": dry_run, "before": {
-                            "sessions": cuts.sessions, "attempts": cuts.attempts, "audit": cuts.events,
-                            "addresses": cuts.addresses,
+                            "sessions": cutoffs.sessions, "attempts": cutoffs.attempts, "audit": cutoffs.events,
+                            "addresses": cutoffs.addresses,
                         },
                         "rows": counts, "addresses_sealed_in_the_clear": in_the_clear,
                     }));
                 }
-                tell(cuts, counts, in_the_clear, dry_run, output)
+                tell(cutoffs, counts, in_the_clear, dry_run, output)
             })
             .await
     }
 }
 
-async fn count(app: &App) -> Outcome<(Cuts, Counts)> {
+async fn count(app: &App) -> Outcome<(RetentionCutoffs, Counts)> {
     let plan = app.retention.plan().await?;
-    Ok((plan.cuts, plan.counts))
+    Ok((plan.cutoffs, plan.counts))
 }
 
-async fn remove(app: &App) -> Outcome<(Cuts, Counts)> {
-    let mut run = app.retention.begin(&Cause::command_line()).await?;
+async fn remove(app: &App) -> Outcome<(RetentionCutoffs, Counts)> {
+    let mut run = app.retention.begin(&AuditContext::command_line()).await?;
     let Counts { sessions, attempts, events, addresses, .. } = run.plan.counts;
     let bar = progress::bar(usize::try_from(sessions + attempts + events + addresses).unwrap_or(0), "rows");
     while let Some(rows) = run.step().await? {
@@ -61,17 +61,17 @@ async fn remove(app: &App) -> Outcome<(Cuts, Counts)> {
     }
     bar.finish_and_clear();
     app.users.finish_erasures().await?;
-    Ok((run.plan.cuts, run.removed))
+    Ok((run.plan.cutoffs, run.removed))
 }
 
-fn tell(cuts: Cuts, counts: Counts, in_the_clear: u64, dry_run: bool, output: &mut Output) -> Outcome {
+fn tell(cutoffs: RetentionCutoffs, counts: Counts, in_the_clear: u64, dry_run: bool, output: &mut Output) -> Outcome {
     let removed = if dry_run { "would be removed" } else { "removed" };
     let cut = if dry_run { "would be cut" } else { "cut" };
     for (what, rows, before, done) in [
-        ("sessions that ended", counts.sessions, cuts.sessions, removed),
-        ("attempts", counts.attempts, cuts.attempts, removed),
-        ("audit events", counts.events, cuts.events, removed),
-        ("rows with addresses", counts.addresses, cuts.addresses, cut),
+        ("sessions that ended", counts.sessions, cutoffs.sessions, removed),
+        ("attempts", counts.attempts, cutoffs.attempts, removed),
+        ("audit events", counts.events, cutoffs.events, removed),
+        ("rows with addresses", counts.addresses, cutoffs.addresses, cut),
     ] {
         let Some(before) = before else { continue };
         output.line(format_args!("{rows} {what} before {}: {done}", before.format("%Y-%m-%d")))?;

@@ -8,7 +8,7 @@ use super::output::Output;
 use crate::app::{App, StartError};
 use crate::config::Config;
 use crate::master_key::MasterKey;
-use crate::model::audit::Cause;
+use crate::model::audit::AuditContext;
 use crate::rotation::{self, compromised};
 use crate::vault::{Vault, VaultError};
 
@@ -45,7 +45,7 @@ pub(super) async fn run(arguments: Arguments, installation: &Installation, outpu
 async fn begin(app: &App, output: &mut Output) -> Outcome {
     rotation::ensure_may_begin(&app.store, &app.vault).await?;
     let new = new_vault(app).await?;
-    rotation::begin(&app.store, &app.vault, &new, &Cause::command_line(), app.clock.now()).await?;
+    rotation::begin(&app.store, &app.vault, &new, &AuditContext::command_line(), app.clock.now()).await?;
     output.line(format_args!("the new master key {} is in {}", new.id(), new_file(&app.config).display()))?;
     output.note(format_args!(
         "Both master keys open the database from now on. {}, and restart the servers one after the other. Then run `vigie key \
@@ -56,7 +56,7 @@ async fn begin(app: &App, output: &mut Output) -> Outcome {
 }
 
 async fn finish(app: &App, output: &mut Output) -> Outcome {
-    rotation::finish(&app.store, &app.vault, &Cause::command_line(), app.clock.now()).await?;
+    rotation::finish(&app.store, &app.vault, &AuditContext::command_line(), app.clock.now()).await?;
     output.line(format_args!("{} is the only master key: the one before opens nothing any more", app.vault.id()))
 }
 
@@ -79,7 +79,7 @@ async fn replace_all(app: &App, output: &mut Output) -> Outcome {
             new_file(&app.config).display()
         )));
     }
-    compromised::replace_all(&dependencies, &new, &Cause::command_line()).await?;
+    compromised::replace_all(&dependencies, &new, &AuditContext::command_line()).await?;
     output.line(format_args!("every key is new, and every session is over"))?;
     output.line(format_args!("the new master key {} is in {}", new.id(), new_file(&app.config).display()))?;
     output.note(format_args!(

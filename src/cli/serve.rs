@@ -76,7 +76,7 @@ async fn serve(app: Arc<App>, greeting: Greeting, stop: CancellationToken) -> Ou
     // From before the first request on: an old master key is not dropped under a server that starts.
     app.vault.note_use(&app.store, app.clock.now()).await?;
     let served = run_server(Arc::clone(&app), greeting, stop).await;
-    if let Err(error) = app.vault.forget_use(&app.store, app.clock.now()).await {
+    if let Err(error) = app.vault.remove_use(&app.store, app.clock.now()).await {
         tracing::debug!(cause = %error, "that this server stops is known in a minute");
     }
     app.close().await;

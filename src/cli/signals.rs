@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Dispatch;
 use tracing::dispatcher::with_default;
 
-use super::outcome::FAILED;
+use super::exit_code::FAILED;
 
 /// Takes note of what is not meant to end a server: a terminal that was closed, a log that was rotated. Unheard, each would.
 /// The log is given: there are signals before the process has one.

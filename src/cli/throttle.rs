@@ -5,7 +5,7 @@ use super::outcome::{Failure, Outcome};
 use super::output::Output;
 use super::table::{Table, moment};
 use crate::app::App;
-use crate::model::audit::Cause;
+use crate::model::audit::AuditContext;
 use crate::model::id::ThrottleId;
 use crate::store::throttles::{Position, ThrottleFilter, ThrottleScope};
 use crate::view::ThrottleObject;
@@ -16,7 +16,7 @@ const PAGE: i64 = 500;
 /// What to do with throttles.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// List what refuses log-ins now, the newest failure first
+    /// List what refuses logins now, the newest failure first
     List(List),
     /// Lift a throttle: its failures are forgotten
     Lift {
@@ -95,7 +95,7 @@ async fn read(app: &App, arguments: &List) -> Outcome<Vec<ThrottleObject>> {
 }
 
 async fn lift(app: &App, id: ThrottleId, output: &mut Output) -> Outcome {
-    if !app.users.lift_throttle(id, &Cause::command_line()).await? {
+    if !app.users.lift_throttle(id, &AuditContext::command_line()).await? {
         return Err(Failure::saying(format_args!("there is no throttle {id}")));
     }
     output.line(format_args!("lifted {id}"))

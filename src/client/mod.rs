@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::clock::Clock;
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Reason, Subject, SubjectKind};
 use crate::model::client::{Client, ClientId, Scope};
 use crate::model::secret::Secret;
 use crate::refusals::Refusals;
@@ -69,10 +69,10 @@ impl Clients {
         outcome: Result<T, ClientError>,
         operation: AuditKind,
         id: &ClientId,
-        cause: &Cause,
+        context: &AuditContext,
     ) -> Result<T, ClientError> {
         if let Some(reason) = outcome.as_ref().err().and_then(ClientError::reason) {
-            self.refusals.note_operation(operation, reason, Subject::new(SubjectKind::Client, id), cause);
+            self.refusals.note_operation(operation, reason, Subject::new(SubjectKind::Client, id), context);
         }
         outcome
     }
@@ -88,20 +88,20 @@ impl Clients {
         id: ClientId,
         name: String,
         scopes: Vec<Scope>,
-        cause: &Cause,
+        context: &AuditContext,
     ) -> Result<(Client, Secret), ClientError> {
         let now = self.clock.now();
         let secret = Secret::random();
         let client = Client { id, name, scopes, secret: secret.digest(), created_at: now, secret_changed_at: now };
-        let (sessions, added, asked_by, cause) = (self.sessions.clone(), client.clone(), cause, cause.clone());
+        let (sessions, added, asked_by, context) = (self.sessions.clone(), client.clone(), context, context.clone());
         let registered = self
             .store
             .write(move |db| {
-                sessions.while_standing_in(db, &cause, |db| clients::insert(db, &added))?;
+                sessions.while_standing_in(db, &context, |db| clients::insert(db, &added))?;
                 let event = AuditEvent::new(
                     now,
                     AuditKind::ClientCreated,
-                    &cause,
+                    &context,
                     Subject::new(SubjectKind::Client, &added.id),
                 );
                 Ok(audit::record(db, &event.with(json!({ "name": added.name, "scopes": added.scopes })))?)
@@ -112,19 +112,19 @@ impl Clients {
     }
 
     /// Gives the client a new secret; the old one is void.
-    pub async fn rotate_secret(&self, id: ClientId, cause: &Cause) -> Result<Secret, ClientError> {
-        let (now, secret, asked_by, cause) = (self.clock.now(), Secret::random(), cause, cause.clone());
+    pub async fn rotate_secret(&self, id: ClientId, context: &AuditContext) -> Result<Secret, ClientError> {
+        let (now, secret, asked_by, context) = (self.clock.now(), Secret::random(), context, context.clone());
         let (sessions, digest, asked_for) = (self.sessions.clone(), secret.digest(), id.clone());
         let rotated = self
             .store
             .write(move |db| {
-                if !sessions.while_standing_in(db, &cause, |db| clients::set_secret(db, &id, digest, now))? {
+                if !sessions.while_standing_in(db, &context, |db| clients::set_secret(db, &id, digest, now))? {
                     return Err(ClientError::NotFound);
                 }
                 let event = AuditEvent::new(
                     now,
                     AuditKind::ClientSecretRotated,
-                    &cause,
+                    &context,
                     Subject::new(SubjectKind::Client, &id),
                 );
                 Ok(audit::record(db, &event)?)
@@ -135,8 +135,8 @@ impl Clients {
     }
 
     /// Removes the client. Its sessions end, and keep its id.
-    pub async fn remove(&self, id: ClientId, cause: &Cause) -> Result<(), ClientError> {
-        let (now, removed, by) = (self.clock.now(), id.clone(), cause.clone());
+    pub async fn remove(&self, id: ClientId, context: &AuditContext) -> Result<(), ClientError> {
+        let (now, removed, by) = (self.clock.now(), id.clone(), context.clone());
         let remove = move |db: &mut Db, ended: i64| {
             if !clients::remove(db, &removed, now)? {
                 return Err(ClientError::NotFound);
@@ -145,7 +145,7 @@ impl Clients {
                 AuditEvent::new(now, AuditKind::ClientRemoved, &by, Subject::new(SubjectKind::Client, &removed));
             Ok(audit::record(db, &event.with(json!({ "sessions_ended": ended })))?)
         };
-        let removed = self.sessions.end_with_client(id.clone(), cause.clone(), remove).await;
-        self.noted(removed, AuditKind::ClientRemoved, &id, cause)
+        let removed = self.sessions.end_with_client(id.clone(), context.clone(), remove).await;
+        self.noted(removed, AuditKind::ClientRemoved, &id, context)
     }
 }

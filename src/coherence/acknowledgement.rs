@@ -125,7 +125,7 @@ impl Coherence {
     /// Removes changes that are older than a few minutes and known to every node.
     pub async fn prune_changes(&self) -> Result<usize, StoreError> {
         let before = self.now() - KEPT_FOR;
-        self.store().write(move |db| changes::forget(db, before, FORGOTTEN_AT_ONCE)).await
+        self.store().write(move |db| changes::prune(db, before, FORGOTTEN_AT_ONCE)).await
     }
 }
 

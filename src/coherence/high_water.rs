@@ -58,7 +58,7 @@ impl HighWater {
     }
 
     /// The feed has come this far.
-    pub fn reach(&mut self, head: &Head) {
+    pub fn raise_to(&mut self, head: &Head) {
         let mark = Mark { database: head.database.clone(), seq: head.seq };
         if self.mark.as_ref() != Some(&mark) && !self.is_above(head) {
             self.mark = Some(mark);
@@ -75,7 +75,7 @@ impl HighWater {
     }
 
     /// Begins anew, after the database has gone back.
-    pub fn forget(&mut self) {
+    pub fn reset(&mut self) {
         self.mark = None;
     }
 
@@ -111,7 +111,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut mark = HighWater::in_directory(directory.path());
         assert!(!mark.is_above(&head("a", 0)));
-        mark.reach(&head("a", 7));
+        mark.raise_to(&head("a", 7));
         mark.save();
         let mark = HighWater::in_directory(directory.path());
         assert!(mark.is_above(&head("a", 6)));

@@ -13,14 +13,15 @@ use super::expiry::{LeaseWatch, outlasting};
 use super::high_water::HighWater;
 use crate::clock::uptime;
 use crate::model::alert::{AlertKind, NewAlert};
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Reason, Subject};
 use crate::model::change::Change;
 use crate::model::id::NodeId;
+use crate::model::not_before::Scope;
 use crate::model::session::Actor;
 use crate::signing::SigningError;
 use crate::store::changes::{self, Following};
 use crate::store::nodes::{self, LeaseNumbers, Node};
-use crate::store::not_befores::{self, Scope};
+use crate::store::not_befores;
 use crate::store::{Db, StoreError, audit};
 
 /// Changes read at once.
@@ -138,13 +139,13 @@ impl Membership {
         let Some(id) = self.id else { return self.renew().await };
         let before = self.applied;
         if !self.follow().await? {
-            self.forget_all();
+            self.discard_live_view();
             return self.renew().await;
         }
         let applied = self.applied;
         let note = move |db: &mut Db| nodes::note_applied(db, id, applied);
         if applied > before && !self.coherence.store().write_loosely(note).await? {
-            self.forget_all();
+            self.discard_live_view();
             return self.renew().await;
         }
         Ok(())
@@ -159,12 +160,12 @@ impl Membership {
             self.coherence.reload().await?;
         }
         if !self.apply_to_head().await? {
-            self.forget_all();
+            self.discard_live_view();
             return self.join().await;
         }
         if !self.begin_next_lease(id).await? {
             tracing::warn!(node.id = %id, "node evicted: this node did not renew its lease in time, or the database is an older copy");
-            self.forget_all();
+            self.discard_live_view();
             self.compare_lease(id).await?;
             return self.join().await;
         }
@@ -253,7 +254,7 @@ impl Membership {
             self.history_went_back(self.high_water.seq(), head.seq).await?;
         }
         self.applied = head.seq;
-        self.high_water.reach(&head);
+        self.high_water.raise_to(&head);
         // After the head was read: what is looked up from now on includes every change up to it.
         self.coherence.inner.live.clear();
         self.coherence.reload().await?;
@@ -277,7 +278,7 @@ impl Membership {
     }
 
     /// Gives up the lease and whatever was remembered under it.
-    fn forget_all(&mut self) {
+    fn discard_live_view(&mut self) {
         self.coherence.inner.lease.give_up();
         self.coherence.inner.live.clear();
         self.id = None;
@@ -294,7 +295,7 @@ impl Membership {
         if !self.follow().await? || self.applied < head.seq {
             return Ok(false);
         }
-        self.high_water.reach(&head);
+        self.high_water.raise_to(&head);
         Ok(true)
     }
 
@@ -325,7 +326,7 @@ impl Membership {
         let details = serde_json::json!({ "remembered": remembered, "found": found });
         let note = "the database went back in time";
         let event =
-            AuditEvent::new(now, AuditKind::DatabaseWentBack, &Cause::system("coherence"), Subject::everybody())
+            AuditEvent::new(now, AuditKind::DatabaseWentBack, &AuditContext::system("coherence"), Subject::everybody())
                 .because(Reason::OlderCopy);
         let alerts = self.coherence.inner.dependencies.alerts.clone();
         let alert = NewAlert::new(now, AlertKind::HistoryWentBack, Subject::everybody()).with(details.clone());
@@ -337,7 +338,7 @@ impl Membership {
         };
         self.coherence.store().write(write).await?;
         self.coherence.inner.dependencies.metrics.went_back();
-        self.high_water.forget();
+        self.high_water.reset();
         Ok(())
     }
 

@@ -69,8 +69,8 @@ impl ThrottleDigests {
 
     /// The key under which an account is counted by all devices but those that are known.
     #[must_use]
-    pub fn of_account(&self, folded_name: &str) -> ThrottleKey {
-        self.of(ThrottleScope::Account, folded_name.as_bytes())
+    pub fn of_account(&self, case_folded_name: &str) -> ThrottleKey {
+        self.of(ThrottleScope::Account, case_folded_name.as_bytes())
     }
 
     fn of(&self, scope: ThrottleScope, subject: &[u8]) -> ThrottleKey {
@@ -86,15 +86,15 @@ impl ThrottleDigests {
 }
 
 /// Forgets the failures of a user's account, from wherever it was tried. `true` where there were some.
-pub fn forget_account(db: &mut Db, digests: &ThrottleDigests, user: &User) -> Result<bool, StoreError> {
+pub fn clear_account(db: &mut Db, digests: &ThrottleDigests, user: &User) -> Result<bool, StoreError> {
     let key = digests.of_account(&account_form(db, user)?);
-    let by_name = throttles::forget_all(db, ThrottleScope::Account, &[key])?;
-    Ok(throttles::forget_of_user(db, user.id)? + by_name > 0)
+    let by_name = throttles::clear_all(db, ThrottleScope::Account, &[key])?;
+    Ok(throttles::clear_of_user(db, user.id)? + by_name > 0)
 }
 
 /// Forgets the failures counted for the names of these users, who are new: those before them were of nobody, or of somebody
 /// else. Returns how many counts.
-pub fn forget_names<'a>(
+pub fn clear_names<'a>(
     db: &mut Db,
     digests: &ThrottleDigests,
     users: impl Iterator<Item = &'a User>,
@@ -102,7 +102,7 @@ pub fn forget_names<'a>(
     throttles::hold_names_alone(db)?;
     // Nothing is asked for each: they may be thousands, and SQLite has one writer.
     let keys: Vec<ThrottleKey> = users.map(|user| digests.of_account(&user.username.folded())).collect();
-    throttles::forget_all(db, ThrottleScope::Account, &keys)
+    throttles::clear_all(db, ThrottleScope::Account, &keys)
 }
 
 /// The form of the name under which an account's failures are counted: that under which the user is found, so that of two whose
@@ -118,7 +118,7 @@ pub fn rename_account(db: &mut Db, digests: &ThrottleDigests, from: &str, to: &s
         return Ok(());
     }
     throttles::hold_names_alone(db)?;
-    throttles::forget(db, to)?;
+    throttles::clear(db, to)?;
     throttles::rename(db, from, to)
 }
 
@@ -128,7 +128,7 @@ impl ThrottleKeys {
     pub fn find(
         db: &mut Db,
         digests: &ThrottleDigests,
-        folded_name: &str,
+        case_folded_name: &str,
         ip: IpAddr,
         shown: Option<SecretDigest>,
     ) -> Result<Self, StoreError> {
@@ -141,7 +141,7 @@ impl ThrottleKeys {
             digests.of(ThrottleScope::Network, wide_network(ip).to_string().as_bytes()),
             digests.of(ThrottleScope::Overall, b""),
         ];
-        let account = if is_known { key } else { digests.of_account(folded_name) };
+        let account = if is_known { key } else { digests.of_account(case_folded_name) };
         Ok(Self { account, sources, device: shown.map(|_| key), is_known })
     }
 
@@ -296,8 +296,8 @@ impl Throttle {
     }
 
     /// Forgets counts that no rule looks at any more.
-    pub fn forget_old(&self, db: &mut Db, now: DateTime<Utc>) -> Result<usize, StoreError> {
-        throttles::forget_older(db, now - TimeDelta::days(30), self.rules.locked_after)
+    pub fn prune(&self, db: &mut Db, now: DateTime<Utc>) -> Result<usize, StoreError> {
+        throttles::prune_before(db, now - TimeDelta::days(30), self.rules.locked_after)
     }
 
     fn refusal(&self, scope: ThrottleScope, count: &Count, now: DateTime<Utc>) -> Option<Duration> {

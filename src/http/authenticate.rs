@@ -11,12 +11,12 @@ use chrono::TimeDelta;
 use futures_util::future::Either;
 
 use super::error::ApiError;
-use super::middleware::Arrival;
+use super::request_extension::RequestExtension;
 use super::step_up;
 use crate::app::App;
-use crate::model::audit::{Acting, Cause, Reason, Subject, SubjectKind};
+use crate::model::audit::{Acting, AuditContext, Reason, Subject, SubjectKind};
 use crate::model::device::user_agent;
-use crate::model::session::{Actor, Origin};
+use crate::model::session::{Actor, ClientInfo};
 use crate::model::user::Permissions;
 use crate::refusals::RefusedRequest;
 use crate::session::check::{CheckError, Checked};
@@ -27,9 +27,9 @@ const TWO_CREDENTIALS: &str = "Two credentials at once.";
 
 /// Where a request came from, and its id: what the record keeps of it.
 #[derive(Debug, Clone)]
-pub struct Source {
+pub struct RequestInfo {
     /// The client's address and user agent.
-    pub origin: Origin,
+    pub client_info: ClientInfo,
     /// The request's id.
     pub request_id: String,
 }
@@ -61,28 +61,28 @@ pub struct Reviewer(pub Caller);
 #[derive(Debug, Clone)]
 pub struct Admin(pub Caller);
 
-impl Source {
+impl RequestInfo {
     /// The source of a request.
     #[must_use]
     pub fn of(request: &HttpRequest) -> Self {
         let extensions = request.extensions();
         let agent = request.headers().get(actix_web::http::header::USER_AGENT);
         Self {
-            origin: Origin {
+            client_info: ClientInfo {
                 ip: client_address(request),
                 user_agent: agent.and_then(|header| user_agent(header.as_bytes())),
             },
             request_id: extensions
-                .get::<Arrival>()
-                .map(|arrival| arrival.identity.as_str().to_owned())
+                .get::<RequestExtension>()
+                .map(|extension| extension.identity.as_str().to_owned())
                 .unwrap_or_default(),
         }
     }
 
     /// What the record keeps when this party acts.
     #[must_use]
-    pub fn cause(&self, actor: Actor) -> Cause {
-        Cause { actor, ip: Some(self.origin.ip), request_id: Some(self.request_id.clone()), acting: None }
+    pub fn context(&self, actor: Actor) -> AuditContext {
+        AuditContext { actor, ip: Some(self.client_info.ip), request_id: Some(self.request_id.clone()), acting: None }
     }
 }
 
@@ -95,24 +95,24 @@ impl Caller {
 
     /// Where the request came from.
     #[must_use]
-    pub fn source(&self) -> Source {
-        Source::of(&self.request)
+    pub fn request_info(&self) -> RequestInfo {
+        RequestInfo::of(&self.request)
     }
 
     /// The caller acting on what is the caller's own.
     #[must_use]
-    pub fn cause(&self) -> Cause {
+    pub fn context(&self) -> AuditContext {
         self.acting(Actor::user(self.checked.user_id))
     }
 
     /// The caller acting on others.
-    fn cause_on_others(&self) -> Cause {
+    fn cause_on_others(&self) -> AuditContext {
         self.acting(Actor::admin(self.checked.user_id))
     }
 
-    fn acting(&self, actor: Actor) -> Cause {
+    fn acting(&self, actor: Actor) -> AuditContext {
         let acting = Acting { session_id: self.checked.session_id, role: self.checked.user.role.clone() };
-        Cause { acting: Some(acting), ..self.source().cause(actor) }
+        AuditContext { acting: Some(acting), ..self.request_info().context(actor) }
     }
 
     /// Refuses a caller whose last proof of identity is too old for a sensitive action.
@@ -136,14 +136,14 @@ impl Caller {
 
     fn note_refusal(&self, app: &App, reason: Reason) {
         let subject = Subject::new(SubjectKind::User, self.checked.user_id);
-        app.refusals.note_access(reason, &self.cause(), subject, &route(&self.request));
+        app.refusals.note_access(reason, &self.context(), subject, &route(&self.request));
     }
 }
 
 impl Reviewer {
     /// The caller reading other people's history.
     #[must_use]
-    pub fn cause(&self) -> Cause {
+    pub fn context(&self) -> AuditContext {
         self.0.cause_on_others()
     }
 }
@@ -151,7 +151,7 @@ impl Reviewer {
 impl Admin {
     /// The caller acting on others.
     #[must_use]
-    pub fn cause(&self) -> Cause {
+    pub fn context(&self) -> AuditContext {
         self.0.cause_on_others()
     }
 }
@@ -253,8 +253,8 @@ pub(super) fn two_credentials(app: &App, request: &HttpRequest) -> ApiError {
 
 /// A request of which a token is refused, as the record has it.
 fn refused_request(request: &HttpRequest) -> RefusedRequest {
-    let Source { origin, request_id } = Source::of(request);
-    RefusedRequest { ip: origin.ip, request_id, route: route(request) }
+    let RequestInfo { client_info, request_id } = RequestInfo::of(request);
+    RefusedRequest { ip: client_info.ip, request_id, route: route(request) }
 }
 
 /// What a request asks for: nothing in it was chosen by the client but which of our routes it is.
@@ -278,7 +278,10 @@ fn is_open_before_change(request: &HttpRequest) -> bool {
 }
 
 fn client_address(request: &HttpRequest) -> IpAddr {
-    request.extensions().get::<Arrival>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |arrival| arrival.peer.client)
+    request
+        .extensions()
+        .get::<RequestExtension>()
+        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |extension| extension.remote.client)
 }
 
 type Extracting<T> = Either<Ready<Result<T, ApiError>>, Pin<Box<dyn Future<Output = Result<T, ApiError>>>>>;
@@ -298,7 +301,7 @@ fn authenticate_with(request: &HttpRequest, is_allowed: fn(Permissions) -> bool)
     }))
 }
 
-impl FromRequest for Source {
+impl FromRequest for RequestInfo {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
 

@@ -150,8 +150,8 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
-        let cause = error.into_inner();
-        if cause.is_data() { ApiError::invalid(&pointer(&path), plain(&cause)) } else { malformed(&cause) }
+        let context = error.into_inner();
+        if context.is_data() { ApiError::invalid(&pointer(&path), plain(&context)) } else { malformed(&context) }
     })?;
     deserializer.end().map_err(|error| malformed(&error))?;
     Ok(value)

@@ -1,6 +1,7 @@
 //! HTTP in, HTTP out. Knows actix; knows no SQL. A handler parses, calls one operation, renders.
 
 pub mod admin;
+pub mod api_document;
 pub mod asked;
 pub mod auth;
 pub mod authenticate;
@@ -13,9 +14,11 @@ pub mod metrics;
 pub mod middleware;
 pub mod openapi;
 pub mod paging;
-pub mod peer;
 pub mod problem;
 pub mod problems;
+pub mod remote_address;
+mod request_extension;
+mod request_id;
 pub mod routes;
 pub mod server;
 mod step_up;

@@ -1,6 +1,6 @@
-//! The OpenAPI 3.1 document: generated from the handlers, served as JSON and as a page that works offline.
+//! The OpenAPI 3.1 document, generated from the handlers.
 
-use actix_web::{App as ActixApp, HttpResponse, get, web};
+use actix_web::App as ActixApp;
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -32,26 +32,4 @@ pub fn document() -> OpenApi {
     components.security_schemes.insert("bearer".to_owned(), SecurityScheme::Http(bearer).into());
     let (_, document) = ActixApp::new().into_utoipa_app().openapi(frame).configure(routes::table).split_for_parts();
     document
-}
-
-/// The document as served, written once.
-#[derive(Debug, Clone)]
-pub struct Document(pub web::Bytes);
-
-impl Document {
-    /// Writes the document.
-    ///
-    /// # Panics
-    /// Never: the document is plain data.
-    #[must_use]
-    pub fn new(document: &OpenApi) -> Self {
-        Self(web::Bytes::from(serde_json::to_vec(document).expect("the document is JSON: a test reads it")))
-    }
-}
-
-/// This document.
-#[utoipa::path(tag = "operators", responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json", body = Object)))]
-#[get("/openapi.json")]
-pub async fn openapi_json(document: web::Data<Document>) -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(document.0.clone())
 }

@@ -9,7 +9,7 @@ use actix_web::http::header::CONTENT_TYPE;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::middleware::RequestIdentity;
+use super::request_id::RequestIdentity;
 
 /// What went wrong with a request (RFC 9457). `code` is stable; the texts may change.
 #[derive(Debug, Clone, Serialize, ToSchema)]

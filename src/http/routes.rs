@@ -2,8 +2,8 @@
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::auth::{export, login, not_me, own, password, verify};
-use super::{admin, health, openapi};
+use super::auth::{export, login, own, password, unrecognised_login, verify};
+use super::{admin, api_document, health};
 
 /// Every route of the API.
 pub fn table(routes: &mut ServiceConfig<'_>) {
@@ -24,13 +24,13 @@ pub fn table(routes: &mut ServiceConfig<'_>) {
         .service(export::export)
         .service(password::change_password)
         .service(password::reset_password)
-        .service(not_me::ask_not_me)
-        .service(not_me::say_not_me)
+        .service(unrecognised_login::confirm_report)
+        .service(unrecognised_login::report)
         // administrators and reviewers
         .configure(admin::routes)
         // operators
         .service(admin::proof::checkpoint)
         .service(health::live)
         .service(health::ready)
-        .service(openapi::openapi_json);
+        .service(api_document::openapi_json);
 }

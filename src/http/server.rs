@@ -22,11 +22,12 @@ use utoipa::openapi::path::PathItem;
 use utoipa_actix_web::AppExt as _;
 use utoipa_swagger_ui::SwaggerUi;
 
+use super::api_document::Document;
 use super::connection::Connection;
 use super::error::ApiError;
 use super::limits;
 use super::middleware::{self, HttpContext};
-use super::openapi::{self, Document};
+use super::openapi;
 use super::{metrics, routes, upgrade};
 use crate::app::App;
 use crate::background;

@@ -11,6 +11,7 @@ pub mod delivery;
 pub mod device;
 pub mod folding;
 pub mod id;
+pub mod not_before;
 pub mod record;
 pub mod redaction;
 pub mod retention;

@@ -402,8 +402,8 @@ const USUAL: usize = 1_024;
 #[derive(Debug)]
 pub struct Members {
     bytes: Vec<u8>,
-    addresses: Apart,
-    person: Apart,
+    addresses: CommittedGroup,
+    person: CommittedGroup,
     are_possible: bool,
     form: i32,
 }
@@ -420,8 +420,8 @@ impl Members {
     pub const fn new() -> Self {
         Self {
             bytes: Vec::new(),
-            addresses: Apart::new("addresses"),
-            person: Apart::new("person"),
+            addresses: CommittedGroup::new("addresses"),
+            person: CommittedGroup::new("person"),
             are_possible: true,
             form: 1,
         }
@@ -498,7 +498,7 @@ impl Members {
     /// What covers them all; `None` where one was nothing that it can be.
     #[must_use]
     pub fn digest(&self) -> Option<Digest> {
-        self.are_possible.then(|| covering(&self.bytes))
+        self.are_possible.then(|| sha256(&self.bytes))
     }
 
     fn text(&mut self, text: &str) {
@@ -529,20 +529,20 @@ impl Members {
 
     pub(super) fn of_event(RecordedEvent { seq, event }: &RecordedEvent, proofs: &Proofs) -> Self {
         let mut members = Self::of(RecordKind::Event, proofs);
-        let (ip, details) = (event.cause.ip.map(|ip| (ip, ip.to_string())), event.details.to_string());
+        let (ip, details) = (event.context.ip.map(|ip| (ip, ip.to_string())), event.details.to_string());
         let values = [
             Value::Number(*seq),
             time(event.at),
             Value::Text(event.kind.as_str()),
             Value::Text(event.outcome.as_str()),
             optional(event.reason.map(Reason::as_str)),
-            Value::Text(event.cause.actor.kind.as_str()),
-            Value::Text(&event.cause.actor.id),
+            Value::Text(event.context.actor.kind.as_str()),
+            Value::Text(&event.context.actor.id),
             Value::Text(event.subject.kind.as_str()),
             optional(event.subject.id.as_deref()),
             event.session_id.map_or(Value::Missing, |id| Value::Id(id.0)),
             ip.as_ref().map_or(Value::Missing, |(ip, text)| Value::Address(*ip, text)),
-            optional(event.cause.request_id.as_deref()),
+            optional(event.context.request_id.as_deref()),
             Value::Text(&details),
         ];
         members.part(&EVENT, values);
@@ -605,8 +605,8 @@ impl Members {
             Value::Text(session.role.as_str()),
             optional(session.client_id.as_ref().map(ClientId::as_str)),
             optional(session.device_name.as_deref()),
-            Value::Address(session.origin.ip, &session.origin.ip.to_string()),
-            optional(session.origin.user_agent.as_deref()),
+            Value::Address(session.client_info.ip, &session.client_info.ip.to_string()),
+            optional(session.client_info.user_agent.as_deref()),
             optional(session.device.browser.as_deref()),
             optional(session.device.os.as_deref()),
             optional(session.device.kind.as_deref()),
@@ -626,7 +626,7 @@ impl Members {
     }
 
     fn record(&self, kind: RecordKind, subject: String, at: DateTime<Utc>) -> Record {
-        Record { kind, subject, at, form: self.form, digest: covering(&self.bytes) }
+        Record { kind, subject, at, form: self.form, digest: sha256(&self.bytes) }
     }
 }
 
@@ -635,7 +635,7 @@ fn removal(kind: RecordKind, subject: &str) -> Digest {
     let mut bytes = Vec::with_capacity(USUAL);
     write_bytes(&mut bytes, format!("{kind} removed").as_bytes());
     write_bytes(&mut bytes, subject.as_bytes());
-    covering(&bytes)
+    sha256(&bytes)
 }
 
 const fn time(at: DateTime<Utc>) -> Value<'static> {
@@ -648,7 +648,7 @@ fn optional(text: Option<&str>) -> Value<'_> {
 
 /// The members of a group, put apart from the others since its last commitment.
 #[derive(Debug)]
-struct Apart {
+struct CommittedGroup {
     group: &'static str,
     proof: Proof,
     /// What the next commitment is made of.
@@ -656,7 +656,7 @@ struct Apart {
     commitments: Commitments,
 }
 
-impl Apart {
+impl CommittedGroup {
     const fn new(group: &'static str) -> Self {
         Self { group, proof: Proof::Clear, bytes: Vec::new(), commitments: Commitments::new_const() }
     }
@@ -690,7 +690,7 @@ impl Apart {
         let commitment = match &self.proof {
             Proof::Clear => return None,
             Proof::Removed(commitments) => commitments.get(self.commitments.len()).copied().unwrap_or_default(),
-            Proof::Salt(_) => covering(&self.bytes),
+            Proof::Salt(_) => sha256(&self.bytes),
         };
         self.commitments.push(commitment);
         self.begin_part();
@@ -752,19 +752,19 @@ fn write_decimal(to: &mut Vec<u8>, number: u8) {
     }
 }
 
-fn covering(bytes: &[u8]) -> Digest {
-    let mut covering = [0; 32];
-    covering.copy_from_slice(digest(&SHA256, bytes).as_ref());
-    covering
+fn sha256(bytes: &[u8]) -> Digest {
+    let mut sha256 = [0; 32];
+    sha256.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    sha256
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::attempt::AttemptOutcome;
-    use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+    use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Subject, SubjectKind};
     use crate::model::id::{AttemptId, SessionId, TokenId, UserId};
-    use crate::model::session::{Actor, CurrentToken, Device, EndReason, Origin, RefreshTokens};
+    use crate::model::session::{Actor, ClientInfo, CurrentToken, Device, EndReason, RefreshTokens};
     use crate::model::user::{Role, Username};
 
     /// Of an event, a bare one, an attempt, the start and the end of a session: in the clear, salted, without addresses.
@@ -857,7 +857,7 @@ mod tests {
             role: Role::parse("agent d’accueil").unwrap(),
             client_id: ClientId::parse("crm").ok(),
             device_name: Some("Tablette".to_owned()),
-            origin: Origin { ip: "2001:db8:1:2::9".parse().unwrap(), user_agent: Some("curl".to_owned()) },
+            client_info: ClientInfo { ip: "2001:db8:1:2::9".parse().unwrap(), user_agent: Some("curl".to_owned()) },
             device: Device { browser: None, os: Some("Linux".to_owned()), kind: Some(String::new()) },
             methods: vec!["pwd".to_owned(), "otp".to_owned()],
             started_at: at(0),
@@ -893,8 +893,8 @@ mod tests {
 
     fn event() -> RecordedEvent {
         let subject = Subject::new(SubjectKind::Session, session().id);
-        let cause = Cause { ip: Some("::ffff:192.0.2.77".parse().unwrap()), ..Cause::command_line() };
-        let event = AuditEvent::new(at(11), AuditKind::LoginFailed, &cause, subject).because(Reason::WrongPassword);
+        let context = AuditContext { ip: Some("::ffff:192.0.2.77".parse().unwrap()), ..AuditContext::command_line() };
+        let event = AuditEvent::new(at(11), AuditKind::LoginFailed, &context, subject).because(Reason::WrongPassword);
         let details = serde_json::json!({ "token": "\"é\"", "again": [false, -1, 0.5], "a": {} });
         RecordedEvent { seq: 7, event: event.in_session(session().id).with(details) }
     }
@@ -904,7 +904,7 @@ mod tests {
     fn a_digest_is_what_it_always_was() {
         let salted = Proofs { addresses: Proof::Salt([1; 16]), person: Proof::Salt([2; 16]) };
         let removed = Proofs { addresses: Proof::Removed([[3; 32], [4; 32]].into()), person: Proof::Salt([2; 16]) };
-        let nowhere = Cause::command_line();
+        let nowhere = AuditContext::command_line();
         let bare = AuditEvent::new(at(12), AuditKind::KeyRotated, &nowhere, Subject::everybody());
         let bare = RecordedEvent { seq: 8, event: bare };
         let digests = [Proofs::default(), salted, removed].map(|proofs| {

@@ -139,14 +139,14 @@ pub fn erased_details() -> &'static Value {
 
 /// A row of the history, with its proofs.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Kept<T> {
+pub struct WithProofs<T> {
     /// What it says.
     pub row: T,
     /// What shows that it is what was sealed.
     pub proofs: Proofs,
 }
 
-impl<T> Kept<T> {
+impl<T> WithProofs<T> {
     /// A new row.
     #[must_use]
     pub fn new(row: T) -> Self {
@@ -177,7 +177,7 @@ pub enum Named {
     InEvent(i64),
 }
 
-impl Kept<Attempt> {
+impl WithProofs<Attempt> {
     /// The same without the members of a group; `None` where these cannot be removed, or are already.
     #[must_use]
     pub fn without(&self, group: Group) -> Option<Self> {
@@ -197,7 +197,7 @@ impl Kept<Attempt> {
     }
 }
 
-impl Kept<RecordedEvent> {
+impl WithProofs<RecordedEvent> {
     /// The same without the members of a group; `None` where these cannot be removed, or are already.
     #[must_use]
     pub fn without(&self, group: Group) -> Option<Self> {
@@ -205,7 +205,7 @@ impl Kept<RecordedEvent> {
         let mut kept = Self { row: self.row.clone(), proofs: self.proofs.without(group, commitments) };
         let event = &mut kept.row.event;
         match group {
-            Group::Addresses => event.cause.ip = event.cause.ip.map(cut),
+            Group::Addresses => event.context.ip = event.context.ip.map(cut),
             Group::Person => event.details = erased_details().clone(),
         }
         Some(kept)
@@ -218,7 +218,7 @@ impl Kept<RecordedEvent> {
     }
 }
 
-impl Kept<Session> {
+impl WithProofs<Session> {
     /// The same without the members of a group; `None` where these cannot be removed, or are already, and while the
     /// session lives.
     #[must_use]
@@ -228,13 +228,13 @@ impl Kept<Session> {
         let session = &mut kept.row;
         match group {
             Group::Addresses => {
-                session.origin.ip = cut(session.origin.ip);
+                session.client_info.ip = cut(session.client_info.ip);
                 session.last_ip = cut(session.last_ip);
             }
             Group::Person => {
                 session.username = Username::erased();
                 session.device_name = None;
-                session.origin.user_agent = None;
+                session.client_info.user_agent = None;
                 session.end.as_mut()?.note = None;
             }
         }
@@ -267,9 +267,9 @@ mod tests {
     use crate::model::attempt::AttemptOutcome;
     use crate::model::id::AttemptId;
 
-    fn attempt() -> Kept<Attempt> {
+    fn attempt() -> WithProofs<Attempt> {
         let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-        Kept::new(Attempt {
+        WithProofs::new(Attempt {
             id: AttemptId::new(at),
             at,
             username: "alice".to_owned(),
@@ -301,15 +301,15 @@ mod tests {
         let kept = attempt();
         let cut = kept.without(Group::Addresses).unwrap().without(Group::Person).unwrap();
         for ip in ["192.0.2.1", "192.0.3.0", "192.0.2.77"] {
-            let changed = Kept { row: Attempt { ip: ip.parse().unwrap(), ..cut.row.clone() }, ..cut.clone() };
+            let changed = WithProofs { row: Attempt { ip: ip.parse().unwrap(), ..cut.row.clone() }, ..cut.clone() };
             assert_ne!(changed.record(), kept.record(), "{ip}");
         }
         let renamed = Attempt { username: "alice".to_owned(), ..cut.row.clone() };
-        assert_ne!(Kept { row: renamed, ..cut.clone() }.record(), kept.record());
+        assert_ne!(WithProofs { row: renamed, ..cut.clone() }.record(), kept.record());
         let with_agent = Attempt { user_agent: Some(String::new()), ..cut.row.clone() };
-        assert_ne!(Kept { row: with_agent, ..cut.clone() }.record(), kept.record());
-        assert_ne!(Kept { proofs: Proofs::default(), ..cut.clone() }.record(), kept.record());
-        assert_ne!(Kept { proofs: Proofs::new(), ..kept.clone() }.record(), kept.record());
+        assert_ne!(WithProofs { row: with_agent, ..cut.clone() }.record(), kept.record());
+        assert_ne!(WithProofs { proofs: Proofs::default(), ..cut.clone() }.record(), kept.record());
+        assert_ne!(WithProofs { proofs: Proofs::new(), ..kept.clone() }.record(), kept.record());
     }
 
     #[test]

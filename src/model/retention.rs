@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 /// Moments before which something was removed. They never go back: what is gone stays gone, whatever is configured later.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Cuts {
+pub struct RetentionCutoffs {
     /// Sessions that ended before are removed.
     pub sessions: Option<DateTime<Utc>>,
     /// Attempts before are removed.
@@ -18,7 +18,7 @@ pub struct Cuts {
     pub records: Option<i64>,
 }
 
-impl Cuts {
+impl RetentionCutoffs {
     /// The later of both, for each.
     #[must_use]
     pub fn or_later(self, other: Self) -> Self {
@@ -113,17 +113,20 @@ mod tests {
 
     #[test]
     fn an_event_says_the_cuts_and_they_never_go_back() {
-        let cuts = Cuts {
+        let cutoffs = RetentionCutoffs {
             sessions: Some(at("2026-01-01T00:00:00Z")),
             attempts: Some(at("2026-02-01T00:00:00Z")),
             events: None,
             addresses: Some(at("2026-03-01T00:00:00Z")),
             records: Some(512),
         };
-        assert_eq!(Cuts::of_details(&cuts.details(Counts::default())), cuts);
-        assert_eq!(Cuts::of_details(&json!({ "erased": true })), Cuts::default());
-        let later =
-            Cuts { sessions: Some(at("2025-01-01T00:00:00Z")), events: Some(at("2026-01-01T00:00:00Z")), ..cuts };
-        assert_eq!(cuts.or_later(later), Cuts { events: later.events, ..cuts });
+        assert_eq!(RetentionCutoffs::of_details(&cutoffs.details(Counts::default())), cutoffs);
+        assert_eq!(RetentionCutoffs::of_details(&json!({ "erased": true })), RetentionCutoffs::default());
+        let later = RetentionCutoffs {
+            sessions: Some(at("2025-01-01T00:00:00Z")),
+            events: Some(at("2026-01-01T00:00:00Z")),
+            ..cutoffs
+        };
+        assert_eq!(cutoffs.or_later(later), RetentionCutoffs { events: later.events, ..cutoffs });
     }
 }

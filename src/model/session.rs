@@ -121,7 +121,7 @@ pub struct End {
 
 /// Where a request came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
+pub struct ClientInfo {
     /// The client's address, by the rule for trusted proxies.
     pub ip: IpAddr,
     /// `User-Agent`, at most 512 visible ASCII characters (PRV-06).
@@ -189,23 +189,23 @@ impl RefreshTokens {
 
     /// What presenting generation `presented` at `now` means (TOK-02, TOK-04).
     #[must_use]
-    pub fn presented(&self, presented: u32, grace: TimeDelta, now: DateTime<Utc>) -> Presented {
+    pub fn presented(&self, presented: u32, grace: TimeDelta, now: DateTime<Utc>) -> RefreshTokenStatus {
         if presented == self.generation {
-            return Presented::Live;
+            return RefreshTokenStatus::Live;
         }
         if presented.checked_add(1) == Some(self.valid_from) {
-            return Presented::Void;
+            return RefreshTokenStatus::Void;
         }
         let is_predecessor = presented.checked_add(1) == Some(self.generation);
         // In either direction: the clock may have been set back since, or be behind that of the node where it was spent.
         let within_grace = self.spent_at.is_some_and(|spent_at| (now - spent_at).abs() < grace);
-        if is_predecessor && within_grace { Presented::Again } else { Presented::Reused }
+        if is_predecessor && within_grace { RefreshTokenStatus::Again } else { RefreshTokenStatus::Reused }
     }
 }
 
 /// What presenting a refresh token means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Presented {
+pub enum RefreshTokenStatus {
     /// It is the live one: it is spent for its successor.
     Live,
     /// It was spent a moment ago and its successor is unused: an answer got lost. The same successor again.
@@ -233,7 +233,7 @@ pub struct Session {
     /// What the user or application calls the device.
     pub device_name: Option<String>,
     /// Where the login came from.
-    pub origin: Origin,
+    pub client_info: ClientInfo,
     /// What its user agent says of the device.
     pub device: Device,
     /// How the user proved the identity (RFC 8176), such as `pwd`.
@@ -260,14 +260,14 @@ impl Session {
     /// Whether it has ended, or its time has come, at `now`.
     #[must_use]
     pub fn state(&self, now: DateTime<Utc>) -> SessionState {
-        if self.end.is_some() || self.overdue(now).is_some() { SessionState::Ended } else { SessionState::Active }
+        if self.end.is_some() || self.expired(now).is_some() { SessionState::Ended } else { SessionState::Active }
     }
 
     /// The end that time has brought by `now`, whether or not it is recorded yet. A session is over when its time has
     /// come, not when somebody notices (SES-06, SES-07).
     #[must_use]
-    pub fn overdue(&self, now: DateTime<Utc>) -> Option<End> {
-        overdue(self.expires_at, self.idle_expires_at, now)
+    pub fn expired(&self, now: DateTime<Utc>) -> Option<End> {
+        expired(self.expires_at, self.idle_expires_at, now)
     }
 
     /// When the idle time ends for a session seen at `seen`.
@@ -279,7 +279,7 @@ impl Session {
 
 /// The end that time has brought by `now` to a session with these two limits.
 #[must_use]
-pub fn overdue(expires_at: DateTime<Utc>, idle_expires_at: DateTime<Utc>, now: DateTime<Utc>) -> Option<End> {
+pub fn expired(expires_at: DateTime<Utc>, idle_expires_at: DateTime<Utc>, now: DateTime<Utc>) -> Option<End> {
     let (at, reason) = if idle_expires_at < expires_at {
         (idle_expires_at, EndReason::IdleTimeout)
     } else {
@@ -298,13 +298,13 @@ mod tests {
 
     #[test]
     fn time_ends_a_session_at_the_earlier_of_its_limits() {
-        assert_eq!(overdue(at(720), at(30), at(29)), None);
+        assert_eq!(expired(at(720), at(30), at(29)), None);
         assert_eq!(
-            overdue(at(720), at(30), at(30)).map(|end| (end.at, end.reason)),
+            expired(at(720), at(30), at(30)).map(|end| (end.at, end.reason)),
             Some((at(30), EndReason::IdleTimeout))
         );
         assert_eq!(
-            overdue(at(720), at(720), at(800)).map(|end| (end.at, end.reason)),
+            expired(at(720), at(720), at(800)).map(|end| (end.at, end.reason)),
             Some((at(720), EndReason::Expired))
         );
     }
@@ -319,18 +319,18 @@ mod tests {
         let grace = TimeDelta::seconds(30);
         let spent = at(0);
         let second = RefreshTokens::first([7; 32]).next(spent);
-        assert_eq!(second.presented(1, grace, at(9)), Presented::Live);
-        assert_eq!(second.presented(0, grace, spent + TimeDelta::seconds(29)), Presented::Again);
-        assert_eq!(second.presented(0, grace, spent + grace), Presented::Reused);
-        assert_eq!(second.presented(0, TimeDelta::zero(), spent), Presented::Reused);
+        assert_eq!(second.presented(1, grace, at(9)), RefreshTokenStatus::Live);
+        assert_eq!(second.presented(0, grace, spent + TimeDelta::seconds(29)), RefreshTokenStatus::Again);
+        assert_eq!(second.presented(0, grace, spent + grace), RefreshTokenStatus::Reused);
+        assert_eq!(second.presented(0, TimeDelta::zero(), spent), RefreshTokenStatus::Reused);
         let third = second.next(spent + TimeDelta::seconds(1));
-        assert_eq!(third.presented(0, grace, spent + TimeDelta::seconds(2)), Presented::Reused);
-        assert_eq!(third.presented(1, grace, spent + TimeDelta::seconds(2)), Presented::Again);
+        assert_eq!(third.presented(0, grace, spent + TimeDelta::seconds(2)), RefreshTokenStatus::Reused);
+        assert_eq!(third.presented(1, grace, spent + TimeDelta::seconds(2)), RefreshTokenStatus::Again);
         let fourth = third.replaced(spent);
         assert_eq!((fourth.valid_from, fourth.next(spent).valid_from), (3, 3));
-        assert_eq!(fourth.presented(2, grace, spent + TimeDelta::seconds(2)), Presented::Void);
-        assert_eq!(fourth.next(spent).presented(2, grace, spent + grace), Presented::Void);
-        assert_eq!(fourth.presented(1, grace, spent), Presented::Reused);
+        assert_eq!(fourth.presented(2, grace, spent + TimeDelta::seconds(2)), RefreshTokenStatus::Void);
+        assert_eq!(fourth.next(spent).presented(2, grace, spent + grace), RefreshTokenStatus::Void);
+        assert_eq!(fourth.presented(1, grace, spent), RefreshTokenStatus::Reused);
     }
 
     #[test]

@@ -258,6 +258,19 @@ impl std::fmt::Debug for PasswordHash {
     }
 }
 
+/// What the check needs of a user: as it is now, not as the token says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserStatus {
+    /// The present name.
+    pub username: Username,
+    /// The present role.
+    pub role: Role,
+    /// The present state.
+    pub state: UserState,
+    /// Whether the password is one that somebody else chose.
+    pub must_change_password: bool,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use serde_json::json;
 
 use crate::model::address::counted_network;
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Reason, Subject};
 use crate::model::session::{Actor, ActorKind};
 
 /// Refusals in this time are counted together.
@@ -63,7 +63,7 @@ struct Caller {
 
 impl Caller {
     fn of(event: &AuditEvent) -> Option<Self> {
-        let Actor { kind, id } = &event.cause.actor;
+        let Actor { kind, id } = &event.context.actor;
         let text = |member: &str| event.details[member].as_str().map(str::to_owned);
         let caller = || Self { kind: *kind, id: id.clone(), route: text("route"), operation: text("operation") };
         (*kind != ActorKind::System).then(caller)
@@ -81,7 +81,7 @@ struct Count {
 impl Aggregated {
     /// Counts a refusal; the first of its cause and network waits to be written.
     pub fn note(&mut self, event: AuditEvent) {
-        let (network, caller) = (event.cause.ip.map(counted_network), Caller::of(&event));
+        let (network, caller) = (event.context.ip.map(counted_network), Caller::of(&event));
         let whose = if caller.is_some() { Whose::Callers } else { Whose::Strangers };
         let counts = self.counts.entry((event.kind, whose)).or_default();
         let mut key = Key { reason: event.reason, network, caller };
@@ -127,26 +127,26 @@ impl Aggregated {
     }
 
     /// Forgets the first events: they are written.
-    pub fn forget(&mut self, count: usize) {
+    pub fn remove_written(&mut self, count: usize) {
         self.waiting.drain(..count);
     }
 }
 
 /// The event that stands for many.
 fn summary(kind: AuditKind, key: &Key, count: &Count) -> AuditEvent {
-    let mut cause = Cause::system("refusals");
+    let mut context = AuditContext::system("refusals");
     let network = key.network.map(|network| network.to_string());
     let mut details =
         json!({ "folded": count.suppressed, "from": count.first, "to": count.latest, "network": network });
     if let Some(Caller { kind, id, route, operation }) = &key.caller {
-        cause.actor = Actor { kind: *kind, id: id.clone() };
+        context.actor = Actor { kind: *kind, id: id.clone() };
         for (member, text) in [("route", route), ("operation", operation)] {
             if let Some(text) = text {
                 details[member] = json!(text);
             }
         }
     }
-    AuditEvent { reason: key.reason, ..AuditEvent::new(count.latest, kind, &cause, Subject::unknown()) }.with(details)
+    AuditEvent { reason: key.reason, ..AuditEvent::new(count.latest, kind, &context, Subject::unknown()) }.with(details)
 }
 
 #[cfg(test)]
@@ -160,8 +160,8 @@ mod tests {
     }
 
     fn refusal(seconds: i64, reason: Reason, ip: &str) -> AuditEvent {
-        let cause = Cause { ip: Some(ip.parse().unwrap()), ..Cause::system("check") };
-        AuditEvent::new(at(seconds), AuditKind::TokenRefused, &cause, Subject::unknown()).because(reason)
+        let context = AuditContext { ip: Some(ip.parse().unwrap()), ..AuditContext::system("check") };
+        AuditEvent::new(at(seconds), AuditKind::TokenRefused, &context, Subject::unknown()).because(reason)
     }
 
     fn counts(aggregated: &Aggregated) -> Vec<Count> {
@@ -202,7 +202,7 @@ mod tests {
 
     fn of_caller(event: AuditEvent, id: &str, route: &str) -> AuditEvent {
         let actor = Actor { kind: ActorKind::User, id: id.to_owned() };
-        AuditEvent { cause: Cause { actor, ..event.cause.clone() }, ..event }.with(json!({ "route": route }))
+        AuditEvent { context: AuditContext { actor, ..event.context.clone() }, ..event }.with(json!({ "route": route }))
     }
 
     #[test]
@@ -218,7 +218,7 @@ mod tests {
         aggregated.close(None);
         let told = |event: &AuditEvent| {
             let text = |member: &str| event.details[member].as_str().unwrap_or_default().to_owned();
-            (event.cause.actor.id.clone(), text("route"), event.details["folded"].as_u64())
+            (event.context.actor.id.clone(), text("route"), event.details["folded"].as_u64())
         };
         let mut found: Vec<_> = aggregated.waiting[4..].iter().map(told).collect();
         found.sort();
@@ -234,7 +234,7 @@ mod tests {
         }
         aggregated.close(None);
         let last = aggregated.waiting.last().unwrap();
-        assert_eq!((&*last.cause.actor.id, last.details["folded"].as_u64()), ("refusals", Some(CALLERS as u64 - 1)));
+        assert_eq!((&*last.context.actor.id, last.details["folded"].as_u64()), ("refusals", Some(CALLERS as u64 - 1)));
     }
 
     #[test]

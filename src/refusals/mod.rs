@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::clock::Clock;
 use crate::model::attempt::Attempt;
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Reason, Subject, SubjectKind};
 use crate::model::id::SessionId;
 use crate::model::session::{Actor, EndReason};
 use crate::store::{Store, StoreError, audit};
@@ -78,20 +78,20 @@ impl Refusals {
 
     /// Whether a try that was refused unseen is kept as an attempt.
     #[must_use]
-    pub fn keeps_throttled(&self, attempt: &Attempt, folded_name: &str) -> bool {
-        self.inner.throttled.lock().unwrap_or_else(PoisonError::into_inner).keeps(attempt, folded_name)
+    pub fn keeps_throttled(&self, attempt: &Attempt, case_folded_name: &str) -> bool {
+        self.inner.throttled.lock().unwrap_or_else(PoisonError::into_inner).keeps(attempt, case_folded_name)
     }
 
     /// Notes that a caller may not do what was asked for.
-    pub fn note_access(&self, reason: Reason, caller: &Cause, subject: Subject, route: &str) {
+    pub fn note_access(&self, reason: Reason, caller: &AuditContext, subject: Subject, route: &str) {
         let event = AuditEvent::new(self.inner.clock.now(), AuditKind::AccessRefused, caller, subject).because(reason);
         self.note(event.with(json!({ "route": route })));
     }
 
     /// Notes that an operation was refused; `operation` is the kind of the event that it would have been.
-    pub fn note_operation(&self, operation: AuditKind, reason: Reason, subject: Subject, cause: &Cause) {
+    pub fn note_operation(&self, operation: AuditKind, reason: Reason, subject: Subject, context: &AuditContext) {
         let event =
-            AuditEvent::new(self.inner.clock.now(), AuditKind::OperationRefused, cause, subject).because(reason);
+            AuditEvent::new(self.inner.clock.now(), AuditKind::OperationRefused, context, subject).because(reason);
         self.note(event.with(json!({ "operation": operation })));
     }
 
@@ -119,9 +119,13 @@ impl Refusals {
             Reason::SessionUnknown => AuditKind::SessionUnknown,
             _ => AuditKind::TokenRefused,
         };
-        let cause = Cause { actor: Actor::user(named.subject), ..unnamed(request) };
-        let event =
-            AuditEvent::new(self.inner.clock.now(), kind, &cause, Subject::new(SubjectKind::Session, named.session_id));
+        let context = AuditContext { actor: Actor::user(named.subject), ..unnamed(request) };
+        let event = AuditEvent::new(
+            self.inner.clock.now(),
+            kind,
+            &context,
+            Subject::new(SubjectKind::Session, named.session_id),
+        );
         let mut details = json!({ "route": request.route, "token": named.token_id });
         if let Some(end) = end {
             details["end_reason"] = json!(end);
@@ -130,15 +134,16 @@ impl Refusals {
     }
 
     /// Notes that a refresh token was refused that is none of ours.
-    pub fn note_refresh(&self, reason: Reason, cause: &Cause) {
-        let event = AuditEvent::new(self.inner.clock.now(), AuditKind::RefreshRefused, cause, Subject::unknown());
+    pub fn note_refresh(&self, reason: Reason, context: &AuditContext) {
+        let event = AuditEvent::new(self.inner.clock.now(), AuditKind::RefreshRefused, context, Subject::unknown());
         self.note(event.because(reason));
     }
 
     /// Notes that a refresh token of ours was refused, because its session is over.
-    pub fn note_refresh_of(&self, id: SessionId, reason: Reason, end: EndReason, cause: &Cause) {
+    pub fn note_refresh_of(&self, id: SessionId, reason: Reason, end: EndReason, context: &AuditContext) {
         let subject = Subject::new(SubjectKind::Session, id);
-        let event = AuditEvent::new(self.inner.clock.now(), AuditKind::RefreshRefused, cause, subject).because(reason);
+        let event =
+            AuditEvent::new(self.inner.clock.now(), AuditKind::RefreshRefused, context, subject).because(reason);
         self.note(event.in_session(id).with(json!({ "end_reason": end })));
     }
 
@@ -163,7 +168,7 @@ impl Refusals {
             }
             let count = batch.len();
             self.inner.store.write(move |db| batch.iter().try_for_each(|event| audit::record(db, event))).await?;
-            self.aggregated().forget(count);
+            self.aggregated().remove_written(count);
             written += count;
         }
     }
@@ -174,7 +179,7 @@ impl Refusals {
 }
 
 /// Who presents a token that names nobody is not known.
-fn unnamed(request: &RefusedRequest) -> Cause {
+fn unnamed(request: &RefusedRequest) -> AuditContext {
     let request_id = Some(request.request_id.clone());
-    Cause { actor: Actor::system("check"), ip: Some(request.ip), request_id, acting: None }
+    AuditContext { actor: Actor::system("check"), ip: Some(request.ip), request_id, acting: None }
 }

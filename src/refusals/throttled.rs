@@ -27,7 +27,7 @@ pub(super) struct Throttled {
 
 impl Throttled {
     /// Whether this try is kept.
-    pub fn keeps(&mut self, attempt: &Attempt, folded_name: &str) -> bool {
+    pub fn keeps(&mut self, attempt: &Attempt, case_folded_name: &str) -> bool {
         // A clock that was set back begins anew as well: the minute would last too long. Who only waited a moment belongs to it.
         if (attempt.at - self.since).abs() >= TOGETHER {
             *self = Self { since: attempt.at, ..Self::default() };
@@ -36,7 +36,7 @@ impl Throttled {
             return false;
         }
         let names = self.names.entry(counted_network(attempt.ip)).or_default();
-        if names.len() >= NAMES || !names.insert(folded_name.to_owned()) {
+        if names.len() >= NAMES || !names.insert(case_folded_name.to_owned()) {
             return false;
         }
         self.kept += 1;

@@ -15,10 +15,11 @@ use crate::audit::chain::{Chain, NotSigned, Unsettled};
 use crate::clock::Clock;
 use crate::config::Algorithm;
 use crate::keyring::{Keyring, Purpose};
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Subject, SubjectKind};
 use crate::model::change::Change;
+use crate::model::not_before::Scope;
 use crate::store::keyring;
-use crate::store::not_befores::{self, Scope};
+use crate::store::not_befores;
 use crate::store::{Db, Store, StoreError, audit, changes, one_time_tokens, signing_keys};
 use crate::token::keys::SigningKey;
 use crate::vault::{Vault, in_use};
@@ -43,13 +44,17 @@ pub struct Dependencies {
 
 /// Gives up the master key and every key that it opens, for new ones that `new` opens. Every session is over from when this
 /// returns, as is every key that signed tokens.
-pub async fn replace_all(dependencies: &Dependencies, new: &Vault, cause: &Cause) -> Result<(), RotationError> {
+pub async fn replace_all(
+    dependencies: &Dependencies,
+    new: &Vault,
+    context: &AuditContext,
+) -> Result<(), RotationError> {
     ensure_may_begin(dependencies).await?;
     for _ in 0..TRIES {
         // Of a size that nobody has signed yet.
-        note_beginning(dependencies, new, cause).await?;
+        note_beginning(dependencies, new, context).await?;
         dependencies.chain.seal().await?;
-        if replace_once(dependencies, new, cause).await? {
+        if replace_once(dependencies, new, context).await? {
             seal_with(dependencies, new).await;
             return Ok(());
         }
@@ -83,12 +88,13 @@ async fn seal_with(dependencies: &Dependencies, new: &Vault) {
     }
 }
 
-async fn note_beginning(dependencies: &Dependencies, new: &Vault, cause: &Cause) -> Result<(), RotationError> {
-    let (vault, new, cause, now) = (dependencies.vault.clone(), new.clone(), cause.clone(), dependencies.clock.now());
+async fn note_beginning(dependencies: &Dependencies, new: &Vault, context: &AuditContext) -> Result<(), RotationError> {
+    let (vault, new, context, now) =
+        (dependencies.vault.clone(), new.clone(), context.clone(), dependencies.clock.now());
     let note = move |db: &mut Db| {
         ensure_permitted(db)?;
         ensure_no_server_runs(db, now)?;
-        Ok(record(db, "compromised", vault.id(), new.id(), &cause, now)?)
+        Ok(record(db, "compromised", vault.id(), new.id(), &context, now)?)
     };
     dependencies.store.write(note).await
 }
@@ -101,11 +107,11 @@ fn ensure_no_server_runs(db: &mut Db, now: DateTime<Utc>) -> Result<(), Rotation
 }
 
 /// `false` where the chain has grown meanwhile.
-async fn replace_once(dependencies: &Dependencies, new: &Vault, cause: &Cause) -> Result<bool, RotationError> {
+async fn replace_once(dependencies: &Dependencies, new: &Vault, context: &AuditContext) -> Result<bool, RotationError> {
     let signing = dependencies.algorithm.map(SigningKey::generate).transpose()?;
-    let (dependencies, new, cause) = (dependencies.clone(), new.clone(), cause.clone());
+    let (dependencies, new, context) = (dependencies.clone(), new.clone(), context.clone());
     let store = dependencies.store.clone();
-    store.write(move |db| replace_in(db, &dependencies, &new, signing.as_ref(), &cause)).await
+    store.write(move |db| replace_in(db, &dependencies, &new, signing.as_ref(), &context)).await
 }
 
 fn replace_in(
@@ -113,7 +119,7 @@ fn replace_in(
     dependencies: &Dependencies,
     new: &Vault,
     signing: Option<&SigningKey>,
-    cause: &Cause,
+    context: &AuditContext,
 ) -> Result<bool, RotationError> {
     let (vault, now) = (&dependencies.vault, dependencies.clock.now());
     let size = match dependencies.chain.settled_in(db) {
@@ -135,8 +141,8 @@ fn replace_in(
     }
     let number = stored.iter().map(|stored| stored.number).max().unwrap_or(0) + 1;
     keyring::put(db, &new.sealed(&keys, number, now))?;
-    end_everything(db, cause, now)?;
-    replace_signing_keys(db, new, signing, cause, now)?;
+    end_everything(db, context, now)?;
+    replace_signing_keys(db, new, signing, context, now)?;
     Ok(true)
 }
 
@@ -154,12 +160,12 @@ fn renew(keys: &mut Keyring, size: u64) {
 }
 
 /// Every session is over, and so are the links by which users disown one: they were derived.
-fn end_everything(db: &mut Db, cause: &Cause, now: DateTime<Utc>) -> Result<(), StoreError> {
+fn end_everything(db: &mut Db, context: &AuditContext, now: DateTime<Utc>) -> Result<(), StoreError> {
     let note = "the master key was compromised";
-    not_befores::raise(db, &Scope::Everybody, now, now, &cause.actor, Some(note))?;
-    let event = AuditEvent::new(now, AuditKind::NotBeforeSet, cause, Subject::everybody());
+    not_befores::raise(db, &Scope::Everybody, now, now, &context.actor, Some(note))?;
+    let event = AuditEvent::new(now, AuditKind::NotBeforeSet, context, Subject::everybody());
     audit::record(db, &event.with(json!({ "at": now, "note": note })))?;
-    one_time_tokens::forget_disowning(db)?;
+    one_time_tokens::remove_report_links(db)?;
     changes::insert(db, &[Change::NotBefore, Change::Keys], now)
 }
 
@@ -167,7 +173,7 @@ fn replace_signing_keys(
     db: &mut Db,
     new: &Vault,
     key: Option<&SigningKey>,
-    cause: &Cause,
+    context: &AuditContext,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     for old in signing_keys::list(db)? {
@@ -177,12 +183,12 @@ fn replace_signing_keys(
             continue;
         }
         let subject = Subject::new(SubjectKind::Key, &old.id);
-        audit::record(db, &AuditEvent::new(now, AuditKind::KeyRevoked, cause, subject))?;
+        audit::record(db, &AuditEvent::new(now, AuditKind::KeyRevoked, context, subject))?;
     }
     let Some(key) = key else { return Ok(()) };
     let stored = crate::signing::sealed_in(db, new, key, now)?;
     signing_keys::insert(db, &stored)?;
-    let event = AuditEvent::new(now, AuditKind::KeyCreated, cause, Subject::new(SubjectKind::Key, &stored.id));
+    let event = AuditEvent::new(now, AuditKind::KeyCreated, context, Subject::new(SubjectKind::Key, &stored.id));
     audit::record(db, &event.with(json!({ "algorithm": stored.algorithm })))
 }
 

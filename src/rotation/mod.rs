@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::key::Key;
 use crate::keyring::Purpose;
 use crate::master_key::{MasterKey, MasterKeyId};
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Subject};
 use crate::store::keyring::{self, StoredKeyring};
 use crate::store::{Db, Store, StoreError, audit, pending_erasures, signing_keys};
 use crate::vault::{Vault, VaultError, in_use};
@@ -100,10 +100,10 @@ pub async fn begin(
     store: &Store,
     vault: &Vault,
     new: &Vault,
-    cause: &Cause,
+    context: &AuditContext,
     now: DateTime<Utc>,
 ) -> Result<bool, RotationError> {
-    let (vault, new, cause) = (vault.clone(), new.clone(), cause.clone());
+    let (vault, new, context) = (vault.clone(), new.clone(), context.clone());
     let begin = move |db: &mut Db| {
         ensure_permitted(db)?;
         keyring::lock(db)?;
@@ -126,15 +126,20 @@ pub async fn begin(
         let number = keyrings.own.number;
         keyring::put(db, &vault.sealed(&keys, number, keyrings.own.made_at))?;
         keyring::put(db, &new.sealed(&keys, number + 1, now))?;
-        record(db, "begun", vault.id(), new.id(), &cause, now)?;
+        record(db, "begun", vault.id(), new.id(), &context, now)?;
         Ok(true)
     };
     store.write(begin).await
 }
 
 /// Ends a rotation to the master key of this process: the one before opens nothing any more.
-pub async fn finish(store: &Store, vault: &Vault, cause: &Cause, now: DateTime<Utc>) -> Result<(), RotationError> {
-    let (vault, cause) = (vault.clone(), cause.clone());
+pub async fn finish(
+    store: &Store,
+    vault: &Vault,
+    context: &AuditContext,
+    now: DateTime<Utc>,
+) -> Result<(), RotationError> {
+    let (vault, context) = (vault.clone(), context.clone());
     let finish = move |db: &mut Db| {
         ensure_permitted(db)?;
         keyring::lock(db)?;
@@ -149,7 +154,7 @@ pub async fn finish(store: &Store, vault: &Vault, cause: &Cause, now: DateTime<U
         for old in &keyrings.earlier {
             ensure_unused(db, &old.master, now)?;
             keyring::remove(db, &old.master)?;
-            record(db, "finished", &MasterKeyId(old.master.clone()), vault.id(), &cause, now)?;
+            record(db, "finished", &MasterKeyId(old.master.clone()), vault.id(), &context, now)?;
         }
         Ok(())
     };
@@ -214,10 +219,10 @@ fn record(
     step: &str,
     from: &MasterKeyId,
     to: &MasterKeyId,
-    cause: &Cause,
+    context: &AuditContext,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let event = AuditEvent::new(now, AuditKind::MasterKeyRotated, cause, Subject::everybody());
+    let event = AuditEvent::new(now, AuditKind::MasterKeyRotated, context, Subject::everybody());
     audit::record(db, &event.with(json!({ "step": step, "from": from.0, "to": to.0 })))
 }
 

@@ -3,7 +3,7 @@
 //! wait for one itself, such as an insert. The same for each page of a long answer.
 
 use super::Sessions;
-use crate::model::audit::Cause;
+use crate::model::audit::AuditContext;
 use crate::model::id::SessionId;
 use crate::model::session::{ActorKind, EndReason};
 use crate::model::user::Role;
@@ -11,20 +11,20 @@ use crate::store::{Db, Overtaken, StoreError, sessions};
 
 impl Sessions {
     /// Refuses to go on where the session that acts is over, or its user has another role since.
-    pub async fn stands(&self, cause: &Cause) -> Result<(), StoreError> {
-        if cause.acting.is_none() {
+    pub async fn stands(&self, context: &AuditContext) -> Result<(), StoreError> {
+        if context.acting.is_none() {
             return Ok(());
         }
-        let (sessions, cause) = (self.clone(), cause.clone());
-        self.store().read(move |db| sessions.stands_in(db, &cause)).await
+        let (sessions, context) = (self.clone(), context.clone());
+        self.store().read(move |db| sessions.stands_in(db, &context)).await
     }
 
     /// The same inside the transaction of what is done. Who acts without a session, as on the command line, stands.
-    pub(crate) fn stands_in(&self, db: &mut Db, cause: &Cause) -> Result<(), StoreError> {
-        let Some(acting) = &cause.acting else { return Ok(()) };
+    pub(crate) fn stands_in(&self, db: &mut Db, context: &AuditContext) -> Result<(), StoreError> {
+        let Some(acting) = &context.acting else { return Ok(()) };
         let role = self.session_stands_in(db, acting.session_id)?;
         // What the role was allows nothing to whoever acts on others. On one's own things it has no bearing.
-        if cause.actor.kind == ActorKind::Admin && role != acting.role {
+        if context.actor.kind == ActorKind::Admin && role != acting.role {
             return Err(Overtaken::NotAllowed.into());
         }
         Ok(())
@@ -34,12 +34,12 @@ impl Sessions {
     pub(crate) fn while_standing_in<T, E: From<StoreError>>(
         &self,
         db: &mut Db,
-        cause: &Cause,
+        context: &AuditContext,
         work: impl FnOnce(&mut Db) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.stands_in(db, cause)?;
+        self.stands_in(db, context)?;
         let done = work(db)?;
-        self.stands_in(db, cause)?;
+        self.stands_in(db, context)?;
         Ok(done)
     }
 
@@ -47,7 +47,7 @@ impl Sessions {
     fn session_stands_in(&self, db: &mut Db, id: SessionId) -> Result<Role, StoreError> {
         // Rows leave only long after their end.
         let session = sessions::find(db, id)?.ok_or(Overtaken::Ended(EndReason::Expired))?;
-        match self.still_good(db, &session, self.now())? {
+        match self.validate(db, &session, self.now())? {
             Ok(user) => Ok(user.role),
             Err(reason) => Err(Overtaken::Ended(reason).into()),
         }

@@ -12,7 +12,7 @@ use super::change::Changes;
 use super::end::{end_by, end_same_in};
 use crate::alert::Alerts;
 use crate::model::alert::{AlertKind, NewAlert};
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Subject};
 use crate::model::id::BulkEndId;
 use crate::model::session::{EndReason, SessionState};
 use crate::store::sessions::SessionFilter;
@@ -38,7 +38,7 @@ struct BulkEnd {
     /// The filter as it was asked for.
     described: Value,
     note: Option<String>,
-    cause: Cause,
+    context: AuditContext,
     at: DateTime<Utc>,
     matched: i64,
 }
@@ -59,14 +59,14 @@ impl Sessions {
         described: Value,
         note: Option<String>,
         dry_run: bool,
-        cause: &Cause,
+        context: &AuditContext,
     ) -> Result<BulkEnded, StoreError> {
-        self.record_overdue().await?;
+        self.record_expired().await?;
         let at = self.now();
         let filter = SessionFilter { state: Some(SessionState::Active), ..filter };
         let counted = filter.clone();
         let matched = self.store().read_at_length(move |db| sessions::count(db, &counted, at)).await?;
-        let bulk = BulkEnd { id: BulkEndId::new(at), filter, described, note, cause: cause.clone(), at, matched };
+        let bulk = BulkEnd { id: BulkEndId::new(at), filter, described, note, context: context.clone(), at, matched };
         if dry_run {
             self.store().write(move |db| audit::record(db, &bulk.counted())).await?;
             return Ok(BulkEnded { matched, ended: 0 });
@@ -94,7 +94,7 @@ impl Sessions {
             let step = self.commit(move |db, changes| {
                 // It may have ended its own session since, and goes on.
                 if !before.has_begun {
-                    sessions.stands_in(db, &bulk.cause)?;
+                    sessions.stands_in(db, &bulk.context)?;
                 }
                 bulk.step(db, changes, before, at, &alerts)
             });
@@ -127,8 +127,8 @@ impl BulkEnd {
             audit::record(db, &self.begun())?;
         }
         let ids = sessions::ids_matching(db, &self.filter, self.at, BATCH)?;
-        let end = end_by(&self.cause, EndReason::BulkEnd, self.at, self.note.clone());
-        let ended = before.ended + end_same_in(db, changes, &ids, &end, &self.cause)?;
+        let end = end_by(&self.context, EndReason::BulkEnd, self.at, self.note.clone());
+        let ended = before.ended + end_same_in(db, changes, &ids, &end, &self.context)?;
         let is_over = i64::try_from(ids.len()).is_ok_and(|found| found < BATCH);
         let progress = Progress { has_begun: true, is_over, ended };
         if is_over {
@@ -138,7 +138,7 @@ impl BulkEnd {
     }
 
     fn event(&self, at: DateTime<Utc>, kind: AuditKind, details: Value) -> AuditEvent {
-        AuditEvent::new(at, kind, &self.cause, Subject::everybody()).with(details)
+        AuditEvent::new(at, kind, &self.context, Subject::everybody()).with(details)
     }
 
     /// Whoever counts other people's sessions reads of them (ADM-06).
@@ -175,10 +175,10 @@ fn record_outcome(db: &mut Db, outcome: &AuditEvent, ended: i64, alerts: &Alerts
 
 /// An alert about many ends: who did it, and what the record says of it.
 pub(super) fn ends_alert(event: &AuditEvent) -> NewAlert {
-    let (actor, mut details) = (&event.cause.actor, event.details.clone());
+    let (actor, mut details) = (&event.context.actor, event.details.clone());
     if let Value::Object(members) = &mut details {
         members.insert("by".into(), json!({ "kind": actor.kind, "id": actor.id }));
     }
     let alert = NewAlert::new(event.at, AlertKind::ManyEnds, event.subject.clone());
-    NewAlert { ip: event.cause.ip, ..alert.with(details) }
+    NewAlert { ip: event.context.ip, ..alert.with(details) }
 }

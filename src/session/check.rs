@@ -13,11 +13,13 @@ use super::Sessions;
 use crate::coherence::live::{Digest, Found, LiveSession, LiveUser, Verified};
 use crate::model::audit::Reason;
 use crate::model::id::{SessionId, TokenId, UserId};
-use crate::model::session::{EndReason, Session, overdue};
+use crate::model::not_before::Scope;
+use crate::model::session::{EndReason, Session, expired};
 use crate::model::user::UserState;
-use crate::signing::{KeyStanding, SigningError};
-use crate::store::not_befores::{self, Scope};
-use crate::store::sessions::{Seen, UserStanding};
+use crate::model::user::UserStatus;
+use crate::signing::{KeyStatus, SigningError};
+use crate::store::not_befores;
+use crate::store::sessions::Seen;
 use crate::store::{Db, StoreError, sessions, users};
 use crate::token::claims::AccessClaims;
 use crate::token::refusal::TokenRefusal;
@@ -33,7 +35,7 @@ pub struct Checked {
     /// Whose.
     pub user_id: UserId,
     /// The user's present name and role.
-    pub user: Arc<UserStanding>,
+    pub user: Arc<UserStatus>,
     /// When the user last proved who they are.
     pub authenticated_at: DateTime<Utc>,
     /// The session, where it was found in memory.
@@ -121,7 +123,7 @@ struct Facts {
     /// Tokens of an earlier generation are void.
     valid_from: u32,
     not_before: Option<DateTime<Utc>>,
-    user: Option<Arc<UserStanding>>,
+    user: Option<Arc<UserStatus>>,
 }
 
 /// What a use of the session is compared with.
@@ -219,7 +221,7 @@ impl Sessions {
             ended: session.end().map(|end| end.reason),
             valid_from: session.valid_from(),
             not_before: self.live().not_before(&session, user),
-            user: user.standing.clone(),
+            user: user.status.clone(),
             known_by: KnownBy::Memory(session),
         }
     }
@@ -237,7 +239,7 @@ impl Sessions {
         let (session, user) = (Arc::new(session), Arc::new(user));
         session_load.keep(Arc::clone(&session));
         // Who is not there may be imported with the same id.
-        if user.standing.is_some() {
+        if user.status.is_some() {
             user_load.keep(Arc::clone(&user));
         }
         Ok(Some((session, user)))
@@ -249,30 +251,30 @@ impl Sessions {
         self.coherence().believe_the_store().await?;
         let (session_id, sessions) = (claims.session_id, self.clone());
         let read = self.store().read(move |db| {
-            let standing = sessions::standing(db, session_id)?;
-            let not_before = match &standing {
-                Some(standing) => not_befores::covering(db, standing.user_id, standing.client_id.as_ref())?,
+            let status = sessions::status(db, session_id)?;
+            let not_before = match &status {
+                Some(status) => not_befores::newest_of(db, status.user_id, status.client_id.as_ref())?,
                 None => None,
             };
-            Ok::<_, StoreError>((sessions.signing().accepts(db, &key_id, now)?, standing, not_before))
+            Ok::<_, StoreError>((sessions.signing().accepts(db, &key_id, now)?, status, not_before))
         });
-        let (key_is_good, standing, not_before) = read.await?;
+        let (key_is_good, status, not_before) = read.await?;
         if !key_is_good {
             return Err(CheckError::Invalid(Reason::KeyRevoked));
         }
         let token = Verified::new(&claims, None);
-        let Some(standing) = standing else { return Err(unknown(token.session_id)) };
+        let Some(status) = status else { return Err(unknown(token.session_id)) };
         Ok(Facts {
             token,
-            user_id: standing.user_id,
-            started_at: standing.started_at,
-            known_by: KnownBy::Store(standing.last_seen_at),
-            expires_at: standing.expires_at,
-            idle_expires_at: standing.idle_expires_at,
-            ended: standing.ended,
-            valid_from: standing.valid_from,
+            user_id: status.user_id,
+            started_at: status.started_at,
+            known_by: KnownBy::Store(status.last_seen_at),
+            expires_at: status.expires_at,
+            idle_expires_at: status.idle_expires_at,
+            ended: status.ended,
+            valid_from: status.valid_from,
             not_before,
-            user: standing.user.map(Arc::new),
+            user: status.user.map(Arc::new),
         })
     }
 
@@ -286,14 +288,14 @@ impl Sessions {
         // The generation is read before the keys: should they change from here on, it is one that no longer counts.
         let generation = self.signing().generation();
         let (claims, key_id) = self.verified(token, now).await?;
-        if self.signing().standing(&key_id).is_none() {
+        if self.signing().status(&key_id).is_none() {
             // Another node made it a moment ago.
             self.signing().reload().await?;
         }
-        let key_until = match self.signing().standing(&key_id) {
-            Some(KeyStanding::Good) => None,
-            Some(KeyStanding::GoodUntil(until)) => Some(until),
-            Some(KeyStanding::Revoked) | None => return Err(CheckError::Invalid(Reason::KeyRevoked)),
+        let key_until = match self.signing().status(&key_id) {
+            Some(KeyStatus::Good) => None,
+            Some(KeyStatus::GoodUntil(until)) => Some(until),
+            Some(KeyStatus::Revoked) | None => return Err(CheckError::Invalid(Reason::KeyRevoked)),
         };
         let verified = Verified::new(&claims, key_until);
         self.still_verified(&verified, now)?;
@@ -346,7 +348,7 @@ impl Sessions {
     }
 
     /// Judges, and counts uses of what has ended.
-    fn judge_use(&self, facts: &Facts, ip: IpAddr, now: DateTime<Utc>) -> Result<Arc<UserStanding>, CheckError> {
+    fn judge_use(&self, facts: &Facts, ip: IpAddr, now: DateTime<Utc>) -> Result<Arc<UserStatus>, CheckError> {
         let judged = self.judge(facts, now);
         if let Err(CheckError::Ended(_)) = &judged {
             self.inner.ended_uses.note(facts.token.session_id, ip, now);
@@ -355,17 +357,17 @@ impl Sessions {
     }
 
     /// The user, if session and user are both good. A flat list; the first fault names the end.
-    fn judge(&self, facts: &Facts, now: DateTime<Utc>) -> Result<Arc<UserStanding>, CheckError> {
+    fn judge(&self, facts: &Facts, now: DateTime<Utc>) -> Result<Arc<UserStatus>, CheckError> {
         if facts.user_id != facts.token.subject {
             return Err(CheckError::Invalid(Reason::Subject));
         }
         if let Some(reason) = facts.ended {
             return Err(CheckError::Ended(reason));
         }
-        if let Some(end) = overdue(facts.expires_at, facts.idle_expires_at, now) {
+        if let Some(end) = expired(facts.expires_at, facts.idle_expires_at, now) {
             // Perhaps it was used here and that is not written yet.
             let seen = self.inner.last_seen.of(facts.token.session_id).map(|seen| seen.idle_expires_at);
-            if seen.is_none_or(|idle| overdue(facts.expires_at, idle, now).is_some()) {
+            if seen.is_none_or(|idle| expired(facts.expires_at, idle, now).is_some()) {
                 return Err(CheckError::Ended(end.reason));
             }
         }
@@ -399,7 +401,7 @@ impl Sessions {
     }
 }
 
-fn checked(facts: Facts, user: Arc<UserStanding>) -> Checked {
+fn checked(facts: Facts, user: Arc<UserStatus>) -> Checked {
     Checked {
         session_id: facts.token.session_id,
         token_id: facts.token.token_id,
@@ -415,8 +417,8 @@ fn checked(facts: Facts, user: Arc<UserStanding>) -> Checked {
 
 /// What the live view keeps of a user.
 fn read_user(db: &mut Db, id: UserId) -> Result<LiveUser, StoreError> {
-    let standing = users::standing(db, id)?.map(Arc::new);
-    Ok(LiveUser { standing, not_before: not_befores::of(db, &Scope::User(id))? })
+    let status = users::status(db, id)?.map(Arc::new);
+    Ok(LiveUser { status, not_before: not_befores::of(db, &Scope::User(id))? })
 }
 
 /// The refusal of a token of ours whose session was never there (SES-05): somebody else signs with our key, or the database

@@ -9,7 +9,7 @@ use super::Sessions;
 use super::check::Checked;
 use crate::coherence::live::LiveSession;
 use crate::model::id::SessionId;
-use crate::model::session::{Session, SessionState, overdue};
+use crate::model::session::{Session, SessionState, expired};
 use crate::store::{StoreError, sessions};
 use crate::view::{self, ActorObject, DeviceObject, SessionObject, SessionUser, TokenObject};
 
@@ -33,7 +33,7 @@ impl CurrentSession {
     #[must_use]
     pub fn shown(&self, now: DateTime<Utc>) -> SessionObject<'_> {
         let Self { id, session: kept, last_seen_at, last_ip, idle_expires_at } = self;
-        let end = kept.end().cloned().or_else(|| overdue(kept.expires_at(), *idle_expires_at, now));
+        let end = kept.end().cloned().or_else(|| expired(kept.expires_at(), *idle_expires_at, now));
         let state = if end.is_some() { SessionState::Ended } else { SessionState::Active };
         SessionObject {
             id: id.0,
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
     use crate::model::client::ClientId;
     use crate::model::id::{TokenId, UserId};
-    use crate::model::session::{Actor, CurrentToken, Device, End, EndReason, Origin, RefreshTokens};
+    use crate::model::session::{Actor, ClientInfo, CurrentToken, Device, End, EndReason, RefreshTokens};
     use crate::model::user::{Role, Username};
 
     fn session() -> Session {
@@ -109,7 +109,7 @@ mod tests {
             role: Role::parse("agent").unwrap(),
             client_id: Some(ClientId::parse("courrier").unwrap()),
             device_name: None,
-            origin: Origin { ip: [192, 0, 2, 1].into(), user_agent: Some("Mozilla/5.0".to_owned()) },
+            client_info: ClientInfo { ip: [192, 0, 2, 1].into(), user_agent: Some("Mozilla/5.0".to_owned()) },
             device: Device { browser: Some("Firefox".to_owned()), os: None, kind: Some("pc".to_owned()) },
             methods: vec!["pwd".to_owned(), "otp".to_owned()],
             started_at: now,
@@ -140,9 +140,9 @@ mod tests {
         are_shown_alike(&Session {
             client_id: None,
             device_name: Some(String::new()),
-            origin: Origin { user_agent: None, ..plain.origin.clone() },
+            client_info: ClientInfo { user_agent: None, ..plain.client_info.clone() },
             device: Device::default(),
-            last_ip: plain.origin.ip,
+            last_ip: plain.client_info.ip,
             end: Some(end),
             ..plain
         });

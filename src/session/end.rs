@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Sessions;
 use super::change::Changes;
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Subject, SubjectKind};
 use crate::model::change::Change;
 use crate::model::id::{SessionId, UserId};
 use crate::model::session::{End, EndReason};
@@ -18,7 +18,7 @@ use crate::store::{Db, StoreError, audit, sessions};
 pub(crate) struct Ending<'a> {
     pub id: SessionId,
     pub end: &'a End,
-    pub cause: &'a Cause,
+    pub context: &'a AuditContext,
 }
 
 impl Ending<'_> {
@@ -28,7 +28,7 @@ impl Ending<'_> {
             members.insert("note".into(), json!(note));
         }
         let subject = Subject::new(SubjectKind::Session, self.id);
-        AuditEvent::new(self.end.at, AuditKind::SessionEnded, self.cause, subject).in_session(self.id).with(details)
+        AuditEvent::new(self.end.at, AuditKind::SessionEnded, self.context, subject).in_session(self.id).with(details)
     }
 }
 
@@ -60,9 +60,9 @@ pub(crate) fn end_in(
     changes: &mut Changes<'_>,
     id: SessionId,
     end: &End,
-    cause: &Cause,
+    context: &AuditContext,
 ) -> Result<bool, StoreError> {
-    end_same_in(db, changes, &[id], end, cause).map(|ended| ended == 1)
+    end_same_in(db, changes, &[id], end, context).map(|ended| ended == 1)
 }
 
 /// Ends these sessions in the same way inside a transaction; returns how many ended now.
@@ -71,9 +71,9 @@ pub(crate) fn end_same_in(
     changes: &mut Changes<'_>,
     ids: &[SessionId],
     end: &End,
-    cause: &Cause,
+    context: &AuditContext,
 ) -> Result<i64, StoreError> {
-    let endings: Vec<Ending<'_>> = ids.iter().map(|&id| Ending { id, end, cause }).collect();
+    let endings: Vec<Ending<'_>> = ids.iter().map(|&id| Ending { id, end, context }).collect();
     let ended = end_all_in(db, changes, &endings)?.into_iter().filter(|ended| *ended).count();
     Ok(i64::try_from(ended).unwrap_or(i64::MAX))
 }
@@ -85,18 +85,18 @@ pub(crate) fn end_of_user_in(
     user_id: UserId,
     except: Option<SessionId>,
     end: &End,
-    cause: &Cause,
+    context: &AuditContext,
 ) -> Result<i64, StoreError> {
     // As in `end_all_in`: some may have been ended a moment ago.
     changes.note(Change::User(user_id));
     let open = sessions::open_of_user(db, user_id)?.into_iter().map(|open| open.id);
     let ids: Vec<SessionId> = open.filter(|id| Some(*id) != except).collect();
-    end_same_in(db, changes, &ids, end, cause)
+    end_same_in(db, changes, &ids, end, context)
 }
 
 /// An end at `now` for a reason, by the party that acts.
-pub(crate) fn end_by(cause: &Cause, reason: EndReason, now: DateTime<Utc>, note: Option<String>) -> End {
-    End { at: now, reason, by: cause.actor.clone(), note }
+pub(crate) fn end_by(context: &AuditContext, reason: EndReason, now: DateTime<Utc>, note: Option<String>) -> End {
+    End { at: now, reason, by: context.actor.clone(), note }
 }
 
 impl Sessions {

@@ -14,10 +14,10 @@ use tokio::task::JoinHandle;
 use super::Sessions;
 use super::change::Changes;
 use super::end::{Ending, end_all_in};
-use crate::model::audit::{Cause, Reason};
+use crate::model::audit::{AuditContext, Reason};
 use crate::model::id::{SessionId, UserId};
 use crate::model::session::End;
-use crate::signing::KeyStanding;
+use crate::signing::KeyStatus;
 use crate::store::{Db, StoreError, sessions};
 
 /// Ends that share one transaction at most.
@@ -33,7 +33,7 @@ const MOMENT: Duration = Duration::from_millis(2);
 pub(super) struct Asked {
     pub id: SessionId,
     pub end: End,
-    pub cause: Cause,
+    pub context: AuditContext,
     pub by: Authority,
 }
 
@@ -161,27 +161,27 @@ impl Sessions {
         asked: &[Arc<Asked>],
     ) -> Result<Vec<Verdict>, StoreError> {
         for asked in asked {
-            self.stands_in(db, &asked.cause)?;
+            self.stands_in(db, &asked.context)?;
         }
         let refusals = self.reasons_against(db, asked)?;
         let allowed = asked.iter().zip(&refusals).filter(|(_, refusal)| refusal.is_none());
         let endings: Vec<Ending<'_>> =
-            allowed.map(|(asked, _)| Ending { id: asked.id, end: &asked.end, cause: &asked.cause }).collect();
+            allowed.map(|(asked, _)| Ending { id: asked.id, end: &asked.end, context: &asked.context }).collect();
         let mut ended = end_all_in(db, changes, &endings)?.into_iter();
         Ok(refusals.into_iter().map(|refusal| refusal.map_or_else(|| Ok(ended.next().unwrap_or(false)), Err)).collect())
     }
 
     /// Why each may not be ended, where it may not.
     fn reasons_against(&self, db: &mut Db, asked: &[Arc<Asked>]) -> Result<Vec<Option<Reason>>, StoreError> {
-        let mut keys: HashMap<&str, Option<KeyStanding>> = HashMap::new();
+        let mut keys: HashMap<&str, Option<KeyStatus>> = HashMap::new();
         for asked in asked {
             if let Authority::Token { key_id, .. } = &asked.by
                 && !keys.contains_key(key_id.as_str())
             {
-                keys.insert(key_id, self.signing().standing_in(db, key_id)?);
+                keys.insert(key_id, self.signing().status_in(db, key_id)?);
             }
         }
-        let was_good = |key_id: &str, at| keys[key_id].is_some_and(|standing| standing.accepts(at));
+        let was_good = |key_id: &str, at| keys[key_id].is_some_and(|status| status.accepts(at));
         let owners = sessions::owners(db, asked.iter().map(|asked| asked.id))?;
         let refusal = |asked: &Arc<Asked>| {
             let owner = owners.get(&asked.id);

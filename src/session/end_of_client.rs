@@ -9,10 +9,10 @@ use super::Sessions;
 use super::bulk_end::Progress;
 use super::change::Changes;
 use super::end::{end_by, end_same_in};
-use crate::model::audit::Cause;
+use crate::model::audit::AuditContext;
 use crate::model::client::ClientId;
+use crate::model::not_before::Scope;
 use crate::model::session::EndReason;
-use crate::store::not_befores::Scope;
 use crate::store::{Db, StoreError, clients, sessions};
 
 /// Sessions ended in one transaction.
@@ -20,18 +20,18 @@ const BATCH: i64 = 500;
 
 impl Sessions {
     /// Ends the client's sessions; `remove` takes the client away with the last of them, and is told how many ended.
-    pub(crate) async fn end_with_client<E, F>(&self, id: ClientId, cause: Cause, remove: F) -> Result<(), E>
+    pub(crate) async fn end_with_client<E, F>(&self, id: ClientId, context: AuditContext, remove: F) -> Result<(), E>
     where
         E: From<StoreError> + Send + 'static,
         F: Fn(&mut Db, i64) -> Result<(), E> + Clone + Send + Sync + 'static,
     {
         let sessions = self.clone();
-        let ending = async move { sessions.end_all_of_client(&id, &cause, &remove).await };
+        let ending = async move { sessions.end_all_of_client(&id, &context, &remove).await };
         let ended = self.inner.runtime.spawn(ending).await;
         ended.unwrap_or_else(|_| Err(StoreError::Unavailable("the end was broken off".into()).into()))
     }
 
-    async fn end_all_of_client<E, F>(&self, id: &ClientId, cause: &Cause, remove: &F) -> Result<(), E>
+    async fn end_all_of_client<E, F>(&self, id: &ClientId, context: &AuditContext, remove: &F) -> Result<(), E>
     where
         E: From<StoreError> + Send + 'static,
         F: Fn(&mut Db, i64) -> Result<(), E> + Clone + Send + 'static,
@@ -39,7 +39,7 @@ impl Sessions {
         let mut progress = Progress::default();
         let mut outcome = Ok(());
         while !progress.is_over && outcome.is_ok() {
-            match self.end_some_of_client(id, cause, remove, progress).await {
+            match self.end_some_of_client(id, context, remove, progress).await {
                 Ok(further) => progress = further,
                 Err(error) => outcome = Err(error),
             }
@@ -53,7 +53,7 @@ impl Sessions {
     async fn end_some_of_client<E, F>(
         &self,
         id: &ClientId,
-        cause: &Cause,
+        context: &AuditContext,
         remove: &F,
         before: Progress,
     ) -> Result<Progress, E>
@@ -61,17 +61,18 @@ impl Sessions {
         E: From<StoreError> + Send + 'static,
         F: Fn(&mut Db, i64) -> Result<(), E> + Clone + Send + 'static,
     {
-        let (sessions, id, cause, remove, now) = (self.clone(), id.clone(), cause.clone(), remove.clone(), self.now());
+        let (sessions, id, context, remove, now) =
+            (self.clone(), id.clone(), context.clone(), remove.clone(), self.now());
         let step = move |db: &mut Db, changes: &mut Changes<'_>| {
             let is_there = clients::lock(db, &id)?;
             // It may have ended its own session since, and goes on.
             if !before.has_begun {
-                sessions.stands_in(db, &cause)?;
+                sessions.stands_in(db, &context)?;
             }
             let open =
                 if is_there { sessions::open_since(db, &Scope::Client(id), BEGINNING, BATCH)? } else { Vec::new() };
-            let end = end_by(&cause, EndReason::ClientRemoved, now, None);
-            let ended = before.ended + end_same_in(db, changes, &open, &end, &cause)?;
+            let end = end_by(&context, EndReason::ClientRemoved, now, None);
+            let ended = before.ended + end_same_in(db, changes, &open, &end, &context)?;
             let is_over = i64::try_from(open.len()).is_ok_and(|found| found < BATCH);
             if is_over {
                 remove(db, ended)?;

@@ -66,7 +66,7 @@ impl EndedUses {
     }
 
     /// Forgets what was told. What was used again meanwhile counts from now on.
-    fn forget(&self, told: &[(Key, Uses)], now: DateTime<Utc>) {
+    fn remove_written(&self, told: &[(Key, Uses)], now: DateTime<Utc>) {
         let mut noted = self.noted();
         for (key, told) in told {
             let Some(uses) = noted.get_mut(key) else { continue };
@@ -88,7 +88,7 @@ impl Sessions {
             return Ok(0);
         }
         self.raise_ended_uses(due.clone(), now).await?;
-        self.inner.ended_uses.forget(&due, now);
+        self.inner.ended_uses.remove_written(&due, now);
         Ok(due.len())
     }
 
@@ -129,7 +129,7 @@ fn told(db: &mut Db, id: SessionId, uses: Uses, now: DateTime<Utc>) -> Result<Op
 /// Whether the session was begun or last used from the network of this address.
 fn was_used_from(session: &Session, ip: IpAddr) -> bool {
     let network = wide_network(ip);
-    network.contains(&session.origin.ip) || network.contains(&session.last_ip)
+    network.contains(&session.client_info.ip) || network.contains(&session.last_ip)
 }
 
 #[cfg(test)]
@@ -152,7 +152,7 @@ mod tests {
         noted.note(id, ip(1), start());
         let told = noted.due(start());
         assert_eq!((told.len(), told[0].0.0, told[0].1.count), (1, id, 2));
-        noted.forget(&told, start());
+        noted.remove_written(&told, start());
         assert_eq!(noted.due(start()), []);
     }
 
@@ -165,7 +165,7 @@ mod tests {
         let told = noted.due(start());
         assert_eq!(noted.due(start()), told, "nothing is lost where telling fails");
         noted.note(id, ip(1), start());
-        noted.forget(&told, start());
+        noted.remove_written(&told, start());
         assert_eq!(noted.due(start()), []);
         noted.note(id, ip(1), start());
         assert_eq!(noted.due(start())[0].1.count, 2);

@@ -17,7 +17,7 @@ impl Sessions {
     /// system: addresses change too often, versions too.
     pub(super) fn notice_new_device_in(&self, db: &mut Db, session: &Session) -> Result<(), StoreError> {
         let since = session.started_at.checked_sub_signed(KNOWN_FOR).unwrap_or(DateTime::UNIX_EPOCH);
-        let network = wide_network(session.origin.ip);
+        let network = wide_network(session.client_info.ip);
         let new_network = !sessions::is_known_network(db, session.user_id, network, since)?;
         let new_device = !sessions::is_known_device(db, session.user_id, &session.device, since)?;
         if !new_network && !new_device {
@@ -28,7 +28,7 @@ impl Sessions {
         let alert = NewAlert::new(session.started_at, AlertKind::NewDevice, subject)
             .of_user(session.user_id)
             .in_session(session.id)
-            .from_address(session.origin.ip);
+            .from_address(session.client_info.ip);
         let details = json!({
             "browser": session.device.browser, "os": session.device.os, "network": network.to_string(),
             "new_network": new_network, "new_device": new_device,

@@ -12,11 +12,11 @@ use super::Sessions;
 use super::bulk_end::ends_alert;
 use super::change::Changes;
 use super::end::{end_by, end_same_in};
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Reason, Subject, SubjectKind};
 use crate::model::change::Change;
 use crate::model::client::ClientId;
+use crate::model::not_before::Scope;
 use crate::model::session::{EndReason, Session};
-use crate::store::not_befores::Scope;
 use crate::store::{Db, StoreError, audit, clients, not_befores, sessions, users};
 
 /// A not-before cannot be set.
@@ -44,7 +44,7 @@ impl Sessions {
         scope: Scope,
         at: Option<DateTime<Utc>>,
         note: Option<String>,
-        cause: &Cause,
+        context: &AuditContext,
     ) -> Result<(), NotBeforeError> {
         let (now, is_of_now) = (self.now(), at.is_none());
         let at = at.unwrap_or(now);
@@ -54,21 +54,21 @@ impl Sessions {
             Scope::Everybody => Subject::everybody(),
         };
         if at > now {
-            self.refusals().note_operation(AuditKind::NotBeforeSet, Reason::InTheFuture, about, cause);
+            self.refusals().note_operation(AuditKind::NotBeforeSet, Reason::InTheFuture, about, context);
             return Err(NotBeforeError::InTheFuture);
         }
         if let Scope::Client(id) = &scope
             && !self.has_been_a_client(id).await?
         {
-            self.refusals().note_operation(AuditKind::NotBeforeSet, Reason::NotFound, about, cause);
+            self.refusals().note_operation(AuditKind::NotBeforeSet, Reason::NotFound, about, context);
             return Err(NotBeforeError::NoSuchSubject);
         }
-        let (asked_by, cause, subject) = (cause, cause.clone(), about.clone());
+        let (asked_by, context, subject) = (context, context.clone(), about.clone());
         let alerts = self.inner.dependencies.alerts.clone();
         let by = self.clone();
         let set = self.change(move |db, changes| {
             not_befores::hold_alone(db)?;
-            by.stands_in(db, &cause)?;
+            by.stands_in(db, &context)?;
             let is_there = match &scope {
                 Scope::User(id) => users::find(db, *id)?.is_some(),
                 Scope::Client(_) | Scope::Everybody => true,
@@ -80,9 +80,9 @@ impl Sessions {
                 Scope::User(id) => Change::User(*id),
                 Scope::Client(_) | Scope::Everybody => Change::NotBefore,
             });
-            not_befores::raise(db, &scope, at, now, &cause.actor, note.as_deref())?;
-            let ended = if is_of_now { end_later_ones_in(db, changes, &scope, at, note.clone(), &cause)? } else { 0 };
-            let event = AuditEvent::new(now, AuditKind::NotBeforeSet, &cause, subject);
+            not_befores::raise(db, &scope, at, now, &context.actor, note.as_deref())?;
+            let ended = if is_of_now { end_later_ones_in(db, changes, &scope, at, note.clone(), &context)? } else { 0 };
+            let event = AuditEvent::new(now, AuditKind::NotBeforeSet, &context, subject);
             let event = event.with(json!({ "at": at, "note": note }));
             audit::record(db, &event)?;
             if !matches!(scope, Scope::User(_)) && alerts.rules().ends_at_once > 0 {
@@ -106,7 +106,7 @@ impl Sessions {
 
     /// A session that is about to start, dated so that no not-before covers it.
     pub(super) fn uncovered_in(&self, db: &mut Db, session: Session) -> Result<Session, StoreError> {
-        let moment = not_befores::covering(db, session.user_id, session.client_id.as_ref())?;
+        let moment = not_befores::newest_of(db, session.user_id, session.client_id.as_ref())?;
         let Some(moment) = moment.filter(|moment| session.started_at < *moment) else { return Ok(session) };
         let ahead = moment - session.started_at;
         if ahead > TimeDelta::from_std(self.inner.tokens.tolerance).unwrap_or(TimeDelta::MAX) {
@@ -124,14 +124,14 @@ fn end_later_ones_in(
     scope: &Scope,
     moment: DateTime<Utc>,
     note: Option<String>,
-    cause: &Cause,
+    context: &AuditContext,
 ) -> Result<i64, StoreError> {
-    let (end, mut ended) = (end_by(cause, EndReason::NotBefore, moment, note), 0);
+    let (end, mut ended) = (end_by(context, EndReason::NotBefore, moment, note), 0);
     loop {
         let later = sessions::open_since(db, scope, moment, BATCH)?;
         if later.is_empty() {
             return Ok(ended);
         }
-        ended += end_same_in(db, changes, &later, &end, cause)?;
+        ended += end_same_in(db, changes, &later, &end, context)?;
     }
 }

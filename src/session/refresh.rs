@@ -11,9 +11,9 @@ use super::change::Changes;
 use super::end::{end_by, end_in};
 use super::issue::Issued;
 use crate::model::alert::{AlertKind, NewAlert};
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Reason, Subject, SubjectKind};
 use crate::model::change::Change;
-use crate::model::session::{Actor, CurrentToken, EndReason, Origin, Presented, RefreshTokens, Session};
+use crate::model::session::{Actor, ClientInfo, CurrentToken, EndReason, RefreshTokenStatus, RefreshTokens, Session};
 use crate::model::user::{User, UserState};
 use crate::signing::SigningError;
 use crate::store::sessions::Seen;
@@ -63,8 +63,13 @@ enum Outcome {
 
 impl Sessions {
     /// Spends `token` for the next pair.
-    pub async fn refresh(&self, token: &str, origin: &Origin, request_id: &str) -> Result<Issued, RefreshError> {
-        let result = self.try_refresh(token, origin, request_id).await;
+    pub async fn refresh(
+        &self,
+        token: &str,
+        client_info: &ClientInfo,
+        request_id: &str,
+    ) -> Result<Issued, RefreshError> {
+        let result = self.try_refresh(token, client_info, request_id).await;
         self.inner.dependencies.metrics.refresh(match &result {
             Ok(_) => "success",
             Err(RefreshError::Invalid) => "invalid",
@@ -76,9 +81,14 @@ impl Sessions {
         result
     }
 
-    async fn try_refresh(&self, token: &str, origin: &Origin, request_id: &str) -> Result<Issued, RefreshError> {
-        let (ip, asked_in) = (Some(origin.ip), Some(request_id.to_owned()));
-        let nobody = Cause { actor: Actor::system("refresh"), ip, request_id: asked_in, acting: None };
+    async fn try_refresh(
+        &self,
+        token: &str,
+        client_info: &ClientInfo,
+        request_id: &str,
+    ) -> Result<Issued, RefreshError> {
+        let (ip, asked_in) = (Some(client_info.ip), Some(request_id.to_owned()));
+        let nobody = AuditContext { actor: Actor::system("refresh"), ip, request_id: asked_in, acting: None };
         let Ok(token) = RefreshToken::parse(token) else {
             self.refusals().note_refresh(Reason::Malformed, &nobody);
             return Err(RefreshError::Invalid);
@@ -87,9 +97,10 @@ impl Sessions {
         self.coherence().believe_the_store().await?;
         let (now, session_id) = (self.now(), token.session_id);
         let key = self.signing().current().await?;
-        let (sessions, origin, request_id) = (self.clone(), origin.clone(), request_id.to_owned());
-        let (outcome, _) =
-            self.commit(move |db, changes| sessions.refresh_in(db, changes, &token, &origin, &request_id, now)).await?;
+        let (sessions, client_info, request_id) = (self.clone(), client_info.clone(), request_id.to_owned());
+        let (outcome, _) = self
+            .commit(move |db, changes| sessions.refresh_in(db, changes, &token, &client_info, &request_id, now))
+            .await?;
         match outcome {
             Outcome::Continues(session, user) => Ok(self.hand_out(*session, user, &key)?),
             Outcome::WaitsForPassword => {
@@ -130,7 +141,7 @@ impl Sessions {
         db: &mut Db,
         changes: &mut Changes<'_>,
         token: &RefreshToken,
-        origin: &Origin,
+        client_info: &ClientInfo,
         request_id: &str,
         now: DateTime<Utc>,
     ) -> Result<Outcome, StoreError> {
@@ -143,18 +154,18 @@ impl Sessions {
                 return Ok(Outcome::NotIssued);
             }
             let actor = Actor::user(session.user_id);
-            let (ip, request_id) = (Some(origin.ip), Some(request_id.to_owned()));
-            let cause = Cause { actor, ip, request_id, acting: None };
-            let user = match self.still_good(db, &session, now)? {
+            let (ip, request_id) = (Some(client_info.ip), Some(request_id.to_owned()));
+            let context = AuditContext { actor, ip, request_id, acting: None };
+            let user = match self.validate(db, &session, now)? {
                 Ok(user) if user.must_change_password_since.is_some() => return Ok(Outcome::WaitsForPassword),
                 Ok(user) => user,
                 Err(reason) => return Ok(Outcome::Over(reason, false)),
             };
             let presented = session.refresh.presented(token.generation, self.inner.limits.refresh_grace, now);
             let continued = match presented {
-                Presented::Void => return Ok(Outcome::Replaced),
-                Presented::Reused => {
-                    let theft = Cause { actor: Actor::system("refresh"), ..cause };
+                RefreshTokenStatus::Void => return Ok(Outcome::Replaced),
+                RefreshTokenStatus::Reused => {
+                    let theft = AuditContext { actor: Actor::system("refresh"), ..context };
                     let just_now =
                         end_in(db, changes, session.id, &end_by(&theft, EndReason::RefreshReused, now, None), &theft)?;
                     if just_now {
@@ -162,11 +173,11 @@ impl Sessions {
                     }
                     return Ok(Outcome::Over(EndReason::RefreshReused, just_now));
                 }
-                Presented::Live => {
+                RefreshTokenStatus::Live => {
                     let next = session.refresh.next(now);
-                    self.advance(db, session, next, origin, now)?
+                    self.advance(db, session, next, client_info, now)?
                 }
-                Presented::Again => {
+                RefreshTokenStatus::Again => {
                     let token = self.inner.tokens.next_token(now, session.expires_at);
                     again(db, session, token)?
                 }
@@ -174,7 +185,12 @@ impl Sessions {
             if let Some(session) = continued {
                 // Others show which token a session had last; nobody is let in or kept out by it, so nobody waits.
                 changes.note(Change::Session(session.id));
-                record(db, &session, &cause, if presented == Presented::Again { How::Again } else { How::Next })?;
+                record(
+                    db,
+                    &session,
+                    &context,
+                    if presented == RefreshTokenStatus::Again { How::Again } else { How::Next },
+                )?;
                 return Ok(Outcome::Continues(Box::new(session), user));
             }
         }
@@ -186,7 +202,7 @@ impl Sessions {
         db: &mut Db,
         session: &Session,
         generation: u32,
-        theft: &Cause,
+        theft: &AuditContext,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         let subject = Subject::new(SubjectKind::Session, session.id);
@@ -200,7 +216,7 @@ impl Sessions {
     }
 
     /// The user, if session and user are both good; else why not.
-    pub(super) fn still_good(
+    pub(super) fn validate(
         &self,
         db: &mut Db,
         session: &Session,
@@ -214,10 +230,10 @@ impl Sessions {
             idle_expires_at: seen.map_or(session.idle_expires_at, |idle| idle.max(session.idle_expires_at)),
             ..session.clone()
         };
-        if let Some(end) = session.overdue(now) {
+        if let Some(end) = session.expired(now) {
             return Ok(Err(end.reason));
         }
-        let not_before = not_befores::covering(db, session.user_id, session.client_id.as_ref())?;
+        let not_before = not_befores::newest_of(db, session.user_id, session.client_id.as_ref())?;
         if not_before.is_some_and(|moment| session.started_at < moment) {
             return Ok(Err(EndReason::NotBefore));
         }
@@ -234,16 +250,16 @@ impl Sessions {
         db: &mut Db,
         session: Session,
         refresh: RefreshTokens,
-        origin: &Origin,
+        client_info: &ClientInfo,
         now: DateTime<Utc>,
     ) -> Result<Option<Session>, StoreError> {
         let token = self.inner.tokens.next_token(now, session.expires_at);
         let idle_expires_at = Session::idle_end(now, self.inner.limits.idle_timeout, session.expires_at);
-        let seen = Seen { at: now, ip: origin.ip, idle_expires_at };
+        let seen = Seen { at: now, ip: client_info.ip, idle_expires_at };
         if !sessions::spend(db, session.id, session.refresh.generation, &refresh, &token, seen)? {
             return Ok(None);
         }
-        Ok(Some(Session { refresh, token, last_seen_at: now, last_ip: origin.ip, idle_expires_at, ..session }))
+        Ok(Some(Session { refresh, token, last_seen_at: now, last_ip: client_info.ip, idle_expires_at, ..session }))
     }
 
     /// The key that signs, for operations that hand out tokens.
@@ -269,7 +285,7 @@ pub(super) enum How {
     Replaced,
 }
 
-pub(super) fn record(db: &mut Db, session: &Session, cause: &Cause, how: How) -> Result<(), StoreError> {
+pub(super) fn record(db: &mut Db, session: &Session, context: &AuditContext, how: How) -> Result<(), StoreError> {
     access_tokens::insert(db, session.id, &session.token)?;
     let mut details = json!({ "token": session.token.id, "generation": session.refresh.generation });
     match how {
@@ -280,7 +296,7 @@ pub(super) fn record(db: &mut Db, session: &Session, cause: &Cause, how: How) ->
     let event = AuditEvent::new(
         session.token.issued_at,
         AuditKind::SessionRefreshed,
-        cause,
+        context,
         Subject::new(SubjectKind::Session, session.id),
     );
     audit::record(db, &event.in_session(session.id).with(details))

@@ -7,10 +7,10 @@ use super::Sessions;
 use super::change::Changes;
 use super::issue::Issued;
 use super::refresh::{How, record};
-use crate::model::audit::Cause;
+use crate::model::audit::AuditContext;
 use crate::model::change::Change;
 use crate::model::id::SessionId;
-use crate::model::session::{Origin, Session};
+use crate::model::session::{ClientInfo, Session};
 use crate::model::user::User;
 use crate::store::{Db, StoreError, sessions};
 use crate::token::keys::{KeyError, SigningKey};
@@ -21,8 +21,8 @@ impl Sessions {
         &self,
         db: &mut Db,
         changes: &mut Changes<'_>,
-        (id, origin): (SessionId, &Origin),
-        cause: &Cause,
+        (id, client_info): (SessionId, &ClientInfo),
+        context: &AuditContext,
         now: DateTime<Utc>,
     ) -> Result<Option<Session>, StoreError> {
         // A refresh that comes first is replaced as well.
@@ -31,9 +31,9 @@ impl Sessions {
                 return Ok(None);
             };
             let next = session.refresh.replaced(now);
-            if let Some(session) = self.advance(db, session, next, origin, now)? {
+            if let Some(session) = self.advance(db, session, next, client_info, now)? {
                 changes.note(Change::Session(id));
-                record(db, &session, cause, How::Replaced)?;
+                record(db, &session, context, How::Replaced)?;
                 return Ok(Some(session));
             }
         }

@@ -121,7 +121,7 @@ impl LastSeen {
     }
 
     /// Forgets what was written, unless the session was used again meanwhile.
-    fn forget(&self, written: &[(SessionId, Seen)]) {
+    fn remove_written(&self, written: &[(SessionId, Seen)]) {
         for (id, seen) in written {
             let mut part = self.part(*id);
             let Some(kept) = part.get_mut(id) else { continue };
@@ -172,7 +172,7 @@ impl Sessions {
         for batch in waiting.chunks(BATCH) {
             let rows = batch.to_vec();
             self.store().write(move |db| sessions::touch_all(db, &rows)).await?;
-            self.inner.last_seen.forget(batch);
+            self.inner.last_seen.remove_written(batch);
         }
         Ok(waiting.len())
     }

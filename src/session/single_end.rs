@@ -6,7 +6,7 @@ use super::Sessions;
 use super::check::{CheckError, unknown};
 use super::end::{end_by, end_of_user_in};
 use super::end_batch::{Asked, Authority};
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Reason, Subject, SubjectKind};
 use crate::model::id::{SessionId, UserId};
 use crate::model::session::{Actor, EndReason};
 use crate::store::{StoreError, audit, sessions};
@@ -19,14 +19,19 @@ impl Sessions {
         id: SessionId,
         reason: EndReason,
         note: Option<String>,
-        cause: &Cause,
+        context: &AuditContext,
     ) -> Result<Option<bool>, StoreError> {
-        self.end_by_authority(id, reason, note, cause, Authority::Any).await
+        self.end_by_authority(id, reason, note, context, Authority::Any).await
     }
 
     /// Ends one of the user's own sessions. `None` where the user has none of this id: another person's is not found.
-    pub async fn end_own(&self, user_id: UserId, id: SessionId, cause: &Cause) -> Result<Option<bool>, StoreError> {
-        self.end_by_authority(id, EndReason::EndedByOwner, None, cause, Authority::Owner(user_id)).await
+    pub async fn end_own(
+        &self,
+        user_id: UserId,
+        id: SessionId,
+        context: &AuditContext,
+    ) -> Result<Option<bool>, StoreError> {
+        self.end_by_authority(id, EndReason::EndedByOwner, None, context, Authority::Owner(user_id)).await
     }
 
     async fn end_by_authority(
@@ -34,11 +39,11 @@ impl Sessions {
         id: SessionId,
         reason: EndReason,
         note: Option<String>,
-        cause: &Cause,
+        context: &AuditContext,
         by: Authority,
     ) -> Result<Option<bool>, StoreError> {
-        let end = end_by(cause, reason, self.now(), note);
-        let outcome = self.end_with_others(Asked { id, end, cause: cause.clone(), by }).await;
+        let end = end_by(context, reason, self.now(), note);
+        let outcome = self.end_with_others(Asked { id, end, context: context.clone(), by }).await;
         match self.told_when_over(outcome).await? {
             Ok(ended) => Ok(Some(ended)),
             Err(refused) => {
@@ -47,7 +52,7 @@ impl Sessions {
                     AuditKind::SessionEnded,
                     reason,
                     Subject::new(SubjectKind::Session, id),
-                    cause,
+                    context,
                 );
                 Ok(None)
             }
@@ -56,16 +61,16 @@ impl Sessions {
 
     /// Logs out by an access token that is ours and of the session's user, also past its time: whoever leaves is let go.
     /// Succeeds also where the session has ended already.
-    pub async fn logout(&self, token: &str, cause: impl FnOnce(Actor) -> Cause) -> Result<(), CheckError> {
+    pub async fn logout(&self, token: &str, context: impl FnOnce(Actor) -> AuditContext) -> Result<(), CheckError> {
         let now = self.now();
         let (claims, key_id) = self.genuine(token, now).await?;
         // Who refuses a token writes nothing, so a server that was left behind would do it too.
         self.coherence().believe_the_store().await?;
         let (id, user_id) = (claims.session_id, claims.subject);
-        let cause = cause(Actor::user(user_id));
-        let end = end_by(&cause, EndReason::Logout, now, None);
+        let context = context(Actor::user(user_id));
+        let end = end_by(&context, EndReason::Logout, now, None);
         let by = Authority::Token { user_id, key_id, issued_at: claims.issued_at.min(now) };
-        match self.end_with_others(Asked { id, end, cause, by }).await? {
+        match self.end_with_others(Asked { id, end, context, by }).await? {
             Ok(_) => Ok(()),
             Err(Reason::SessionUnknown) => Err(unknown(id)),
             Err(reason) => Err(CheckError::Invalid(reason)),
@@ -76,11 +81,11 @@ impl Sessions {
     pub async fn logout_by_refresh_token(
         &self,
         token: &str,
-        cause: impl FnOnce(Actor) -> Cause,
+        context: impl FnOnce(Actor) -> AuditContext,
     ) -> Result<(), CheckError> {
         let nobody = Actor::system("refresh");
         let Ok(token) = RefreshToken::parse(token) else {
-            self.refusals().note_refresh(Reason::Malformed, &cause(nobody));
+            self.refusals().note_refresh(Reason::Malformed, &context(nobody));
             return Err(CheckError::Invalid(Reason::Malformed));
         };
         self.coherence().believe_the_store().await?;
@@ -89,10 +94,10 @@ impl Sessions {
         let Some(session) =
             session.filter(|session| token.is_genuine(&self.inner.dependencies.refresh_key, &session.refresh.seed))
         else {
-            self.refusals().note_refresh(Reason::TokenUnknown, &cause(nobody));
+            self.refusals().note_refresh(Reason::TokenUnknown, &context(nobody));
             return Err(CheckError::Invalid(Reason::TokenUnknown));
         };
-        self.end(session.id, EndReason::Logout, None, &cause(Actor::user(session.user_id))).await?;
+        self.end(session.id, EndReason::Logout, None, &context(Actor::user(session.user_id))).await?;
         Ok(())
     }
 
@@ -103,15 +108,15 @@ impl Sessions {
         except: Option<SessionId>,
         reason: EndReason,
         note: Option<String>,
-        cause: &Cause,
+        context: &AuditContext,
     ) -> Result<i64, StoreError> {
-        let end = end_by(cause, reason, self.now(), note);
+        let end = end_by(context, reason, self.now(), note);
         let subject = Subject::new(SubjectKind::User, user_id);
-        let asked = AuditEvent::new(end.at, AuditKind::SessionsEnded, cause, subject);
-        let (sessions, cause) = (self.clone(), cause.clone());
+        let asked = AuditEvent::new(end.at, AuditKind::SessionsEnded, context, subject);
+        let (sessions, context) = (self.clone(), context.clone());
         let ended = self.change(move |db, changes| {
-            sessions.stands_in(db, &cause)?;
-            let ended = end_of_user_in(db, changes, user_id, except, &end, &cause)?;
+            sessions.stands_in(db, &context)?;
+            let ended = end_of_user_in(db, changes, user_id, except, &end, &context)?;
             // Also where none was left to end: somebody asked for it.
             let details = json!({ "reason": end.reason, "ended": ended, "note": end.note });
             audit::record(db, &asked.with(details))?;

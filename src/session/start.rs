@@ -11,12 +11,12 @@ use super::end::{end_by, end_in, end_same_in};
 use super::issue::Issued;
 use crate::authentication::known_device::DeviceToken;
 use crate::authentication::password::{Authenticated, AuthenticationError, Credentials};
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Reason, Subject, SubjectKind};
 use crate::model::client::ClientId;
 use crate::model::device::device;
 use crate::model::id::{SessionId, UserId};
 use crate::model::secret::Secret;
-use crate::model::session::{Actor, CurrentToken, EndReason, Origin, RefreshTokens, Session, overdue};
+use crate::model::session::{Actor, ClientInfo, CurrentToken, EndReason, RefreshTokens, Session, expired};
 use crate::model::user::User;
 use crate::signing::SigningError;
 use crate::store::{Db, StoreError, access_tokens, audit, clients, not_befores, sessions};
@@ -73,9 +73,9 @@ impl Sessions {
     /// Notes for the record that a login named a client that is not registered. The user is not
     /// looked for.
     fn refuse_client(&self, credentials: &Credentials) {
-        let (ip, request_id) = (Some(credentials.origin.ip), Some(credentials.request_id.clone()));
-        let cause = Cause { actor: Actor::system("login"), ip, request_id, acting: None };
-        let event = AuditEvent::new(self.now(), AuditKind::LoginFailed, &cause, Subject::unknown());
+        let (ip, request_id) = (Some(credentials.client_info.ip), Some(credentials.request_id.clone()));
+        let context = AuditContext { actor: Actor::system("login"), ip, request_id, acting: None };
+        let event = AuditEvent::new(self.now(), AuditKind::LoginFailed, &context, Subject::unknown());
         self.refusals().note(event.because(Reason::UnknownClient).with(json!({ "client_id": credentials.client_id })));
     }
 
@@ -89,7 +89,7 @@ impl Sessions {
         let credentials = authenticated.credentials();
         let session = self.new_session(
             &authenticated.user,
-            credentials.origin.clone(),
+            credentials.client_info.clone(),
             credentials.client_id.clone(),
             device_name,
         );
@@ -108,7 +108,7 @@ impl Sessions {
                     return Err(LoginError::UnknownClient);
                 }
                 let session = sessions.uncovered_in(db, session)?;
-                let (previous_login, replaced) = sessions.start_in(db, changes, &session, &authenticated.cause())?;
+                let (previous_login, replaced) = sessions.start_in(db, changes, &session, &authenticated.context())?;
                 let shown = authenticated.credentials().device.as_ref();
                 let device = DeviceToken::keep_in(shown, db, session.user_id, session.started_at)?;
                 Ok(Some((session, previous_login, replaced, device)))
@@ -129,7 +129,7 @@ impl Sessions {
     pub fn new_session(
         &self,
         user: &User,
-        origin: Origin,
+        client_info: ClientInfo,
         client_id: Option<ClientId>,
         device_name: Option<String>,
     ) -> Session {
@@ -143,17 +143,17 @@ impl Sessions {
             role: user.role.clone(),
             client_id,
             device_name,
-            device: device(origin.user_agent.as_deref()),
+            device: device(client_info.user_agent.as_deref()),
             methods: vec!["pwd".to_owned()],
             started_at: now,
             last_seen_at: now,
-            last_ip: origin.ip,
+            last_ip: client_info.ip,
             expires_at,
             idle_expires_at: Session::idle_end(now, self.inner.limits.idle_timeout, expires_at),
             token,
             refresh: RefreshTokens::first(*Secret::random().as_bytes()),
             end: None,
-            origin,
+            client_info,
         }
     }
 
@@ -164,10 +164,10 @@ impl Sessions {
         db: &mut Db,
         changes: &mut Changes<'_>,
         session: &Session,
-        cause: &Cause,
+        context: &AuditContext,
     ) -> Result<(Option<(DateTime<Utc>, IpAddr)>, i64), StoreError> {
         let previous = sessions::latest_of_user(db, session.user_id)?;
-        let replaced = self.make_room_in(db, changes, session.user_id, session.started_at, cause)?;
+        let replaced = self.enforce_session_limit_in(db, changes, session.user_id, session.started_at, context)?;
         if previous.is_some() {
             self.notice_new_device_in(db, session)?;
         }
@@ -176,7 +176,7 @@ impl Sessions {
         let event = AuditEvent::new(
             session.started_at,
             AuditKind::SessionStarted,
-            cause,
+            context,
             Subject::new(SubjectKind::User, session.user_id),
         );
         let details = json!({ "token": session.token.id, "client_id": session.client_id, "methods": session.methods });
@@ -185,13 +185,13 @@ impl Sessions {
     }
 
     /// Ends the user's oldest sessions until one more fits (SES-15).
-    fn make_room_in(
+    fn enforce_session_limit_in(
         &self,
         db: &mut Db,
         changes: &mut Changes<'_>,
         user_id: UserId,
         now: DateTime<Utc>,
-        cause: &Cause,
+        context: &AuditContext,
     ) -> Result<i64, StoreError> {
         if self.inner.limits.per_user == 0 {
             return Ok(0);
@@ -200,13 +200,13 @@ impl Sessions {
         for limits in sessions::open_of_user(db, user_id)? {
             let seen = self.inner.last_seen.of(limits.id).map(|seen| seen.idle_expires_at);
             let idle = seen.map_or(limits.idle_expires_at, |seen| seen.max(limits.idle_expires_at));
-            match overdue(limits.expires_at, idle, now) {
-                Some(end) => drop(end_in(db, changes, limits.id, &end, &Cause::system("expiry"))?),
+            match expired(limits.expires_at, idle, now) {
+                Some(end) => drop(end_in(db, changes, limits.id, &end, &AuditContext::system("expiry"))?),
                 None => active.push(limits.id),
             }
         }
         let surplus = (active.len() + 1).saturating_sub(self.inner.limits.per_user);
-        let by = Cause { actor: Actor::system("session_limit"), ..cause.clone() };
+        let by = AuditContext { actor: Actor::system("session_limit"), ..context.clone() };
         active.truncate(surplus);
         end_same_in(db, changes, &active, &end_by(&by, EndReason::SessionLimit, now, None), &by)
     }

@@ -215,7 +215,11 @@ pub fn acknowledge(db: &mut Db, id: AlertId, acknowledged: &Acknowledged) -> Res
 
 /// Notes that the user has disowned a session, and opens its alert again: what was looked at is worth another look. `None`
 /// where no alert is about this session.
-pub fn disown(db: &mut Db, session_id: SessionId, at: DateTime<Utc>) -> Result<Option<AlertId>, StoreError> {
+pub fn report_unrecognised_login(
+    db: &mut Db,
+    session_id: SessionId,
+    at: DateTime<Utc>,
+) -> Result<Option<AlertId>, StoreError> {
     let of_session = alerts::table
         .filter(alerts::session_id.eq(Some(Id(session_id.0))))
         .filter(alerts::kind.eq(AlertKind::NewDevice.as_str()));

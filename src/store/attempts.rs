@@ -18,7 +18,7 @@ use crate::model::attempt::{Attempt, AttemptOutcome};
 use crate::model::client::ClientId;
 use crate::model::folding::fold;
 use crate::model::id::{AttemptId, SessionId, UserId};
-use crate::model::redaction::{Group, Kept};
+use crate::model::redaction::{Group, WithProofs};
 
 #[derive(Queryable, Insertable)]
 #[diesel(table_name = attempts)]
@@ -40,7 +40,7 @@ struct Row {
 }
 
 impl Row {
-    fn new(Kept { row: attempt, proofs }: &Kept<Attempt>) -> Self {
+    fn new(WithProofs { row: attempt, proofs }: &WithProofs<Attempt>) -> Self {
         Self {
             id: Id(attempt.id.0),
             at: At(attempt.at),
@@ -59,10 +59,10 @@ impl Row {
         }
     }
 
-    fn into_kept(self) -> Result<Kept<Attempt>, StoreError> {
+    fn into_kept(self) -> Result<WithProofs<Attempt>, StoreError> {
         let proofs = proofs(self.address_proof.as_deref(), self.person_proof.as_deref());
         let proofs = proofs.map_err(|error| StoreError::Corrupt(format!("attempts: {error}")))?;
-        Ok(Kept { row: self.into_attempt()?, proofs })
+        Ok(WithProofs { row: self.into_attempt()?, proofs })
     }
 
     fn into_attempt(self) -> Result<Attempt, StoreError> {
@@ -112,7 +112,7 @@ pub struct Position {
 
 /// Adds an attempt.
 pub fn insert(db: &mut Db, attempt: &Attempt) -> Result<(), StoreError> {
-    let kept = Kept::new(attempt.clone());
+    let kept = WithProofs::new(attempt.clone());
     diesel::insert_into(attempts::table).values(Row::new(&kept)).execute(db)?;
     chain::enqueue(db, &kept.record())
 }
@@ -225,7 +225,7 @@ pub fn count_whole_addresses(db: &mut Db, before: DateTime<Utc>) -> Result<i64, 
 }
 
 /// The same as they are kept, the oldest first, at most `limit`.
-pub fn whole_addresses(db: &mut Db, before: DateTime<Utc>, limit: i64) -> Result<Vec<Kept<Attempt>>, StoreError> {
+pub fn whole_addresses(db: &mut Db, before: DateTime<Utc>, limit: i64) -> Result<Vec<WithProofs<Attempt>>, StoreError> {
     let old = attempts::table.filter(attempts::at.lt(At(before))).filter(is_whole());
     let rows: Vec<Row> = old.order(attempts::at.asc()).limit(limit).load(db)?;
     rows.into_iter().map(Row::into_kept).collect()
@@ -237,7 +237,7 @@ pub fn kept_of_user(
     user_id: UserId,
     after: Option<Position>,
     limit: i64,
-) -> Result<Vec<Kept<Attempt>>, StoreError> {
+) -> Result<Vec<WithProofs<Attempt>>, StoreError> {
     let mut query = attempts::table.filter(attempts::user_id.eq(Some(Id(user_id.0)))).into_boxed::<MultiBackend>();
     if let Some(after) = after {
         query = query.filter(row_after((attempts::at, attempts::id), (At(after.at), Id(after.id.0))));
@@ -247,7 +247,7 @@ pub fn kept_of_user(
 }
 
 /// Writes what is left of an attempt.
-pub fn redact(db: &mut Db, left: &Kept<Attempt>, group: Group) -> Result<(), StoreError> {
+pub fn redact(db: &mut Db, left: &WithProofs<Attempt>, group: Group) -> Result<(), StoreError> {
     let row = Row::new(left);
     let attempt = diesel::update(attempts::table.find(row.id));
     match group {

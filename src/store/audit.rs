@@ -14,10 +14,10 @@ use super::error::StoreError;
 use super::keyset::{Page, row_before, to_before};
 use super::rows::Insert;
 use super::schema::audit_events;
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Outcome, Reason, RecordedEvent, Subject};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Outcome, Reason, RecordedEvent, Subject};
 use crate::model::id::{SessionId, UserId};
 use crate::model::record::Record;
-use crate::model::redaction::{Group, Kept, Proofs};
+use crate::model::redaction::{Group, Proofs, WithProofs};
 use crate::model::session::Actor;
 
 /// Events asked for by their numbers in one query.
@@ -51,7 +51,7 @@ impl Row {
                 kind: parsed(&self.kind)?,
                 outcome: parsed(&self.outcome)?,
                 reason: self.reason.map(|reason| parsed(&reason)).transpose()?,
-                cause: Cause {
+                context: AuditContext {
                     actor: Actor { kind: parsed(&self.actor_kind)?, id: self.actor_id },
                     ip: self.ip.map(|ip| parsed(&ip)).transpose()?,
                     request_id: self.request_id,
@@ -66,10 +66,10 @@ impl Row {
         Ok(RecordedEvent { seq, event })
     }
 
-    fn into_kept(self) -> Result<Kept<RecordedEvent>, StoreError> {
+    fn into_kept(self) -> Result<WithProofs<RecordedEvent>, StoreError> {
         let proofs = proofs(self.address_proof.as_deref(), self.person_proof.as_deref());
         let proofs = proofs.map_err(|error| StoreError::Corrupt(format!("audit_events {}: {error}", self.seq)))?;
-        Ok(Kept { row: self.into_event()?, proofs })
+        Ok(WithProofs { row: self.into_event()?, proofs })
     }
 }
 
@@ -120,13 +120,13 @@ pub fn record_all(db: &mut Db, events: &[AuditEvent]) -> Result<(), StoreError> 
     let numbers = Insert::into("audit_events", &rows)
         .column(audit_events::at, |(event, _)| At(event.at))
         .column(audit_events::kind, |(event, _)| event.kind.as_str())
-        .column(audit_events::actor_kind, |(event, _)| event.cause.actor.kind.as_str())
-        .column(audit_events::actor_id, |(event, _)| event.cause.actor.id.as_str())
+        .column(audit_events::actor_kind, |(event, _)| event.context.actor.kind.as_str())
+        .column(audit_events::actor_id, |(event, _)| event.context.actor.id.as_str())
         .column(audit_events::subject_kind, |(event, _)| event.subject.kind.as_str())
         .column(audit_events::subject_id, |(event, _)| event.subject.id.as_deref())
         .column(audit_events::session_id, |(event, _)| event.session_id.map(|id| Id(id.0)))
-        .column(audit_events::ip, |(event, _)| event.cause.ip.map(|ip| ip.to_string()))
-        .column(audit_events::request_id, |(event, _)| event.cause.request_id.as_deref())
+        .column(audit_events::ip, |(event, _)| event.context.ip.map(|ip| ip.to_string()))
+        .column(audit_events::request_id, |(event, _)| event.context.request_id.as_deref())
         .column(audit_events::details, |(event, _)| Json(event.details.clone()))
         .column(audit_events::outcome, |(event, _)| event.outcome.as_str())
         .column(audit_events::reason, |(event, _)| event.reason.map(Reason::as_str))
@@ -283,7 +283,11 @@ pub fn count_whole_addresses(db: &mut Db, before: DateTime<Utc>) -> Result<i64, 
 }
 
 /// The same as they are kept, the oldest first, at most `limit`.
-pub fn whole_addresses(db: &mut Db, before: DateTime<Utc>, limit: i64) -> Result<Vec<Kept<RecordedEvent>>, StoreError> {
+pub fn whole_addresses(
+    db: &mut Db,
+    before: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<WithProofs<RecordedEvent>>, StoreError> {
     let old = audit_events::table.filter(audit_events::at.lt(At(before)));
     let whole = old.filter(audit_events::ip.is_not_null()).filter(is_whole());
     let rows: Vec<Row> = whole.order(audit_events::at.asc()).limit(limit).load(db)?;
@@ -291,7 +295,7 @@ pub fn whole_addresses(db: &mut Db, before: DateTime<Utc>, limit: i64) -> Result
 }
 
 /// Events before number `before`, newest first, as they are kept.
-pub fn kept_before(db: &mut Db, before: i64, limit: i64) -> Result<Vec<Kept<RecordedEvent>>, StoreError> {
+pub fn kept_before(db: &mut Db, before: i64, limit: i64) -> Result<Vec<WithProofs<RecordedEvent>>, StoreError> {
     let rows: Vec<Row> = audit_events::table
         .filter(audit_events::seq.lt(before))
         .order(audit_events::seq.desc())
@@ -301,13 +305,13 @@ pub fn kept_before(db: &mut Db, before: i64, limit: i64) -> Result<Vec<Kept<Reco
 }
 
 /// Writes what is left of an event.
-pub fn redact(db: &mut Db, left: &Kept<RecordedEvent>, group: Group) -> Result<(), StoreError> {
-    let (Kept { row: RecordedEvent { seq, event }, proofs }, event_row) = (left, audit_events::table);
+pub fn redact(db: &mut Db, left: &WithProofs<RecordedEvent>, group: Group) -> Result<(), StoreError> {
+    let (WithProofs { row: RecordedEvent { seq, event }, proofs }, event_row) = (left, audit_events::table);
     let event_row = diesel::update(event_row.find(*seq));
     match group {
         Group::Addresses => event_row
             .set((
-                audit_events::ip.eq(event.cause.ip.map(|ip| ip.to_string())),
+                audit_events::ip.eq(event.context.ip.map(|ip| ip.to_string())),
                 audit_events::address_proof.eq(proofs.addresses.to_bytes()),
             ))
             .execute(db)?,

@@ -18,7 +18,6 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::error::{self, OpenError, StoreError};
-use super::pooler;
 use crate::config::{DatabaseAddress, is_shown};
 
 /// A connection to either database. Queries on it are written once.
@@ -123,14 +122,6 @@ impl Address {
             }
         }
         Ok(())
-    }
-
-    /// Refuses a server behind a pooler that shares its sessions.
-    pub(super) fn refuse_shared_sessions(&self, wait: Duration, patience: Duration) -> Result<(), OpenError> {
-        match self {
-            Self::Sqlite(_) => Ok(()),
-            Self::Postgres(url) => pooler::refuse_shared_sessions(postgres_url(url.expose_secret(), wait), patience),
-        }
     }
 
     pub(super) fn is_a_file(&self) -> bool {
@@ -292,7 +283,7 @@ pub(super) struct Server {
 /// notice a server that went away, and for `sslrootcert=system` the machine's own certificates, which the compiled-in OpenSSL
 /// would look for elsewhere. As with libpq itself, whoever trusts all of these has the name checked too. Anything else stays
 /// as it was written: a URL may name several hosts.
-fn postgres_url(url: &str, wait: Duration) -> String {
+pub(super) fn postgres_url(url: &str, wait: Duration) -> String {
     let (address, given) = url.split_once('?').unwrap_or((url, ""));
     let given: Vec<(&str, &str)> = given.split('&').filter_map(|parameter| parameter.split_once('=')).collect();
     let seconds = wait.as_secs().max(2).to_string();

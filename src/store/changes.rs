@@ -128,7 +128,7 @@ impl<DB: Backend> QueryFragment<DB> for IsNumbered {
 }
 
 /// Removes at most `limit` changes made before `before` that every node has applied; returns how many.
-pub fn forget(db: &mut Db, before: DateTime<Utc>, limit: i64) -> Result<usize, StoreError> {
+pub fn prune(db: &mut Db, before: DateTime<Utc>, limit: i64) -> Result<usize, StoreError> {
     let applied: Option<i64> = nodes::table.select(diesel::dsl::min(nodes::applied_seq)).first(db)?;
     let old = changes::at.lt(At(before)).and(IsNumbered);
     let known = changes::seq.le(applied.unwrap_or(i64::MAX));

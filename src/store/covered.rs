@@ -16,7 +16,7 @@ use super::error::StoreError;
 use super::raw::{self, Raw, Take};
 use super::schema::{attempts, audit_events, clients, not_befores, sessions, users};
 use crate::model::address::key;
-use crate::model::folding::is_folded;
+use crate::model::folding::is_case_folded;
 use crate::model::record::{Coverage, Digest, Members, RecordKind, Shape, Value};
 use crate::model::redaction::{Group, Named, Proof, Proofs, Redacted};
 
@@ -199,10 +199,10 @@ impl Layout {
 
     /// Whether what a row is searched by is what follows from what it says: no digest covers that.
     fn is_found_by_what_it_says<'r, DB: Raw>(&self, row: &impl Row<'r, DB>) -> bool {
-        let is_folded = |(name, folded)| {
+        let is_case_folded = |(name, folded)| {
             raw::column(row, name, Shape::Text, |name| {
                 raw::column(row, folded, Shape::Text, |folded| {
-                    name.text().zip(folded.text()).is_some_and(|(name, folded)| is_folded(name, folded))
+                    name.text().zip(folded.text()).is_some_and(|(name, folded)| is_case_folded(name, folded))
                 })
             })
         };
@@ -212,7 +212,7 @@ impl Layout {
                 raw::column(row, found_by, Shape::Bytes, |found| found.bytes() == Some(&key(ip)))
             })
         };
-        self.username.is_none_or(is_folded) && self.address.is_none_or(is_key)
+        self.username.is_none_or(is_case_folded) && self.address.is_none_or(is_key)
     }
 }
 

@@ -103,11 +103,11 @@ pub fn claim(db: &mut Db, delivery: &Delivery, next_at: DateTime<Utc>) -> Result
 pub fn delivered(db: &mut Db, id: DeliveryId, at: DateTime<Utc>) -> Result<(), StoreError> {
     let set = (deliveries::delivered_at.eq(Some(At(at))), deliveries::last_fault.eq(None::<String>));
     diesel::update(deliveries::table.find(Id(id.0))).set(set).execute(db)?;
-    forget_recipient(db, id)
+    clear_recipient(db, id)
 }
 
 /// The address of a user whose account was changed is not kept longer than it is needed.
-fn forget_recipient(db: &mut Db, id: DeliveryId) -> Result<(), StoreError> {
+fn clear_recipient(db: &mut Db, id: DeliveryId) -> Result<(), StoreError> {
     let of_user = deliveries::table.find(Id(id.0)).filter(deliveries::user_id.is_not_null());
     diesel::update(of_user).set(deliveries::recipient.eq(None::<String>)).execute(db)?;
     Ok(())
@@ -118,11 +118,11 @@ pub fn failed(db: &mut Db, id: DeliveryId, fault: &str, given_up_at: Option<Date
     let fault: String = fault.chars().filter(|c| !c.is_control()).take(LONGEST_FAULT).collect();
     let set = (deliveries::last_fault.eq(Some(fault)), deliveries::given_up_at.eq(given_up_at.map(At)));
     diesel::update(deliveries::table.find(Id(id.0))).set(set).execute(db)?;
-    if given_up_at.is_some() { forget_recipient(db, id) } else { Ok(()) }
+    if given_up_at.is_some() { clear_recipient(db, id) } else { Ok(()) }
 }
 
 /// Forgets what was told, or given up, and is older than `before`.
-pub fn forget_older(db: &mut Db, before: DateTime<Utc>) -> Result<usize, StoreError> {
+pub fn prune_before(db: &mut Db, before: DateTime<Utc>) -> Result<usize, StoreError> {
     let over = deliveries::delivered_at.is_not_null().or(deliveries::given_up_at.is_not_null());
     let old = deliveries::table.filter(deliveries::created_at.lt(At(before))).filter(over);
     Ok(diesel::delete(old).execute(db)?)

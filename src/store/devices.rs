@@ -51,11 +51,11 @@ pub fn touch(db: &mut Db, token: SecretDigest, now: DateTime<Utc>) -> Result<(),
 }
 
 /// Forgets every device of the user.
-pub fn forget_of_user(db: &mut Db, user_id: UserId) -> Result<usize, StoreError> {
+pub fn remove_of_user(db: &mut Db, user_id: UserId) -> Result<usize, StoreError> {
     Ok(diesel::delete(devices::table.filter(devices::user_id.eq(Id(user_id.0)))).execute(db)?)
 }
 
 /// Forgets what was last used before `before`.
-pub fn forget_older(db: &mut Db, before: DateTime<Utc>) -> Result<usize, StoreError> {
+pub fn prune_before(db: &mut Db, before: DateTime<Utc>) -> Result<usize, StoreError> {
     Ok(diesel::delete(devices::table.filter(devices::last_used_at.lt(At(before)))).execute(db)?)
 }

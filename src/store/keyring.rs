@@ -131,7 +131,7 @@ pub fn note_use(db: &mut Db, process: Uuid, master: &str, now: DateTime<Utc>) ->
 }
 
 /// Forgets a server that stops, and all that were seen last before `old`.
-pub fn forget_uses(db: &mut Db, process: Option<Uuid>, old: DateTime<Utc>) -> Result<(), StoreError> {
+pub fn prune_uses(db: &mut Db, process: Option<Uuid>, old: DateTime<Utc>) -> Result<(), StoreError> {
     if let Some(process) = process {
         diesel::delete(master_key_uses::table.find(Id(process))).execute(db)?;
     }

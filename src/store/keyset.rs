@@ -19,7 +19,7 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// Cuts a list that was asked for one row more than wanted.
+    /// RetentionCutoffs a list that was asked for one row more than wanted.
     pub(super) fn cut(mut items: Vec<T>, limit: i64) -> Self {
         let limit = usize::try_from(limit).unwrap_or(0);
         let has_more = items.len() > limit;

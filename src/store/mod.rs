@@ -92,7 +92,7 @@ impl Store {
     /// does not keep sessions.
     pub fn open(settings: Settings) -> Result<Self, OpenError> {
         settings.address.prepare()?;
-        settings.address.refuse_shared_sessions(settings.wait, settings.wait * PATIENCE)?;
+        pooler::refuse_shared_sessions(&settings.address, settings.wait, settings.wait * PATIENCE)?;
         let writer = match &settings.address {
             Address::Sqlite(_) => {
                 let first = settings.address.connect(settings.wait)?;

@@ -13,37 +13,8 @@ use super::schema::not_befores;
 use super::states::{self, Thing};
 use crate::model::client::ClientId;
 use crate::model::id::UserId;
+use crate::model::not_before::{NotBefore, Scope};
 use crate::model::session::Actor;
-
-/// Whose tokens a not-before refuses.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Scope {
-    /// One user's.
-    User(UserId),
-    /// Those issued through one client.
-    Client(ClientId),
-    /// All.
-    Everybody,
-}
-
-impl Scope {
-    pub(super) fn columns(&self) -> (&'static str, String) {
-        match self {
-            Self::User(id) => ("user", id.to_string()),
-            Self::Client(id) => ("client", id.to_string()),
-            Self::Everybody => ("everybody", String::new()),
-        }
-    }
-
-    pub(super) fn of_columns(word: &str, subject: &str) -> deserialize::Result<Self> {
-        match word {
-            "user" => Ok(Self::User(parsed(subject)?)),
-            "client" => Ok(Self::Client(ClientId::parse(subject)?)),
-            "everybody" if subject.is_empty() => Ok(Self::Everybody),
-            _ => Err(format!("`{word}` of `{subject}` is no scope").into()),
-        }
-    }
-}
 
 /// Lets no not-before be set until the transaction is over. Logins hold it, so that each comes before a not-before, which then
 /// sees its session, or after it, and sees the not-before. SQLite has one writer at a time.
@@ -67,7 +38,7 @@ pub fn raise(
 ) -> Result<(), StoreError> {
     // The condition on an update belongs to this trait; for the whole file it would clash with `QueryDsl`.
     use diesel::query_dsl::methods::FilterDsl as _;
-    let (word, subject) = scope.columns();
+    let (word, subject) = scope.words();
     let row = (
         not_befores::scope.eq(word),
         not_befores::subject.eq(subject),
@@ -97,13 +68,13 @@ pub fn raise(
 
 /// The latest not-before that covers a user's session through a client: the highest of the user's, the client's and
 /// everybody's counts, never just one of them.
-pub fn covering(
+pub fn newest_of(
     db: &mut Db,
     user_id: UserId,
     client_id: Option<&ClientId>,
 ) -> Result<Option<DateTime<Utc>>, StoreError> {
     let of = |scope: &Scope| {
-        let (word, subject) = scope.columns();
+        let (word, subject) = scope.words();
         not_befores::scope.eq(word).and(not_befores::subject.eq(subject))
     };
     let user = of(&Scope::User(user_id));
@@ -120,7 +91,7 @@ pub fn covering(
 
 /// The not-before of exactly this scope.
 pub fn of(db: &mut Db, scope: &Scope) -> Result<Option<DateTime<Utc>>, StoreError> {
-    let (word, subject) = scope.columns();
+    let (word, subject) = scope.words();
     let moment: Option<At> = not_befores::table
         .filter(not_befores::scope.eq(word).and(not_befores::subject.eq(subject)))
         .select(not_befores::at)
@@ -131,24 +102,9 @@ pub fn of(db: &mut Db, scope: &Scope) -> Result<Option<DateTime<Utc>>, StoreErro
 
 /// Removes what was noted on a not-before.
 pub fn remove_note(db: &mut Db, scope: &Scope, now: DateTime<Utc>) -> Result<(), StoreError> {
-    let set = diesel::update(not_befores::table.find(scope.columns())).set(not_befores::note.eq(None::<String>));
+    let set = diesel::update(not_befores::table.find(scope.words())).set(not_befores::note.eq(None::<String>));
     states::change(db, &Thing::NotBefore(scope.clone()), now, |db| Ok(set.execute(db)? == 1))?;
     Ok(())
-}
-
-/// A not-before as it was set.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NotBefore {
-    /// Whose sessions.
-    pub scope: Scope,
-    /// Those started earlier are refused.
-    pub at: DateTime<Utc>,
-    /// Since when.
-    pub set_at: DateTime<Utc>,
-    /// By whom.
-    pub set_by: Actor,
-    /// Why.
-    pub note: Option<String>,
 }
 
 /// Every not-before.
@@ -166,7 +122,7 @@ pub fn list(db: &mut Db) -> Result<Vec<NotBefore>, StoreError> {
     let query = not_befores::table.order((not_befores::scope, not_befores::subject)).select(columns);
     let read = |(word, subject, at, set_at, by_kind, by, note): Row| -> deserialize::Result<NotBefore> {
         let set_by = Actor { kind: parsed(&by_kind)?, id: by };
-        Ok(NotBefore { scope: Scope::of_columns(&word, &subject)?, at: at.0, set_at: set_at.0, set_by, note })
+        Ok(NotBefore { scope: Scope::of_words(&word, &subject)?, at: at.0, set_at: set_at.0, set_by, note })
     };
     let corrupt = |error| StoreError::Corrupt(format!("not_befores: {error}"));
     query.load::<Row>(db)?.into_iter().map(read).collect::<Result<_, _>>().map_err(corrupt)

@@ -18,7 +18,7 @@ pub enum Purpose {
     /// Setting a new password of this user.
     Reset(UserId),
     /// Saying that a login was not one's own.
-    NotMe {
+    ReportLink {
         /// Whose account it is.
         user_id: UserId,
         /// The session that began with the login.
@@ -31,21 +31,21 @@ impl Purpose {
         match self {
             Self::Setup => "setup",
             Self::Reset(_) => "reset",
-            Self::NotMe { .. } => NOT_ME,
+            Self::ReportLink { .. } => NOT_ME,
         }
     }
 
     const fn user_id(self) -> Option<UserId> {
         match self {
             Self::Setup => None,
-            Self::Reset(user_id) | Self::NotMe { user_id, .. } => Some(user_id),
+            Self::Reset(user_id) | Self::ReportLink { user_id, .. } => Some(user_id),
         }
     }
 
     const fn session_id(self) -> Option<SessionId> {
         match self {
             Self::Setup | Self::Reset(_) => None,
-            Self::NotMe { session_id, .. } => Some(session_id),
+            Self::ReportLink { session_id, .. } => Some(session_id),
         }
     }
 
@@ -54,7 +54,7 @@ impl Purpose {
             (None, _) => Self::Setup,
             (Some(user_id), None) => Self::Reset(UserId(user_id.0)),
             (Some(user_id), Some(session_id)) => {
-                Self::NotMe { user_id: UserId(user_id.0), session_id: SessionId(session_id.0) }
+                Self::ReportLink { user_id: UserId(user_id.0), session_id: SessionId(session_id.0) }
             }
         }
     }
@@ -157,7 +157,7 @@ pub fn disowning_since(db: &mut Db, user_id: UserId, since: DateTime<Utc>) -> Re
 }
 
 /// Forgets every token about a session.
-pub fn forget_disowning(db: &mut Db) -> Result<(), StoreError> {
+pub fn remove_report_links(db: &mut Db) -> Result<(), StoreError> {
     diesel::delete(one_time_tokens::table.filter(one_time_tokens::purpose.eq(NOT_ME))).execute(db)?;
     Ok(())
 }
@@ -168,7 +168,7 @@ pub fn remove_expired(db: &mut Db, before: DateTime<Utc>) -> Result<usize, Store
 }
 
 /// Forgets tokens about sessions whose time is over at `before`.
-pub fn forget_older(db: &mut Db, before: DateTime<Utc>) -> Result<usize, StoreError> {
+pub fn prune_before(db: &mut Db, before: DateTime<Utc>) -> Result<usize, StoreError> {
     let over = one_time_tokens::table
         .filter(one_time_tokens::purpose.eq(NOT_ME))
         .filter(one_time_tokens::expires_at.le(At(before)));

@@ -65,7 +65,7 @@ pub fn seal_anew(db: &mut Db, user_id: UserId, names: Vec<u8>) -> Result<(), Sto
 }
 
 /// Forgets the names: they are out of the history.
-pub fn forget_names(db: &mut Db, user_id: UserId) -> Result<(), StoreError> {
+pub fn remove_names(db: &mut Db, user_id: UserId) -> Result<(), StoreError> {
     let pending = pending_erasures::table.find(Id(user_id.0));
     diesel::update(pending).set(pending_erasures::names.eq(None::<Vec<u8>>)).execute(db)?;
     Ok(())

@@ -18,7 +18,9 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
-use super::backend;
+use secrecy::ExposeSecret as _;
+
+use super::backend::{self, Address};
 use super::error::OpenError;
 
 /// One client of the server, or of what stands before it.
@@ -44,7 +46,9 @@ impl Client {
 
 /// Refuses a server whose sessions others get between two transactions, and one that gives two clients no two sessions in
 /// this time. As the first connection that is made, this also says where nothing answers.
-pub(super) fn refuse_shared_sessions(url: String, patience: Duration) -> Result<(), OpenError> {
+pub(super) fn refuse_shared_sessions(address: &Address, wait: Duration, patience: Duration) -> Result<(), OpenError> {
+    let Address::Postgres(url) = address else { return Ok(()) };
+    let url = backend::postgres_url(url.expose_secret(), wait);
     let (tell, told) = mpsc::channel();
     // A pool without a second session keeps its client waiting, which cannot be called back.
     let asking = std::thread::Builder::new().name("pooler".into()).spawn(move || tell.send(keeps_sessions(&url)));

@@ -12,7 +12,7 @@ use crate::model::id::NodeId;
 
 /// What a transaction removes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Permit {
+pub enum DeletionGrant {
     /// Sessions that ended before.
     Sessions(DateTime<Utc>),
     /// Attempts before.
@@ -27,7 +27,7 @@ pub enum Permit {
     Records(i64),
 }
 
-impl Permit {
+impl DeletionGrant {
     const fn word(self) -> &'static str {
         match self {
             Self::Sessions(_) => "sessions",
@@ -52,15 +52,15 @@ impl Permit {
 }
 
 /// Does work that removes this, and nothing else. One transaction at a time does.
-pub fn permitted<T>(
+pub fn with_deletion_grant<T>(
     db: &mut Db,
-    permit: Permit,
+    grant: DeletionGrant,
     work: impl FnOnce(&mut Db) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
     let open = (
-        retention::permit.eq(Some(permit.word())),
-        retention::before.eq(permit.before()),
-        retention::records_before.eq(permit.records_before()),
+        retention::permit.eq(Some(grant.word())),
+        retention::before.eq(grant.before()),
+        retention::records_before.eq(grant.records_before()),
     );
     diesel::update(retention::table).set(open).execute(db)?;
     let done = work(db)?;

@@ -594,7 +594,7 @@ fn lack(connection: &mut PgConnection, role: DatabaseRole, name: &str) -> Result
 
 /// What the connected role may do to the history, although the server never does it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct OwnRole {
     /// The role.
     pub role: String,
     /// The tables that it may change, delete from or empty.
@@ -602,7 +602,7 @@ pub struct Standing {
 }
 
 /// How the connected role stands to the history; `None` on SQLite.
-pub fn standing(db: &mut Db) -> Result<Option<Standing>, StoreError> {
+pub fn own_role(db: &mut Db) -> Result<Option<OwnRole>, StoreError> {
     let Db::Postgres(connection) = db else { return Ok(None) };
     let role = role_on(connection)?;
     let altered: Vec<Line> = diesel::sql_query(
@@ -612,7 +612,7 @@ pub fn standing(db: &mut Db) -> Result<Option<Standing>, StoreError> {
     )
     .bind::<Array<Text>, _>(HISTORY)
     .load(connection)?;
-    Ok(Some(Standing { role, may_alter: altered.into_iter().map(|altered| altered.line).collect() }))
+    Ok(Some(OwnRole { role, may_alter: altered.into_iter().map(|altered| altered.line).collect() }))
 }
 
 fn role_on(connection: &mut PgConnection) -> Result<String, StoreError> {

@@ -32,7 +32,7 @@ pub struct Claim {
 
 /// How a sink stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct SinkStatus {
     /// How far it has come.
     pub cursor: Cursor,
     /// Who ships to it.
@@ -40,7 +40,7 @@ pub struct Standing {
 }
 
 /// How a sink stands; one that nothing was ever shipped to begins with the first record.
-pub fn standing(db: &mut Db, sink: &str) -> Result<Standing, StoreError> {
+pub fn status(db: &mut Db, sink: &str) -> Result<SinkStatus, StoreError> {
     type Columns = (i64, i64, Option<Id>, Option<At>);
     let columns = (
         shipping_cursors::position,
@@ -51,7 +51,7 @@ pub fn standing(db: &mut Db, sink: &str) -> Result<Standing, StoreError> {
     let row: Option<Columns> = shipping_cursors::table.find(sink.to_owned()).select(columns).first(db).optional()?;
     let (position, checkpoint_size, node, until) = row.unwrap_or((0, NO_CHECKPOINT, None, None));
     let claim = node.zip(until).map(|(node, until)| Claim { node: NodeId(node.0), until: until.0 });
-    Ok(Standing { cursor: Cursor { position, checkpoint_size }, claim })
+    Ok(SinkStatus { cursor: Cursor { position, checkpoint_size }, claim })
 }
 
 /// Claims a sink. `None` while the claim of another node lasts.
@@ -73,7 +73,7 @@ pub fn claim(db: &mut Db, sink: &str, claim: Claim, now: DateTime<Utc>) -> Resul
             shipping_cursors::claimed_until.eq(Some(At(claim.until))),
         ))
         .execute(db)?;
-    if claimed == 1 { Ok(Some(standing(db, sink)?.cursor)) } else { Ok(None) }
+    if claimed == 1 { Ok(Some(status(db, sink)?.cursor)) } else { Ok(None) }
 }
 
 /// Notes that a sink has come from one cursor to another. `false` where the node has lost its claim meanwhile.

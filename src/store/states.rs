@@ -14,10 +14,9 @@ use super::chain::{self, Recorded};
 use super::columns::Id;
 use super::covered::{self, Found};
 use super::error::StoreError;
-use super::not_befores::Scope;
-use super::users;
 use crate::model::client::ClientId;
 use crate::model::id::UserId;
+use crate::model::not_before::Scope;
 use crate::model::record::{Coverage, Digest, Record, RecordKind, versioned};
 
 /// Bytes of a salt.
@@ -50,7 +49,7 @@ macro_rules! on_row {
             }
             Thing::NotBefore(scope) => {
                 use super::schema::not_befores as $table;
-                let $row = $table::table.find(scope.columns());
+                let $row = $table::table.find(scope.words());
                 $work
             }
         }
@@ -66,7 +65,7 @@ impl Thing {
             RecordKind::Client => ClientId::parse(name).ok().map(Self::Client),
             RecordKind::NotBefore => {
                 let (word, subject) = name.split_once(':')?;
-                Scope::of_columns(word, subject).ok().map(Self::NotBefore)
+                Scope::of_words(word, subject).ok().map(Self::NotBefore)
             }
             RecordKind::Event | RecordKind::Attempt | RecordKind::SessionStarted | RecordKind::SessionEnded => None,
         }
@@ -85,7 +84,7 @@ impl Thing {
             Self::User(id) => id.to_string(),
             Self::Client(id) => id.to_string(),
             Self::NotBefore(scope) => {
-                let (word, subject) = scope.columns();
+                let (word, subject) = scope.words();
                 format!("{word}:{subject}")
             }
         }
@@ -127,9 +126,20 @@ pub(super) fn change(
 /// Records things anew as they are, although nothing of them changes: their records so far may go then.
 pub fn carry(db: &mut Db, things: &[Thing], at: DateTime<Utc>) -> Result<(), StoreError> {
     let users = things.iter().filter_map(|thing| if let Thing::User(id) = thing { Some(*id) } else { None });
-    users::lock_all(db, users)?;
+    lock_users(db, users)?;
     for thing in things {
         change(db, thing, at, |db| Ok(version(db, thing)?.is_some()))?;
+    }
+    Ok(())
+}
+
+/// Holds these users against changes by others, as [`lock`] does; all before any of them is changed.
+pub(super) fn lock_users(db: &mut Db, ids: impl Iterator<Item = UserId>) -> Result<(), StoreError> {
+    use super::schema::users;
+    if let Db::Postgres(connection) = db {
+        let ids: Vec<Id> = ids.map(|id| Id(id.0)).collect();
+        let locked = users::table.filter(users::id.eq_any(ids)).order(users::id.asc()).select(users::id).for_update();
+        locked.load::<Id>(connection)?;
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use super::schema::{attempts, sessions};
 use crate::model::attempt::AttemptOutcome;
 use crate::model::session::EndReason;
 
-/// What happened in one stretch of time.
+/// What happened in one bucket of time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Bucket {
     /// Sessions started.
@@ -25,8 +25,8 @@ pub struct Bucket {
     pub ends: BTreeMap<EndReason, i64>,
 }
 
-/// Counts from `from` until before `to`, in stretches of `seconds` counted from 1970; stretches without anything are left
-/// out. Keys are the seconds at which a stretch begins.
+/// Counts from `from` until before `to`, in buckets of `seconds` counted from 1970; buckets without anything are left
+/// out. Keys are the seconds at which a bucket begins.
 pub fn buckets(
     db: &mut Db,
     from: DateTime<Utc>,
@@ -80,23 +80,23 @@ pub fn active(db: &mut Db, now: DateTime<Utc>) -> Result<i64, StoreError> {
     Ok(active.count().get_result(db)?)
 }
 
-/// SQL for the number of the stretch that a time lies in; each database keeps time in its own way.
+/// SQL for the number of the bucket that a time lies in; each database keeps time in its own way.
 trait StretchNumber {
-    fn stretch_number(&self, column: &str, seconds: i64) -> String;
+    fn bucket_number(&self, column: &str, seconds: i64) -> String;
 }
 
 impl StretchNumber for PgConnection {
-    fn stretch_number(&self, column: &str, seconds: i64) -> String {
+    fn bucket_number(&self, column: &str, seconds: i64) -> String {
         format!("floor(extract(epoch from {column}) / {seconds})::bigint")
     }
 }
 
 impl StretchNumber for SqliteConnection {
-    fn stretch_number(&self, column: &str, seconds: i64) -> String {
+    fn bucket_number(&self, column: &str, seconds: i64) -> String {
         format!("{column} / {}", seconds * 1_000_000)
     }
 }
 
 fn number_sql(connection: &impl StretchNumber, column: &str, seconds: i64) -> String {
-    connection.stretch_number(column, seconds)
+    connection.bucket_number(column, seconds)
 }

@@ -167,12 +167,12 @@ pub fn close(db: &mut Db, key: ThrottleKey, until: DateTime<Utc>) -> Result<(), 
 }
 
 /// Forgets what was counted: a success, or an administrator's decision.
-pub fn forget(db: &mut Db, key: ThrottleKey) -> Result<bool, StoreError> {
+pub fn clear(db: &mut Db, key: ThrottleKey) -> Result<bool, StoreError> {
     Ok(diesel::delete(throttles::table.find((key.scope.as_str(), key.subject.to_vec()))).execute(db)? == 1)
 }
 
 /// Forgets what was counted for these keys, which are all of this scope; returns how many counts.
-pub fn forget_all(db: &mut Db, scope: ThrottleScope, keys: &[ThrottleKey]) -> Result<usize, StoreError> {
+pub fn clear_all(db: &mut Db, scope: ThrottleScope, keys: &[ThrottleKey]) -> Result<usize, StoreError> {
     let of_scope = throttles::scope.eq(scope.as_str());
     let mut forgotten = 0;
     for keys in keys.chunks(BATCH) {
@@ -184,7 +184,7 @@ pub fn forget_all(db: &mut Db, scope: ThrottleScope, keys: &[ThrottleKey]) -> Re
 }
 
 /// Forgets what was counted for a user's account; returns how many counts.
-pub fn forget_of_user(db: &mut Db, id: UserId) -> Result<usize, StoreError> {
+pub fn clear_of_user(db: &mut Db, id: UserId) -> Result<usize, StoreError> {
     let accounts = ThrottleScope::ALL.iter().filter(|scope| scope.is_account()).map(|scope| scope.as_str());
     let of_account = throttles::scope.eq_any(accounts.collect::<Vec<_>>());
     let rows = throttles::table.filter(throttles::user_id.eq(Some(Id(id.0))).and(of_account));
@@ -202,7 +202,7 @@ pub fn rename(db: &mut Db, from: ThrottleKey, to: ThrottleKey) -> Result<(), Sto
 /// Forgets what nobody added to since `before`, so that the table stays as small as the recent past. An account with
 /// `locked_after` failures in a row stays: time does not open it; nor does it forget failures in a row of somebody's account
 /// (ATH-03).
-pub fn forget_older(db: &mut Db, before: DateTime<Utc>, locked_after: u32) -> Result<usize, StoreError> {
+pub fn prune_before(db: &mut Db, before: DateTime<Utc>, locked_after: u32) -> Result<usize, StoreError> {
     let old = throttles::last_failure_at.lt(At(before));
     let open = throttles::closed_until.is_null().or(throttles::closed_until.lt(Some(At(before))));
     let unlocked = diesel::dsl::not(is_locked(locked_after));

@@ -13,12 +13,11 @@ use super::error::StoreError;
 use super::keyset::Page;
 use super::rows::Insert;
 use super::schema::users;
-use super::sessions::UserStanding;
 use super::states::{self, Thing};
 use crate::model::folding::{fold, forms};
 use crate::model::id::UserId;
 use crate::model::record::RecordKind;
-use crate::model::user::{Email, PasswordHash, Role, User, UserState, Username};
+use crate::model::user::{Email, PasswordHash, Role, User, UserState, UserStatus, Username};
 use chrono::{DateTime, Utc};
 
 /// Rows of one statement.
@@ -74,13 +73,13 @@ pub fn find(db: &mut Db, id: UserId) -> Result<Option<User>, StoreError> {
 }
 
 /// What the check needs of the user with this id.
-pub fn standing(db: &mut Db, id: UserId) -> Result<Option<UserStanding>, StoreError> {
+pub fn status(db: &mut Db, id: UserId) -> Result<Option<UserStatus>, StoreError> {
     let columns = (users::username, users::role, users::state, users::must_change_password_since);
     let found: Option<(String, String, String, Option<At>)> =
         users::table.find(Id(id.0)).select(columns).first(db).optional()?;
     let Some((username, role, state, must_change_since)) = found else { return Ok(None) };
-    let read = || -> deserialize::Result<UserStanding> {
-        Ok(UserStanding {
+    let read = || -> deserialize::Result<UserStatus> {
+        Ok(UserStatus {
             username: Username::parse(&username)?,
             role: Role::parse(&role)?,
             state: parsed(&state)?,
@@ -115,7 +114,7 @@ pub fn having_name(db: &mut Db, name: &str) -> Result<Vec<User>, StoreError> {
 /// are found by their exact name.
 pub fn fold_anew(db: &mut Db) -> Result<Vec<Username>, StoreError> {
     let mut colliding = Vec::new();
-    for (id, name) in folded_otherwise(db)? {
+    for (id, name) in case_folded_otherwise(db)? {
         let form = fold(&name);
         if taken_names(db, vec![form.clone()])?.is_empty() {
             diesel::update(users::table.find(id)).set(users::username_folded.eq(form)).execute(db)?;
@@ -128,11 +127,11 @@ pub fn fold_anew(db: &mut Db) -> Result<Vec<Username>, StoreError> {
 
 /// The names that are found only as they are, because another's is the same but for its case.
 pub fn colliding_names(db: &mut Db) -> Result<Vec<String>, StoreError> {
-    Ok(folded_otherwise(db)?.into_iter().map(|(_, name)| name).collect())
+    Ok(case_folded_otherwise(db)?.into_iter().map(|(_, name)| name).collect())
 }
 
 /// Names that are found under another form than that of today, the oldest user's first. Those in ASCII never are.
-fn folded_otherwise(db: &mut Db) -> Result<Vec<(Id, String)>, StoreError> {
+fn case_folded_otherwise(db: &mut Db) -> Result<Vec<(Id, String)>, StoreError> {
     let is_more_than_ascii = diesel::dsl::sql::<Bool>("octet_length(username) <> length(username)");
     let names: Vec<(Id, String, String)> = users::table
         .filter(is_more_than_ascii)
@@ -262,16 +261,6 @@ fn insert_rows(db: &mut Db, rows: &[(&NewUser, Option<i64>)]) -> Result<(), Stor
         .execute(db)
 }
 
-/// Holds these users against changes by others, as [`lock`] does; all before any of them is changed.
-pub(super) fn lock_all(db: &mut Db, ids: impl Iterator<Item = UserId>) -> Result<(), StoreError> {
-    if let Db::Postgres(connection) = db {
-        let ids: Vec<Id> = ids.map(|id| Id(id.0)).collect();
-        let locked = users::table.filter(users::id.eq_any(ids)).order(users::id.asc()).select(users::id).for_update();
-        locked.load::<Id>(connection)?;
-    }
-    Ok(())
-}
-
 /// Changes a user at `at`; false where there is none such.
 fn change(
     db: &mut Db,
@@ -297,7 +286,7 @@ pub fn set_password(
         users::must_change_password_since.eq(None::<At>),
     );
     // What made a device known may be in the hands of who knew the password before.
-    devices::forget_of_user(db, id)?;
+    devices::remove_of_user(db, id)?;
     change(db, id, at, |db| diesel::update(users::table.find(Id(id.0))).set(set).execute(db))
 }
 
@@ -345,7 +334,7 @@ pub fn set_email(db: &mut Db, id: UserId, email: Option<&Email>, at: DateTime<Ut
 /// chose are good for no more than before.
 pub fn void_password(db: &mut Db, id: UserId, at: DateTime<Utc>) -> Result<bool, StoreError> {
     let set = (users::password_hash.eq(None::<String>), users::password_scheme.eq(None::<String>));
-    devices::forget_of_user(db, id)?;
+    devices::remove_of_user(db, id)?;
     change(db, id, at, |db| diesel::update(users::table.find(Id(id.0))).set(set).execute(db))
 }
 

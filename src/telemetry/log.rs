@@ -128,9 +128,9 @@ pub(crate) mod tests {
 
     /// A log that is kept, for tests.
     #[derive(Clone, Default)]
-    pub(crate) struct Kept(Arc<Mutex<Vec<u8>>>);
+    pub(crate) struct CapturedLog(Arc<Mutex<Vec<u8>>>);
 
-    impl Kept {
+    impl CapturedLog {
         /// What has been written.
         pub(crate) fn text(&self) -> String {
             String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
@@ -149,7 +149,7 @@ pub(crate) mod tests {
         }
     }
 
-    impl Write for Kept {
+    impl Write for CapturedLog {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().write(bytes)
         }
@@ -168,7 +168,7 @@ pub(crate) mod tests {
             &|| tracing::info!("login of {value}"),
         ];
         let kept = |log: &dyn Fn()| {
-            let kept = Kept::default();
+            let kept = CapturedLog::default();
             tracing::dispatcher::with_default(&kept.dispatch(format), log);
             kept.text()
         };

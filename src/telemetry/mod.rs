@@ -5,6 +5,6 @@ mod metrics;
 
 pub(crate) use log::steers;
 #[cfg(test)]
-pub(crate) use log::tests::Kept;
+pub(crate) use log::tests::CapturedLog;
 pub use log::{TelemetryError, dispatch, init};
 pub use metrics::{Metrics, RequestMetrics};

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::{UserError, Users};
-use crate::credential::throttle::{account_form, forget_account, rename_account};
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::credential::throttle::{account_form, clear_account, rename_account};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Subject, SubjectKind};
 use crate::model::change::Change;
 use crate::model::delivery::AccountChange;
 use crate::model::id::UserId;
@@ -44,19 +44,19 @@ impl UserChange {
 
 impl Users {
     /// Changes a user; returns the user as it is then.
-    pub async fn change(&self, id: UserId, change: UserChange, cause: &Cause) -> Result<User, UserError> {
+    pub async fn change(&self, id: UserId, change: UserChange, context: &AuditContext) -> Result<User, UserError> {
         let kind = change.kind();
-        let changed = self.try_change(id, change, cause).await;
-        self.noted(changed, kind, Subject::new(SubjectKind::User, id), cause)
+        let changed = self.try_change(id, change, context).await;
+        self.noted(changed, kind, Subject::new(SubjectKind::User, id), context)
     }
 
-    async fn try_change(&self, id: UserId, change: UserChange, cause: &Cause) -> Result<User, UserError> {
-        let (users, cause, now) = (self.clone(), cause.clone(), self.now());
+    async fn try_change(&self, id: UserId, change: UserChange, context: &AuditContext) -> Result<User, UserError> {
+        let (users, context, now) = (self.clone(), context.clone(), self.now());
         let sessions = self.inner.sessions.clone();
         sessions
             .change(move |db, changes| {
                 let before = users::lock(db, id)?;
-                users.inner.sessions.stands_in(db, &cause)?;
+                users.inner.sessions.stands_in(db, &context)?;
                 let before = before.ok_or(UserError::NotFound)?;
                 let after = User {
                     username: change.username.unwrap_or_else(|| before.username.clone()),
@@ -67,31 +67,31 @@ impl Users {
                 };
                 users.keep_an_administrator(db, &before, Some(&after))?;
                 changes.note(Change::User(id));
-                users.rename(db, &before, &after, &cause, now)?;
-                users.change_role(db, changes, &before, &after, &cause, now)?;
-                change_state(db, changes, &before, &after, &cause, now)?;
-                users.change_email(db, &before, &after, &cause, now)?;
+                users.rename(db, &before, &after, &context, now)?;
+                users.change_role(db, changes, &before, &after, &context, now)?;
+                change_state(db, changes, &before, &after, &context, now)?;
+                users.change_email(db, &before, &after, &context, now)?;
                 Ok(after)
             })
             .await
     }
 
     /// Deletes a user. All sessions end; history keeps the id and the name at the time.
-    pub async fn delete(&self, id: UserId, asked_by: &Cause) -> Result<(), UserError> {
-        let (users, cause, now) = (self.clone(), asked_by.clone(), self.now());
+    pub async fn delete(&self, id: UserId, asked_by: &AuditContext) -> Result<(), UserError> {
+        let (users, context, now) = (self.clone(), asked_by.clone(), self.now());
         let sessions = self.inner.sessions.clone();
         let deleted = sessions
             .change(move |db, changes| {
                 let user = users::lock(db, id)?;
-                users.inner.sessions.stands_in(db, &cause)?;
+                users.inner.sessions.stands_in(db, &context)?;
                 let user = user.ok_or(UserError::NotFound)?;
                 users.keep_an_administrator(db, &user, None)?;
                 changes.note(Change::User(id));
-                end_of_user_in(db, changes, id, None, &end_by(&cause, EndReason::UserDeleted, now, None), &cause)?;
-                forget_account(db, &users.inner.throttles, &user)?;
+                end_of_user_in(db, changes, id, None, &end_by(&context, EndReason::UserDeleted, now, None), &context)?;
+                clear_account(db, &users.inner.throttles, &user)?;
                 users::delete(db, id, now)?;
                 let details = json!({ "username": user.username.as_str(), "role": user.role });
-                record(db, AuditKind::UserDeleted, id, details, &cause, now)?;
+                record(db, AuditKind::UserDeleted, id, details, &context, now)?;
                 Ok(())
             })
             .await;
@@ -103,15 +103,15 @@ impl Users {
     }
 
     /// Lifts the throttling of a user's account.
-    pub async fn unlock(&self, id: UserId, asked_by: &Cause) -> Result<(), UserError> {
-        let (users, cause, now) = (self.clone(), asked_by.clone(), self.now());
+    pub async fn unlock(&self, id: UserId, asked_by: &AuditContext) -> Result<(), UserError> {
+        let (users, context, now) = (self.clone(), asked_by.clone(), self.now());
         let unlocked = self
             .store()
             .write(move |db| {
-                users.inner.sessions.stands_in(db, &cause)?;
+                users.inner.sessions.stands_in(db, &context)?;
                 let user = users::lock(db, id)?.ok_or(UserError::NotFound)?;
-                let lifted = forget_account(db, &users.inner.throttles, &user)?;
-                Ok(record(db, AuditKind::UserUnlocked, id, json!({ "was_throttled": lifted }), &cause, now)?)
+                let lifted = clear_account(db, &users.inner.throttles, &user)?;
+                Ok(record(db, AuditKind::UserUnlocked, id, json!({ "was_throttled": lifted }), &context, now)?)
             })
             .await;
         self.noted(unlocked, AuditKind::UserUnlocked, Subject::new(SubjectKind::User, id), asked_by)
@@ -139,7 +139,7 @@ impl Users {
         db: &mut Db,
         before: &User,
         after: &User,
-        cause: &Cause,
+        context: &AuditContext,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         if before.username == after.username {
@@ -150,7 +150,7 @@ impl Users {
         let to = account_form(db, after)?;
         rename_account(db, &self.inner.throttles, &from, &to)?;
         let details = json!({ "from": before.username.as_str(), "to": after.username.as_str() });
-        record(db, AuditKind::UserRenamed, before.id, details, cause, now)?;
+        record(db, AuditKind::UserRenamed, before.id, details, context, now)?;
         self.inner.alerts.tell_of_change_in(db, (before, after), AccountChange::Renamed, now)
     }
 
@@ -160,7 +160,7 @@ impl Users {
         changes: &mut Changes<'_>,
         before: &User,
         after: &User,
-        cause: &Cause,
+        context: &AuditContext,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         if before.role == after.role {
@@ -168,10 +168,17 @@ impl Users {
         }
         users::set_role(db, before.id, &after.role, now)?;
         let details = json!({ "from": before.role, "to": after.role });
-        record(db, AuditKind::UserRoleChanged, before.id, details, cause, now)?;
+        record(db, AuditKind::UserRoleChanged, before.id, details, context, now)?;
         self.inner.alerts.tell_of_change_in(db, (before, after), AccountChange::RoleChanged, now)?;
         if self.inner.end_on_role_change {
-            end_of_user_in(db, changes, before.id, None, &end_by(cause, EndReason::RightsChanged, now, None), cause)?;
+            end_of_user_in(
+                db,
+                changes,
+                before.id,
+                None,
+                &end_by(context, EndReason::RightsChanged, now, None),
+                context,
+            )?;
         }
         Ok(())
     }
@@ -182,14 +189,21 @@ impl Users {
         db: &mut Db,
         before: &User,
         after: &User,
-        cause: &Cause,
+        context: &AuditContext,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         if before.email == after.email {
             return Ok(());
         }
         users::set_email(db, before.id, after.email.as_ref(), now)?;
-        record(db, AuditKind::UserEmailChanged, before.id, json!({ "has_email": after.email.is_some() }), cause, now)?;
+        record(
+            db,
+            AuditKind::UserEmailChanged,
+            before.id,
+            json!({ "has_email": after.email.is_some() }),
+            context,
+            now,
+        )?;
         self.inner.alerts.tell_of_change_in(db, (before, after), AccountChange::EmailChanged, now)
     }
 }
@@ -199,7 +213,7 @@ fn change_state(
     changes: &mut Changes<'_>,
     before: &User,
     after: &User,
-    cause: &Cause,
+    context: &AuditContext,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     if before.state == after.state {
@@ -210,9 +224,9 @@ fn change_state(
         UserState::Active => AuditKind::UserEnabled,
         UserState::Disabled => AuditKind::UserDisabled,
     };
-    record(db, kind, before.id, json!({}), cause, now)?;
+    record(db, kind, before.id, json!({}), context, now)?;
     if after.state == UserState::Disabled {
-        end_of_user_in(db, changes, before.id, None, &end_by(cause, EndReason::UserDisabled, now, None), cause)?;
+        end_of_user_in(db, changes, before.id, None, &end_by(context, EndReason::UserDisabled, now, None), context)?;
     }
     Ok(())
 }
@@ -223,9 +237,9 @@ pub(super) fn record(
     kind: AuditKind,
     id: UserId,
     details: serde_json::Value,
-    cause: &Cause,
+    context: &AuditContext,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let event = AuditEvent::new(now, kind, cause, Subject::new(SubjectKind::User, id));
+    let event = AuditEvent::new(now, kind, context, Subject::new(SubjectKind::User, id));
     audit::record(db, &event.with(details))
 }

@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::password::{IssuedToken, issue_in};
 use super::{UserError, Users, scheme_word};
-use crate::credential::throttle::{ThrottleDigests, forget_names};
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::credential::throttle::{ThrottleDigests, clear_names};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Subject, SubjectKind};
 use crate::model::id::UserId;
 use crate::model::user::{Email, Role, User, UserState, Username};
 use crate::store::{Db, StoreError, audit, users};
@@ -37,23 +37,23 @@ pub struct Created {
 
 impl Users {
     /// Creates a user; one without a password gets a one-time token.
-    pub async fn create(&self, new: NewUser, cause: &Cause) -> Result<Created, UserError> {
-        let created = self.try_create(new, cause).await;
-        self.noted(created, AuditKind::UserCreated, Subject::unknown(), cause)
+    pub async fn create(&self, new: NewUser, context: &AuditContext) -> Result<Created, UserError> {
+        let created = self.try_create(new, context).await;
+        self.noted(created, AuditKind::UserCreated, Subject::unknown(), context)
     }
 
-    async fn try_create(&self, new: NewUser, cause: &Cause) -> Result<Created, UserError> {
+    async fn try_create(&self, new: NewUser, context: &AuditContext) -> Result<Created, UserError> {
         let user = self.new_user(new).await?;
         let reset = user.password_hash.is_none().then(|| IssuedToken::new(self.now()));
         let created = Created { user, reset };
-        let (sessions, cause, new) = (self.inner.sessions.clone(), cause.clone(), created.clone());
+        let (sessions, context, new) = (self.inner.sessions.clone(), context.clone(), created.clone());
         let throttles = self.inner.throttles.clone();
         let write = move |db: &mut Db| {
-            sessions.while_standing_in(db, &cause, |db| {
-                insert(db, &throttles, &new.user, AuditKind::UserCreated, &cause)?;
+            sessions.while_standing_in(db, &context, |db| {
+                insert(db, &throttles, &new.user, AuditKind::UserCreated, &context)?;
                 new.reset
                     .iter()
-                    .try_for_each(|reset| issue_in(db, new.user.id, reset, false, &cause, new.user.created_at))
+                    .try_for_each(|reset| issue_in(db, new.user.id, reset, false, &context, new.user.created_at))
             })
         };
         self.store().write(write).await?;
@@ -90,9 +90,9 @@ pub(super) fn insert(
     throttles: &ThrottleDigests,
     user: &User,
     kind: AuditKind,
-    cause: &Cause,
+    context: &AuditContext,
 ) -> Result<(), StoreError> {
-    insert_all(db, throttles, &[user], kind, cause)
+    insert_all(db, throttles, &[user], kind, context)
 }
 
 /// The same for many.
@@ -101,7 +101,7 @@ pub(super) fn insert_all(
     throttles: &ThrottleDigests,
     new: &[&User],
     kind: AuditKind,
-    cause: &Cause,
+    context: &AuditContext,
 ) -> Result<(), StoreError> {
     let with_scheme = |user: &&User| {
         let scheme = user.password_hash.as_ref().and_then(scheme_word);
@@ -109,10 +109,10 @@ pub(super) fn insert_all(
     };
     users::insert_all(db, &new.iter().map(with_scheme).collect::<Vec<_>>())?;
     let event = |user: &&User| {
-        let event = AuditEvent::new(user.created_at, kind, cause, Subject::new(SubjectKind::User, user.id));
+        let event = AuditEvent::new(user.created_at, kind, context, Subject::new(SubjectKind::User, user.id));
         event.with(json!({ "username": user.username.as_str(), "role": user.role }))
     };
     audit::record_all(db, &new.iter().map(event).collect::<Vec<_>>())?;
     // Last: until the commit, no failure is counted for anybody.
-    forget_names(db, throttles, new.iter().copied()).map(drop)
+    clear_names(db, throttles, new.iter().copied()).map(drop)
 }

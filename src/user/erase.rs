@@ -12,17 +12,17 @@ use serde_json::{Value, json};
 use super::named::{Person, names_of, sessions_started_by, vouched_of};
 use super::{UserError, Users};
 use crate::audit::chain::is_genuine;
-use crate::credential::throttle::forget_account;
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::credential::throttle::clear_account;
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Subject, SubjectKind};
 use crate::model::change::Change;
 use crate::model::folding::fold;
 use crate::model::id::UserId;
 use crate::model::record::RecordKind;
-use crate::model::redaction::{Group, Kept};
+use crate::model::redaction::{Group, WithProofs};
 use crate::model::session::EndReason;
 use crate::session::end::{end_by, end_of_user_in};
 use crate::store::alerts::AlertFilter;
-use crate::store::retention::{Permit, may_redact, permitted};
+use crate::store::retention::{DeletionGrant, may_redact, with_deletion_grant};
 use crate::store::{Db, StoreError, alerts, attempts, audit, pending_erasures, sessions, users};
 
 /// Rows of one transaction.
@@ -50,7 +50,7 @@ pub struct Erased {
 impl Users {
     /// Erases a person: the account with everything in it, and the names in the history. Also somebody whose account was
     /// deleted before, or whose erasure broke off.
-    pub async fn erase(&self, id: UserId, asked_by: &Cause) -> Result<Erased, UserError> {
+    pub async fn erase(&self, id: UserId, asked_by: &AuditContext) -> Result<Erased, UserError> {
         // What was refused a moment ago names the person too.
         self.inner.refusals.write_all().await?;
         let erased = self.erase_account(id, asked_by).await;
@@ -58,7 +58,7 @@ impl Users {
         let erased = self.erase_history(id, asked_by).await?;
         if erased.complete {
             // Another node may still record what names the person: the next run of retention looks again.
-            self.store().write(move |db| pending_erasures::forget_names(db, id)).await?;
+            self.store().write(move |db| pending_erasures::remove_names(db, id)).await?;
         }
         Ok(erased)
     }
@@ -89,7 +89,7 @@ impl Users {
     }
 
     async fn finish_erasure(&self, id: UserId) -> Result<(), StoreError> {
-        if self.erase_history(id, &Cause::system("retention")).await?.complete {
+        if self.erase_history(id, &AuditContext::system("retention")).await?.complete {
             self.store().write(move |db| pending_erasures::remove(db, id)).await?;
         }
         Ok(())
@@ -97,13 +97,13 @@ impl Users {
 
     /// Deletes the account, as [`Users::delete`] does, and records the erasure; the names that are known only there are kept
     /// for as long as the history may have them.
-    async fn erase_account(&self, id: UserId, asked_by: &Cause) -> Result<(), UserError> {
-        let (users, cause, now) = (self.clone(), asked_by.clone(), self.now());
+    async fn erase_account(&self, id: UserId, asked_by: &AuditContext) -> Result<(), UserError> {
+        let (users, context, now) = (self.clone(), asked_by.clone(), self.now());
         let sessions = self.inner.sessions.clone();
         sessions
             .change(move |db, changes| {
                 let user = users::lock(db, id)?;
-                users.inner.sessions.stands_in(db, &cause)?;
+                users.inner.sessions.stands_in(db, &context)?;
                 // Also where it is gone: who deleted it may still wait for other nodes.
                 changes.note(Change::User(id));
                 let Some(user) = user else {
@@ -111,19 +111,19 @@ impl Users {
                         Err(UserError::NotFound)
                     } else {
                         pending_erasures::insert(db, id, None, now)?;
-                        users.record_erasure(db, id, json!({}), &cause)?;
+                        users.record_erasure(db, id, json!({}), &context)?;
                         Ok(())
                     };
                 };
                 users.keep_an_administrator(db, &user, None)?;
-                end_of_user_in(db, changes, id, None, &end_by(&cause, EndReason::UserDeleted, now, None), &cause)?;
-                forget_account(db, &users.inner.throttles, &user)?;
+                end_of_user_in(db, changes, id, None, &end_by(&context, EndReason::UserDeleted, now, None), &context)?;
+                clear_account(db, &users.inner.throttles, &user)?;
                 users::delete(db, id, now)?;
                 let email = user.email.map(|email| fold(email.as_str()));
                 let names: BTreeSet<String> = std::iter::once(user.username.folded()).chain(email).collect();
                 let sealed = users.sealed_names(db, id, &names)?;
                 pending_erasures::insert(db, id, Some(sealed), now)?;
-                users.record_erasure(db, id, json!({}), &cause)?;
+                users.record_erasure(db, id, json!({}), &context)?;
                 Ok(())
             })
             .await
@@ -143,7 +143,7 @@ impl Users {
     }
 
     /// Takes the person's names, those that the account had as well, out of the history.
-    async fn erase_history(&self, id: UserId, cause: &Cause) -> Result<Erased, StoreError> {
+    async fn erase_history(&self, id: UserId, context: &AuditContext) -> Result<Erased, StoreError> {
         if !self.store().read(may_redact).await? {
             return Ok(Erased::default());
         }
@@ -157,7 +157,7 @@ impl Users {
         let person = Arc::new(Person { id, names, started });
         let mut erased = Erased { complete: true, ..Erased::default() };
         self.erase_notes(&person).await?;
-        self.erase_events(&person, cause, &mut erased).await?;
+        self.erase_events(&person, context, &mut erased).await?;
         self.erase_attempts(id, &mut erased).await?;
         self.erase_sessions(id, &mut erased).await?;
         Ok(erased)
@@ -184,7 +184,12 @@ impl Users {
     }
 
     /// From the newest event to the oldest: where a name came from is the last to forget it.
-    async fn erase_events(&self, person: &Arc<Person>, cause: &Cause, erased: &mut Erased) -> Result<(), StoreError> {
+    async fn erase_events(
+        &self,
+        person: &Arc<Person>,
+        context: &AuditContext,
+        erased: &mut Erased,
+    ) -> Result<(), StoreError> {
         let (id, mut before) = (person.id, i64::MAX);
         loop {
             let sought = Arc::clone(person);
@@ -204,12 +209,12 @@ impl Users {
                 continue;
             }
             erased.events += count(left.len());
-            let (users, cause) = (self.clone(), cause.clone());
+            let (users, context) = (self.clone(), context.clone());
             let write = move |db: &mut Db| {
                 // The record says which: nothing else may be missing its details.
                 let numbers: Vec<i64> = left.iter().map(|event| event.row.seq).collect();
-                users.record_erasure(db, id, json!({ "events": numbers }), &cause)?;
-                permitted(db, Permit::Person, |db| {
+                users.record_erasure(db, id, json!({ "events": numbers }), &context)?;
+                with_deletion_grant(db, DeletionGrant::Person, |db| {
                     left.iter().try_for_each(|event| audit::redact(db, event, Group::Person))
                 })
             };
@@ -217,17 +222,23 @@ impl Users {
         }
     }
 
-    /// Records an erasure, as a warrant for what it removes.
-    fn record_erasure(&self, db: &mut Db, id: UserId, details: Value, cause: &Cause) -> Result<(), StoreError> {
+    /// Records an erasure, as a signed removal for what it removes.
+    fn record_erasure(
+        &self,
+        db: &mut Db,
+        id: UserId,
+        details: Value,
+        context: &AuditContext,
+    ) -> Result<(), StoreError> {
         let subject = Subject::new(SubjectKind::User, id);
-        let event = AuditEvent::new(self.now(), AuditKind::UserErased, cause, subject).with(details);
-        audit::record(db, &self.inner.warrants.signed(event))
+        let event = AuditEvent::new(self.now(), AuditKind::UserErased, context, subject).with(details);
+        audit::record(db, &self.inner.removal_key.signed(event))
     }
 
     /// Whether the server recorded that it erased this user.
     pub(super) fn was_erased(&self, db: &mut Db, id: UserId) -> Result<bool, StoreError> {
         for erasure in audit::erasures_of(db, id)? {
-            if is_genuine(db, &self.inner.warrants, &erasure)? {
+            if is_genuine(db, &self.inner.removal_key, &erasure)? {
                 return Ok(true);
             }
         }
@@ -243,7 +254,7 @@ impl Users {
                 let left: Vec<_> = kept.iter().filter_map(|attempt| attempt.without(Group::Person)).collect();
                 let found = left.len();
                 let left = vouched_of(db, RecordKind::Attempt, left, |attempt| attempt.row.id)?;
-                permitted(db, Permit::Person, |db| {
+                with_deletion_grant(db, DeletionGrant::Person, |db| {
                     left.iter().try_for_each(|attempt| attempts::redact(db, attempt, Group::Person))
                 })?;
                 Ok::<_, StoreError>((last, left.len(), found - left.len(), in_the_clear(&kept)))
@@ -270,7 +281,7 @@ impl Users {
                 let left = vouched_of(db, RecordKind::SessionStarted, left, |session| session.row.id)?;
                 // They are over.
                 let left = vouched_of(db, RecordKind::SessionEnded, left, |session| session.row.id)?;
-                permitted(db, Permit::Person, |db| {
+                with_deletion_grant(db, DeletionGrant::Person, |db| {
                     left.iter().try_for_each(|session| sessions::redact(db, session, Group::Person))
                 })?;
                 Ok::<_, StoreError>((last, left.len(), found - left.len(), in_the_clear(&kept)))
@@ -291,7 +302,7 @@ fn count(rows: usize) -> u64 {
     u64::try_from(rows).unwrap_or(u64::MAX)
 }
 
-fn in_the_clear<T>(kept: &[Kept<T>]) -> u64 {
+fn in_the_clear<T>(kept: &[WithProofs<T>]) -> u64 {
     use crate::model::redaction::Proof;
     kept.iter().filter(|kept| *kept.proofs.of(Group::Person) == Proof::Clear).map(|_| 1).sum()
 }

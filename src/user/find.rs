@@ -1,7 +1,7 @@
 //! Looks users up.
 
 use super::{UserError, Users};
-use crate::model::audit::{AuditKind, Cause, Reason, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditKind, Reason, Subject, SubjectKind};
 use crate::model::id::UserId;
 use crate::model::user::User;
 use crate::store::users::{self, Position, UserFilter};
@@ -14,9 +14,9 @@ impl Users {
     }
 
     /// The user with this id, for an operation; that there is none is recorded.
-    pub async fn find_for(&self, operation: AuditKind, id: UserId, cause: &Cause) -> Result<User, UserError> {
+    pub async fn find_for(&self, operation: AuditKind, id: UserId, context: &AuditContext) -> Result<User, UserError> {
         let found = self.find(id).await?.ok_or(UserError::NotFound);
-        self.noted(found, operation, Subject::new(SubjectKind::User, id), cause)
+        self.noted(found, operation, Subject::new(SubjectKind::User, id), context)
     }
 
     /// The user with this id or name: what people type on a command line. Where one has it as id and another as name, it is the
@@ -35,11 +35,11 @@ impl Users {
         &self,
         operation: AuditKind,
         text: &str,
-        cause: &Cause,
+        context: &AuditContext,
     ) -> Result<Option<User>, StoreError> {
         let found = self.find_by_id_or_name(text).await?;
         if found.is_none() {
-            self.inner.refusals.note_operation(operation, Reason::NotFound, Subject::unknown(), cause);
+            self.inner.refusals.note_operation(operation, Reason::NotFound, Subject::unknown(), context);
         }
         Ok(found)
     }

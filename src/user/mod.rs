@@ -3,7 +3,6 @@
 
 pub mod change;
 pub mod create;
-pub mod disown;
 pub mod erase;
 pub mod find;
 pub mod import;
@@ -11,6 +10,7 @@ mod named;
 pub mod password;
 pub mod setup;
 mod throttle;
+pub mod unrecognised_login;
 
 use std::sync::Arc;
 
@@ -22,13 +22,13 @@ use crate::clock::Clock;
 use crate::credential::password::{HashingError, Passwords, Unacceptable};
 use crate::credential::scheme::Scheme;
 use crate::credential::throttle::ThrottleDigests;
-use crate::model::audit::{AuditKind, Cause, Reason, Subject};
+use crate::model::audit::{AuditContext, AuditKind, Reason, Subject};
 use crate::model::user::{PasswordHash, RolePolicy};
 use crate::refusals::Refusals;
 use crate::session::Sessions;
+use crate::signed_removal::RemovalKey;
 use crate::store::{Constraint, Store, StoreError, users};
 use crate::vault::Vault;
-use crate::warrant::WarrantKey;
 
 /// How long a one-time token is good for (ASVS 6.4.1): an administrator hands it over, so hours, not minutes.
 pub const ONE_TIME_TOKEN_LIFE: TimeDelta = TimeDelta::hours(24);
@@ -65,7 +65,7 @@ pub struct Dependencies {
     /// Ends sessions.
     pub sessions: Sessions,
     /// Signs what says that a person was erased.
-    pub warrants: Arc<WarrantKey>,
+    pub removal_key: Arc<RemovalKey>,
 }
 
 /// Why an operation on a user was not done.
@@ -147,10 +147,10 @@ impl Users {
         outcome: Result<T, UserError>,
         operation: AuditKind,
         subject: Subject,
-        cause: &Cause,
+        context: &AuditContext,
     ) -> Result<T, UserError> {
         if let Some(reason) = outcome.as_ref().err().and_then(UserError::reason) {
-            self.inner.refusals.note_operation(operation, reason, subject, cause);
+            self.inner.refusals.note_operation(operation, reason, subject, context);
         }
         outcome
     }

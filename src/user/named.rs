@@ -10,9 +10,9 @@ use crate::model::alert::Alert;
 use crate::model::audit::{AuditEvent, AuditKind, RecordedEvent, SubjectKind};
 use crate::model::folding::fold;
 use crate::model::id::{AlertId, SessionId, UserId};
+use crate::model::not_before::Scope;
 use crate::model::record::RecordKind;
-use crate::model::redaction::{ERASED, Kept};
-use crate::store::not_befores::Scope;
+use crate::model::redaction::{ERASED, WithProofs};
 use crate::store::{Db, StoreError, alerts, attempts, audit, not_befores, sessions};
 
 /// A person, as the history names them.
@@ -40,7 +40,7 @@ impl Person {
     /// Whether an event is done by the person, or about them.
     pub fn is_party_to(&self, event: &AuditEvent) -> bool {
         let id = self.id.to_string();
-        event.cause.actor.id == id || event.subject.id.as_ref() == Some(&id)
+        event.context.actor.id == id || event.subject.id.as_ref() == Some(&id)
     }
 
     /// Of so many events before number `before`, newest first, those whose details name the person; and the number of the
@@ -50,7 +50,7 @@ impl Person {
         db: &mut Db,
         before: i64,
         limit: i64,
-    ) -> Result<(Option<i64>, Vec<Kept<RecordedEvent>>), StoreError> {
+    ) -> Result<(Option<i64>, Vec<WithProofs<RecordedEvent>>), StoreError> {
         let events = audit::kept_before(db, before, limit)?;
         let last = events.last().map(|last| last.row.seq);
         let owners = sessions::owners(db, events.iter().filter_map(|event| session_of(&event.row.event)))?;

@@ -7,12 +7,12 @@ use serde_json::json;
 use super::change::record;
 use super::{ONE_TIME_TOKEN_LIFE, UserError, Users, scheme_word};
 use crate::authentication::password::{AuthenticationError, Credentials};
-use crate::credential::throttle::forget_account;
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
+use crate::credential::throttle::clear_account;
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Reason, Subject, SubjectKind};
 use crate::model::delivery::AccountChange;
 use crate::model::id::{SessionId, UserId};
 use crate::model::secret::{Secret, SecretKind};
-use crate::model::session::{Actor, EndReason, Origin};
+use crate::model::session::{Actor, ClientInfo, EndReason};
 use crate::model::user::{PasswordHash, UserState};
 use crate::session::end::{end_by, end_of_user_in};
 use crate::session::issue::Issued;
@@ -116,9 +116,9 @@ pub struct PasswordChange {
     /// The new one.
     pub new: SecretString,
     /// The user, acting in that session.
-    pub cause: Cause,
+    pub context: AuditContext,
     /// From where.
-    pub origin: Origin,
+    pub client_info: ClientInfo,
     /// In which request.
     pub request_id: String,
 }
@@ -130,13 +130,13 @@ impl Users {
         let user = self.find(change.user_id).await?.ok_or(UserError::NotFound)?;
         let accepted = self.inner.passwords.accept_another(&change.new, &change.current, user.username.as_str());
         let accepted = accepted.map_err(|refused| {
-            self.refuse_new_password(&change.cause, Reason::UnacceptablePassword);
+            self.refuse_new_password(&change.context, Reason::UnacceptablePassword);
             UserError::from(refused)
         })?;
         let credentials = Credentials {
             username: user.username.as_str().to_owned(),
             password: change.current,
-            origin: change.origin.clone(),
+            client_info: change.client_info.clone(),
             client_id: None,
             device: None,
             request_id: change.request_id,
@@ -145,39 +145,40 @@ impl Users {
         let authenticated = authentication.authenticate(credentials, AuditKind::PasswordChangeRefused).await?;
         let hash = self.inner.passwords.hash(accepted).await.map_err(UserError::from)?;
         let key = self.inner.sessions.signing_key().await?;
-        let (now, sessions, asked) = (self.now(), self.inner.sessions.clone(), change.cause.clone());
+        let (now, sessions, asked) = (self.now(), self.inner.sessions.clone(), change.context.clone());
         let (alerts, refusals) = (self.inner.alerts.clone(), self.inner.refusals.clone());
         let renewed = self
             .inner
             .sessions
             .change(move |db, changes| {
                 // Hashing may have taken long.
-                sessions.stands_in(db, &change.cause)?;
+                sessions.stands_in(db, &change.context)?;
                 if !authenticated.accept_in(db, None)? {
                     authenticated.refuse_late(&refusals, AuditKind::PasswordChangeRefused);
                     return Ok::<_, StoreError>(None);
                 }
-                let cause = authenticated.cause();
+                let context = authenticated.context();
                 set_password(db, change.user_id, &hash, now)?;
                 // As the user is by now: the role is in the token, and the mail goes to the address.
                 let user = users::find(db, change.user_id)?;
                 let user = user.ok_or_else(|| StoreError::Corrupt("users: one that is locked is not there".into()))?;
                 alerts.tell_of_change_in(db, (&user, &user), AccountChange::PasswordChanged, now)?;
                 one_time_tokens::remove_all(db, change.user_id)?;
-                let end = end_by(&cause, EndReason::PasswordChanged, now, None);
-                let ended = end_of_user_in(db, changes, change.user_id, Some(change.session_id), &end, &cause)?;
+                let end = end_by(&context, EndReason::PasswordChanged, now, None);
+                let ended = end_of_user_in(db, changes, change.user_id, Some(change.session_id), &end, &context)?;
                 record(
                     db,
                     AuditKind::PasswordChanged,
                     change.user_id,
                     json!({ "sessions_ended": ended }),
-                    &cause,
+                    &context,
                     now,
                 )?;
-                let Some(session) = sessions.renew_in(db, changes, (change.session_id, &change.origin), &cause, now)?
+                let Some(session) =
+                    sessions.renew_in(db, changes, (change.session_id, &change.client_info), &context, now)?
                 else {
                     // It ended since it was looked at: nothing is done for it.
-                    sessions.stands_in(db, &change.cause)?;
+                    sessions.stands_in(db, &change.context)?;
                     return Err(StoreError::Unavailable("the session ended meanwhile".into()));
                 };
                 Ok(Some((session, user)))
@@ -191,10 +192,10 @@ impl Users {
     }
 
     /// Notes for the record that a new password does not meet the policy, or that the session that asked is over.
-    fn refuse_new_password(&self, cause: &Cause, reason: Reason) {
-        let subject = Subject::new(SubjectKind::User, &cause.actor.id);
-        let event = AuditEvent::new(self.now(), AuditKind::PasswordChangeRefused, cause, subject).because(reason);
-        self.inner.refusals.note(match &cause.acting {
+    fn refuse_new_password(&self, context: &AuditContext, reason: Reason) {
+        let subject = Subject::new(SubjectKind::User, &context.actor.id);
+        let event = AuditEvent::new(self.now(), AuditKind::PasswordChangeRefused, context, subject).because(reason);
+        self.inner.refusals.note(match &context.acting {
             Some(acting) => event.in_session(acting.session_id),
             None => event,
         });
@@ -206,22 +207,22 @@ impl Users {
         &self,
         id: UserId,
         void_password: bool,
-        asked_by: &Cause,
+        asked_by: &AuditContext,
     ) -> Result<IssuedToken, UserError> {
-        let (sessions, now, cause) = (self.inner.sessions.clone(), self.now(), asked_by.clone());
+        let (sessions, now, context) = (self.inner.sessions.clone(), self.now(), asked_by.clone());
         let alerts = self.inner.alerts.clone();
         let issued = IssuedToken::new(now);
         let issuing = issued.clone();
         let written = self
             .store()
             .write(move |db| {
-                sessions.while_standing_in(db, &cause, |db| {
+                sessions.while_standing_in(db, &context, |db| {
                     let user = users::find(db, id)?.ok_or(UserError::NotFound)?;
                     if void_password {
                         users::void_password(db, id, now)?;
                         alerts.tell_of_change_in(db, (&user, &user), AccountChange::PasswordVoided, now)?;
                     }
-                    Ok::<_, UserError>(issue_in(db, id, &issuing, void_password, &cause, now)?)
+                    Ok::<_, UserError>(issue_in(db, id, &issuing, void_password, &context, now)?)
                 })
             })
             .await;
@@ -230,16 +231,21 @@ impl Users {
     }
 
     /// Sets a new password with a one-time token. All sessions end, nobody is logged in (PWD-12).
-    pub async fn reset_password(&self, token: &str, new: &SecretString, cause: Cause) -> Result<(), OneTimeTokenError> {
-        let reset = self.try_reset(token, new, cause.clone()).await;
+    pub async fn reset_password(
+        &self,
+        token: &str,
+        new: &SecretString,
+        context: AuditContext,
+    ) -> Result<(), OneTimeTokenError> {
+        let reset = self.try_reset(token, new, context.clone()).await;
         if let Some(reason) = reset.as_ref().err().and_then(OneTimeTokenError::reason) {
-            let event = AuditEvent::new(self.now(), AuditKind::PasswordResetRefused, &cause, Subject::unknown());
+            let event = AuditEvent::new(self.now(), AuditKind::PasswordResetRefused, &context, Subject::unknown());
             self.inner.refusals.note(event.because(reason));
         }
         reset
     }
 
-    async fn try_reset(&self, token: &str, new: &SecretString, cause: Cause) -> Result<(), OneTimeTokenError> {
+    async fn try_reset(&self, token: &str, new: &SecretString, context: AuditContext) -> Result<(), OneTimeTokenError> {
         let digest = Secret::parse(SecretKind::OneTimeToken, token).map_err(|_| OneTimeTokenError::Malformed)?.digest();
         let found = self.store().read(move |db| one_time_tokens::find(db, digest)).await?;
         let Some(Purpose::Reset(id)) = found.map(|found| found.purpose) else { return Err(OneTimeTokenError::Invalid) };
@@ -248,7 +254,7 @@ impl Users {
         let accepted = self.inner.passwords.accept(new, user.username.as_str()).map_err(UserError::from)?;
         let hash = self.inner.passwords.hash(accepted).await.map_err(UserError::from)?;
         let (now, throttles, alerts) = (self.now(), self.inner.throttles.clone(), self.inner.alerts.clone());
-        let cause = Cause { actor: Actor::user(id), ..cause };
+        let context = AuditContext { actor: Actor::user(id), ..context };
         self.inner
             .sessions
             .change(move |db, changes| {
@@ -260,7 +266,7 @@ impl Users {
                 let user = user.ok_or(OneTimeTokenError::Invalid)?;
                 set_password(db, id, &hash, now)?;
                 alerts.tell_of_change_in(db, (&user, &user), AccountChange::PasswordReset, now)?;
-                forget_account(db, &throttles, &user)?;
+                clear_account(db, &throttles, &user)?;
                 // The password is new and all sessions end: older links have nothing left to do.
                 one_time_tokens::remove_all(db, id)?;
                 let ended = end_of_user_in(
@@ -268,10 +274,10 @@ impl Users {
                     changes,
                     id,
                     None,
-                    &end_by(&cause, EndReason::PasswordChanged, now, None),
-                    &cause,
+                    &end_by(&context, EndReason::PasswordChanged, now, None),
+                    &context,
                 )?;
-                Ok(record(db, AuditKind::PasswordReset, id, json!({ "sessions_ended": ended }), &cause, now)?)
+                Ok(record(db, AuditKind::PasswordReset, id, json!({ "sessions_ended": ended }), &context, now)?)
             })
             .await
     }
@@ -283,12 +289,12 @@ pub(super) fn issue_in(
     id: UserId,
     issued: &IssuedToken,
     void_password: bool,
-    cause: &Cause,
+    context: &AuditContext,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     one_time_tokens::replace(db, issued.secret.digest(), Purpose::Reset(id), now, issued.expires_at)?;
     let details = json!({ "expires_at": issued.expires_at, "password_voided": void_password });
-    record(db, AuditKind::PasswordResetIssued, id, details, cause, now)
+    record(db, AuditKind::PasswordResetIssued, id, details, context, now)
 }
 
 fn set_password(db: &mut Db, id: UserId, hash: &PasswordHash, now: DateTime<Utc>) -> Result<(), StoreError> {

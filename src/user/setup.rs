@@ -6,7 +6,7 @@ use serde_json::json;
 use super::Users;
 use super::create::{NewUser, insert};
 use super::password::{IssuedToken, OneTimeTokenError};
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Subject};
 use crate::model::id::UserId;
 use crate::model::secret::{Secret, SecretKind};
 use crate::model::session::Actor;
@@ -27,7 +27,8 @@ impl Users {
                     return Ok::<_, StoreError>(false);
                 }
                 one_time_tokens::replace(db, digest, Purpose::Setup, now, expires_at)?;
-                let event = AuditEvent::new(now, AuditKind::SetupIssued, &Cause::system("start"), Subject::everybody());
+                let event =
+                    AuditEvent::new(now, AuditKind::SetupIssued, &AuditContext::system("start"), Subject::everybody());
                 audit::record(db, &event.with(json!({ "expires_at": expires_at })))?;
                 Ok(true)
             })
@@ -41,11 +42,11 @@ impl Users {
         token: &str,
         username: Username,
         password: SecretString,
-        cause: Cause,
+        context: AuditContext,
     ) -> Result<User, OneTimeTokenError> {
-        let created = self.try_set_up(token, username, password, cause.clone()).await;
+        let created = self.try_set_up(token, username, password, context.clone()).await;
         if let Some(reason) = created.as_ref().err().and_then(OneTimeTokenError::reason) {
-            let event = AuditEvent::new(self.now(), AuditKind::SetupRefused, &cause, Subject::everybody());
+            let event = AuditEvent::new(self.now(), AuditKind::SetupRefused, &context, Subject::everybody());
             self.inner.refusals.note(event.because(reason));
         }
         created
@@ -56,7 +57,7 @@ impl Users {
         token: &str,
         username: Username,
         password: SecretString,
-        cause: Cause,
+        context: AuditContext,
     ) -> Result<User, OneTimeTokenError> {
         let digest = Secret::parse(SecretKind::OneTimeToken, token).map_err(|_| OneTimeTokenError::Malformed)?.digest();
         let found = self.store().read(move |db| one_time_tokens::find(db, digest)).await?;
@@ -77,9 +78,9 @@ impl Users {
                 if users::any(db)? {
                     return Err(OneTimeTokenError::AlreadySetUp);
                 }
-                let cause = Cause { actor: Actor::user(created.id), ..cause };
-                insert(db, &throttles, &created, AuditKind::UserCreated, &cause)?;
-                record_completed(db, created.id, &cause, now)?;
+                let context = AuditContext { actor: Actor::user(created.id), ..context };
+                insert(db, &throttles, &created, AuditKind::UserCreated, &context)?;
+                record_completed(db, created.id, &context, now)?;
                 Ok(())
             })
             .await?;
@@ -90,8 +91,8 @@ impl Users {
 fn record_completed(
     db: &mut crate::store::Db,
     id: UserId,
-    cause: &Cause,
+    context: &AuditContext,
     now: chrono::DateTime<chrono::Utc>,
 ) -> Result<(), StoreError> {
-    super::change::record(db, AuditKind::SetupCompleted, id, json!({}), cause, now)
+    super::change::record(db, AuditKind::SetupCompleted, id, json!({}), context, now)
 }

@@ -3,25 +3,25 @@
 use serde_json::json;
 
 use super::Users;
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Reason, Subject, SubjectKind};
 use crate::model::id::ThrottleId;
 use crate::store::{StoreError, audit, throttles};
 
 impl Users {
     /// Forgets the failures counted under this id. `false` where there are none.
-    pub async fn lift_throttle(&self, id: ThrottleId, asked_by: &Cause) -> Result<bool, StoreError> {
-        let (sessions, now, cause) = (self.inner.sessions.clone(), self.now(), asked_by.clone());
+    pub async fn lift_throttle(&self, id: ThrottleId, asked_by: &AuditContext) -> Result<bool, StoreError> {
+        let (sessions, now, context) = (self.inner.sessions.clone(), self.now(), asked_by.clone());
         let lifted = self
             .store()
             .write(move |db| {
-                sessions.stands_in(db, &cause)?;
+                sessions.stands_in(db, &context)?;
                 let Some(row) = throttles::find_by_id(db, id)? else { return Ok::<_, StoreError>(false) };
-                throttles::forget(db, row.key)?;
+                throttles::clear(db, row.key)?;
                 let subject = match row.shown.user_id {
                     Some(user_id) => Subject::new(SubjectKind::User, user_id),
                     None => Subject::new(SubjectKind::Throttle, id),
                 };
-                let event = AuditEvent::new(now, AuditKind::ThrottleLifted, &cause, subject);
+                let event = AuditEvent::new(now, AuditKind::ThrottleLifted, &context, subject);
                 let details = json!({
                     "throttle": id.to_string(), "scope": row.key.scope, "name": row.shown.masked_name,
                     "network": row.shown.network, "failures": row.count.failures,

@@ -18,16 +18,16 @@ impl Vault {
             // Whoever gives a master key up has locked it, and looked at who uses it.
             keyring::hold(db)?;
             vault.keyring_in(db)?;
-            keyring::forget_uses(db, None, now - TimeDelta::days(1))?;
+            keyring::prune_uses(db, None, now - TimeDelta::days(1))?;
             Ok(keyring::note_use(db, vault.inner.process, &vault.inner.id.0, now)?)
         };
         store.write(note).await
     }
 
     /// Notes that this process serves no more.
-    pub async fn forget_use(&self, store: &Store, now: DateTime<Utc>) -> Result<(), StoreError> {
+    pub async fn remove_use(&self, store: &Store, now: DateTime<Utc>) -> Result<(), StoreError> {
         let process = self.inner.process;
-        store.write(move |db| keyring::forget_uses(db, Some(process), now - TimeDelta::days(1))).await
+        store.write(move |db| keyring::prune_uses(db, Some(process), now - TimeDelta::days(1))).await
     }
 }
 

@@ -69,11 +69,11 @@ impl From<&RecordedEvent> for EventObject {
             kind: event.kind.as_str(),
             outcome: event.outcome.as_str(),
             reason: event.reason.map(Reason::as_str),
-            actor: ActorObject::from(&event.cause.actor),
+            actor: ActorObject::from(&event.context.actor),
             subject: SubjectObject { kind: event.subject.kind.as_str(), id: event.subject.id.clone() },
             session_id: event.session_id.map(|id| id.to_string()),
-            ip: event.cause.ip.map(|ip| ip.to_string()),
-            request_id: event.cause.request_id.clone(),
+            ip: event.context.ip.map(|ip| ip.to_string()),
+            request_id: event.context.request_id.clone(),
             details: event.details.clone(),
         }
     }

@@ -67,7 +67,9 @@ const fn activity(kind: AuditKind) -> Activity {
         AuditKind::SessionEnded => (Class::Authentication, 2, "Logoff"),
         AuditKind::SessionRefreshed | AuditKind::RefreshRefused => (Class::Authentication, OTHER, "Refresh"),
         AuditKind::TokenRefused | AuditKind::SessionUnknown => (Class::Authentication, OTHER, "Token Check"),
-        AuditKind::SessionDisowned | AuditKind::DisownRefused => (Class::Authentication, OTHER, "Disown"),
+        AuditKind::UnrecognisedLoginReported | AuditKind::UnrecognisedLoginReportRefused => {
+            (Class::Authentication, OTHER, "Disown")
+        }
         AuditKind::UserCreated | AuditKind::UserImported | AuditKind::SetupCompleted => {
             (Class::AccountChange, 1, "Create")
         }
@@ -132,9 +134,8 @@ const fn severity(outcome: Outcome, kind: Option<AuditKind>, reason: Option<Reas
         (_, Some(AuditKind::DatabaseWentBack | AuditKind::DatabaseUnexpected | AuditKind::RecordDamaged), _) => {
             CRITICAL
         }
-        (_, Some(AuditKind::SessionUnknown | AuditKind::SessionDisowned), _) | (_, _, Some(Reason::RefreshReused)) => {
-            (4, "High")
-        }
+        (_, Some(AuditKind::SessionUnknown | AuditKind::UnrecognisedLoginReported), _)
+        | (_, _, Some(Reason::RefreshReused)) => (4, "High"),
         (_, Some(AuditKind::UserLocked), _)
         | (_, _, Some(Reason::Signature | Reason::Algorithm | Reason::KeyRevoked | Reason::NotOwn)) => (3, "Medium"),
         (Outcome::Failure, _, _) => (2, "Low"),
@@ -150,7 +151,7 @@ pub fn session(session: &Session, now: DateTime<Utc>) -> Value {
     let mut event =
         base(LOGON, session.started_at, Outcome::Success, severity(Outcome::Success, None, None), &metadata);
     event.insert("start_time".into(), json!(session.started_at.timestamp_millis()));
-    let end = session.end.clone().or_else(|| session.overdue(now));
+    let end = session.end.clone().or_else(|| session.expired(now));
     if let Some(end) = &end {
         event.insert("end_time".into(), json!(end.at.timestamp_millis()));
     }
@@ -208,7 +209,7 @@ pub fn event(recorded: &RecordedEvent) -> Value {
     event.insert("message".into(), json!(told.kind.facts().meaning));
     event.insert("status_detail".into(), json!(object.reason));
     event.insert("actor".into(), actor(told));
-    event.insert("src_endpoint".into(), source(told.cause.ip, &told.cause.actor.id));
+    event.insert("src_endpoint".into(), source(told.context.ip, &told.context.actor.id));
     event.insert("http_request".into(), json!({ "uid": object.request_id }));
     event.insert("unmapped".into(), json!({ "subject": object.subject, "details": object.details }));
     if let Some(folded) = told.details["folded"].as_u64() {
@@ -220,7 +221,7 @@ pub fn event(recorded: &RecordedEvent) -> Value {
             event.insert("user".into(), user(told));
             event.insert("session".into(), json!({ "uid": object.session_id }));
             event.insert("service".into(), service(told.details["client_id"].as_str()));
-            event.insert("is_remote".into(), json!(told.cause.ip.is_some()));
+            event.insert("is_remote".into(), json!(told.context.ip.is_some()));
         }
         Class::EntityManagement => drop(event.insert("entity".into(), entity(told))),
         Class::Base => {}
@@ -281,7 +282,7 @@ fn service(client_id: Option<&str>) -> Value {
 }
 
 fn actor(event: &AuditEvent) -> Value {
-    let actor = &event.cause.actor;
+    let actor = &event.context.actor;
     match actor.kind {
         ActorKind::User => json!({ "user": { "uid": actor.id } }),
         ActorKind::Admin => json!({ "user": { "uid": actor.id, "type_id": 2, "type": "Admin" } }),
@@ -297,7 +298,7 @@ fn source(ip: Option<IpAddr>, part: &str) -> Value {
 
 /// Whom it concerns: the subject, or who acted on the own session.
 fn user(event: &AuditEvent) -> Value {
-    let of_actor = (event.cause.actor.kind == ActorKind::User).then_some(&event.cause.actor.id);
+    let of_actor = (event.context.actor.kind == ActorKind::User).then_some(&event.context.actor.id);
     let of_subject = event.subject.id.as_ref().filter(|_| event.subject.kind == SubjectKind::User);
     let name = event.details["username"].as_str();
     match of_subject.or(of_actor) {

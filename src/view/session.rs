@@ -108,7 +108,7 @@ impl<'a> SessionObject<'a> {
     /// The session as it stands at `now`.
     #[must_use]
     pub fn new(session: &'a Session, now: DateTime<Utc>) -> Self {
-        let end: Option<End> = session.end.clone().or_else(|| session.overdue(now));
+        let end: Option<End> = session.end.clone().or_else(|| session.expired(now));
         Self {
             id: session.id.0,
             user: SessionUser {
@@ -125,9 +125,9 @@ impl<'a> SessionObject<'a> {
             end_reason: end.as_ref().map(|end| end.reason.as_str()),
             ended_by: end.as_ref().map(|end| ActorObject::from(&end.by)),
             note: end.and_then(|end| end.note),
-            ip: session.origin.ip.to_string().into(),
+            ip: session.client_info.ip.to_string().into(),
             last_ip: session.last_ip.to_string().into(),
-            user_agent: session.origin.user_agent.as_deref(),
+            user_agent: session.client_info.user_agent.as_deref(),
             device: DeviceObject {
                 browser: session.device.browser.as_deref(),
                 os: session.device.os.as_deref(),

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpSocket;
 use vigie::model::attempt::{Attempt, AttemptOutcome};
-use vigie::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use vigie::model::audit::{AuditContext, AuditEvent, AuditKind, Subject, SubjectKind};
 use vigie::model::id::SessionId;
-use vigie::model::session::{Actor, EndReason, Origin, Session};
+use vigie::model::session::{Actor, ClientInfo, EndReason, Session};
 use vigie::store::{StoreError, audit};
 
 use crate::support::app::{Answer, PASSWORD, TestApp, TestClient};
@@ -135,7 +135,8 @@ async fn every_event_is_exported(#[values(Sqlite, Postgres)] backend: Backend) {
     let now = app.now();
     let work = move |db: &mut _| {
         (0..MANY).try_for_each(|number| {
-            let event = AuditEvent::new(now, AuditKind::KeyRotated, &Cause::system("test"), Subject::everybody());
+            let event =
+                AuditEvent::new(now, AuditKind::KeyRotated, &AuditContext::system("test"), Subject::everybody());
             audit::record(db, &event.with(json!({ "number": number, "text": "a, \"b\"\r\nc" })))
         })
     };
@@ -377,7 +378,8 @@ async fn events_of_one_moment_are_each_on_one_page(#[values(Sqlite, Postgres)] b
     let events: Vec<AuditEvent> = moments
         .map(|number| {
             let subject = Subject::new(SubjectKind::Key, "a-key");
-            AuditEvent::new(moment(number), AuditKind::KeyRotated, &Cause::system("test"), subject).in_session(session)
+            AuditEvent::new(moment(number), AuditKind::KeyRotated, &AuditContext::system("test"), subject)
+                .in_session(session)
         })
         .into();
     app.app.store.write(move |db| audit::record_all(db, &events)).await.expect("recorded");
@@ -421,7 +423,7 @@ async fn a_cursor_of_events_is_a_place_in_time(#[values(Sqlite, Postgres)] backe
     let moment = |number: i64| app.now() - TimeDelta::hours(1) + TimeDelta::seconds(number);
     let events: Vec<AuditEvent> = [0, 1, 2, 3]
         .map(|number| {
-            AuditEvent::new(moment(number), AuditKind::KeyRotated, &Cause::system("test"), Subject::everybody())
+            AuditEvent::new(moment(number), AuditKind::KeyRotated, &AuditContext::system("test"), Subject::everybody())
         })
         .into();
     app.app.store.write(move |db| audit::record_all(db, &events)).await.expect("recorded");
@@ -459,7 +461,7 @@ async fn statistics_count_what_happened(#[values(Sqlite, Postgres)] backend: Bac
     let midnight = app.now().date_naive().and_hms_opt(0, 0, 0).expect("midnight").and_utc();
     let hour = |hours: i64| midnight + TimeDelta::hours(hours);
     let started = |moment: DateTime<Utc>, end: Option<(DateTime<Utc>, EndReason)>| Session {
-        origin: Origin { ip: ELSEWHERE.parse().expect("an address"), user_agent: None },
+        client_info: ClientInfo { ip: ELSEWHERE.parse().expect("an address"), user_agent: None },
         end: end.map(|(moment, reason)| ended(moment, reason, &Actor::user(alice.id), None)),
         ..app.session(&alice, "x", app.now() - moment)
     };

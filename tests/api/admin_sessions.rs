@@ -6,19 +6,19 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rstest::rstest;
 use serde_json::{Value, json};
 use vigie::model::client::ClientId;
-use vigie::model::session::{Actor, EndReason, Origin, Session};
+use vigie::model::session::{Actor, ClientInfo, EndReason, Session};
 use vigie::model::user::{Role, User, Username};
 use vigie::user::change::UserChange;
 
 use crate::support::app::{TestApp, TestClient};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::history::{ended, every_page, label_set, labels, token_id};
-use vigie::model::audit::Cause;
+use vigie::model::audit::AuditContext;
 
 const NIL: &str = "00000000-0000-0000-0000-000000000000";
 
-fn from(ip: &str, user_agent: &str) -> Origin {
-    Origin { ip: ip.parse().expect("an address"), user_agent: Some(user_agent.to_owned()) }
+fn from(ip: &str, user_agent: &str) -> ClientInfo {
+    ClientInfo { ip: ip.parse().expect("an address"), user_agent: Some(user_agent.to_owned()) }
 }
 
 fn hours(hours: i64) -> TimeDelta {
@@ -34,31 +34,31 @@ async fn history(app: &TestApp) -> [User; 3] {
     let crm = ClientId::parse("crm").ok();
     let sessions = vec![
         Session {
-            origin: from("192.0.2.10", "Mozilla/5.0 Firefox/130.0"),
+            client_info: from("192.0.2.10", "Mozilla/5.0 Firefox/130.0"),
             client_id: crm.clone(),
             end: Some(ended(now - hours(40), EndReason::Logout, &Actor::user(alice.id), None)),
             ..app.session(&alice, "a1", hours(48))
         },
         Session {
-            origin: from("192.0.2.200", "curl/8.9 100%_sure\\"),
+            client_info: from("192.0.2.200", "curl/8.9 100%_sure\\"),
             last_seen_at: now - hours(3),
             ..app.session(&alice, "a2", hours(5))
         },
         Session {
-            origin: from("2001:db8:1::1", "Mozilla/5.0 FIREFOX/131.0"),
+            client_info: from("2001:db8:1::1", "Mozilla/5.0 FIREFOX/131.0"),
             end: Some(ended(now - hours(20), EndReason::EndedByAdmin, &root, Some("found in a log"))),
             ..app.session(&bob, "b1", hours(24))
         },
-        Session { origin: from("192.0.3.1", "1000 sure"), client_id: crm, ..app.session(&bob, "b2", hours(2)) },
+        Session { client_info: from("192.0.3.1", "1000 sure"), client_id: crm, ..app.session(&bob, "b2", hours(2)) },
         Session {
-            origin: from("2001:db8:2::1", "okhttp/4"),
+            client_info: from("2001:db8:2::1", "okhttp/4"),
             end: Some(ended(now - hours(1), EndReason::Expired, &Actor::system("expiry"), None)),
             ..app.session(&carol, "c1", hours(13))
         },
-        Session { origin: from("198.51.100.1", "okhttp/5"), ..app.session(&carol, "c2", hours(1)) },
+        Session { client_info: from("198.51.100.1", "okhttp/5"), ..app.session(&carol, "c2", hours(1)) },
         // Its idle time came before anybody recorded it.
         Session {
-            origin: from("203.0.113.5", "okhttp/5"),
+            client_info: from("203.0.113.5", "okhttp/5"),
             idle_expires_at: now - hours(6),
             ..app.session(&carol, "c3", hours(7))
         },
@@ -141,13 +141,13 @@ async fn a_user_is_found_by_every_name_ever_had_and_after_deletion(#[values(Sqli
     let admin = app.admin().await;
     let [alice, bob, _] = history(&app).await;
     let renamed = UserChange { username: Username::parse("alicia").ok(), ..UserChange::default() };
-    app.app.users.change(alice.id, renamed, &Cause::command_line()).await.expect("renamed");
+    app.app.users.change(alice.id, renamed, &AuditContext::command_line()).await.expect("renamed");
     app.add_sessions(vec![Session {
         username: Username::parse("alicia").expect("a name"),
         ..app.session(&alice, "a3", hours(0))
     }])
     .await;
-    app.app.users.delete(bob.id, &Cause::command_line()).await.expect("deleted");
+    app.app.users.delete(bob.id, &AuditContext::command_line()).await.expect("deleted");
     for name in ["alice", "Alicia", &alice.id.to_string()] {
         let found = admin.get(&format!("/admin/sessions?user={name}")).await.expect(200);
         assert_eq!(label_set(&found), set("a1 a2 a3"), "{name}");
@@ -564,7 +564,7 @@ async fn a_row_keeps_the_role_of_its_login(#[values(Sqlite, Postgres)] backend: 
     let admin = app.admin().await;
     let [_, _, carol] = history(&app).await;
     let promoted = UserChange { role: Role::parse("agent").ok(), ..UserChange::default() };
-    app.app.users.change(carol.id, promoted, &Cause::command_line()).await.expect("changed");
+    app.app.users.change(carol.id, promoted, &AuditContext::command_line()).await.expect("changed");
     let found = admin.get("/admin/sessions?role=chef").await.expect(200);
     assert_eq!(label_set(&found), set("c1 c2 c3"));
 }

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use reqwest::Method;
 use rstest::rstest;
 use serde_json::{Value, json};
-use vigie::model::audit::Cause;
+use vigie::model::audit::AuditContext;
 use vigie::model::user::UserState;
 use vigie::user::change::UserChange;
 
@@ -289,7 +289,11 @@ async fn adm_08_of_two_administrators_who_demote_each_other_one_remains(#[values
         for user in &users {
             let (role, state) = (Some(user.role.clone()), Some(UserState::Active));
             let restored = UserChange { role, state, username: None, email: None };
-            app.app.users.change(user.id, restored, &Cause::command_line()).await.expect("an administrator again");
+            app.app
+                .users
+                .change(user.id, restored, &AuditContext::command_line())
+                .await
+                .expect("an administrator again");
         }
     }
 }

@@ -4,7 +4,7 @@ use reqwest::Method;
 use reqwest::header::AUTHORIZATION;
 use rstest::rstest;
 use serde_json::json;
-use vigie::model::audit::Cause;
+use vigie::model::audit::AuditContext;
 use vigie::model::secret::SecretKind;
 
 use crate::support::app::{Answer, PASSWORD, TestApp, send};
@@ -127,7 +127,7 @@ async fn no_other_secret_is_a_bearer_token(#[values(Sqlite, Postgres)] backend: 
     let app = TestApp::start(backend).await;
     let user = app.user("alice", "agent").await;
     let alice = app.log_in("alice").await;
-    let reset = app.app.users.issue_reset(user.id, false, &Cause::command_line()).await.expect("a reset token");
+    let reset = app.app.users.issue_reset(user.id, false, &AuditContext::command_line()).await.expect("a reset token");
     let secrets =
         [alice.refresh_token.clone(), reset.secret.reveal(SecretKind::OneTimeToken), alice.session_id.clone()];
     for secret in &secrets {

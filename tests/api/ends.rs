@@ -3,7 +3,7 @@
 use futures_util::future::{LocalBoxFuture, join_all};
 use rstest::rstest;
 use serde_json::json;
-use vigie::model::audit::{AuditKind, Cause};
+use vigie::model::audit::{AuditContext, AuditKind};
 use vigie::model::session::EndReason;
 
 use crate::support::app::{Answer, TestApp, TestClient};
@@ -29,7 +29,7 @@ async fn of_many_who_end_sessions_at_once_each_gets_their_own_outcome(#[values(S
     let b = a.another_node().await;
     let outdated = a.signed_in("carol").await;
     let old_key = a.app.sessions.signing().current().await.unwrap().id().as_str().to_owned();
-    a.app.sessions.revoke_key(&old_key, &Cause::command_line()).await.unwrap();
+    a.app.sessions.revoke_key(&old_key, &AuditContext::command_line()).await.unwrap();
     let (root, alice, bob) = (a.admin().await, a.signed_in("alice").await, a.signed_in("bob").await);
     let mine = join_all((0..12).map(|_| a.log_in("alice"))).await;
     let ended_before = a.log_in("alice").await;
@@ -98,10 +98,10 @@ async fn of_many_who_end_one_session_at_once_the_first_ends_it_and_all_succeed(
     for _ in 0..5 {
         let alice = a.log_in("alice").await;
         let id = alice.session_id.parse().unwrap();
-        let cause = Cause::command_line();
+        let context = AuditContext::command_line();
         let end = |number: usize| {
             let node = if number.is_multiple_of(2) { &a } else { &b };
-            node.app.sessions.end(id, EndReason::EndedByAdmin, Some(format!("number {number}")), &cause)
+            node.app.sessions.end(id, EndReason::EndedByAdmin, Some(format!("number {number}")), &context)
         };
         let outcomes: Vec<_> =
             join_all((0..16).map(end)).await.into_iter().map(|outcome| outcome.unwrap().unwrap()).collect();

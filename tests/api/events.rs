@@ -8,8 +8,8 @@ use chrono::TimeDelta;
 use reqwest::Method;
 use rstest::rstest;
 use serde_json::{Value, json};
-use vigie::alert::NOT_ME_LIFE;
-use vigie::model::audit::{AuditKind, FOLDED, Reason, RecordedEvent};
+use vigie::alert::REPORT_LINK_LIFE;
+use vigie::model::audit::{AGGREGATED, AuditKind, Reason, RecordedEvent};
 use vigie::model::secret::{Secret, SecretKind};
 use vigie::store::StoreError;
 use vigie::store::one_time_tokens::{self, Purpose};
@@ -89,11 +89,11 @@ fn keeps_to_its_kind(RecordedEvent { event, .. }: &RecordedEvent) {
         Some(reason) => assert!(facts.reasons.contains(&reason), "{event:?}"),
         None => assert!(facts.reasons.is_empty(), "{event:?}"),
     }
-    let members = if event.details.get("folded").is_some() { FOLDED } else { facts.details };
+    let members = if event.details.get("folded").is_some() { AGGREGATED } else { facts.details };
     for name in event.details.as_object().expect("an object").keys() {
         assert!(members.iter().any(|(member, _)| member == name), "{name} of {event:?}");
     }
-    assert_eq!(event.cause.ip.is_some(), event.cause.request_id.is_some(), "{event:?}");
+    assert_eq!(event.context.ip.is_some(), event.context.request_id.is_some(), "{event:?}");
 }
 
 fn one_time_token() -> String {
@@ -342,8 +342,8 @@ async fn disowning<'a>(app: &'a TestApp, scenario: &mut Scenario<'a>) {
     let (session, token, now) = (app.log_in("delia").await, Secret::random(), app.now());
     scenario.recorded().await;
     let session_id = session.session_id.parse().expect("an id");
-    let (digest, purpose) = (token.digest(), Purpose::NotMe { user_id, session_id });
-    let insert = move |db: &mut _| one_time_tokens::insert(db, digest, purpose, now, now + NOT_ME_LIFE);
+    let (digest, purpose) = (token.digest(), Purpose::ReportLink { user_id, session_id });
+    let insert = move |db: &mut _| one_time_tokens::insert(db, digest, purpose, now, now + REPORT_LINK_LIFE);
     app.app.store.write::<_, StoreError>(insert).await.expect("the store answers");
     let token = token.reveal(SecretKind::OneTimeToken);
     let page = app.nobody().get(&format!("/auth/not-me?token={token}")).await;
@@ -463,7 +463,7 @@ async fn log_05_each_refused_token_has_its_own_reason(
         let expected = if *reason == "session_unknown" { "session.unknown" } else { "token.refused" };
         assert_eq!((event.event.kind.as_str(), event.event.reason.map(Reason::as_str)), (expected, Some(*reason)));
         assert_eq!(event.event.details["route"], "GET /auth/me");
-        assert!(event.event.cause.request_id.is_some_and(|id| !id.is_empty()));
+        assert!(event.event.context.request_id.is_some_and(|id| !id.is_empty()));
         // What a token says of itself is only believed where it is signed.
         let is_signed = ["expired", "not_yet_valid", "subject", "session_unknown"].contains(reason);
         assert_eq!(event.event.session_id.is_some(), is_signed, "{reason}");
@@ -516,7 +516,7 @@ async fn a_refusal_names_who_asked_and_for_what(#[values(Sqlite, Postgres)] back
     app.app.refusals.write_all().await.expect("recorded");
     let id = app.app.users.find_by_id_or_name("alice").await.expect("asked").expect("there").id.to_string();
     let events = app.events().await.into_iter().map(|event| event.event);
-    let hers = events.filter(|event| event.kind == AuditKind::AccessRefused && event.cause.actor.id == id);
+    let hers = events.filter(|event| event.kind == AuditKind::AccessRefused && event.context.actor.id == id);
     let told = hers.map(|event| (event.details["route"].clone(), event.details["folded"].clone()));
     let expected = [
         (json!("GET /admin/users"), Value::Null),
@@ -538,7 +538,7 @@ async fn what_is_refused_while_the_store_is_away_is_recorded_later() {
     assert!(app.app.refusals.write_due().await.is_err());
     proxy.restore();
     while app.app.refusals.write_due().await.is_err() {}
-    let refused = async || app.events().await.iter().filter(|event| event.event.kind.is_gathered()).count();
+    let refused = async || app.events().await.iter().filter(|event| event.event.kind.is_aggregated()).count();
     assert_eq!(refused().await, 1);
     app.app.refusals.write_all().await.expect("recorded");
     assert_eq!(refused().await, 2);
@@ -554,7 +554,7 @@ async fn refusals_are_recorded_at_the_stop(#[values(Sqlite, Postgres)] backend: 
     }
     let app = app.restart().await;
     let refused: Vec<String> =
-        app.events().await.iter().filter(|event| event.event.kind.is_gathered()).map(word).collect();
+        app.events().await.iter().filter(|event| event.event.kind.is_aggregated()).map(word).collect();
     assert_eq!(refused, ["token.refused (malformed)", "token.refused (malformed) and 2 more"]);
 }
 

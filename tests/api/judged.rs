@@ -8,11 +8,11 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
-use vigie::model::audit::{Acting, Cause};
+use vigie::model::audit::{Acting, AuditContext};
 use vigie::model::id::{SessionId, UserId};
+use vigie::model::not_before::Scope;
 use vigie::model::session::{Actor, EndReason};
 use vigie::model::user::{Role, UserState};
-use vigie::store::not_befores::Scope;
 use vigie::store::sessions::SessionFilter;
 use vigie::store::{Overtaken, StoreError};
 use vigie::user::UserError;
@@ -129,12 +129,12 @@ async fn id_of(app: &TestApp, name: &str) -> UserId {
 
 async fn change(app: &TestApp, name: &str, change: UserChange) {
     let id = id_of(app, name).await;
-    app.app.users.change(id, change, &Cause::command_line()).await.expect("the user is changed");
+    app.app.users.change(id, change, &AuditContext::command_line()).await.expect("the user is changed");
 }
 
 /// Takes away what the caller's request stands on.
 async fn take_away(app: &TestApp, caller: &TestClient<'_>, way: &str) {
-    let (by, session) = (Cause::command_line(), caller.session_id.parse().expect("an id"));
+    let (by, session) = (AuditContext::command_line(), caller.session_id.parse().expect("an id"));
     match way {
         "ended" => {
             let ended = app.app.sessions.end(session, EndReason::EndedByAdmin, None, &by).await;
@@ -168,7 +168,7 @@ fn expected(way: &str, method: &Method, path: &str) -> Option<(u16, &'static str
 async fn deeds_of(app: &TestApp, actor: UserId) -> usize {
     let actor = actor.to_string();
     let is_deed = |event: &&vigie::model::audit::RecordedEvent| {
-        event.event.cause.actor.id == actor && event.event.outcome == vigie::model::audit::Outcome::Success
+        event.event.context.actor.id == actor && event.event.outcome == vigie::model::audit::Outcome::Success
     };
     app.events().await.iter().filter(is_deed).count()
 }
@@ -248,13 +248,13 @@ async fn a_stranger_is_refused_before_a_byte_of_the_body_is_there(#[values(Sqlit
 
 /// Somebody who acts in a session that ended after it was judged for the last time, as one does whose new password was being
 /// hashed, or who waited for a lock.
-async fn overtaken(app: &TestApp) -> Cause {
+async fn overtaken(app: &TestApp) -> AuditContext {
     let root = app.admin().await;
     let id = id_of(app, "root").await;
     let session_id: SessionId = root.session_id.parse().expect("an id");
     root.post_empty("/auth/logout").await.expect(204);
     let acting = Acting { session_id, role: Role::parse("admin").expect("a role") };
-    Cause { acting: Some(acting), actor: Actor::admin(id), ..Cause::command_line() }
+    AuditContext { acting: Some(acting), actor: Actor::admin(id), ..AuditContext::command_line() }
 }
 
 const OVERTAKEN: StoreError = StoreError::Overtaken(Overtaken::Ended(EndReason::Logout));
@@ -321,7 +321,7 @@ async fn a_password_is_not_changed_by_a_session_that_ended_while_it_was_hashed(
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let id = alice.session_id.parse().expect("an id");
-        app.app.sessions.end(id, EndReason::EndedByAdmin, None, &Cause::command_line()).await.expect("it ends");
+        app.app.sessions.end(id, EndReason::EndedByAdmin, None, &AuditContext::command_line()).await.expect("it ends");
     });
     changing.problem(401, "session_ended");
     app.log_in("alice").await.get("/auth/me").await.expect(200);
@@ -342,7 +342,7 @@ async fn export_cut_short(app: &TestApp, reader: &TestClient<'_>, path: &str) ->
         assert!(stream.read_buf(&mut answer).await.expect("it begins") > 0, "{}", String::from_utf8_lossy(&answer));
     }
     let id = reader.session_id.parse().expect("an id");
-    app.app.sessions.end(id, EndReason::EndedByAdmin, None, &Cause::command_line()).await.expect("it ends");
+    app.app.sessions.end(id, EndReason::EndedByAdmin, None, &AuditContext::command_line()).await.expect("it ends");
     // How the connection ends is of no account: the last chunk does not come.
     let _ = stream.read_to_end(&mut answer).await;
     String::from_utf8(answer).expect("text")
@@ -373,8 +373,8 @@ async fn no_page_is_made_for_whoever_may_not_see_it_any_more(#[values(Sqlite, Po
     let alice = app.signed_in("alice").await;
     let (id, session_id) = (id_of(&app, "alice").await, alice.session_id.parse().expect("an id"));
     let acting = |role: &str| Some(Acting { session_id, role: Role::parse(role).expect("a role") });
-    let own = Cause { acting: acting("agent"), actor: Actor::user(id), ..Cause::command_line() };
-    let was_admin = Cause { acting: acting("admin"), actor: Actor::admin(id), ..own.clone() };
+    let own = AuditContext { acting: acting("agent"), actor: Actor::user(id), ..AuditContext::command_line() };
+    let was_admin = AuditContext { acting: acting("admin"), actor: Actor::admin(id), ..own.clone() };
     let mut export = app.app.history.export_own(id, &own).await.expect("it begins");
     let selection = vigie::audit::export::Selection::Attempts(vigie::store::attempts::AttemptFilter::default());
     let format = vigie::audit::export::ExportFormat::Csv.into();

@@ -50,14 +50,14 @@ async fn a_token_of_a_retired_key_logs_out_and_one_of_a_revoked_key_does_not(
     #[values(Sqlite, Postgres)] backend: Backend,
     #[values("retired", "revoked")] key: &str,
 ) {
-    use vigie::model::audit::Cause;
+    use vigie::model::audit::AuditContext;
     let app = TestApp::start_with(backend, &[("VIGIE__SESSIONS__IDLE_TIMEOUT", "12h")]).await;
     let alice = app.signed_in("alice").await;
     let id = app.app.sessions.signing().current().await.expect("a key").id().to_string();
-    app.app.sessions.rotate_key(&Cause::command_line()).await.expect("a new key");
+    app.app.sessions.rotate_key(&AuditContext::command_line()).await.expect("a new key");
     app.advance(TimeDelta::hours(3));
     if key == "revoked" {
-        app.app.sessions.revoke_key(&id, &Cause::command_line()).await.expect("revoked");
+        app.app.sessions.revoke_key(&id, &AuditContext::command_line()).await.expect("revoked");
         alice.post_empty("/auth/logout").await.problem(401, "token_invalid");
         alice.refresh().await.expect(200);
     } else {

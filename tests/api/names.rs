@@ -3,7 +3,7 @@
 use rstest::rstest;
 use secrecy::SecretString;
 use serde_json::json;
-use vigie::model::audit::Cause;
+use vigie::model::audit::AuditContext;
 use vigie::model::user::{Role, User, Username};
 use vigie::store::users;
 use vigie::user::create::NewUser;
@@ -26,7 +26,7 @@ async fn named_before(app: &TestApp, name: &str) -> User {
         change_at_login: false,
         email: None,
     };
-    app.app.users.create(new, &Cause::command_line()).await.expect("created").user
+    app.app.users.create(new, &AuditContext::command_line()).await.expect("created").user
 }
 
 #[rstest]

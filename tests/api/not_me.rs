@@ -5,7 +5,7 @@ use reqwest::Method;
 use rstest::rstest;
 use serde_json::{Value, json};
 use vigie::model::alert::AlertKind;
-use vigie::model::audit::{AuditKind, Cause};
+use vigie::model::audit::{AuditContext, AuditKind};
 use vigie::model::session::EndReason;
 use vigie::model::user::{Email, User};
 use vigie::user::change::UserChange;
@@ -33,7 +33,7 @@ async fn start(backend: Backend, smtp: &Smtp) -> TestApp {
 
 async fn give_email(app: &TestApp, user: &User) {
     let change = UserChange { email: Some(Email::parse(ALICE).ok()), ..UserChange::default() };
-    app.app.users.change(user.id, change, &Cause::command_line()).await.expect("changed");
+    app.app.users.change(user.id, change, &AuditContext::command_line()).await.expect("changed");
 }
 
 async fn scene(app: &TestApp) -> Scene<'_> {
@@ -156,10 +156,10 @@ async fn ath_08_saying_so_ends_the_sessions_and_the_password_logs_in_no_more(
     for address in [HOME, ELSEWHERE] {
         try_from(&app, address, "alice", PASSWORD).await.problem(401, "invalid_credentials");
     }
-    for kind in [AuditKind::SessionDisowned, AuditKind::PasswordVoided] {
+    for kind in [AuditKind::UnrecognisedLoginReported, AuditKind::PasswordVoided] {
         let events = app.events().await;
         let found: Vec<_> = events.iter().filter(|event| event.event.kind == kind).collect();
-        assert_eq!((found.len(), &found[0].event.cause.actor.id), (1, &alice.id.to_string()), "{kind}");
+        assert_eq!((found.len(), &found[0].event.context.actor.id), (1, &alice.id.to_string()), "{kind}");
     }
     // Reviewers see it again, and are told.
     let shown = root.get("/admin/alerts?kind=new_device").await.expect(200);
@@ -194,7 +194,7 @@ async fn the_link_works_for_72_hours_and_for_nothing_else(#[values(Sqlite, Postg
     let setup = json!({ "token": token, "username": "mallory", "password": NEW_PASSWORD });
     app.nobody().post("/auth/setup", setup).await.problem(401, "token_invalid");
     // And no other one-time token for this.
-    let issued = app.app.users.issue_reset(alice.id, false, &Cause::command_line()).await.expect("issued");
+    let issued = app.app.users.issue_reset(alice.id, false, &AuditContext::command_line()).await.expect("issued");
     let other = issued.secret.reveal(vigie::model::secret::SecretKind::OneTimeToken);
     assert_eq!(say(&app, &other).await.status, 410);
     let reset = json!({ "token": other, "new_password": "short" });
@@ -204,7 +204,7 @@ async fn the_link_works_for_72_hours_and_for_nothing_else(#[values(Sqlite, Postg
     app.advance(TimeDelta::hours(72));
     assert_eq!(say(&app, &token).await.status, 410);
     try_from(&app, HOME, "alice", PASSWORD).await.expect(200);
-    app.app.alerts.forget_old_deliveries().await.expect("forgotten");
+    app.app.alerts.prune_deliveries().await.expect("forgotten");
     assert!(!app.dump().contains("not_me"));
 }
 
@@ -215,7 +215,7 @@ async fn a_reset_voids_the_link(#[values(Sqlite, Postgres)] backend: Backend) {
     let smtp = Smtp::start().await;
     let app = start(backend, &smtp).await;
     let Scene { alice, .. } = scene(&app).await;
-    let issued = app.app.users.issue_reset(alice.id, false, &Cause::command_line()).await.expect("issued");
+    let issued = app.app.users.issue_reset(alice.id, false, &AuditContext::command_line()).await.expect("issued");
     let reset = issued.secret.reveal(vigie::model::secret::SecretKind::OneTimeToken);
     let reset = json!({ "token": reset, "new_password": NEW_PASSWORD });
     app.nobody().post("/auth/reset", reset).await.expect(204);

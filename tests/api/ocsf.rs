@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::DateTime;
 use rstest::rstest;
 use serde_json::{Value, json};
-use vigie::model::audit::{AuditEvent, AuditKind, Cause, RecordedEvent, Subject, SubjectKind};
+use vigie::model::audit::{AuditContext, AuditEvent, AuditKind, RecordedEvent, Subject, SubjectKind};
 use vigie::view::ocsf;
 
 use crate::support::app::{PASSWORD, TestApp, TestClient};
@@ -131,9 +131,9 @@ fn log_09_every_kind_of_event_is_a_valid_ocsf_event() {
         let facts = kind.facts();
         for subject in facts.subjects {
             let subject = Subject { kind: *subject, id: (*subject != SubjectKind::Unknown).then(|| "7".to_owned()) };
-            let from_outside = Cause { ip: "192.0.2.1".parse().ok(), ..Cause::system("check") };
-            for cause in [from_outside, Cause::command_line()] {
-                let event = AuditEvent::new(at, *kind, &cause, subject.clone());
+            let from_outside = AuditContext { ip: "192.0.2.1".parse().ok(), ..AuditContext::system("check") };
+            for context in [from_outside, AuditContext::command_line()] {
+                let event = AuditEvent::new(at, *kind, &context, subject.clone());
                 let event = AuditEvent { reason: facts.reasons.first().copied(), ..event };
                 let written = ocsf::event(&RecordedEvent { seq: 1, event });
                 assert_valid(&written);

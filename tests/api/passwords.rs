@@ -7,7 +7,7 @@ use rstest::rstest;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use vigie::model::attempt::AttemptOutcome;
-use vigie::model::audit::{AuditKind, Cause, Reason};
+use vigie::model::audit::{AuditContext, AuditKind, Reason};
 use vigie::model::secret::SecretKind;
 use vigie::model::session::EndReason;
 use vigie::model::user::{Role, User, UserState, Username};
@@ -44,13 +44,13 @@ async fn create(app: &TestApp, name: &str, password: Option<&str>) -> User {
         change_at_login: false,
         email: None,
     };
-    app.app.users.create(new, &Cause::command_line()).await.expect("the user is created").user
+    app.app.users.create(new, &AuditContext::command_line()).await.expect("the user is created").user
 }
 
 async fn import(app: &TestApp, name: &str, hash: &str) -> User {
     let line = json!({ "username": name, "role": "agent", "password_hash": hash }).to_string();
     let lines = import::read(line.as_bytes(), Format::Ndjson, app.now()).expect("a good line");
-    app.app.users.import(lines, false, &Cause::command_line(), |_| ()).await.expect("imported");
+    app.app.users.import(lines, false, &AuditContext::command_line(), |_| ()).await.expect("imported");
     app.app.users.find_by_id_or_name(name).await.expect("the store answers").expect("the user is there")
 }
 
@@ -216,7 +216,7 @@ async fn pwd_02_more_than_a_kibibyte_is_refused_where_a_password_is_set(#[values
     let user = app.user("alice", "agent").await;
     let alice = app.log_in("alice").await;
     let text = |length: usize| "kqzv jwpx htbm gdfs ".chars().cycle().take(length).collect::<String>();
-    let reset = app.app.users.issue_reset(user.id, false, &Cause::command_line()).await.expect("a token");
+    let reset = app.app.users.issue_reset(user.id, false, &AuditContext::command_line()).await.expect("a token");
     let token = reset.secret.reveal(SecretKind::OneTimeToken);
     for length in [1025, 5000, 60_000] {
         assert!(reason(change(&alice, PASSWORD, &text(length)).await).contains("1024 bytes"));
@@ -416,7 +416,7 @@ async fn reset(app: &TestApp, token: &str, password: &str) -> Answer {
 }
 
 async fn reset_token(app: &TestApp, user: &User) -> String {
-    let issued = app.app.users.issue_reset(user.id, false, &Cause::command_line()).await.expect("a token");
+    let issued = app.app.users.issue_reset(user.id, false, &AuditContext::command_line()).await.expect("a token");
     issued.secret.reveal(SecretKind::OneTimeToken)
 }
 
@@ -540,8 +540,8 @@ async fn ses_09_disabling_a_user_ends_all_sessions_at_once(#[values(Sqlite, Post
     let sessions = [app.log_in("alice").await, app.log_in("alice").await, app.log_in("alice").await];
     let token = reset_token(&app, &user).await;
     let set = |state| UserChange { state: Some(state), ..UserChange::default() };
-    let cause = Cause::command_line();
-    app.app.users.change(user.id, set(UserState::Disabled), &cause).await.expect("disabled");
+    let context = AuditContext::command_line();
+    app.app.users.change(user.id, set(UserState::Disabled), &context).await.expect("disabled");
     let expect_dead = async || {
         for client in &sessions {
             client.get("/auth/me").await.problem(401, "session_ended");
@@ -554,7 +554,7 @@ async fn ses_09_disabling_a_user_ends_all_sessions_at_once(#[values(Sqlite, Post
     try_login(&app, "alice", PASSWORD).await.problem(401, "invalid_credentials");
     assert_eq!(app.attempts().await[0].outcome, AttemptOutcome::Disabled);
     reset(&app, &token, OTHER).await.problem(401, "token_invalid");
-    app.app.users.change(user.id, set(UserState::Active), &cause).await.expect("enabled");
+    app.app.users.change(user.id, set(UserState::Active), &context).await.expect("enabled");
     expect_dead().await;
     try_login(&app, "alice", PASSWORD).await.expect(200);
 }
@@ -568,7 +568,7 @@ async fn ses_09_p5_deleting_a_user_ends_all_sessions_and_keeps_the_history(
     let user = app.user("alice", "agent").await;
     let sessions = [app.log_in("alice").await, app.log_in("alice").await];
     let token = reset_token(&app, &user).await;
-    app.app.users.delete(user.id, &Cause::command_line()).await.expect("deleted");
+    app.app.users.delete(user.id, &AuditContext::command_line()).await.expect("deleted");
     for client in &sessions {
         client.get("/auth/me").await.problem(401, "session_ended");
         client.refresh().await.problem(401, "session_ended");

@@ -25,7 +25,7 @@ async fn d4_31_failures_and_successes_have_the_same_address(#[values(Sqlite, Pos
     let attempts: Vec<String> = app.attempts().await.iter().map(|attempt| attempt.ip.to_string()).collect();
     assert_eq!((attempts, &session["ip"]), (vec![HOME.to_owned(), HOME.to_owned()], &json!(HOME)));
     let events = app.events().await;
-    assert!(events.iter().filter_map(|event| event.event.cause.ip).all(|ip| ip.to_string() == HOME));
+    assert!(events.iter().filter_map(|event| event.event.context.ip).all(|ip| ip.to_string() == HOME));
     assert!(!app.dump().contains("198.51.100.1"));
 }
 
@@ -107,7 +107,7 @@ async fn d7_50_every_event_of_one_request_is_kept(#[values(Sqlite, Postgres)] ba
         .events()
         .await
         .iter()
-        .filter(|event| event.event.cause.request_id.as_deref() == Some(&request))
+        .filter(|event| event.event.context.request_id.as_deref() == Some(&request))
         .map(|event| event.event.kind.as_str())
         .collect();
     let expected = ["session.ended", "user.disabled", "user.email_changed", "user.renamed", "user.role_changed"];
@@ -128,7 +128,7 @@ async fn d7_51_the_record_names_who_acted(#[values(Sqlite, Postgres)] backend: B
     root.post_empty(&format!("/admin/users/{id}/unlock")).await.expect(204);
     let events = app.events().await;
     for event in &events[before..] {
-        let actor = &event.event.cause.actor;
+        let actor = &event.event.context.actor;
         assert_eq!((actor.kind, &actor.id), (ActorKind::Admin, &administrator), "{event:?}");
     }
     assert!(events.len() >= before + 3);

@@ -240,7 +240,7 @@ async fn tok_03_ses_07_refreshing_never_extends_the_lifetime(#[values(Sqlite, Po
     app.advance(TimeDelta::seconds(1));
     alice.refresh().await.problem(401, "session_ended");
     alice.get("/auth/me").await.problem(401, "token_expired");
-    app.app.sessions.record_overdue().await.expect("recorded");
+    app.app.sessions.record_expired().await.expect("recorded");
     let end = app.session_row(&alice.session_id).await.end.expect("an end");
     assert_eq!((end.reason, end.at), (EndReason::Expired, until));
     // Only a new login starts both clocks again.
@@ -259,7 +259,7 @@ async fn tok_03_an_idle_gap_ends_the_session_for_refreshes_too(#[values(Sqlite, 
     let renewed = app.client(&renewed.refresh().await.expect(200));
     app.advance(TimeDelta::minutes(31));
     renewed.refresh().await.problem(401, "session_ended");
-    app.app.sessions.record_overdue().await.expect("recorded");
+    app.app.sessions.record_expired().await.expect("recorded");
     assert_eq!(app.end_reason(&alice.session_id).await, Some(EndReason::IdleTimeout));
 }
 

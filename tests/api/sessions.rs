@@ -9,11 +9,11 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use uuid::Uuid;
 use vigie::model::attempt::AttemptOutcome;
-use vigie::model::audit::{AuditKind, Cause};
+use vigie::model::audit::{AuditContext, AuditKind};
 use vigie::model::id::{SessionId, UserId};
+use vigie::model::not_before::Scope;
 use vigie::model::session::{Actor, ActorKind, EndReason};
 use vigie::model::user::{Role, UserState};
-use vigie::store::not_befores::Scope;
 use vigie::store::sessions::{SessionFilter, UserSelector};
 use vigie::user::change::UserChange;
 
@@ -95,7 +95,7 @@ async fn ses_06_the_idle_time_ends_a_session_whatever_its_token_says(#[values(Sq
     alice.refresh().await.problem(401, "session_ended");
     // What was refused did not wake it.
     alice.get("/auth/me").await.problem(401, "session_ended");
-    app.app.sessions.record_overdue().await.expect("recorded");
+    app.app.sessions.record_expired().await.expect("recorded");
     let end = app.session_row(&alice.session_id).await.end.expect("an end");
     assert_eq!((end.reason, end.at), (EndReason::IdleTimeout, last_use + TimeDelta::minutes(30)));
     assert_eq!(end.by, Actor::system("expiry"));
@@ -131,7 +131,7 @@ async fn ses_07_use_never_extends_the_lifetime(#[values(Sqlite, Postgres)] backe
     app.advance(TimeDelta::microseconds(1));
     let answer = alice.get("/auth/me").await;
     assert_eq!(answer.status, 401, "{}", answer.body);
-    app.app.sessions.record_overdue().await.expect("recorded");
+    app.app.sessions.record_expired().await.expect("recorded");
     let row = app.session_row(&alice.session_id).await;
     let end = row.end.expect("an end");
     assert_eq!((end.reason, end.at), (EndReason::Expired, row.started_at + TimeDelta::hours(2)));
@@ -361,7 +361,7 @@ async fn one_sees_the_tries_on_ones_own_account(#[values(Sqlite, Postgres)] back
 async fn end(app: &TestApp, client: &TestClient<'_>, reason: EndReason, user_id: UserId) {
     let id: SessionId = client.session_id.parse().expect("an id");
     let (sessions, users) = (&app.app.sessions, &app.app.users);
-    let (cause, operator) = (Cause::command_line(), Cause::system("test"));
+    let (context, operator) = (AuditContext::command_line(), AuditContext::system("test"));
     let of_user = SessionFilter { user: Some(UserSelector::Id(user_id)), ..SessionFilter::default() };
     let mut change = UserChange::default();
     match reason {
@@ -382,7 +382,7 @@ async fn end(app: &TestApp, client: &TestClient<'_>, reason: EndReason, user_id:
         }
         EndReason::RightsChanged => change.role = Role::parse("other").ok(),
         EndReason::UserDisabled => change.state = Some(UserState::Disabled),
-        EndReason::UserDeleted => users.delete(user_id, &cause).await.expect("deleted"),
+        EndReason::UserDeleted => users.delete(user_id, &context).await.expect("deleted"),
         EndReason::RefreshReused => {
             let next = app.client(&client.refresh().await.expect(200));
             next.refresh().await.expect(200);
@@ -406,7 +406,7 @@ async fn end(app: &TestApp, client: &TestClient<'_>, reason: EndReason, user_id:
         }
     }
     if change.role.is_some() || change.state.is_some() {
-        users.change(user_id, change, &cause).await.expect("changed");
+        users.change(user_id, change, &context).await.expect("changed");
     }
 }
 
@@ -423,7 +423,7 @@ async fn ses_17_each_end_is_recorded_once_with_who_when_and_why(#[values(Sqlite,
         let started_at = app.now();
         end(&app, &alice, reason, user.id).await;
         alice.get("/auth/verify").await.expect(401);
-        app.app.sessions.record_overdue().await.expect("recorded");
+        app.app.sessions.record_expired().await.expect("recorded");
 
         let row = app.session_row(&alice.session_id).await;
         let recorded = row.end.clone().unwrap_or_else(|| panic!("{reason} is recorded"));
@@ -447,13 +447,13 @@ async fn ses_17_each_end_is_recorded_once_with_who_when_and_why(#[values(Sqlite,
         let events = app.events_of(AuditKind::SessionEnded, &alice.session_id).await;
         assert_eq!(events.len(), 1, "{reason}");
         assert_eq!(events[0].event.details["reason"], reason.as_str());
-        assert_eq!(events[0].event.cause.actor, actor, "{reason}");
+        assert_eq!(events[0].event.context.actor, actor, "{reason}");
 
         // The first end wins; a second changes nothing, and is no fault.
         app.advance(TimeDelta::seconds(1));
-        let second = app.app.sessions.end(row.id, EndReason::EndedByAdmin, None, &Cause::command_line()).await;
+        let second = app.app.sessions.end(row.id, EndReason::EndedByAdmin, None, &AuditContext::command_line()).await;
         assert_eq!(second.expect("no fault"), Some(false));
-        app.app.sessions.record_overdue().await.expect("recorded");
+        app.app.sessions.record_expired().await.expect("recorded");
         assert_eq!(app.session_row(&alice.session_id).await, row, "{reason}");
         assert_eq!(app.events_of(AuditKind::SessionEnded, &alice.session_id).await.len(), 1, "{reason}");
     }

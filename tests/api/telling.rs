@@ -128,7 +128,7 @@ async fn an_address_that_never_answers_is_given_up_after_days(#[values(Sqlite, P
     let text = app.app.metrics.encode();
     assert!(text.contains(r#"vigie_deliveries_total{channel="webhook",outcome="given_up"} 1"#), "{text}");
     app.advance(TimeDelta::days(5));
-    assert_eq!(app.app.alerts.forget_old_deliveries().await.expect("forgotten"), 1);
+    assert_eq!(app.app.alerts.prune_deliveries().await.expect("forgotten"), 1);
     assert_eq!(app.alerts().await.len(), 1, "the alert stays");
 }
 

@@ -4,7 +4,7 @@
 use futures_util::future::join;
 use rstest::rstest;
 use serde_json::json;
-use vigie::model::audit::Cause;
+use vigie::model::audit::AuditContext;
 use vigie::model::user::{User, Username};
 use vigie::user::change::UserChange;
 use vigie::user::import::{Format, read};
@@ -21,7 +21,7 @@ async fn fail(app: &TestApp, name: &str) {
 
 async fn rename(app: &TestApp, user: &User, to: &str) {
     let change = UserChange { username: Username::parse(to).ok(), ..UserChange::default() };
-    app.app.users.change(user.id, change, &Cause::command_line()).await.expect("renamed");
+    app.app.users.change(user.id, change, &AuditContext::command_line()).await.expect("renamed");
 }
 
 #[rstest]
@@ -40,7 +40,7 @@ async fn a_new_user_inherits_no_failures_of_whoever_tried_the_name_before(
             let hash = other.password_hash.expect("a hash").0;
             let line = json!({ "username": "ALICE", "role": "agent", "password_hash": hash }).to_string();
             let lines = read(line.as_bytes(), Format::Ndjson, app.now()).expect("a line");
-            app.app.users.import(lines, false, &Cause::command_line(), |_| ()).await.expect("imported");
+            app.app.users.import(lines, false, &AuditContext::command_line(), |_| ()).await.expect("imported");
         }
         _ => rename(&app, &other, "Alice").await,
     }
@@ -74,10 +74,10 @@ async fn the_failures_of_a_user_go_with_the_user(#[values(Sqlite, Postgres)] bac
     let alice = app.user("alice", "agent").await;
     // From a network that is known, and from elsewhere.
     fail(&app, "alice").await;
-    app.app.users.unlock(alice.id, &Cause::command_line()).await.expect("unlocked");
+    app.app.users.unlock(alice.id, &AuditContext::command_line()).await.expect("unlocked");
     app.log_in("alice").await;
     fail(&app, "alice").await;
-    app.app.users.delete(alice.id, &Cause::command_line()).await.expect("deleted");
+    app.app.users.delete(alice.id, &AuditContext::command_line()).await.expect("deleted");
     app.user("alice", "agent").await;
     try_login(&app, "alice", PASSWORD).await.expect(200);
     let root = app.admin().await;

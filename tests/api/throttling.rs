@@ -6,7 +6,7 @@ use reqwest::Method;
 use rstest::rstest;
 use serde_json::json;
 use vigie::model::attempt::AttemptOutcome;
-use vigie::model::audit::{AuditKind, Cause, Reason};
+use vigie::model::audit::{AuditContext, AuditKind, Reason};
 use vigie::model::user::{Role, User, UserState, Username};
 use vigie::user::change::UserChange;
 use vigie::user::create::NewUser;
@@ -65,12 +65,12 @@ pub(super) async fn without_password(app: &TestApp, name: &str) -> User {
         change_at_login: false,
         email: None,
     };
-    app.app.users.create(new, &Cause::command_line()).await.expect("the user is created").user
+    app.app.users.create(new, &AuditContext::command_line()).await.expect("the user is created").user
 }
 
 pub(super) async fn disable(app: &TestApp, user: &User) {
     let change = UserChange { state: Some(UserState::Disabled), ..UserChange::default() };
-    app.app.users.change(user.id, change, &Cause::command_line()).await.expect("disabled");
+    app.app.users.change(user.id, change, &AuditContext::command_line()).await.expect("disabled");
 }
 
 /// What somebody who tries can see: all but the id of the request and the time of the answer.
@@ -230,7 +230,7 @@ async fn ath_03_too_many_failures_in_a_row_close_the_account_until_it_is_unlocke
     let locked: Vec<_> = events.iter().filter(|event| event.event.kind == AuditKind::UserLocked).collect();
     assert_eq!(locked.len(), 1);
     assert_eq!(locked[0].event.subject.id.as_deref(), Some(user.id.to_string().as_str()));
-    app.app.users.unlock(user.id, &Cause::command_line()).await.expect("unlocked");
+    app.app.users.unlock(user.id, &AuditContext::command_line()).await.expect("unlocked");
     try_login(&app, "alice", PASSWORD).await.expect(200);
 }
 
@@ -263,7 +263,7 @@ async fn ath_03_with_all_its_known_devices_an_account_fails_a_hundred_times_in_a
     for device in &devices {
         try_by(&app, device, HOME, "alice", PASSWORD).await.problem(429, "too_many_attempts");
     }
-    app.app.users.unlock(user.id, &Cause::command_line()).await.expect("unlocked");
+    app.app.users.unlock(user.id, &AuditContext::command_line()).await.expect("unlocked");
     for device in &devices {
         try_by(&app, device, HOME, "alice", PASSWORD).await.expect(200);
     }
@@ -344,8 +344,12 @@ async fn ath_04_another_password_makes_devices_unknown(
             alice.post("/auth/password", change).await.expect(200);
         }
         way => {
-            let reset =
-                app.app.users.issue_reset(user.id, way == "voided", &Cause::command_line()).await.expect("a token");
+            let reset = app
+                .app
+                .users
+                .issue_reset(user.id, way == "voided", &AuditContext::command_line())
+                .await
+                .expect("a token");
             let token = reset.secret.reveal(vigie::model::secret::SecretKind::OneTimeToken);
             app.nobody().post("/auth/reset", json!({ "token": token, "new_password": new })).await.expect(204);
         }

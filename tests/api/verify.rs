@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use reqwest::Method;
 use rstest::rstest;
 use serde_json::json;
-use vigie::model::audit::Cause;
+use vigie::model::audit::AuditContext;
 use vigie::model::user::{Role, Username};
 use vigie::user::change::UserChange;
 
@@ -46,7 +46,7 @@ async fn adm_03_name_and_role_are_those_of_now_not_those_of_the_token(#[values(S
         role: Role::parse("stagiaire été").ok(),
         ..UserChange::default()
     };
-    app.app.users.change(user.id, change, &Cause::command_line()).await.expect("changed");
+    app.app.users.change(user.id, change, &AuditContext::command_line()).await.expect("changed");
     let answer = alice.get("/auth/verify").await;
     assert_eq!(told(&answer)[1..3], [Some("Zo%C3%A9%2050%25"), Some("stagiaire%20%C3%A9t%C3%A9")]);
     let me = alice.get("/auth/me").await.expect(200);

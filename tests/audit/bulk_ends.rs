@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use rstest::rstest;
 use serde_json::{Value, json};
 use vigie::clock::{Clock as _, ManualClock, SystemClock};
-use vigie::model::audit::{AuditKind, Cause, RecordedEvent};
+use vigie::model::audit::{AuditContext, AuditKind, RecordedEvent};
 use vigie::session::bulk_end::BulkEnded;
 use vigie::store::StoreError;
 use vigie::store::sessions::SessionFilter;
@@ -36,7 +36,7 @@ async fn with_sessions(app: &TestApp, count: usize) {
 async fn end_all(app: &TestApp) -> Result<BulkEnded, StoreError> {
     let note = Some("a stolen list".to_owned());
     let described = json!({ "everything": true });
-    app.app.sessions.end_matching(SessionFilter::default(), described, note, false, &Cause::command_line()).await
+    app.app.sessions.end_matching(SessionFilter::default(), described, note, false, &AuditContext::command_line()).await
 }
 
 /// From here on, no session can be ended where so many have been.
@@ -81,8 +81,8 @@ async fn who_asked_stands_before_the_first_end_and_the_outcome_behind_the_last(
     assert_eq!((begun.len(), ended.len(), outcome.len()), (1, MANY, 1));
     assert!(begun[0].seq < ended[0].seq && ended[MANY - 1].seq < outcome[0].seq);
     for event in [&begun[0], &outcome[0]] {
-        let (cause, details) = (&event.event.cause, details(event));
-        assert_eq!((cause, &details["filter"]), (&Cause::command_line(), &json!({ "everything": true })));
+        let (context, details) = (&event.event.context, details(event));
+        assert_eq!((context, &details["filter"]), (&AuditContext::command_line(), &json!({ "everything": true })));
         assert_eq!((&details["note"], &details["matched"]), (&json!("a stolen list"), &json!(MANY)));
     }
     assert!(details(&begun[0])["end"].is_string());
@@ -125,7 +125,7 @@ async fn an_end_whose_caller_goes_away_is_done_and_recorded_to_its_outcome(
     with_sessions(&app, 2 * MANY).await;
     let sessions = app.app.sessions.clone();
     let caller = actix_web::rt::spawn(async move {
-        sessions.end_matching(SessionFilter::default(), json!({}), None, false, &Cause::command_line()).await
+        sessions.end_matching(SessionFilter::default(), json!({}), None, false, &AuditContext::command_line()).await
     });
     until(async || !recorded(&app).await[0].is_empty()).await;
     caller.abort();

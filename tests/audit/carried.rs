@@ -2,11 +2,11 @@
 
 use chrono::TimeDelta;
 use rstest::rstest;
-use vigie::model::audit::Cause;
+use vigie::model::audit::AuditContext;
 use vigie::model::client::ClientId;
+use vigie::model::not_before::Scope;
 use vigie::model::record::RecordKind;
 use vigie::model::user::Role;
-use vigie::store::not_befores::Scope;
 use vigie::user::change::UserChange;
 
 use super::chain::record;
@@ -25,8 +25,8 @@ async fn grown_old(backend: Backend) -> TestApp {
     }
     app.registered_client("crm").await;
     app.registered_client("erp").await;
-    let cause = Cause::command_line();
-    app.app.sessions.set_not_before(Scope::Everybody, None, Some("a note".to_owned()), &cause).await.unwrap();
+    let context = AuditContext::command_line();
+    app.app.sessions.set_not_before(Scope::Everybody, None, Some("a note".to_owned()), &context).await.unwrap();
     record(&app, 700).await;
     seal(&app).await;
     later(&app, 396).await;
@@ -86,12 +86,12 @@ async fn p6_who_is_there_is_recorded_anew_before_the_oldest_records_go(#[values(
 #[actix_web::test]
 async fn p6_records_of_who_is_gone_go_with_the_others(#[values(Sqlite, Postgres)] backend: Backend) {
     let app = TestApp::start(backend).await;
-    let (alice, cause) = (app.user("alice", "agent").await, Cause::command_line());
+    let (alice, context) = (app.user("alice", "agent").await, AuditContext::command_line());
     app.registered_client("crm").await;
     let role = UserChange { role: Role::parse("chef").ok(), ..UserChange::default() };
-    app.app.users.change(alice.id, role, &cause).await.unwrap();
-    app.app.users.delete(alice.id, &cause).await.unwrap();
-    app.app.clients.remove(ClientId::parse("crm").unwrap(), &cause).await.unwrap();
+    app.app.users.change(alice.id, role, &context).await.unwrap();
+    app.app.users.delete(alice.id, &context).await.unwrap();
+    app.app.clients.remove(ClientId::parse("crm").unwrap(), &context).await.unwrap();
     record(&app, 600).await;
     seal(&app).await;
     later(&app, 396).await;

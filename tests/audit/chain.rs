@@ -10,7 +10,7 @@ use tlog_tiles::{Hash, check_record, check_tree, record_hash};
 use vigie::audit::chain::{Checkpoint, CheckpointKey, Fault};
 use vigie::keyring::Keyring;
 use vigie::master_key::MasterKey;
-use vigie::model::audit::{AuditEvent, AuditKind, Cause, Subject};
+use vigie::model::audit::{AuditContext, AuditEvent, AuditKind, Subject};
 use vigie::store::{StoreError, audit};
 
 use super::verify;
@@ -23,7 +23,7 @@ use crate::support::thousands::{Rows, fill};
 pub(super) async fn record(app: &TestApp, count: usize) {
     let now = app.now();
     let write = move |db: &mut _| {
-        let event = AuditEvent::new(now, AuditKind::HistoryRead, &Cause::command_line(), Subject::everybody());
+        let event = AuditEvent::new(now, AuditKind::HistoryRead, &AuditContext::command_line(), Subject::everybody());
         (0..count).try_for_each(|number| audit::record(db, &event.clone().with(json!({ "number": number }))))
     };
     app.app.store.write::<_, StoreError>(write).await.unwrap();

@@ -7,14 +7,14 @@ use chrono::TimeDelta;
 use rstest::rstest;
 use serde_json::{Value, json};
 use vigie::model::attempt::{Attempt, AttemptOutcome};
-use vigie::model::audit::{AuditEvent, AuditKind, Cause, Reason, RecordedEvent, Subject, SubjectKind};
+use vigie::model::audit::{AuditContext, AuditEvent, AuditKind, Reason, RecordedEvent, Subject, SubjectKind};
 use vigie::model::client::ClientId;
 use vigie::model::id::UserId;
 use vigie::model::record::{Coverage, Digest, RecordKind};
-use vigie::model::redaction::{Group, Kept, Named, Proofs, Redacted};
-use vigie::model::session::{Actor, Device, EndReason, Origin, RefreshTokens, Session};
+use vigie::model::redaction::{Group, Named, Proofs, Redacted, WithProofs};
+use vigie::model::session::{Actor, ClientInfo, Device, EndReason, RefreshTokens, Session};
 use vigie::store::covered::{self, Found};
-use vigie::store::retention::{Permit, permitted};
+use vigie::store::retention::{DeletionGrant, with_deletion_grant};
 use vigie::store::sessions::Closing;
 use vigie::store::{Db, StoreError, attempts, audit, sessions};
 
@@ -33,9 +33,9 @@ const V6: &str = "2001:db8:1:2::9";
 /// The rows of a history, as the model reads them.
 #[derive(Clone)]
 struct Rows {
-    sessions: Vec<Kept<Session>>,
-    attempts: Vec<Kept<Attempt>>,
-    events: Vec<Kept<RecordedEvent>>,
+    sessions: Vec<WithProofs<Session>>,
+    attempts: Vec<WithProofs<Attempt>>,
+    events: Vec<WithProofs<RecordedEvent>>,
 }
 
 /// The digests of records, by what these are of.
@@ -106,7 +106,7 @@ async fn history(backend: Backend) -> TestApp {
     let full = Session {
         client_id: client.clone(),
         device_name: Some("Tablette d’Éloïse".to_owned()),
-        origin: Origin { ip: V6.parse().unwrap(), user_agent: Some("curl/8".to_owned()) },
+        client_info: ClientInfo { ip: V6.parse().unwrap(), user_agent: Some("curl/8".to_owned()) },
         device: Device { browser: Some("B".to_owned()), os: Some("Ö".to_owned()), kind: Some("pc".to_owned()) },
         methods: vec!["pwd".to_owned(), "otp".to_owned()],
         last_ip: V4.parse().unwrap(),
@@ -133,17 +133,20 @@ async fn history(backend: Backend) -> TestApp {
     };
     app.add_attempts(vec![attempt("z…0badcafe", now), Attempt { ip: V6.parse().unwrap(), ..attempt("", now) }, tried])
         .await;
-    let cause =
-        |ip: &str| Cause { ip: Some(ip.parse().unwrap()), request_id: Some("r".to_owned()), ..Cause::command_line() };
+    let context = |ip: &str| AuditContext {
+        ip: Some(ip.parse().unwrap()),
+        request_id: Some("r".to_owned()),
+        ..AuditContext::command_line()
+    };
     let event = |kind, ip, details: Value| {
         let subject = Subject::new(SubjectKind::Session, full.id);
-        AuditEvent::new(now, kind, &cause(ip), subject).in_session(full.id).with(details)
+        AuditEvent::new(now, kind, &context(ip), subject).in_session(full.id).with(details)
     };
     let nested = json!({
         "zz": { "b": [1, -2, { "é": null, "a": "\"\\\n漢\u{7f}" }], "a": {} }, "a": [], "bb": 0.5, "b": u64::MAX, "1e2": 1e300,
     });
     let events = [
-        AuditEvent::new(now, AuditKind::KeyRotated, &Cause::command_line(), Subject::everybody()),
+        AuditEvent::new(now, AuditKind::KeyRotated, &AuditContext::command_line(), Subject::everybody()),
         event(AuditKind::SessionStarted, V4, json!({ "token": "t", "client_id": null, "methods": ["pwd"] })),
         event(AuditKind::LoginFailed, V6, nested).because(Reason::WrongPassword),
     ];
@@ -213,8 +216,8 @@ async fn p6_a_row_is_digested_as_the_model_digests_it(
     for group in groups.iter().copied() {
         left = left.without(group);
         let (left, later) = (left.clone(), app.now() + TimeDelta::days(1));
-        let permit = if group == Group::Addresses { Permit::Addresses(later) } else { Permit::Person };
-        let redact = move |db: &mut _| permitted(db, permit, |db| left.redact(db, group));
+        let permit = if group == Group::Addresses { DeletionGrant::Addresses(later) } else { DeletionGrant::Person };
+        let redact = move |db: &mut _| with_deletion_grant(db, permit, |db| left.redact(db, group));
         app.app.store.write::<_, StoreError>(redact).await.unwrap();
     }
     for by_name in [true, false] {
@@ -265,7 +268,7 @@ const ANOTHER_SALT: &str = "(SELECT substr(digest, 1, 16) FROM sealed_records WH
 
 #[rstest]
 #[case::name("sessions SET username = 'somebody', username_folded = 'somebody'", RecordKind::SessionStarted)]
-#[case::folded_name("sessions SET username_folded = 'somebody'", RecordKind::SessionStarted)]
+#[case::case_folded_name("sessions SET username_folded = 'somebody'", RecordKind::SessionStarted)]
 #[case::address("sessions SET ip = '2001:db8:1:2::a' WHERE end_note IS NOT NULL", RecordKind::SessionStarted)]
 #[case::another_spelling("sessions SET ip = '2001:DB8:1:2::9' WHERE end_note IS NOT NULL", RecordKind::SessionStarted)]
 #[case::no_address("sessions SET ip = '' WHERE end_note IS NOT NULL", RecordKind::SessionStarted)]

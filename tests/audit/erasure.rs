@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use vigie::background::JOBS;
 use vigie::model::alert::{AlertKind, NewAlert};
 use vigie::model::attempt::Attempt;
-use vigie::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use vigie::model::audit::{AuditContext, AuditEvent, AuditKind, Subject, SubjectKind};
 use vigie::model::id::UserId;
+use vigie::model::not_before::Scope;
 use vigie::model::redaction::ERASED;
 use vigie::model::user::{Email, User};
-use vigie::store::not_befores::Scope;
 use vigie::store::pending_erasures;
 use vigie::user::UserError;
 use vigie::user::change::UserChange;
@@ -178,8 +178,8 @@ async fn prv_04_an_erased_person_is_named_nowhere_and_the_history_verifies(
 async fn record_erasure(app: &TestApp, user: &User) {
     let (id, now) = (user.id, app.now());
     let event =
-        AuditEvent::new(now, AuditKind::UserErased, &Cause::command_line(), Subject::new(SubjectKind::User, id));
-    let event = app.app.chain.warrants().signed(event);
+        AuditEvent::new(now, AuditKind::UserErased, &AuditContext::command_line(), Subject::new(SubjectKind::User, id));
+    let event = app.app.chain.removal_key().signed(event);
     let write = move |db: &mut _| {
         pending_erasures::insert(db, id, None, now)?;
         vigie::store::audit::record(db, &event)
@@ -199,21 +199,21 @@ async fn prv_04_what_was_noted_about_an_erased_person_goes_everywhere(#[values(S
         let body = json!({ "filter": { "user": named }, "note": NOTE });
         assert_eq!(root.post("/admin/sessions/end", body).await.expect(200)["ended"], 1);
         for alert in app.alerts_of(AlertKind::ManyEnds).await {
-            app.app.alerts.acknowledge(alert.id, None, &Cause::command_line()).await.unwrap();
+            app.app.alerts.acknowledge(alert.id, None, &AuditContext::command_line()).await.unwrap();
         }
     }
     let (scope, note) = (Scope::User(user.id), Some(NOTE.to_owned()));
-    app.app.sessions.set_not_before(scope, None, note.clone(), &Cause::command_line()).await.unwrap();
+    app.app.sessions.set_not_before(scope, None, note.clone(), &AuditContext::command_line()).await.unwrap();
     let about = Subject::new(SubjectKind::User, user.id);
     let alert = NewAlert::new(app.now(), AlertKind::NewDevice, about).of_user(user.id);
     let alert = app.app.alerts.raise(alert).await.unwrap();
-    app.app.alerts.acknowledge(alert, note, &Cause::command_line()).await.unwrap();
+    app.app.alerts.acknowledge(alert, note, &AuditContext::command_line()).await.unwrap();
     let notes = |table: &str| app.dump().lines().filter(|line| line.starts_with(table) && line.contains(NOTE)).count();
     assert_eq!((notes("alerts:"), notes("not_befores:"), notes("sessions:")), (3, 1, 2), "{}", app.dump());
     // By filter twice, when it began and what came of it; for each of both sessions, of the not-before, and of the alert.
     assert_eq!(notes("audit_events:"), 8, "{}", app.dump());
 
-    let erased = app.app.users.erase(user.id, &Cause::command_line()).await.unwrap();
+    let erased = app.app.users.erase(user.id, &AuditContext::command_line()).await.unwrap();
     assert!(erased.complete, "{erased:?}");
     assert!(!app.dump().contains(NOTE), "{}", app.dump());
     names_nobody(&app.dump());
@@ -232,7 +232,7 @@ async fn prv_04_a_namesake_keeps_the_own_history(#[values(Sqlite, Postgres)] bac
     let root = app.admin().await;
     let first = app.user("alice", "agent").await;
     app.log_in("alice").await;
-    app.app.users.delete(first.id, &Cause::command_line()).await.unwrap();
+    app.app.users.delete(first.id, &AuditContext::command_line()).await.unwrap();
     let second = app.user("alice", "agent").await;
     app.nobody().post("/auth/login", json!({ "username": "alice", "password": "wrong" })).await.expect(401);
     let session = app.log_in("alice").await.session_id;
@@ -254,7 +254,7 @@ async fn prv_04_a_namesake_keeps_the_own_history(#[values(Sqlite, Postgres)] bac
         assert!(kinds.contains(&kind), "{kind} in {kinds:?}");
     }
 
-    app.app.users.erase(first.id, &Cause::command_line()).await.unwrap();
+    app.app.users.erase(first.id, &AuditContext::command_line()).await.unwrap();
     assert_eq!(history(&second, &session).await, before);
     let created = |event: &&vigie::model::audit::RecordedEvent| event.event.kind == AuditKind::UserCreated;
     let of_first = history(&first, "").await;
@@ -298,7 +298,7 @@ async fn prv_04_what_no_record_stands_for_names_nobody(#[values(Sqlite, Postgres
         ],
     );
 
-    app.app.users.erase(eve.id, &Cause::command_line()).await.unwrap();
+    app.app.users.erase(eve.id, &AuditContext::command_line()).await.unwrap();
     assert_eq!(about_bob().await, before);
     let names = Beside::connect(&app.database.url)
         .lines(&format!("SELECT username AS line FROM sessions WHERE CAST(user_id AS text) = '{eve_id}'"));
@@ -320,7 +320,7 @@ async fn prv_04_what_somebody_changed_is_left_as_it_is(#[values(Sqlite, Postgres
     let (to_eve, back) = (whose(eve), whose(bob));
     tamper(&app, &to_eve.each_ref().map(String::as_str));
 
-    let erased = app.app.users.erase(eve, &Cause::command_line()).await.unwrap();
+    let erased = app.app.users.erase(eve, &AuditContext::command_line()).await.unwrap();
     assert_eq!((erased.sessions, erased.attempts, erased.altered), (0, 0, 2), "{erased:?}");
     assert!(verify(&app).await.is_err());
     tamper(&app, &back.each_ref().map(String::as_str));
@@ -335,7 +335,7 @@ async fn prv_04_an_erasure_that_broke_off_is_finished_later(#[values(Sqlite, Pos
     let app = TestApp::start(backend).await;
     let user = past(&app).await;
     // As after the first transaction: the account is gone, and it is recorded that this person is erased.
-    app.app.users.delete(user.id, &Cause::command_line()).await.unwrap();
+    app.app.users.delete(user.id, &AuditContext::command_line()).await.unwrap();
     record_erasure(&app, &user).await;
     assert!(app.dump().contains(FORMER));
     app.app.users.finish_erasures().await.unwrap();
@@ -359,7 +359,7 @@ async fn prv_04_what_only_the_account_knew_is_found_later(#[values(Sqlite, Postg
     root.post("/admin/sessions/end", everybody).await.expect(200);
     let mut beside = Beside::connect(&app.database.url);
     beside.execute("ALTER TABLE alerts RENAME TO elsewhere").unwrap();
-    let broken_off = app.app.users.erase(user.id, &Cause::command_line()).await;
+    let broken_off = app.app.users.erase(user.id, &AuditContext::command_line()).await;
     assert!(broken_off.is_err(), "{broken_off:?}");
     beside.execute("ALTER TABLE elsewhere RENAME TO alerts").unwrap();
     assert!(app.app.users.find(user.id).await.unwrap().is_none());
@@ -377,7 +377,7 @@ async fn prv_04_a_complete_erasure_is_over(#[values(Sqlite, Postgres)] backend: 
     let app = TestApp::start(backend).await;
     let user = past(&app).await;
     tamper(&app, &["UPDATE attempts SET person_proof = NULL"]);
-    let erased = app.app.users.erase(user.id, &Cause::command_line()).await.unwrap();
+    let erased = app.app.users.erase(user.id, &AuditContext::command_line()).await.unwrap();
     assert!(erased.complete && erased.sealed_in_the_clear > 0, "{erased:?}");
     let sealed = app.app.store.read(move |db| pending_erasures::sealed_names(db, user.id)).await.unwrap();
     assert_eq!(sealed, None);
@@ -398,7 +398,7 @@ async fn prv_04_a_complete_erasure_is_over(#[values(Sqlite, Postgres)] backend: 
 async fn prv_04_an_erasure_is_finished_also_where_retention_fails(#[values(Sqlite, Postgres)] backend: Backend) {
     let app = TestApp::start(backend).await;
     let user = past(&app).await;
-    app.app.users.delete(user.id, &Cause::command_line()).await.unwrap();
+    app.app.users.delete(user.id, &AuditContext::command_line()).await.unwrap();
     record_erasure(&app, &user).await;
     Beside::connect(&app.database.url).execute("ALTER TABLE one_time_tokens RENAME TO elsewhere").unwrap();
     let job = JOBS.iter().find(|job| job.name == "retention").unwrap();
@@ -412,7 +412,7 @@ async fn import_as(app: &TestApp, id: UserId, name: &str) -> Result<Imported, Im
         [json!({ "username": "somebody", "role": "agent" }), json!({ "id": id, "username": name, "role": "agent" })];
     let lines = lines.map(|line| format!("{line}\n")).concat();
     let lines = import::read(lines.as_bytes(), Format::Ndjson, app.now()).unwrap();
-    app.app.users.import(lines, false, &Cause::command_line(), |_| ()).await
+    app.app.users.import(lines, false, &AuditContext::command_line(), |_| ()).await
 }
 
 /// What is left of a person stands under the id: nobody else gets it, and nobody is erased for it again.
@@ -421,13 +421,13 @@ async fn import_as(app: &TestApp, id: UserId, name: &str) -> Result<Imported, Im
 async fn prv_04_an_erased_id_is_not_imported_again(#[values(Sqlite, Postgres)] backend: Backend) {
     let app = TestApp::start(backend).await;
     let (user, other) = (past(&app).await, app.user("other", "agent").await);
-    app.app.users.erase(user.id, &Cause::command_line()).await.unwrap();
+    app.app.users.erase(user.id, &AuditContext::command_line()).await.unwrap();
     let refused = import_as(&app, user.id, NAME).await;
     let Err(ImportError::Refused(lines)) = &refused else { panic!("{refused:?}") };
     assert!(matches!(&lines[..], [line] if line.line == 2 && line.reason.contains("was erased")), "{lines:?}");
     assert!(app.app.users.find_by_id_or_name("somebody").await.unwrap().is_none());
     // Whoever was only deleted may come back.
-    app.app.users.delete(other.id, &Cause::command_line()).await.unwrap();
+    app.app.users.delete(other.id, &AuditContext::command_line()).await.unwrap();
     import_as(&app, other.id, "other").await.unwrap();
 }
 
@@ -451,10 +451,10 @@ async fn prv_04_the_history_verifies_when_the_audit_is_kept_for_less_than_sessio
 ) {
     let app = TestApp::start_with(backend, &[("VIGIE__RETENTION__SESSIONS", "24 months")]).await;
     let user = past(&app).await;
-    app.app.users.erase(user.id, &Cause::command_line()).await.unwrap();
+    app.app.users.erase(user.id, &AuditContext::command_line()).await.unwrap();
     app.advance(TimeDelta::days(400));
-    app.app.sessions.record_overdue().await.unwrap();
-    let removed = app.app.retention.run(&Cause::system("retention")).await.unwrap().removed;
+    app.app.sessions.record_expired().await.unwrap();
+    let removed = app.app.retention.run(&AuditContext::system("retention")).await.unwrap().removed;
     assert!(removed.events > 0 && removed.sessions == 0, "{removed:?}");
     app.app.chain.seal().await.unwrap();
     verify(&app).await.unwrap();
@@ -467,10 +467,10 @@ async fn prv_04_the_last_administrator_is_not_erased(#[values(Sqlite, Postgres)]
     let admin = app.admin().await;
     let id = admin.get("/auth/me").await.expect(200)["user"]["id"].as_str().unwrap().to_owned();
     admin.post_empty(&format!("/admin/users/{id}/erase")).await.problem(409, "conflict");
-    let refused = app.app.users.erase(id.parse().unwrap(), &Cause::command_line()).await.unwrap_err();
+    let refused = app.app.users.erase(id.parse().unwrap(), &AuditContext::command_line()).await.unwrap_err();
     assert!(matches!(refused, UserError::LastAdministrator), "{refused}");
     let email = UserChange { email: Some(Email::parse(EMAIL).ok()), ..UserChange::default() };
-    app.app.users.change(id.parse().unwrap(), email, &Cause::command_line()).await.unwrap();
+    app.app.users.change(id.parse().unwrap(), email, &AuditContext::command_line()).await.unwrap();
     admin.get("/auth/me").await.expect(200);
 }
 

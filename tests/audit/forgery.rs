@@ -2,12 +2,12 @@
 
 use chrono::TimeDelta;
 use rstest::rstest;
-use vigie::model::audit::{AuditKind, Cause};
+use vigie::model::audit::{AuditContext, AuditKind};
 use vigie::model::id::UserId;
 use vigie::model::record::RecordKind;
 use vigie::model::redaction::Group;
 use vigie::model::retention::Counts;
-use vigie::store::retention::{Permit, permitted};
+use vigie::store::retention::{DeletionGrant, with_deletion_grant};
 use vigie::store::{StoreError, attempts, audit};
 
 use super::retention::{history, later, run, seal};
@@ -35,7 +35,7 @@ async fn redact_attempt(app: &TestApp, of: UserId) {
     let redact = move |db: &mut _| {
         let kept = attempts::kept_of_user(db, of, None, 1)?.remove(0);
         let left = kept.without(Group::Person).expect("there is something");
-        permitted(db, Permit::Person, |db| attempts::redact(db, &left, Group::Person))
+        with_deletion_grant(db, DeletionGrant::Person, |db| attempts::redact(db, &left, Group::Person))
     };
     app.app.store.write::<_, StoreError>(redact).await.unwrap();
 }
@@ -43,7 +43,7 @@ async fn redact_attempt(app: &TestApp, of: UserId) {
 async fn redact_event(app: &TestApp, seq: i64) {
     let redact = move |db: &mut _| {
         let left = audit::kept_before(db, seq + 1, 1)?.remove(0).without(Group::Person).expect("there is something");
-        permitted(db, Permit::Person, |db| audit::redact(db, &left, Group::Person))
+        with_deletion_grant(db, DeletionGrant::Person, |db| audit::redact(db, &left, Group::Person))
     };
     app.app.store.write::<_, StoreError>(redact).await.unwrap();
 }
@@ -101,7 +101,7 @@ async fn p6_an_erasure_that_is_copied_for_somebody_else_justifies_nothing(
 ) {
     let app = history(backend, &[]).await;
     let (alice, bob) = (id_of(&app, "alice").await, id_of(&app, "bob").await);
-    app.app.users.erase(bob, &Cause::command_line()).await.unwrap();
+    app.app.users.erase(bob, &AuditContext::command_line()).await.unwrap();
     let genuine = format!("kind = 'user.erased' AND subject_id = '{bob}'");
     let first = format!("seq = (SELECT min(seq) FROM audit_events WHERE {genuine})");
     forge(&app, &format!("at, kind, subject_kind, '{alice}', details"), &first).await;
@@ -134,7 +134,7 @@ async fn p6_an_event_of_retention_that_is_copied_later_says_nothing(#[values(Sql
 async fn p6_details_that_the_erasure_left_are_missed(#[values(Sqlite, Postgres)] backend: Backend) {
     let app = history(backend, &[]).await;
     let bob = id_of(&app, "bob").await;
-    app.app.users.erase(bob, &Cause::command_line()).await.unwrap();
+    app.app.users.erase(bob, &AuditContext::command_line()).await.unwrap();
     seal(&app).await;
     verify(&app).await.unwrap();
     let events = app.events().await;
@@ -155,12 +155,12 @@ async fn prv_04_an_erasure_names_every_event_that_it_redacted(#[values(Sqlite, P
     let app = history(backend, &[]).await;
     let bob = id_of(&app, "bob").await;
     app.advance(TimeDelta::minutes(1));
-    let erased = app.app.users.erase(bob, &Cause::command_line()).await.unwrap();
+    let erased = app.app.users.erase(bob, &AuditContext::command_line()).await.unwrap();
     let events = app.events().await;
     let mut redacted: Vec<i64> =
         events.iter().filter(|event| event.event.details["erased"] == true).map(|event| event.seq).collect();
-    let warrants = events.iter().filter(|event| event.event.kind == AuditKind::UserErased);
-    let named = warrants.filter_map(|event| event.event.details["events"].as_array());
+    let removal_key = events.iter().filter(|event| event.event.kind == AuditKind::UserErased);
+    let named = removal_key.filter_map(|event| event.event.details["events"].as_array());
     let mut named: Vec<i64> = named.flatten().filter_map(serde_json::Value::as_i64).collect();
     redacted.sort_unstable();
     named.sort_unstable();

@@ -10,7 +10,7 @@ use rstest::rstest;
 use tlog_tiles::Hash;
 use vigie::app::{App, StartError};
 use vigie::audit::backlog::STANDSTILL;
-use vigie::audit::chain::{Checkpoint, Growth, Links, NotSigned, leaf};
+use vigie::audit::chain::{ChainHashKeys, Checkpoint, NotSigned, TreeBuilder, leaf};
 use vigie::clock::{Clock, uptime};
 use vigie::model::alert::AlertKind;
 use vigie::model::audit::AuditKind;
@@ -58,10 +58,10 @@ async fn take_out(app: &TestApp, taken: std::ops::Range<usize>) {
 
 /// Writes the records as the whole chain: from a place on with plain chain hashes, which anybody can make.
 fn write_chain(beside: &mut Beside, records: &[Sealed], plain_from: usize) {
-    let (mut growth, mut last) = (Growth::begun(Links::plain()), [0; 32]);
+    let (mut builder, mut last) = (TreeBuilder::begun(ChainHashKeys::plain()), [0; 32]);
     beside.execute("DELETE FROM sealed_records").unwrap();
     for (place, Sealed { record, chain_hash, .. }) in records.iter().enumerate() {
-        growth.grow(leaf(record));
+        builder.grow(leaf(record));
         last = if place < plain_from { *chain_hash } else { plain(&last, leaf(record)) };
         let (digest, hash) = (beside.literal(&record.digest), beside.literal(&last));
         let at = match beside {
@@ -72,7 +72,7 @@ fn write_chain(beside: &mut Beside, records: &[Sealed], plain_from: usize) {
         let values = format!("{place}, '{}', '{}', {at}, {digest}, {hash}", record.kind, record.subject);
         beside.execute(&format!("INSERT INTO sealed_records ({columns}) VALUES ({values})")).unwrap();
     }
-    let (hash, peaks) = (beside.literal(&last), beside.literal(&growth.head.peaks.concat()));
+    let (hash, peaks) = (beside.literal(&last), beside.literal(&builder.head.peaks.concat()));
     let size = records.len();
     beside.execute(&format!("UPDATE chain_head SET size = {size}, chain_hash = {hash}, peaks = {peaks}")).unwrap();
 }
@@ -218,11 +218,11 @@ async fn unkeyed(app: &TestApp) {
 }
 
 fn root(records: &[Sealed]) -> Hash {
-    let mut growth = Growth::begun(Links::plain());
+    let mut builder = TreeBuilder::begun(ChainHashKeys::plain());
     for sealed in records {
-        growth.grow(leaf(&sealed.record));
+        builder.grow(leaf(&sealed.record));
     }
-    let mut peaks = growth.head.peaks.iter().rev().map(|peak| Hash(*peak));
+    let mut peaks = builder.head.peaks.iter().rev().map(|peak| Hash(*peak));
     let last = peaks.next().unwrap();
     peaks.fold(last, |right, left| tlog_tiles::node_hash(left, right))
 }

@@ -7,13 +7,13 @@ use chrono::TimeDelta;
 use rstest::rstest;
 use secrecy::SecretString;
 use serde_json::json;
-use vigie::model::audit::Cause;
+use vigie::model::audit::AuditContext;
 use vigie::model::client::ClientId;
 use vigie::model::id::UserId;
+use vigie::model::not_before::Scope;
 use vigie::model::record::RecordKind::{self, Client, NotBefore, User};
 use vigie::model::secret::SecretKind;
 use vigie::model::user::{Email, Role, UserState, Username};
-use vigie::store::not_befores::Scope;
 use vigie::user::change::UserChange;
 use vigie::user::import::{self, Format};
 
@@ -29,7 +29,7 @@ async fn id_of(app: &TestApp, name: &str) -> UserId {
 }
 
 async fn change(app: &TestApp, name: &str, change: UserChange) {
-    app.app.users.change(id_of(app, name).await, change, &Cause::command_line()).await.unwrap();
+    app.app.users.change(id_of(app, name).await, change, &AuditContext::command_line()).await.unwrap();
 }
 
 async fn set_email(app: &TestApp, name: &str, email: &str) {
@@ -38,7 +38,7 @@ async fn set_email(app: &TestApp, name: &str, email: &str) {
 
 async fn not_before(app: &TestApp, scope: Scope, ago: i64, note: Option<&str>) {
     let (at, note) = (app.now() - TimeDelta::minutes(ago), note.map(str::to_owned));
-    app.app.sessions.set_not_before(scope, Some(at), note, &Cause::command_line()).await.unwrap();
+    app.app.sessions.set_not_before(scope, Some(at), note, &AuditContext::command_line()).await.unwrap();
 }
 
 /// Two users, of whom one has an address, a client, and not-befores of all scopes; sealed, with a checkpoint.
@@ -180,11 +180,11 @@ async fn p6_an_old_row_that_is_put_back_is_found(
     let copy = format!("CREATE TABLE copied AS SELECT * FROM {table} WHERE {which}");
     Beside::connect(&app.database.url).execute(&copy).unwrap();
     if is_gone_meanwhile && kind != NotBefore {
-        app.app.users.delete(id_of(&app, "alice").await, &Cause::command_line()).await.unwrap();
-        app.app.clients.remove(ClientId::parse("crm").unwrap(), &Cause::command_line()).await.unwrap();
+        app.app.users.delete(id_of(&app, "alice").await, &AuditContext::command_line()).await.unwrap();
+        app.app.clients.remove(ClientId::parse("crm").unwrap(), &AuditContext::command_line()).await.unwrap();
     } else {
         change(&app, "alice", UserChange { role: Role::parse("other").ok(), ..UserChange::default() }).await;
-        app.app.clients.rotate_secret(ClientId::parse("crm").unwrap(), &Cause::command_line()).await.unwrap();
+        app.app.clients.rotate_secret(ClientId::parse("crm").unwrap(), &AuditContext::command_line()).await.unwrap();
         not_before(&app, Scope::Everybody, 0, None).await;
         tamper(&app, &[&format!("DELETE FROM {table} WHERE {which}")]);
     }
@@ -213,7 +213,7 @@ async fn p6_a_change_that_follows_hides_no_damage(
     let app = installation(backend).await;
     tamper(&app, statements);
     set_email(&app, "alice", "a@example.org").await;
-    app.app.clients.rotate_secret(ClientId::parse("crm").unwrap(), &Cause::command_line()).await.unwrap();
+    app.app.clients.rotate_secret(ClientId::parse("crm").unwrap(), &AuditContext::command_line()).await.unwrap();
     app.advance(TimeDelta::minutes(1));
     not_before(&app, Scope::Everybody, 0, None).await;
     app.app.chain.seal().await.unwrap();
@@ -232,8 +232,8 @@ async fn p6_a_removal_that_follows_hides_no_damage(
 ) {
     let app = installation(backend).await;
     tamper(&app, statements);
-    app.app.users.delete(id_of(&app, "alice").await, &Cause::command_line()).await.unwrap();
-    app.app.clients.remove(ClientId::parse("crm").unwrap(), &Cause::command_line()).await.unwrap();
+    app.app.users.delete(id_of(&app, "alice").await, &AuditContext::command_line()).await.unwrap();
+    app.app.clients.remove(ClientId::parse("crm").unwrap(), &AuditContext::command_line()).await.unwrap();
     app.app.chain.seal().await.unwrap();
     let fault = verify(&app).await.unwrap_err();
     assert_eq!(word(&fault), ("deleted", Some(kind)), "{fault}");
@@ -256,7 +256,7 @@ async fn p6_a_client_that_is_registered_again_hides_no_deletion(#[values(Sqlite,
 #[actix_web::test]
 async fn p6_all_that_the_server_does_verifies(#[values(Sqlite, Postgres)] backend: Backend) {
     let app = installation(backend).await;
-    let cause = Cause::command_line();
+    let context = AuditContext::command_line();
     let verified = async |what: &str| {
         verify(&app).await.unwrap_or_else(|fault| panic!("{what}, waiting: {fault}"));
         seal(&app).await;
@@ -273,11 +273,11 @@ async fn p6_all_that_the_server_does_verifies(#[values(Sqlite, Postgres)] backen
     }
     change(&app, "Älice", UserChange { email: Some(None), role: Role::parse("agent").ok(), ..none }).await;
     verified("role and address").await;
-    let issued = app.app.users.issue_reset(id_of(&app, "Älice").await, false, &cause).await.unwrap();
+    let issued = app.app.users.issue_reset(id_of(&app, "Älice").await, false, &context).await.unwrap();
     let token = issued.secret.reveal(SecretKind::OneTimeToken);
     app.app
         .users
-        .reset_password(&token, &SecretString::from("trois canards bleus nagent"), cause.clone())
+        .reset_password(&token, &SecretString::from("trois canards bleus nagent"), context.clone())
         .await
         .unwrap();
     verified("reset").await;
@@ -288,23 +288,23 @@ async fn p6_all_that_the_server_does_verifies(#[values(Sqlite, Postgres)] backen
     let hash = bcrypt::hash(PASSWORD, 4).expect("a hash");
     let file = format!("username,role,password_hash\nzoe,agent,{hash}\nyann,agent,\n");
     let lines = import::read(file.as_bytes(), Format::Csv, app.now()).unwrap();
-    app.app.users.import(lines, false, &cause, |_| {}).await.unwrap();
+    app.app.users.import(lines, false, &context, |_| {}).await.unwrap();
     verified("import").await;
     app.log_in("zoe").await;
     verified("another hash at a login").await;
     let (zoe, yann) = (id_of(&app, "zoe").await, id_of(&app, "yann").await);
-    app.app.users.erase(zoe, &cause).await.unwrap();
+    app.app.users.erase(zoe, &context).await.unwrap();
     verified("erasure").await;
-    app.app.users.delete(yann, &cause).await.unwrap();
+    app.app.users.delete(yann, &context).await.unwrap();
     verified("deletion").await;
     let again = format!("id,username,role\n{yann},yann,agent\n");
     let lines = import::read(again.as_bytes(), Format::Csv, app.now()).unwrap();
-    app.app.users.import(lines, false, &cause, |_| {}).await.unwrap();
+    app.app.users.import(lines, false, &context, |_| {}).await.unwrap();
     verified("import under an id that was deleted").await;
     let crm = || ClientId::parse("crm").unwrap();
-    app.app.clients.rotate_secret(crm(), &cause).await.unwrap();
+    app.app.clients.rotate_secret(crm(), &context).await.unwrap();
     verified("another secret").await;
-    app.app.clients.remove(crm(), &cause).await.unwrap();
+    app.app.clients.remove(crm(), &context).await.unwrap();
     verified("removal of a client").await;
     app.registered_client("crm").await;
     verified("a client registered again").await;
@@ -349,7 +349,7 @@ async fn prv_04_no_salt_of_a_user_who_is_gone_is_left(#[values(Sqlite, Postgres)
     set_email(&app, "alice", "other@example.org").await;
     let second = salt(&app).remove(0);
     assert_ne!(first, second);
-    app.app.users.erase(id_of(&app, "alice").await, &Cause::command_line()).await.unwrap();
+    app.app.users.erase(id_of(&app, "alice").await, &AuditContext::command_line()).await.unwrap();
     seal(&app).await;
     let dump = app.dump().to_lowercase();
     for left in [first.as_str(), second.as_str(), "other@example.org", "alice@example.org"] {

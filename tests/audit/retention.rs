@@ -15,13 +15,13 @@ use vigie::background::{JOBS, Job};
 use vigie::clock::{Clock, ManualClock};
 use vigie::model::alert::{AlertKind, NewAlert};
 use vigie::model::attempt::Attempt;
-use vigie::model::audit::{AuditKind, Cause, Subject, SubjectKind};
+use vigie::model::audit::{AuditContext, AuditKind, Subject, SubjectKind};
 use vigie::model::id::NodeId;
 use vigie::model::redaction::Group;
 use vigie::model::retention::Counts;
-use vigie::model::session::{EndReason, Origin, Session};
+use vigie::model::session::{ClientInfo, EndReason, Session};
 use vigie::store::alerts::{self, Bounds};
-use vigie::store::retention::{Permit, permitted};
+use vigie::store::retention::{DeletionGrant, with_deletion_grant};
 use vigie::store::sessions::{self, Closing};
 use vigie::store::{Address, Settings, Store, StoreError, attempts};
 
@@ -45,9 +45,10 @@ pub(super) async fn history(backend: Backend, settings: &[(&str, &str)]) -> Test
     app.nobody().post("/auth/login", json!({ "username": "bob", "password": "wrong" })).await.expect(401);
     bob.get("/auth/me").await.expect(200);
     let carol = app.user("carol", "agent").await;
-    let origin = Origin { ip: WHOLE.parse().unwrap(), user_agent: Some("curl".to_owned()) };
-    let end = ended(app.now(), EndReason::Logout, &Cause::system("test").actor, Some("a note"));
-    let session = Session { origin, last_ip: WHOLE.parse().unwrap(), ..app.session(&carol, "c", TimeDelta::hours(1)) };
+    let client_info = ClientInfo { ip: WHOLE.parse().unwrap(), user_agent: Some("curl".to_owned()) };
+    let end = ended(app.now(), EndReason::Logout, &AuditContext::system("test").actor, Some("a note"));
+    let session =
+        Session { client_info, last_ip: WHOLE.parse().unwrap(), ..app.session(&carol, "c", TimeDelta::hours(1)) };
     app.add_sessions(vec![session.clone()]).await;
     app.app
         .store
@@ -69,13 +70,13 @@ pub(super) async fn seal(app: &TestApp) {
 /// So much later; who was logged in is not any more.
 pub(super) async fn later(app: &TestApp, days: i64) {
     app.advance(TimeDelta::days(days));
-    app.app.sessions.record_overdue().await.unwrap();
+    app.app.sessions.record_expired().await.unwrap();
     app.app.refusals.write_all().await.unwrap();
     seal(app).await;
 }
 
 pub(super) async fn run(app: &TestApp) -> Counts {
-    app.app.retention.run(&Cause::system("retention")).await.unwrap().removed
+    app.app.retention.run(&AuditContext::system("retention")).await.unwrap().removed
 }
 
 fn count(app: &TestApp, of: &str) -> String {
@@ -169,7 +170,7 @@ async fn prv_01_a_run_that_breaks_off_is_finished_by_the_next(#[values(Sqlite, P
     let app = history(backend, &[]).await;
     app.add_attempts((0..700).map(|number| attempt(&format!("n{number}"), app.now())).collect()).await;
     later(&app, 396).await;
-    let mut begun = app.app.retention.begin(&Cause::system("retention")).await.unwrap();
+    let mut begun = app.app.retention.begin(&AuditContext::system("retention")).await.unwrap();
     // Nothing has gone yet that is not sealed already.
     assert_eq!(verify(&app).await.unwrap().waiting, 0);
     for _ in 0..2 {
@@ -178,7 +179,7 @@ async fn prv_01_a_run_that_breaks_off_is_finished_by_the_next(#[values(Sqlite, P
     }
     assert_eq!(begun.removed.attempts, 500);
     drop(begun);
-    let busy = app.app.retention.run(&Cause::system("retention")).await.unwrap_err();
+    let busy = app.app.retention.run(&AuditContext::system("retention")).await.unwrap_err();
     assert!(matches!(busy, RetentionError::Claimed), "{busy}");
     app.advance(TimeDelta::minutes(11));
     assert!(run(&app).await.attempts >= 200);
@@ -195,7 +196,7 @@ async fn prv_01_a_run_that_breaks_off_is_finished_by_the_next(#[values(Sqlite, P
 async fn prv_01_old_tokens_and_alerts_go_too(#[values(Sqlite, Postgres)] backend: Backend) {
     let app = history(backend, &[]).await;
     let alice = app.app.users.find_by_id_or_name("alice").await.unwrap().unwrap();
-    app.app.users.issue_reset(alice.id, false, &Cause::command_line()).await.unwrap();
+    app.app.users.issue_reset(alice.id, false, &AuditContext::command_line()).await.unwrap();
     let now = app.now();
     let raise = move |db: &mut _| {
         let bounds = Bounds { window: TimeDelta::hours(1), of_kind: 100 };
@@ -207,7 +208,7 @@ async fn prv_01_old_tokens_and_alerts_go_too(#[values(Sqlite, Postgres)] backend
         ))
     };
     let (seen, open) = app.app.store.write(raise).await.unwrap();
-    app.app.alerts.acknowledge(seen.id, None, &Cause::command_line()).await.unwrap();
+    app.app.alerts.acknowledge(seen.id, None, &AuditContext::command_line()).await.unwrap();
     later(&app, 5).await;
     run(&app).await;
     assert_eq!((count(&app, "one_time_tokens"), app.alerts().await.len()), ("1".to_owned(), 2));
@@ -304,10 +305,10 @@ async fn p6_what_is_redacted_without_an_event_is_found(
         let kept = attempts::whole_addresses(db, tomorrow, 1)?.remove(0);
         assert_eq!(kept.without(group).unwrap().record(), kept.record());
         let permit = match group {
-            Group::Addresses => Permit::Addresses(kept.row.at + TimeDelta::days(1)),
-            Group::Person => Permit::Person,
+            Group::Addresses => DeletionGrant::Addresses(kept.row.at + TimeDelta::days(1)),
+            Group::Person => DeletionGrant::Person,
         };
-        permitted(db, permit, |db| attempts::redact(db, &kept.without(group).unwrap(), group))
+        with_deletion_grant(db, permit, |db| attempts::redact(db, &kept.without(group).unwrap(), group))
     };
     app.app.store.write::<_, StoreError>(redact).await.unwrap();
     let fault = verify(&app).await.unwrap_err();
@@ -462,18 +463,19 @@ async fn p6_a_prefix_that_no_retention_removed_is_missed(#[values(Sqlite, Postgr
 
 /// On SQLite the file itself lets nothing go but what the run has a permit for.
 #[rstest]
-#[case("DELETE FROM attempts", Permit::Sessions)]
-#[case("DELETE FROM attempts", Permit::Attempts)]
-#[case("UPDATE attempts SET username = 'x'", Permit::Addresses)]
-#[case("UPDATE attempts SET outcome = 'success'", Permit::Addresses)]
+#[case("DELETE FROM attempts", DeletionGrant::Sessions)]
+#[case("DELETE FROM attempts", DeletionGrant::Attempts)]
+#[case("UPDATE attempts SET username = 'x'", DeletionGrant::Addresses)]
+#[case("UPDATE attempts SET outcome = 'success'", DeletionGrant::Addresses)]
 #[actix_web::test]
 async fn log_06_a_permit_is_for_what_it_names_and_nothing_younger(
     #[case] statement: &'static str,
-    #[case] permit: fn(chrono::DateTime<chrono::Utc>) -> Permit,
+    #[case] permit: fn(chrono::DateTime<chrono::Utc>) -> DeletionGrant,
 ) {
     let app = history(Sqlite, &[]).await;
     let oldest = app.attempts().await.last().unwrap().at;
-    let tried = move |db: &mut vigie::store::Db| permitted(db, permit(oldest), |db| vigie_execute(db, statement));
+    let tried =
+        move |db: &mut vigie::store::Db| with_deletion_grant(db, permit(oldest), |db| vigie_execute(db, statement));
     let refused = app.app.store.write::<_, StoreError>(tried).await.unwrap_err();
     assert!(refused.to_string().contains("attempts are never"), "{refused}");
 }
@@ -509,7 +511,7 @@ async fn a_role_that_may_not_delete_removes_nothing_and_says_so() {
         metrics: app.app.metrics.clone(),
         rules: app.app.config.retention,
     });
-    let refused = retention.run(&Cause::command_line()).await.unwrap_err();
+    let refused = retention.run(&AuditContext::command_line()).await.unwrap_err();
     assert!(matches!(refused, RetentionError::NotAllowed), "{refused}");
     assert!(refused.to_string().contains("vigie retention run"), "{refused}");
     retention.run_by_itself().await.unwrap();
@@ -594,7 +596,7 @@ async fn a_run_that_lost_its_claim_changes_nothing_any_more(#[values(Sqlite, Pos
     seal(&app).await;
     later(&app, 396).await;
     app.signed_in("erin").await;
-    let mut begun = app.app.retention.begin(&Cause::system("retention")).await.unwrap();
+    let mut begun = app.app.retention.begin(&AuditContext::system("retention")).await.unwrap();
     // Not the checkpoints: whoever looks where the chain might begin signs how it is.
     let tables = ["sessions", "attempts", "audit_events", "sealed_records", "unsealed_records"];
     let state = async || {
@@ -632,7 +634,7 @@ async fn a_claim_for_ever_is_none(#[values(Sqlite, Postgres)] backend: Backend) 
         app.app.store.write::<_, StoreError>(move |db| vigie::store::retention::claim(db, other, now + until, now))
     };
     assert!(claim(TimeDelta::minutes(10)).await.unwrap());
-    assert!(matches!(app.app.retention.run(&Cause::command_line()).await, Err(RetentionError::Claimed)));
+    assert!(matches!(app.app.retention.run(&AuditContext::command_line()).await, Err(RetentionError::Claimed)));
     app.advance(TimeDelta::minutes(11));
     Beside::connect(&app.database.url)
         .execute(match backend {
@@ -708,7 +710,7 @@ async fn a_run_that_lost_its_claim_while_it_counted_records_nothing(#[values(Sql
         metrics: app.app.metrics.clone(),
         rules: app.app.config.retention,
     });
-    let overtaken = retention.begin(&Cause::system("retention")).await;
+    let overtaken = retention.begin(&AuditContext::system("retention")).await;
     assert!(matches!(overtaken, Err(RetentionError::Claimed)), "{overtaken:?}");
     assert!(app.events().await.iter().all(|event| event.event.kind != AuditKind::RetentionRan));
 }

@@ -1,11 +1,12 @@
 //! Users, clients and not-befores from before they were covered are sealed as they are found, and covered from then on (P6).
 
 use rstest::rstest;
-use vigie::model::audit::Cause;
+use vigie::model::audit::AuditContext;
 use vigie::model::client::ClientId;
+use vigie::model::not_before::Scope;
 use vigie::model::record::RecordKind::{self, Client, NotBefore, User};
 use vigie::model::session::Actor;
-use vigie::store::not_befores::{self, Scope};
+use vigie::store::not_befores;
 
 use super::retention::seal;
 use super::tamper::{tamper, word};
@@ -41,9 +42,9 @@ async fn from_before(backend: Backend) -> TestApp {
     let alice = app.user("alice", "agent").await;
     app.registered_client("crm").await;
     let crm = Scope::Client(ClientId::parse("crm").unwrap());
-    let by_admin = Cause { actor: Actor::admin(alice.id), ..Cause::command_line() };
-    for (scope, cause) in [(crm, &by_admin), (Scope::Everybody, &Cause::command_line())] {
-        app.app.sessions.set_not_before(scope, None, None, cause).await.unwrap();
+    let by_admin = AuditContext { actor: Actor::admin(alice.id), ..AuditContext::command_line() };
+    for (scope, context) in [(crm, &by_admin), (Scope::Everybody, &AuditContext::command_line())] {
+        app.app.sessions.set_not_before(scope, None, None, context).await.unwrap();
     }
     undo(&app);
     app.app.store.migrate().await.unwrap();
@@ -64,9 +65,9 @@ async fn p6_what_was_there_before_is_sealed_as_it_is_found(
     let app = from_before(backend).await;
     if changes_before {
         // A change that comes before the first sealing.
-        app.app.clients.rotate_secret(ClientId::parse("crm").unwrap(), &Cause::command_line()).await.unwrap();
+        app.app.clients.rotate_secret(ClientId::parse("crm").unwrap(), &AuditContext::command_line()).await.unwrap();
         let alice = app.app.users.find_by_id_or_name("alice").await.unwrap().unwrap();
-        app.app.users.issue_reset(alice.id, false, &Cause::command_line()).await.unwrap();
+        app.app.users.issue_reset(alice.id, false, &AuditContext::command_line()).await.unwrap();
         app.log_in("alice").await;
     }
     seal(&app).await;

@@ -49,7 +49,7 @@ pub(super) fn word(fault: &Fault) -> (&'static str, Option<RecordKind>) {
         Fault::Unsigned => ("unsigned", None),
         Fault::Stray { .. } => ("stray", None),
         Fault::Schema(_) => ("schema", None),
-        Fault::LinkKey { .. } => ("link key", None),
+        Fault::ChainHashKey { .. } => ("link key", None),
         Fault::Checkpoint { .. } => ("checkpoint", None),
         Fault::Tree { .. } => ("tree", None),
         Fault::Unreadable { .. } => ("unreadable", None),

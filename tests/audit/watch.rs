@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use rstest::rstest;
-use vigie::model::audit::Cause;
+use vigie::model::audit::AuditContext;
 
 use super::tamper::tamper;
 use crate::support::app::TestApp;
@@ -51,7 +51,7 @@ async fn log_11_reviewers_are_alerted_to_a_record_that_was_altered(#[values(Sqli
 #[rstest]
 #[case::record("UPDATE sealed_records SET kind = 'x' WHERE position = 2", "sealed_records 2: ")]
 #[case::head("DELETE FROM chain_head", "chain_head: ")]
-#[case::warrant("UPDATE audit_events SET actor_kind = 'x' WHERE kind = 'user.erased'", "audit_events ")]
+#[case::signed_removal("UPDATE audit_events SET actor_kind = 'x' WHERE kind = 'user.erased'", "audit_events ")]
 #[actix_web::test]
 async fn log_11_reviewers_are_alerted_to_a_record_that_cannot_be_read(
     #[case] statement: &str,
@@ -60,7 +60,7 @@ async fn log_11_reviewers_are_alerted_to_a_record_that_cannot_be_read(
 ) {
     let app = TestApp::start(backend).await;
     let alice = app.user("alice", "agent").await;
-    app.app.users.erase(alice.id, &Cause::command_line()).await.unwrap();
+    app.app.users.erase(alice.id, &AuditContext::command_line()).await.unwrap();
     app.app.chain.seal().await.unwrap();
     assert_eq!(watch(&app).await, Some(true));
     app.advance(TimeDelta::days(1));

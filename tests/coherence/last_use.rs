@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use rstest::rstest;
 use serde_json::{Value, json};
-use vigie::model::audit::Cause;
+use vigie::model::audit::AuditContext;
 use vigie::model::id::SessionId;
 use vigie::model::session::EndReason;
 use vigie::store::sessions::SessionFilter;
@@ -154,7 +154,7 @@ async fn an_end_records_the_last_use(
     let app = TestApp::start_with(backend, &[LONG_TOKENS, ("VIGIE__SESSIONS__MAX_PER_USER", "1")]).await;
     let alice = app.signed_in("alice").await;
     use_without_writing(&app, &alice).await;
-    let (sessions, cause) = (&app.app.sessions, Cause::command_line());
+    let (sessions, context) = (&app.app.sessions, AuditContext::command_line());
     let id: SessionId = alice.session_id.parse().expect("an id");
     match way {
         "logout" => drop(alice.post_empty("/auth/logout").await.expect(204)),
@@ -165,17 +165,17 @@ async fn an_end_records_the_last_use(
         "everywhere" => drop(alice.post("/auth/logout-all", json!({})).await.expect(200)),
         "limit" => drop(app.log_in("alice").await),
         "by an administrator" => {
-            let ended = sessions.end(id, EndReason::EndedByAdmin, None, &cause).await;
+            let ended = sessions.end(id, EndReason::EndedByAdmin, None, &context).await;
             assert_eq!(ended, Ok(Some(true)));
         }
         "many" => {
             let filter = SessionFilter::default();
-            let ended = sessions.end_matching(filter, json!({}), None, false, &cause).await;
+            let ended = sessions.end_matching(filter, json!({}), None, false, &context).await;
             assert_eq!(ended.map(|ended| ended.ended), Ok(1));
         }
         "deleted" => {
             let user = app.app.users.find_by_id_or_name("alice").await.expect("the store answers").expect("alice");
-            app.app.users.delete(user.id, &cause).await.expect("deleted");
+            app.app.users.delete(user.id, &context).await.expect("deleted");
         }
         _ => unreachable!("{way}"),
     }

@@ -8,13 +8,13 @@ use rstest::rstest;
 use serde_json::json;
 use vigie::app::App;
 use vigie::model::alert::AlertKind;
-use vigie::model::audit::{AuditKind, Cause};
+use vigie::model::audit::{AuditContext, AuditKind};
 use vigie::model::change::Change;
 use vigie::model::id::NodeId;
+use vigie::model::not_before::Scope;
 use vigie::model::session::{Actor, End, EndReason};
 use vigie::model::user::Role;
 use vigie::store::nodes::LeaseNumbers;
-use vigie::store::not_befores::Scope;
 use vigie::store::sessions::{self, Closing, SessionFilter};
 use vigie::store::{StoreError, changes, nodes};
 use vigie::user::change::UserChange;
@@ -254,7 +254,7 @@ async fn what_a_process_that_is_no_node_ends_is_over_on_every_node(#[values(Sqli
     let command = App::open(a.app.config.clone(), a.clock.clone()).await.expect("it opens");
     assert!(!command.coherence.is_live());
     let id = alice.session_id.parse().expect("an id");
-    let ended = command.sessions.end(id, EndReason::EndedByAdmin, None, &Cause::command_line()).await;
+    let ended = command.sessions.end(id, EndReason::EndedByAdmin, None, &AuditContext::command_line()).await;
     assert_eq!(ended, Ok(Some(true)));
     alice.get("/auth/verify").await.problem(401, "session_ended");
     on(&b, &alice).get("/auth/verify").await.problem(401, "session_ended");
@@ -323,7 +323,7 @@ async fn a_not_before_holds_everywhere_at_once_without_a_change_for_each_session
         "client" => Scope::Client(vigie::model::client::ClientId::parse("courrier").expect("an id")),
         _ => Scope::Everybody,
     };
-    a.app.sessions.set_not_before(scope, None, None, &Cause::command_line()).await.expect("set");
+    a.app.sessions.set_not_before(scope, None, None, &AuditContext::command_line()).await.expect("set");
     assert_eq!(count() - before, 1, "one change");
     for client in &clients {
         on(&b, client).get("/auth/verify").await.problem(401, "session_ended");
@@ -341,7 +341,7 @@ async fn ending_many_by_a_filter_lets_checks_of_others_go_on(#[values(Sqlite, Po
     let user = a.app.users.find_by_id_or_name("alice").await.expect("asked").expect("there");
     let id = user.id;
     for _ in 0..3 {
-        let origin = vigie::model::session::Origin { ip: [192, 0, 2, 1].into(), user_agent: None };
+        let origin = vigie::model::session::ClientInfo { ip: [192, 0, 2, 1].into(), user_agent: None };
         let many: Vec<_> = (0..500).map(|_| a.app.sessions.new_session(&user, origin.clone(), None, None)).collect();
         let insert = move |db: &mut _| many.iter().try_for_each(|session| vigie::store::sessions::insert(db, session));
         a.app.store.write(insert).await.expect("written");
@@ -350,7 +350,7 @@ async fn ending_many_by_a_filter_lets_checks_of_others_go_on(#[values(Sqlite, Po
     let ended = actix_web::rt::spawn(async move {
         let filter =
             SessionFilter { user: Some(vigie::store::sessions::UserSelector::Id(id)), ..SessionFilter::default() };
-        ending.end_matching(filter, json!({}), None, false, &Cause::command_line()).await
+        ending.end_matching(filter, json!({}), None, false, &AuditContext::command_line()).await
     });
     let mut asked = 0;
     while !ended.is_finished() {
@@ -525,7 +525,7 @@ async fn a_new_role_holds_from_the_next_request_on_every_node(#[values(Sqlite, P
     on(&b, &alice).get("/admin/stats").await.expect(403);
     let id = a.app.users.find_by_id_or_name("alice").await.expect("asked").expect("there").id;
     let change = UserChange { role: Role::parse("auditor").ok(), ..UserChange::default() };
-    a.app.users.change(id, change, &Cause::command_line()).await.expect("changed");
+    a.app.users.change(id, change, &AuditContext::command_line()).await.expect("changed");
     on(&b, &alice).get("/admin/stats").await.expect(200);
     alice.get("/admin/stats").await.expect(200);
 }

@@ -14,7 +14,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use uuid::Uuid;
 use vigie::config::Algorithm;
-use vigie::model::audit::{AuditKind, Cause};
+use vigie::model::audit::{AuditContext, AuditKind};
 use vigie::token::keys::SigningKey;
 
 use crate::support::app::{Answer, PASSWORD, TestApp, TestClient, send};
@@ -598,7 +598,7 @@ async fn jwt_10_an_old_key_verifies_until_the_overlap_has_passed(#[values(Sqlite
     let alice = app.signed_in("alice").await;
     let forger = Forger::of(&alice).await;
     let lasting = forger.with_claim("exp", (app.now() + TimeDelta::hours(10)).timestamp());
-    let new = app.app.sessions.rotate_key(&Cause::command_line()).await.expect("a new key");
+    let new = app.app.sessions.rotate_key(&AuditContext::command_line()).await.expect("a new key");
     let renewed = app.client(&alice.refresh().await.expect(200));
     assert_eq!(header(renewed.token())["kid"], new.as_str());
     assert_ne!(header(alice.token())["kid"], new.as_str());
@@ -635,7 +635,7 @@ async fn a_key_that_nobody_made_costs_good_checks_nothing(#[values(Sqlite, Postg
     }
     assert!(begun.elapsed() < std::time::Duration::from_secs(3), "they share a look: {:?}", begun.elapsed());
     assert_eq!(node.app.sessions.signing().generation(), generation, "what was verified still is");
-    app.app.sessions.rotate_key(&Cause::command_line()).await.expect("a new key");
+    app.app.sessions.rotate_key(&AuditContext::command_line()).await.expect("a new key");
     let renewed = app.client(&alice.refresh().await.expect(200));
     node.nobody().with_token(renewed.token()).get("/auth/me").await.expect(200);
 }
@@ -650,8 +650,8 @@ async fn key_06_a_revoked_key_is_refused_at_once_on_every_node(#[values(Sqlite, 
     there.get("/auth/me").await.expect(200);
     let sessions = &app.app.sessions;
     let id = sessions.signing().current().await.expect("a key").id().to_string();
-    assert!(sessions.revoke_key(&id, &Cause::command_line()).await.expect("revoked"));
-    assert!(!sessions.revoke_key(&id, &Cause::command_line()).await.expect("revoked before"));
+    assert!(sessions.revoke_key(&id, &AuditContext::command_line()).await.expect("revoked"));
+    assert!(!sessions.revoke_key(&id, &AuditContext::command_line()).await.expect("revoked before"));
     for client in [&alice, &there] {
         let answer = client.get("/auth/me").await;
         assert_eq!(answer.header("www-authenticate"), Some(INVALID_TOKEN));

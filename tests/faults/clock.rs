@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use chrono::TimeDelta;
 use rstest::rstest;
 use serde_json::json;
-use vigie::model::audit::Cause;
+use vigie::model::audit::AuditContext;
 use vigie::model::id::{SessionId, TokenId};
+use vigie::model::not_before::Scope;
 use vigie::model::user::UserState;
-use vigie::store::not_befores::Scope;
 use vigie::user::change::UserChange;
 
 use crate::support::app::{PASSWORD, TestApp, TestClient};
@@ -24,27 +24,27 @@ async fn assert_dead(client: &TestClient<'_>, how: &str) {
 
 async fn end_in_some_way(app: &TestApp, client: &TestClient<'_>, way: &str) {
     let id = app.app.users.find_by_id_or_name("alice").await.unwrap().unwrap().id;
-    let cause = Cause::command_line();
+    let context = AuditContext::command_line();
     match way {
         "logout" => drop(client.post_empty("/auth/logout").await.expect(204)),
         "logout everywhere" => drop(client.post_empty("/auth/logout-all").await.expect(200)),
         "disabled" => {
             let change = UserChange { state: Some(UserState::Disabled), ..UserChange::default() };
-            app.app.users.change(id, change, &cause).await.unwrap();
+            app.app.users.change(id, change, &context).await.unwrap();
         }
-        "deleted" => app.app.users.delete(id, &cause).await.unwrap(),
+        "deleted" => app.app.users.delete(id, &context).await.unwrap(),
         "not before" => {
             app.advance(TimeDelta::seconds(1));
-            app.app.sessions.set_not_before(Scope::User(id), None, None, &cause).await.unwrap();
-            app.app.sessions.record_overdue().await.unwrap();
+            app.app.sessions.set_not_before(Scope::User(id), None, None, &context).await.unwrap();
+            app.app.sessions.record_expired().await.unwrap();
         }
         "idle" => {
             app.advance(TimeDelta::minutes(31));
-            assert_eq!(app.app.sessions.record_overdue().await, Ok(1));
+            assert_eq!(app.app.sessions.record_expired().await, Ok(1));
         }
         "expired" => {
             app.advance(TimeDelta::hours(13));
-            assert_eq!(app.app.sessions.record_overdue().await, Ok(1));
+            assert_eq!(app.app.sessions.record_expired().await, Ok(1));
         }
         _ => unreachable!("{way}"),
     }
@@ -72,7 +72,7 @@ async fn a_session_whose_end_is_recorded_never_returns_to_life_whatever_the_cloc
     for offset in app_after {
         app.clock.set(begun + offset);
         assert_dead(&alice, way).await;
-        app.app.sessions.record_overdue().await.unwrap();
+        app.app.sessions.record_expired().await.unwrap();
         app.app.sessions.flush_last_seen().await.unwrap();
     }
     // In the life of its token, at a moment when it was good once, it is named for what it is.

@@ -9,9 +9,9 @@ use futures_util::future::join_all;
 use rstest::rstest;
 use serde_json::json;
 use vigie::clock::ManualClock;
-use vigie::model::audit::Cause;
+use vigie::model::audit::AuditContext;
 use vigie::model::client::ClientId;
-use vigie::store::not_befores::Scope;
+use vigie::model::not_before::Scope;
 
 use super::assert_unavailable;
 use crate::support::app::{Answer, PASSWORD, TestApp, TestClient};
@@ -41,7 +41,7 @@ async fn scope(app: &TestApp, word: &str) -> Scope {
 
 async fn set_not_before(app: &TestApp, word: &str) {
     let scope = scope(app, word).await;
-    app.app.sessions.set_not_before(scope, None, None, &Cause::command_line()).await.expect("it holds");
+    app.app.sessions.set_not_before(scope, None, None, &AuditContext::command_line()).await.expect("it holds");
 }
 
 /// The same client, at another node.

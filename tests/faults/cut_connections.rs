@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use rstest::rstest;
 use serde_json::json;
 use vigie::clock::{Clock as _, SystemClock};
-use vigie::model::audit::{AuditEvent, AuditKind, Cause, Subject};
+use vigie::model::audit::{AuditContext, AuditEvent, AuditKind, Subject};
 use vigie::store::{Address, Db, Settings, Store, StoreError, audit, users};
 
 use crate::support::app::{BY_QUERY, PASSWORD, TestApp};
@@ -103,7 +103,8 @@ async fn behind_proxy(database: &OwnDatabase) -> (Store, Proxy) {
 /// Records an event, and counts how often that was tried.
 async fn mark(store: &Store, ran: &Arc<AtomicUsize>) -> Result<(), StoreError> {
     let ran = Arc::clone(ran);
-    let event = AuditEvent::new(SystemClock.now(), AuditKind::KeyRotated, &Cause::command_line(), Subject::everybody());
+    let event =
+        AuditEvent::new(SystemClock.now(), AuditKind::KeyRotated, &AuditContext::command_line(), Subject::everybody());
     let work = move |db: &mut Db| {
         ran.fetch_add(1, Ordering::SeqCst);
         audit::record(db, &event)

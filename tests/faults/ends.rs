@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use rstest::rstest;
-use vigie::model::audit::{AuditKind, Cause};
+use vigie::model::audit::{AuditContext, AuditKind};
 use vigie::model::session::EndReason;
 use vigie::store::StoreError;
 
@@ -103,7 +103,7 @@ async fn who_goes_away_takes_no_other_end_along(#[values(Sqlite, Postgres)] back
         .iter()
         .map(|session| {
             let (ending, id) = (app.app.sessions.clone(), session.session_id.parse().unwrap());
-            let end = async move { ending.end(id, EndReason::EndedByAdmin, None, &Cause::command_line()).await };
+            let end = async move { ending.end(id, EndReason::EndedByAdmin, None, &AuditContext::command_line()).await };
             actix_web::rt::spawn(end)
         })
         .collect();
@@ -140,9 +140,9 @@ async fn a_row_that_cannot_be_read_spoils_no_other_end(#[values(Sqlite, Postgres
     let spoilt = &sessions[5].session_id;
     beside.execute(&format!("UPDATE sessions SET last_ip = 'nowhere' WHERE id = '{spoilt}'")).unwrap();
     hold(&mut beside);
-    let cause = Cause::command_line();
+    let context = AuditContext::command_line();
     let end = |session: &TestClient<'_>| {
-        app.app.sessions.end(session.session_id.parse().unwrap(), EndReason::EndedByAdmin, None, &cause)
+        app.app.sessions.end(session.session_id.parse().unwrap(), EndReason::EndedByAdmin, None, &context)
     };
     let (outcomes, ()) = tokio::join!(join_all(sessions.iter().map(end)), async {
         tokio::time::sleep(A_MOMENT).await;

@@ -14,7 +14,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use vigie::audit::export::{ExportFormat, Selection};
 use vigie::config::LogFormat;
 use vigie::keyring::Purpose;
-use vigie::model::audit::{AuditKind, Cause};
+use vigie::model::audit::{AuditContext, AuditKind};
 use vigie::model::secret::SecretKind;
 use vigie::store::attempts::AttemptFilter;
 use vigie::store::audit::AuditFilter;
@@ -189,12 +189,12 @@ async fn administer(app: &TestApp, root: &TestClient<'_>, secrets: &mut Secrets)
     let revoked = json!({ "refresh_token": answer["refresh_token"] });
     nobody.post("/auth/logout", revoked).await.expect(204);
 
-    let cause = Cause::command_line();
-    app.app.sessions.rotate_key(&cause).await.unwrap();
+    let context = AuditContext::command_line();
+    app.app.sessions.rotate_key(&context).await.unwrap();
     let hash = bcrypt::hash(IMPORTED, 4).unwrap();
     let file = format!("username,role,password_hash\nbob,agent,{hash}\n");
     let lines = read(file.as_bytes(), Format::Csv, app.now()).unwrap();
-    app.app.users.import(lines, false, &cause, |_| {}).await.unwrap();
+    app.app.users.import(lines, false, &context, |_| {}).await.unwrap();
     let login = json!({ "username": "bob", "password": IMPORTED });
     secrets.add_pair(&nobody.post("/auth/login", login).await.expect(200));
 }
@@ -252,8 +252,8 @@ async fn exports(app: &TestApp) -> Vec<u8> {
     for selection in selections {
         for format in ExportFormat::ALL.iter().copied() {
             let history = &app.app.history;
-            let cause = Cause::command_line();
-            let mut export = history.export(selection.clone(), format.into(), json!({}), None, &cause).await.unwrap();
+            let context = AuditContext::command_line();
+            let mut export = history.export(selection.clone(), format.into(), json!({}), None, &context).await.unwrap();
             while let Some(piece) = export.next().await.unwrap() {
                 all.extend(piece);
             }
@@ -290,7 +290,7 @@ async fn no_secret_of_a_full_run_is_stored_or_logged(#[case] backend: Backend, #
 
     app.app.refusals.write_all().await.unwrap();
     let kinds: BTreeSet<AuditKind> = app.events().await.iter().map(|event| event.event.kind).collect();
-    let refused = kinds.iter().filter(|kind| kind.is_gathered()).count();
+    let refused = kinds.iter().filter(|kind| kind.is_aggregated()).count();
     assert!(refused >= 6, "what is refused is recorded too: {kinds:?}");
 
     let dumped = dump(&app.database.url).into_values().flatten().collect::<Vec<_>>().join("\n").into_bytes();
@@ -335,7 +335,7 @@ async fn nothing_stored_is_a_credential(#[values(Sqlite, Postgres)] backend: Bac
     let alice = app.signed_in("alice").await;
     alice.refresh().await.expect(200);
     let id = app.app.users.find_by_id_or_name("alice").await.unwrap().unwrap().id;
-    app.app.users.issue_reset(id, false, &Cause::command_line()).await.unwrap();
+    app.app.users.issue_reset(id, false, &AuditContext::command_line()).await.unwrap();
     let hexadecimal = |expression: &str| match backend {
         Sqlite => format!("hex({expression})"),
         Postgres => format!("encode({expression}, 'hex')"),

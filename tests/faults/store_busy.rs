@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use rstest::rstest;
 use serde_json::json;
-use vigie::model::audit::Cause;
+use vigie::model::audit::AuditContext;
 use vigie::user::import::{self, Format, ImportError, Imported};
 
 use super::assert_unavailable;
@@ -66,7 +66,7 @@ async fn a_trial_of_an_import_takes_no_lock(#[values(Sqlite, Postgres)] backend:
         let names = (0..1_200).map(|number| format!("user{number}")).chain([name.to_owned()]);
         let file = names.fold("username,role\n".to_owned(), |file, name| file + &name + ",agent\n");
         let lines = import::read(file.as_bytes(), Format::Csv, app.now()).expect("a good file");
-        app.app.users.import(lines, dry_run, &Cause::command_line(), |_| ()).await
+        app.app.users.import(lines, dry_run, &AuditContext::command_line(), |_| ()).await
     };
     assert_eq!(import("new", true).await.expect("it is tried"), Imported { users: 1_201, dry_run: true });
     for dry_run in [true, false] {

@@ -8,11 +8,11 @@ use futures_util::future::join_all;
 use rstest::rstest;
 use serde_json::json;
 use tokio::sync::oneshot;
-use vigie::model::audit::Cause;
+use vigie::model::audit::AuditContext;
+use vigie::model::not_before::Scope;
 use vigie::model::user::{Role, UserState};
 use vigie::session::bulk_end::BulkEnded;
 use vigie::store::StoreError;
-use vigie::store::not_befores::Scope;
 use vigie::store::sessions::{Seen, SessionFilter, touch_all};
 use vigie::user::change::UserChange;
 
@@ -24,7 +24,7 @@ const NEW_PASSWORD: &str = "neuf renards roux courent vite";
 /// Ways in which node A ends the sessions of alice, other than `by`.
 async fn end_on(a: &TestApp, by: &TestClient<'_>, target: &TestClient<'_>, way: &str) {
     let id = a.app.users.find_by_id_or_name("alice").await.unwrap().unwrap().id;
-    let cause = Cause::command_line();
+    let context = AuditContext::command_line();
     match way {
         "logout" => drop(on(a, target).post_empty("/auth/logout").await.expect(204)),
         "logout by refresh token" => {
@@ -38,23 +38,23 @@ async fn end_on(a: &TestApp, by: &TestClient<'_>, target: &TestClient<'_>, way: 
             by.post("/auth/password", body).await.expect(200);
         }
         "password reset" => {
-            let token = a.app.users.issue_reset(id, false, &cause).await.unwrap().secret;
+            let token = a.app.users.issue_reset(id, false, &context).await.unwrap().secret;
             let token = token.reveal(vigie::model::secret::SecretKind::OneTimeToken);
             a.nobody().post("/auth/reset", json!({ "token": token, "new_password": NEW_PASSWORD })).await.expect(204);
         }
         "disabled" => {
             let change = UserChange { state: Some(UserState::Disabled), ..UserChange::default() };
-            a.app.users.change(id, change, &cause).await.unwrap();
+            a.app.users.change(id, change, &context).await.unwrap();
         }
-        "deleted" => a.app.users.delete(id, &cause).await.unwrap(),
+        "deleted" => a.app.users.delete(id, &context).await.unwrap(),
         "not before of the user" | "not before of all" => {
             a.advance(chrono::TimeDelta::seconds(1));
             let scope = if way == "not before of all" { Scope::Everybody } else { Scope::User(id) };
-            a.app.sessions.set_not_before(scope, None, None, &cause).await.unwrap();
+            a.app.sessions.set_not_before(scope, None, None, &context).await.unwrap();
         }
         "bulk end" => {
             let filter = SessionFilter::default();
-            let ended = a.app.sessions.end_matching(filter, json!({}), None, false, &cause).await;
+            let ended = a.app.sessions.end_matching(filter, json!({}), None, false, &context).await;
             assert_eq!(ended, Ok(BulkEnded { matched: 2, ended: 2 }));
         }
         _ => unreachable!("{way}"),
@@ -102,7 +102,7 @@ async fn what_one_node_ended_the_other_refuses_from_the_very_next_request(
     target.refresh().await.problem(401, "session_ended");
     // What B remembers of its use must not write the session back to life.
     b.app.sessions.flush_last_seen().await.unwrap();
-    b.app.sessions.record_overdue().await.unwrap();
+    b.app.sessions.record_expired().await.unwrap();
     target.get("/auth/me").await.problem(401, "session_ended");
     on(&a, &target).get("/auth/me").await.problem(401, "session_ended");
 }
@@ -117,10 +117,10 @@ async fn a_disabled_user_cannot_log_in_at_the_other_node_and_a_new_role_holds_th
     let alice = b.signed_in("alice").await;
     let id = b.app.users.find_by_id_or_name("alice").await.unwrap().unwrap().id;
     let change = |role, state| UserChange { role, state, ..UserChange::default() };
-    let cause = Cause::command_line();
-    a.app.users.change(id, change(Role::parse("chef").ok(), None), &cause).await.unwrap();
+    let context = AuditContext::command_line();
+    a.app.users.change(id, change(Role::parse("chef").ok(), None), &context).await.unwrap();
     assert_eq!(alice.get("/auth/me").await.expect(200)["user"]["role"], "chef");
-    a.app.users.change(id, change(None, Some(UserState::Disabled)), &cause).await.unwrap();
+    a.app.users.change(id, change(None, Some(UserState::Disabled)), &context).await.unwrap();
     let login = json!({ "username": "alice", "password": PASSWORD });
     b.nobody().post("/auth/login", login).await.problem(401, "invalid_credentials");
 }
@@ -130,23 +130,23 @@ async fn a_disabled_user_cannot_log_in_at_the_other_node_and_a_new_role_holds_th
 async fn keys_made_rotated_and_revoked_at_one_node_count_at_the_other(#[values(Sqlite, Postgres)] backend: Backend) {
     let a = TestApp::start(backend).await;
     let b = a.another_node().await;
-    let cause = Cause::command_line();
+    let context = AuditContext::command_line();
     let before = a.signed_in("alice").await;
     let old_key = a.app.sessions.signing().current().await.unwrap().id().as_str().to_owned();
 
-    let new_key = a.app.sessions.rotate_key(&cause).await.unwrap();
+    let new_key = a.app.sessions.rotate_key(&context).await.unwrap();
     assert_ne!(old_key, new_key);
     let after = a.log_in("alice").await;
     on(&b, &after).get("/auth/me").await.expect(200);
     on(&b, &before).get("/auth/me").await.expect(200);
     assert_eq!(b.app.sessions.signing().current().await.unwrap().id().as_str(), new_key);
 
-    assert!(a.app.sessions.revoke_key(&old_key, &cause).await.unwrap());
+    assert!(a.app.sessions.revoke_key(&old_key, &context).await.unwrap());
     on(&b, &before).get("/auth/me").await.problem(401, "token_invalid");
     on(&b, &after).get("/auth/me").await.expect(200);
 
     // The current one: its tokens fall, another key signs on both nodes, and refreshing goes on.
-    assert!(b.app.sessions.revoke_key(&new_key, &cause).await.unwrap());
+    assert!(b.app.sessions.revoke_key(&new_key, &context).await.unwrap());
     on(&a, &after).get("/auth/me").await.problem(401, "token_invalid");
     let refreshed = on(&a, &after).refresh().await.expect(200);
     on(&b, &a.client(&refreshed)).get("/auth/me").await.expect(200);
@@ -181,7 +181,7 @@ async fn a_refresh_token_is_spent_once_whichever_node_it_is_brought_to(#[values(
         let mut statuses = [one.status, two.status];
         statuses.sort_unstable();
         assert_eq!(statuses, [200, 401], "{} {}", one.body, two.body);
-        // Presented twice without a grace: the session is over, on both.
+        // RefreshTokenStatus twice without a grace: the session is over, on both.
         on(&a, &alice).get("/auth/me").await.problem(401, "session_ended");
         at_b.get("/auth/me").await.problem(401, "session_ended");
     }

@@ -6,7 +6,7 @@ use super::{NEW, node_with, refusal, vault};
 use crate::support::app::TestApp;
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::dump::Beside;
-use vigie::model::audit::Cause;
+use vigie::model::audit::AuditContext;
 use vigie::rotation;
 
 const MARK: &str = "INSERT INTO keyring (master, number, sealed, made_at) SELECT '', 0, sealed, made_at FROM keyring";
@@ -76,11 +76,11 @@ async fn keys_are_not_derived_again_after_a_rotation(#[values(Sqlite, Postgres)]
     let mut app = TestApp::start(backend).await;
     app.signed_in("alice").await;
     let new = vault(&app, NEW).await;
-    let cause = Cause::command_line();
-    assert!(rotation::begin(&app.app.store, &app.app.vault, &new, &cause, app.now()).await.unwrap());
+    let context = AuditContext::command_line();
+    assert!(rotation::begin(&app.app.store, &app.app.vault, &new, &context, app.now()).await.unwrap());
     app.close().await;
     let mut node = node_with(&app, NEW).await;
-    rotation::finish(&node.app.store, &node.app.vault, &cause, node.now()).await.unwrap();
+    rotation::finish(&node.app.store, &node.app.vault, &context, node.now()).await.unwrap();
     node.close().await;
     let mut beside = Beside::connect(&app.database.url);
     beside.execute(MARK).unwrap();

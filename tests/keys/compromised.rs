@@ -6,15 +6,15 @@ use chrono::TimeDelta;
 use rstest::rstest;
 use serde_json::json;
 use signed_note::{Note, StandardVerifier, VerifierList};
-use vigie::audit::chain::{Checkpoint, CheckpointKey, CheckpointVerifier, Fault, Growth, leaf, verify_outside};
+use vigie::audit::chain::{Checkpoint, CheckpointKey, CheckpointVerifier, Fault, TreeBuilder, leaf, verify_outside};
 use vigie::clock::Clock;
 use vigie::keyring::{Keyring, Purpose};
-use vigie::model::audit::{AuditEvent, AuditKind, Cause, Subject};
+use vigie::model::audit::{AuditContext, AuditEvent, AuditKind, Subject};
 use vigie::rotation::RotationError;
 use vigie::rotation::compromised::{self, Dependencies};
+use vigie::signed_removal::RemovalKey;
 use vigie::store::chain::{self, Head};
 use vigie::store::{StoreError, audit, one_time_tokens};
-use vigie::warrant::WarrantKey;
 
 use super::{NEW, break_at, keys, mend, node_with, opens_signing_keys, refusal, seal, stored, vault, verify};
 use crate::support::app::TestApp;
@@ -29,15 +29,15 @@ async fn replace_all(app: &TestApp) -> Result<(), RotationError> {
         chain: app.app.chain.clone(),
         algorithm: Some(app.app.config.tokens.algorithm),
     };
-    compromised::replace_all(&parts, &vault(app, NEW).await, &Cause::command_line()).await
+    compromised::replace_all(&parts, &vault(app, NEW).await, &AuditContext::command_line()).await
 }
 
 /// With what an attacker has: every key, and so many bytes of the database as they like.
 async fn add_removal(app: &TestApp, keys: &Keyring) {
     let cuts = json!({ "attempts": { "before": "2999-01-01T00:00:00Z", "rows": 9 } });
-    let cause = Cause::system("retention");
-    let event = AuditEvent::new(app.now(), AuditKind::RetentionRan, &cause, Subject::everybody()).with(cuts);
-    let forged = WarrantKey::new(keys).signed(event);
+    let context = AuditContext::system("retention");
+    let event = AuditEvent::new(app.now(), AuditKind::RetentionRan, &context, Subject::everybody()).with(cuts);
+    let forged = RemovalKey::new(keys).signed(event);
     app.app.store.write::<_, StoreError>(move |db| audit::record(db, &forged)).await.unwrap();
     seal(app).await;
 }
@@ -203,11 +203,11 @@ async fn p6_the_old_public_key_and_the_new_one_verify_the_whole_history(#[values
 }
 
 /// The hash that whoever has these keys writes to the last record there is; whether it is what stands there.
-async fn link_the_last(app: &TestApp, links: vigie::audit::chain::Links) -> bool {
+async fn link_the_last(app: &TestApp, links: vigie::audit::chain::ChainHashKeys) -> bool {
     let mut page = app.app.store.read(|db| chain::page(db, 0, i64::MAX, i64::MAX)).await.unwrap();
     let (last, before) = (page.pop().unwrap(), page.pop().unwrap());
     let head = Head { size: last.position, chain_hash: before.chain_hash, peaks: Vec::new() };
-    let mut growth = Growth::of(head, links);
+    let mut growth = TreeBuilder::of(head, links);
     growth.grow(leaf(&last.record));
     let mut beside = Beside::connect(&app.database.url);
     beside.drop_triggers();
@@ -226,13 +226,13 @@ async fn p6_a_record_that_is_linked_with_the_old_key_is_damage(#[values(Sqlite, 
     let mut app = TestApp::start(backend).await;
     app.signed_in("alice").await;
     seal(&app).await;
-    let stolen = app.app.chain.links().await.unwrap();
+    let stolen = app.app.chain.hash_keys().await.unwrap();
     replace_all(&app).await.unwrap();
     app.close().await;
     let node = node_with(&app, NEW).await;
     node.log_in("alice").await;
     seal(&node).await;
-    assert!(link_the_last(&node, node.app.chain.links().await.unwrap()).await);
+    assert!(link_the_last(&node, node.app.chain.hash_keys().await.unwrap()).await);
     verify(&node).await.unwrap();
     assert!(!link_the_last(&node, stolen).await);
     assert!(matches!(verify(&node).await, Err(Fault::Broken { .. })));
@@ -303,7 +303,7 @@ async fn a_replacement_that_is_cut_off_has_done_nothing_and_goes_on(
     let session = alice.session_id.parse().unwrap();
     let user_id = app.app.users.find_by_id_or_name("alice").await.unwrap().unwrap().id;
     let (digest, now) = (vigie::model::secret::Secret::random().digest(), app.now());
-    let purpose = one_time_tokens::Purpose::NotMe { user_id, session_id: session };
+    let purpose = one_time_tokens::Purpose::ReportLink { user_id, session_id: session };
     let later = now + TimeDelta::days(1);
     app.app
         .store
@@ -339,7 +339,7 @@ async fn it_is_refused_while_a_server_runs_or_where_the_history_is_damaged(
     app.signed_in("alice").await;
     app.app.vault.note_use(&app.app.store, app.now()).await.unwrap();
     assert_eq!(replace_all(&app).await, Err(RotationError::ServersRun(1)));
-    app.app.vault.forget_use(&app.app.store, app.now()).await.unwrap();
+    app.app.vault.remove_use(&app.app.store, app.now()).await.unwrap();
     seal(&app).await;
     let mut beside = Beside::connect(&app.database.url);
     beside.drop_triggers();

@@ -3,7 +3,7 @@
 use rstest::rstest;
 use serde_json::json;
 use vigie::keyring::Keyring;
-use vigie::model::audit::{AuditKind, Cause};
+use vigie::model::audit::{AuditContext, AuditKind};
 use vigie::rotation::{self, RotationError};
 
 use super::{NEW, break_at, keys, master, mend, node_with, opens_signing_keys, refusal, seal, stored, vault, verify};
@@ -13,17 +13,17 @@ use crate::support::dump::Beside;
 
 async fn begin(app: &TestApp, new: [u8; 32]) -> Result<bool, RotationError> {
     let new = vault(app, new).await;
-    rotation::begin(&app.app.store, &app.app.vault, &new, &Cause::command_line(), app.now()).await
+    rotation::begin(&app.app.store, &app.app.vault, &new, &AuditContext::command_line(), app.now()).await
 }
 
 async fn finish(app: &TestApp) -> Result<(), RotationError> {
-    rotation::finish(&app.app.store, &app.app.vault, &Cause::command_line(), app.now()).await
+    rotation::finish(&app.app.store, &app.app.vault, &AuditContext::command_line(), app.now()).await
 }
 
 /// A new signing key, whichever node makes it, is opened by all; tokens and refresh tokens are good everywhere.
 async fn work_together(nodes: [&TestApp; 2]) {
     for (one, other) in [(nodes[0], nodes[1]), (nodes[1], nodes[0])] {
-        one.app.sessions.rotate_key(&Cause::command_line()).await.unwrap();
+        one.app.sessions.rotate_key(&AuditContext::command_line()).await.unwrap();
         let alice = one.log_in("alice").await;
         other.nobody().with_token(alice.token()).get("/auth/me").await.expect(200);
         let refreshed = json!({ "refresh_token": alice.refresh_token });
@@ -143,7 +143,7 @@ async fn a_rotation_to_a_key_that_nobody_uses_is_begun_anew(#[values(Sqlite, Pos
     let lost = vault(&app, NEW).await;
     lost.note_use(&app.app.store, app.now()).await.unwrap();
     assert!(matches!(begin(&app, [8; 32]).await, Err(RotationError::InUse { count: 1, .. })));
-    lost.forget_use(&app.app.store, app.now()).await.unwrap();
+    lost.remove_use(&app.app.store, app.now()).await.unwrap();
     assert!(begin(&app, [8; 32]).await.unwrap());
     assert!(refusal(&app, Some(NEW)).await.contains("sealed with the master key"));
     node_with(&app, [8; 32]).await.log_in("alice").await;
@@ -169,7 +169,7 @@ async fn a_node_with_a_master_key_that_was_given_up_seals_and_signs_nothing(
     let refused = old.app.chain.seal().await.unwrap_err().to_string();
     assert!(refused.contains("give this node the master key of the others"), "{refused}");
     old.app.vault.note_use(&old.app.store, old.now()).await.unwrap_err();
-    old.app.sessions.rotate_key(&Cause::command_line()).await.unwrap_err();
+    old.app.sessions.rotate_key(&AuditContext::command_line()).await.unwrap_err();
     seal(&new).await;
     verify(&new).await.unwrap();
 }

@@ -5,7 +5,7 @@ use rstest::rstest;
 use serde_json::json;
 use vigie::keyring::{Keyring, Purpose};
 use vigie::master_key::MasterKey;
-use vigie::model::audit::Cause;
+use vigie::model::audit::AuditContext;
 
 use super::{NEW, keys, master, refusal, seal, stored, verify};
 use crate::support::app::TestApp;
@@ -31,7 +31,7 @@ fn the_first_keys_are_those_that_earlier_versions_derived() {
         (Purpose::Checkpoint, "553b94d2149e158a18ed662fe4fddff5c6dd7b6f915617434791cdb4cfdad1d4"),
         (Purpose::Removal, "724c6115e532a7dd73b6a62482375933691702b7ae71c6c12878c5f5016765da"),
         (Purpose::RefreshToken, "e5009bca6b32e276ee36dc7cda4546a5a76302254f779dac188e80412e0d663c"),
-        (Purpose::NotMe, "fd2593a631774c52d0ff2eaea720e25ab5a678c2758d8b330bb4c4b13fb53807"),
+        (Purpose::ReportLink, "fd2593a631774c52d0ff2eaea720e25ab5a678c2758d8b330bb4c4b13fb53807"),
         (Purpose::UnknownName, "7fe3273940b7ef35d4ff57e2f5381f0042844adc8992cc2c8600d7d8094cd126"),
         (Purpose::ThrottleAccount, "ded67eee0b24f36997451d6c8aac7d1bd2f1e6d3e1a5a42b2472390514d74059"),
         (Purpose::ThrottleKnownDevice, "94d742c2621e2ecbc53512e5987249204b30c2397007e314b8fe99917a3daec5"),
@@ -53,7 +53,7 @@ async fn what_was_made_before_there_was_a_keyring_stays_good(#[values(Sqlite, Po
     app.signed_in("bob").await;
     app.app
         .users
-        .erase(app.app.users.find_by_id_or_name("bob").await.unwrap().unwrap().id, &Cause::command_line())
+        .erase(app.app.users.find_by_id_or_name("bob").await.unwrap().unwrap().id, &AuditContext::command_line())
         .await
         .unwrap();
     for _ in 0..6 {

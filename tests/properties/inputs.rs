@@ -14,7 +14,7 @@ use proptest::test_runner::TestRunner;
 use rstest::rstest;
 use vigie::config::{Algorithm, Config, InvalidConfig, printable};
 use vigie::http::paging;
-use vigie::http::peer::client_address;
+use vigie::http::remote_address::client_address;
 use vigie::model::address::{canonical, key_range, parse_filter};
 use vigie::model::device::{device, user_agent};
 use vigie::model::user::Username;

@@ -13,9 +13,9 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use secrecy::SecretString;
 use vigie::authentication::password::{AuthenticationError, Credentials};
-use vigie::model::audit::Cause;
+use vigie::model::audit::AuditContext;
 use vigie::model::id::{SessionId, UserId};
-use vigie::model::session::{EndReason, Origin};
+use vigie::model::session::{ClientInfo, EndReason};
 use vigie::model::user::{Role, UserState};
 use vigie::session::check::CheckError;
 use vigie::session::refresh::RefreshError;
@@ -265,7 +265,7 @@ impl Model {
         self.sessions.iter_mut().for_each(|session| session.flush(node));
     }
 
-    fn record_overdue(&mut self) -> usize {
+    fn record_expired(&mut self) -> usize {
         self.flush(self.node);
         let now = self.now;
         let due = self.sessions.iter_mut().filter(|session| session.end.is_none());
@@ -307,7 +307,7 @@ impl World {
     /// New users, so that scripts know nothing of each other. What earlier ones left is over first.
     async fn begin(&mut self, case: usize, now: DateTime<Utc>) {
         self.nodes[0].clock.set(now);
-        self.app().sessions.record_overdue().await.expect("the store works");
+        self.app().sessions.record_expired().await.expect("the store works");
         (self.node, self.users, self.handed) = (0, Vec::new(), Vec::new());
         for user in 0..USERS {
             self.users.push(self.nodes[0].user(&name(case, user), role(0)).await.id);
@@ -330,7 +330,7 @@ impl World {
             password: SecretString::from(PASSWORD),
             client_id: None,
             device: None,
-            origin: origin(),
+            client_info: client_info(),
             request_id: "script".to_owned(),
         };
         match self.app().sessions.log_in(credentials, None).await {
@@ -347,7 +347,7 @@ impl World {
 
     async fn refresh(&mut self, session: usize, generation: usize) -> String {
         let token = self.handed[session].refresh[&generation].clone();
-        match self.app().sessions.refresh(&token, &origin(), "script").await {
+        match self.app().sessions.refresh(&token, &client_info(), "script").await {
             Ok(issued) => {
                 let generation = issued.session.refresh.generation as usize;
                 let text = issued.refresh_token.reveal();
@@ -369,7 +369,7 @@ impl World {
     }
 
     async fn change(&self, user: usize, change: UserChange) -> String {
-        let changed = self.app().users.change(self.users[user], change, &Cause::command_line()).await;
+        let changed = self.app().users.change(self.users[user], change, &AuditContext::command_line()).await;
         changed.map_or_else(|error| format!("{error:?}"), |user| format!("{} {}", user.role, user.state))
     }
 
@@ -400,8 +400,8 @@ fn name(case: usize, user: usize) -> String {
     format!("user-{case}-{user}")
 }
 
-fn origin() -> Origin {
-    Origin { ip: HERE, user_agent: None }
+fn client_info() -> ClientInfo {
+    ClientInfo { ip: HERE, user_agent: None }
 }
 
 fn refusal(error: &CheckError) -> String {
@@ -418,7 +418,7 @@ fn refusal(error: &CheckError) -> String {
 /// Does a step in both; what each answered.
 async fn both(world: &mut World, model: &mut Model, case: usize, step: &Step) -> (String, String) {
     let count = model.sessions.len();
-    let by = Cause::system("script");
+    let by = AuditContext::system("script");
     let nth = |number: usize| (count > 0).then(|| number % count);
     let nothing = || (String::new(), String::new());
     match step.clone() {
@@ -496,8 +496,8 @@ async fn both(world: &mut World, model: &mut Model, case: usize, step: &Step) ->
             nothing()
         }
         Step::RecordOverdue => {
-            let real = world.app().sessions.record_overdue().await;
-            (format!("{real:?}"), format!("Ok({})", model.record_overdue()))
+            let real = world.app().sessions.record_expired().await;
+            (format!("{real:?}"), format!("Ok({})", model.record_expired()))
         }
         Step::Restart => {
             world.restart().await;

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use rstest::rstest;
 use vigie::audit::shipping::Progress;
 use vigie::background;
-use vigie::model::audit::Cause;
+use vigie::model::audit::AuditContext;
 
 use super::collector::Collector;
 use super::{assert_whole, come_and_go, numbers, sealed, ship, step, to_syslog};
@@ -156,7 +156,7 @@ async fn a_sink_that_comes_after_retention_is_sent_what_is_kept(#[values(Sqlite,
     app.app.chain.seal().await.unwrap();
     app.advance(TimeDelta::days(396));
     come_and_go(&app, "alice").await;
-    let removed = app.app.retention.run(&Cause::system("retention")).await.unwrap().removed;
+    let removed = app.app.retention.run(&AuditContext::system("retention")).await.unwrap().removed;
     assert!(removed.events > 0, "{removed:?}");
     let collector = Collector::plain().await;
     let node = app.another_node_with(&to_syslog(&collector.address)).await;

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use rstest::rstest;
 use serde_json::{Value, json};
 use vigie::clock::{Clock as _, ManualClock, SystemClock};
-use vigie::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use vigie::model::audit::{AuditContext, AuditEvent, AuditKind, Subject, SubjectKind};
 use vigie::model::client::{Client, ClientId};
 use vigie::model::id::{SessionId, UserId};
 use vigie::model::secret::Secret;
@@ -106,11 +106,11 @@ async fn user_agents_are_found_in_any_case(#[values(Sqlite, Postgres)] backend: 
     let app = TestApp::start(backend).await;
     let user = app.user("alice", "agent").await;
     for agent in [Some("Mozilla/5.0 (X11) Firefox/140.0"), Some("curl/8_5"), None] {
-        let origin = vigie::model::session::Origin {
+        let client_info = vigie::model::session::ClientInfo {
             ip: std::net::Ipv4Addr::LOCALHOST.into(),
             user_agent: agent.map(str::to_owned),
         };
-        let session = app.app.sessions.new_session(&user, origin, None, None);
+        let session = app.app.sessions.new_session(&user, client_info, None, None);
         app.app.store.write(move |db| sessions::insert(db, &session)).await.unwrap();
     }
     for (part, count) in [("FIREFOX", 1), ("firefox", 1), ("8_5", 1), ("x_5", 0), ("%", 0), ("zz", 0)] {
@@ -261,7 +261,7 @@ async fn values_that_cannot_be_are_refused_by_the_database_itself(#[values(Sqlit
     let app = TestApp::start(backend).await;
     let alice = app.signed_in("alice").await;
     let id = app.app.users.find_by_id_or_name("alice").await.unwrap().unwrap().id;
-    app.app.users.issue_reset(id, false, &Cause::command_line()).await.unwrap();
+    app.app.users.issue_reset(id, false, &AuditContext::command_line()).await.unwrap();
     app.nobody().post("/auth/login", json!({ "username": "x", "password": "y" })).await.expect(401);
     app.app.store.write(|db| clients::insert(db, &client("bench"))).await.unwrap();
     let mut beside = Beside::connect(&app.database.url);
@@ -326,7 +326,7 @@ async fn of_eight_that_decide_at_once_one_wins(#[values(Sqlite, Postgres)] backe
         let count = |won: Vec<Result<bool, StoreError>>| won.into_iter().filter(|one| one.clone().unwrap()).count();
 
         let spend = |number| {
-            let (refresh, ip) = (session.refresh.next(at), session.origin.ip);
+            let (refresh, ip) = (session.refresh.next(at), session.client_info.ip);
             let token = CurrentToken { id: vigie::model::id::TokenId::new(at), issued_at: at, expires_at: at };
             let seen = Seen { at, ip, idle_expires_at: at };
             store_of(number).write(move |db| sessions::spend(db, id, 0, &refresh, &token, seen))
@@ -444,7 +444,7 @@ async fn one_that_fails_undoes_nothing_of_those_that_were_committed_with_it(
 
 fn event(number: usize) -> AuditEvent {
     let subject = Subject::new(SubjectKind::User, number);
-    AuditEvent::new(now(), AuditKind::UserCreated, &Cause::system("test"), subject)
+    AuditEvent::new(now(), AuditKind::UserCreated, &AuditContext::system("test"), subject)
 }
 
 async fn recorded(store: &Store) -> Vec<usize> {
@@ -481,7 +481,7 @@ async fn the_newest_event_of_a_kind_is_the_one_recorded_last(#[values(Sqlite, Po
     let hours = [3, 1, 2];
     let events = hours.map(|hour| {
         let at = now() + TimeDelta::hours(hour);
-        AuditEvent::new(at, AuditKind::RetentionRan, &Cause::system("test"), Subject::everybody())
+        AuditEvent::new(at, AuditKind::RetentionRan, &AuditContext::system("test"), Subject::everybody())
             .with(json!({ "hour": hour }))
     });
     store.write(move |db| audit::record_all(db, &events)).await.unwrap();

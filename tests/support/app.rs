@@ -15,7 +15,7 @@ use vigie::background::coherence::{self, Coherence};
 use vigie::clock::{Clock, ManualClock};
 use vigie::config::Config;
 use vigie::http::server;
-use vigie::model::audit::Cause;
+use vigie::model::audit::AuditContext;
 use vigie::model::user::{Role, User, Username};
 use vigie::user::create::NewUser;
 
@@ -198,7 +198,7 @@ impl TestApp {
             change_at_login: false,
             email: None,
         };
-        self.app.users.create(new, &Cause::command_line()).await.expect("the user is created").user
+        self.app.users.create(new, &AuditContext::command_line()).await.expect("the user is created").user
     }
 
     /// Nobody: a client without credentials.

@@ -8,12 +8,12 @@ use vigie::model::attempt::{Attempt, AttemptOutcome};
 use vigie::model::client::{ClientId, Scope};
 use vigie::model::id::{AttemptId, SessionId, TokenId};
 use vigie::model::secret::{Secret, SecretKind};
-use vigie::model::session::{Actor, End, EndReason, Origin, Session};
+use vigie::model::session::{Actor, ClientInfo, End, EndReason, Session};
 use vigie::model::user::User;
 use vigie::store::{StoreError, access_tokens, attempts, sessions};
 
 use super::app::{TestApp, TestClient};
-use vigie::model::audit::Cause;
+use vigie::model::audit::AuditContext;
 
 /// An address of a network for documentation.
 pub const ELSEWHERE: &str = "198.51.100.7";
@@ -21,7 +21,7 @@ pub const ELSEWHERE: &str = "198.51.100.7";
 impl TestApp {
     /// A session of this user that started `ago`, lives on, and is called `label`; not yet in the store.
     pub fn session(&self, user: &User, label: &str, ago: TimeDelta) -> Session {
-        let origin = Origin { ip: ELSEWHERE.parse().expect("an address"), user_agent: None };
+        let origin = ClientInfo { ip: ELSEWHERE.parse().expect("an address"), user_agent: None };
         let session = self.app.sessions.new_session(user, origin, None, Some(label.to_owned()));
         let at = self.now() - ago;
         Session { id: SessionId::new(at), started_at: at, last_seen_at: at, ..session }
@@ -48,8 +48,8 @@ impl TestApp {
     /// Registers a client that may ask for everything; returns its secret as it is sent.
     pub async fn registered_client(&self, id: &str) -> String {
         let id = ClientId::parse(id).expect("a client id");
-        let (name, scopes, cause) = ("A client".to_owned(), Scope::ALL.to_vec(), Cause::command_line());
-        let registered = self.app.clients.register(id, name, scopes, &cause).await;
+        let (name, scopes, context) = ("A client".to_owned(), Scope::ALL.to_vec(), AuditContext::command_line());
+        let registered = self.app.clients.register(id, name, scopes, &context).await;
         let (_, secret): (_, Secret) = registered.expect("the client is registered");
         secret.reveal(SecretKind::ClientSecret)
     }

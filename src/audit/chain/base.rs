@@ -6,17 +6,17 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::permits::Permits;
-use super::present::present;
+use super::current_digests::current_digests;
+use super::removals::Removals;
 use super::sign::checkpoint_of;
-use super::tree::{self, Growth, leaf};
+use super::tree::{self, TreeBuilder, leaf};
 use super::verify::{compare, ends_of_missing};
 use super::{Chain, Fault, NotSigned};
 use crate::model::record::{Record, versioned};
+use crate::signed_removal::RemovalKey;
 use crate::store::chain::{self, Head, Sealed, StoredCheckpoint};
 use crate::store::states::Thing;
 use crate::store::{Db, StoreError};
-use crate::warrant::WarrantKey;
 
 /// Records of a block: the tree keeps the hashes of such subtrees and larger ones.
 const BLOCK: i64 = 1 << tree::KEPT_FROM;
@@ -28,14 +28,14 @@ struct Judged(Vec<(Sealed, Result<bool, Fault>)>);
 
 impl Judged {
     /// A page from a position on.
-    fn read(db: &mut Db, from: i64, warrants: &WarrantKey) -> Result<Self, StoreError> {
+    fn read(db: &mut Db, from: i64, removal_key: &RemovalKey) -> Result<Self, StoreError> {
         let sealed = chain::page(db, from, from + PAGE, PAGE)?;
-        let present = present(db, sealed.iter().map(|sealed| (&sealed.record).into()))?;
-        let ends = ends_of_missing(db, &sealed, &present)?;
+        let current_digests = current_digests(db, sealed.iter().map(|sealed| (&sealed.record).into()))?;
+        let ends = ends_of_missing(db, &sealed, &current_digests)?;
         // After what they are to justify.
-        let permits = Permits::read(db, warrants)?;
-        let judged = sealed.into_iter().zip(present).map(|(sealed, found)| {
-            let judged = compare(&sealed, found.as_ref(), &permits, &ends);
+        let removals = Removals::read(db, removal_key)?;
+        let judged = sealed.into_iter().zip(current_digests).map(|(sealed, found)| {
+            let judged = compare(&sealed, found.as_ref(), &removals, &ends);
             (sealed, judged)
         });
         Ok(Self(judged.collect()))
@@ -62,23 +62,23 @@ impl Chain {
     /// is none, or one of them is not what it was: what may be evidence is not removed.
     pub async fn removable(&self) -> Result<Option<Head>, StoreError> {
         let chain = self.clone();
-        let read = move |db: &mut Db| Ok::<_, StoreError>((chain::base(db)?, chain.links_in(db)?));
-        let (base, links) = self.store.read(read).await?;
-        let (mut growth, mut found) = (Growth::of(base.clone(), links), base.clone());
+        let read = move |db: &mut Db| Ok::<_, StoreError>((chain::base(db)?, chain.hash_keys_in(db)?));
+        let (base, hash_keys) = self.store.read(read).await?;
+        let (mut builder, mut found) = (TreeBuilder::of(base.clone(), hash_keys), base.clone());
         loop {
-            let (from, warrants) = (growth.head.size, Arc::clone(self.warrants()));
-            let page = self.store.read_at_length(move |db| Judged::read(db, from, &warrants)).await?;
+            let (from, removal_key) = (builder.head.size, Arc::clone(self.removal_key()));
+            let page = self.store.read_at_length(move |db| Judged::read(db, from, &removal_key)).await?;
             for (sealed, _) in page.0.iter().take_while(|(_, judged)| *judged == Ok(false)) {
-                growth.grow(leaf(&sealed.record));
-                if sealed.position + 1 != growth.head.size || sealed.chain_hash != growth.head.chain_hash {
+                builder.grow(leaf(&sealed.record));
+                if sealed.position + 1 != builder.head.size || sealed.chain_hash != builder.head.chain_hash {
                     return Ok(None);
                 }
-                if growth.head.size % BLOCK == 0 {
-                    found = growth.head.clone();
+                if builder.head.size % BLOCK == 0 {
+                    found = builder.head.clone();
                 }
             }
-            growth.hashes.clear();
-            if growth.head.size < from + PAGE {
+            builder.hashes.clear();
+            if builder.head.size < from + PAGE {
                 break;
             }
         }
@@ -91,8 +91,8 @@ impl Chain {
     pub async fn old_states(&self, before: DateTime<Utc>) -> Result<Vec<Thing>, StoreError> {
         let (mut old, mut from) = (Vec::new(), self.store.read(chain::base).await?.size);
         loop {
-            let warrants = Arc::clone(self.warrants());
-            let page = self.store.read_at_length(move |db| Judged::read(db, from, &warrants)).await?;
+            let removal_key = Arc::clone(self.removal_key());
+            let page = self.store.read_at_length(move |db| Judged::read(db, from, &removal_key)).await?;
             let (blocks, things) = states_of_blocks(&page, before);
             old.extend(things);
             from += blocks * BLOCK;
@@ -108,8 +108,8 @@ impl Chain {
         if !self.is_beginning(&base).await? {
             return Ok(false);
         }
-        let links = self.links().await?;
-        let note = self.key().sign(&checkpoint_of(&base, &links));
+        let hash_keys = self.hash_keys().await?;
+        let note = self.key().sign(&checkpoint_of(&base, &hash_keys));
         let checkpoint = StoredCheckpoint { size: base.size, at: self.clock.now(), note };
         let vault = self.vault.clone();
         let begin = move |db: &mut Db| {

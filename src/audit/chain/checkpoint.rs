@@ -6,13 +6,11 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::SigningKey;
-use signed_note::{
-    Note, Signer, StandardSigner, StandardVerifier, Verifier, VerifierList, key_id, new_ed25519_verifier_key,
-};
+use signed_note::{Note, Signer, StandardSigner, StandardVerifier, Verifier, key_id, new_ed25519_verifier_key};
 use tlog_tiles::Hash;
 use zeroize::Zeroizing;
 
-use super::handover::Handover;
+use super::handover::{Handover, has_signed};
 use crate::key::Key;
 use crate::keyring::{Earlier, Keyring, Purpose};
 
@@ -243,12 +241,6 @@ impl std::fmt::Debug for CheckpointKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "CheckpointKey({}, {:08x})", self.origin(), self.signer.key_id())
     }
-}
-
-/// Whether this public key verifies a signature of the note.
-pub(super) fn has_signed(public: &str, note: &Note) -> bool {
-    StandardVerifier::new(public)
-        .is_ok_and(|verifier| note.verify(&VerifierList::new(vec![Box::new(verifier) as Box<dyn Verifier>])).is_ok())
 }
 
 /// What signs with this key, and the public key in the form that the library reads.

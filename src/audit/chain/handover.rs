@@ -1,18 +1,7 @@
-//! One checkpoint key takes the place of another: both sign how the chain stands at that moment, and the statement names both.
-//! Whoever trusts one of them follows it to the other, and believes the older of fewer records only. From there on another key
-//! links the records as well.
+//! The statement by which one checkpoint key takes the place of another: both sign how the chain stands at that moment, and it
+//! names both. Whoever trusts one of them follows it to the other, and believes the older of fewer records only.
 
-use chrono::{DateTime, Utc};
-use signed_note::Note;
-
-use super::checkpoint::has_signed;
-use super::links::Links;
-use super::sign::{checkpoint_of, prove};
-use super::verify::Signed;
-use super::{Chain, CheckpointKey, Fault, LinkKey, NotSigned, size};
-use crate::keyring::Keyring;
-use crate::store::chain::{self, StoredCheckpoint};
-use crate::store::{Db, StoreError, link_keys};
+use signed_note::{Note, StandardVerifier, Verifier, VerifierList};
 
 /// What the line begins with that names the key that counts from now on.
 const AFTER: &str = "key ";
@@ -29,6 +18,11 @@ pub(super) struct Handover {
 }
 
 impl Handover {
+    /// What the note says beside the size and the root of the chain.
+    pub fn lines(before: &str, after: &str) -> String {
+        format!("{BEFORE}{before}\n{AFTER}{after}\n")
+    }
+
     /// The statement in a note; `None` where there is none, or not both keys signed it.
     pub fn read(note: &str) -> Option<Self> {
         let note = Note::from_bytes(note.as_bytes()).ok()?;
@@ -39,64 +33,10 @@ impl Handover {
     }
 }
 
-/// The chain is not at rest, or not what it was.
-#[derive(Debug)]
-pub enum Unsettled {
-    /// Records wait, or a checkpoint of so many records was signed already.
-    Grows,
-    /// It does not continue what was signed before, or nobody can tell.
-    NotSigned(NotSigned),
-}
-
-impl From<StoreError> for Unsettled {
-    fn from(error: StoreError) -> Self {
-        Self::NotSigned(error.into())
-    }
-}
-
-impl Chain {
-    /// Locks the chain until the transaction ends, where all is sealed and continues what was signed before, and nobody has
-    /// signed it as it stands; returns how many records there are.
-    pub fn settled_in(&self, db: &mut Db) -> Result<u64, Unsettled> {
-        let head = chain::lock(db)?;
-        if chain::is_any_waiting(db, chain::OLDEST)? || chain::checkpoint_of(db, head.size)?.is_some() {
-            return Err(Unsettled::Grows);
-        }
-        let base = chain::base(db)?;
-        let signed = Signed { keys: self.keys.clone(), links: self.links_in(db)? };
-        prove(db, None, self.seen.head(), &base, &signed).map_err(Unsettled::NotSigned)?;
-        Ok(size(head.size))
-    }
-
-    /// Lets the keys of this keyring link and sign what follows. Under [`Chain::settled_in`].
-    pub fn hand_over_in(&self, db: &mut Db, keys: &Keyring, now: DateTime<Utc>) -> Result<(), StoreError> {
-        let head = chain::head(db)?;
-        let links = LinkKey::all(keys);
-        if let Some((number, newest)) = (1..).zip(links.iter()).last() {
-            link_keys::insert(db, &newest.start(number, head.size))?;
-        }
-        let links = Links::read(db, &links)?;
-        let (before, after) = (self.key(), CheckpointKey::new(keys, self.vault.database()));
-        let named = format!("{BEFORE}{}\n{AFTER}{}\n", before.public(), after.public());
-        let note = after.sign_with(before, &checkpoint_of(&head, &links), &named);
-        chain::keep_checkpoint(db, &StoredCheckpoint { size: head.size, at: now, note })
-    }
-
-    /// The statements by which one checkpoint key took the place of another, the oldest first.
-    pub async fn handovers(&self) -> Result<Result<Vec<String>, Fault>, StoreError> {
-        let sizes = self.key().verifier().handovers();
-        let read = move |db: &mut Db| {
-            let mut notes = Vec::new();
-            for size in sizes {
-                match chain::checkpoint_of(db, i64::try_from(size).unwrap_or(i64::MAX))? {
-                    Some(checkpoint) => notes.push(checkpoint.note),
-                    None => return Ok(Err(Fault::Handover { size })),
-                }
-            }
-            Ok::<_, StoreError>(Ok(notes))
-        };
-        self.store.read(read).await
-    }
+/// Whether this public key verifies a signature of the note.
+pub(super) fn has_signed(public: &str, note: &Note) -> bool {
+    StandardVerifier::new(public)
+        .is_ok_and(|verifier| note.verify(&VerifierList::new(vec![Box::new(verifier) as Box<dyn Verifier>])).is_ok())
 }
 
 #[cfg(test)]
@@ -104,8 +44,8 @@ mod tests {
     use tlog_tiles::Hash;
 
     use super::*;
-    use crate::audit::chain::{BadCheckpoint, Checkpoint, CheckpointVerifier};
-    use crate::keyring::Purpose;
+    use crate::audit::chain::{BadCheckpoint, Checkpoint, CheckpointKey, CheckpointVerifier};
+    use crate::keyring::{Keyring, Purpose};
     use crate::master_key::MasterKey;
 
     const fn of(size: u64) -> Checkpoint {
@@ -113,8 +53,7 @@ mod tests {
     }
 
     fn statement(before: &CheckpointKey, after: &CheckpointKey, size: u64) -> String {
-        let named = format!("{BEFORE}{}\n{AFTER}{}\n", before.public(), after.public());
-        after.sign_with(before, &of(size), &named)
+        after.sign_with(before, &of(size), &Handover::lines(before.public(), after.public()))
     }
 
     #[test]
@@ -145,8 +84,7 @@ mod tests {
             CheckpointKey::new(&keyring, "one"),
             CheckpointKey::new(&Keyring::derived(&MasterKey::random(), "one"), "one"),
         );
-        let named = format!("{BEFORE}{}\n{AFTER}{}\n", ours.public(), stranger.public());
-        let alone = stranger.sign_with(&stranger, &of(4), &named);
+        let alone = stranger.sign_with(&stranger, &of(4), &Handover::lines(ours.public(), stranger.public()));
         let known: CheckpointVerifier = ours.public().parse().unwrap();
         let following = known.following([alone.as_str()].into_iter());
         let refused = following.open(&stranger.sign(&of(5)));

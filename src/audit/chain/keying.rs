@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::links::Links;
+use super::chain_hash::ChainHashKeys;
 use super::{Chain, Fault, NotSigned};
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Subject};
 use crate::store::{Db, StoreError, audit, chain, link_keys};
 
 /// What was there when records began to be linked by the key.
@@ -29,12 +29,12 @@ impl Chain {
             return Ok(None);
         }
         let damage = self.verify_unkeyed().await?;
-        if let Some(fault @ Fault::LinkKey { .. }) = damage {
+        if let Some(fault @ Fault::ChainHashKey { .. }) = damage {
             return Err(fault.into());
         }
         let is_new = self.store.read(chain::head).await?.size == 0;
         if damage.is_none() && !is_new {
-            self.checkpoint_linked(Links::plain()).await?;
+            self.checkpoint_linked(ChainHashKeys::plain()).await?;
         }
         let first = self.link_by_key(damage.as_ref()).await?;
         let Some(first) = first.filter(|first| *first > 0 || damage.is_some()) else { return Ok(None) };
@@ -48,7 +48,7 @@ impl Chain {
             Err(unusable) if unusable.is_of_another_history() => None,
             Err(unusable) => return Ok(Some(unusable.into())),
         };
-        match self.verify_from_base(own.as_slice(), &Links::plain(), &mut |_, _| {}).await {
+        match self.verify_from_base(own.as_slice(), &ChainHashKeys::plain(), &mut |_, _| {}).await {
             Err(StoreError::Corrupt(what)) => Ok(Some(Fault::Unreadable { what })),
             verified => Ok(verified?.err()),
         }
@@ -56,7 +56,7 @@ impl Chain {
 
     /// The position from which on the key links; `None` where another process was first.
     async fn link_by_key(&self, damage: Option<&Fault>) -> Result<Option<i64>, StoreError> {
-        let (keys, now, damage) = (Arc::clone(&self.keys.links), self.clock.now(), damage.map(Fault::to_string));
+        let (keys, now, damage) = (Arc::clone(&self.keys.hash_keys), self.clock.now(), damage.map(Fault::to_string));
         let switch = move |db: &mut Db| {
             let first = chain::lock(db)?.size;
             if !link_keys::list(db)?.is_empty() {
@@ -66,7 +66,8 @@ impl Chain {
                 link_keys::insert(db, &key.start(number, first))?;
             }
             if first > 0 || damage.is_some() {
-                let event = AuditEvent::new(now, AuditKind::RecordKeyed, &Cause::system("chain"), Subject::everybody());
+                let event =
+                    AuditEvent::new(now, AuditKind::RecordKeyed, &AuditContext::system("chain"), Subject::everybody());
                 audit::record(db, &event.with(json!({ "position": first, "damage": damage })))?;
             }
             Ok::<_, StoreError>(Some(first))

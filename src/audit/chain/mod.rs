@@ -8,14 +8,15 @@
 //! without the others.
 
 mod base;
+mod chain_hash;
 mod checkpoint;
+mod current_digests;
 mod handover;
+mod key_exchange;
 mod keying;
-mod links;
 mod outside;
-mod permits;
-mod present;
 mod proof;
+mod removals;
 mod seen;
 mod sign;
 mod states;
@@ -26,27 +27,27 @@ mod vouched;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use chain_hash::{ChainHashKey, ChainHashKeys};
 pub use checkpoint::{BadCheckpoint, Checkpoint, CheckpointKey, CheckpointVerifier, Unusable, UnusableFile};
-pub use handover::Unsettled;
+pub use key_exchange::Unsettled;
 pub use keying::Keyed;
-pub use links::{LinkKey, Links};
 pub use outside::{VerifiedOutside, verify_outside};
-pub(super) use permits::cuts;
-pub(crate) use permits::is_genuine;
 pub use proof::{ConsistencyProof, InclusionProof, NoProof};
+pub(super) use removals::cutoffs;
+pub(crate) use removals::is_genuine;
 pub use sign::NotSigned;
-pub use tree::{Growth, leaf};
+pub use tree::{TreeBuilder, leaf};
 pub use verify::{Fault, Verified};
 pub(crate) use vouched::vouched;
 
 use crate::clock::Clock;
 use crate::keyring::Keyring;
 use crate::model::record::Record;
+use crate::signed_removal::RemovalKey;
 use crate::store::chain::{self, Head, StoredCheckpoint, Unsealed};
 use crate::store::{Db, Store, StoreError};
 use crate::vault::Vault;
-use crate::warrant::WarrantKey;
-use present::{Found, Thing, present};
+use current_digests::{Found, Thing, current_digests};
 use seen::Seen;
 
 /// Records sealed in one transaction.
@@ -72,9 +73,9 @@ pub struct Keys {
     /// Signs checkpoints.
     pub checkpoint: Arc<CheckpointKey>,
     /// Signs events that say what was removed.
-    pub warrants: Arc<WarrantKey>,
+    pub removal_key: Arc<RemovalKey>,
     /// Link records: by their numbers, from 1 on.
-    pub links: Arc<[LinkKey]>,
+    pub hash_keys: Arc<[ChainHashKey]>,
 }
 
 impl Keys {
@@ -83,8 +84,8 @@ impl Keys {
     pub fn new(keyring: &Keyring, database: &str) -> Self {
         Self {
             checkpoint: Arc::new(CheckpointKey::new(keyring, database)),
-            warrants: Arc::new(WarrantKey::new(keyring)),
-            links: LinkKey::all(keyring),
+            removal_key: Arc::new(RemovalKey::new(keyring)),
+            hash_keys: ChainHashKey::all(keyring),
         }
     }
 }
@@ -121,8 +122,8 @@ impl Chain {
 
     /// The key that signs events that say what was removed, and tells genuine ones.
     #[must_use]
-    pub const fn warrants(&self) -> &Arc<WarrantKey> {
-        &self.keys.warrants
+    pub const fn removal_key(&self) -> &Arc<RemovalKey> {
+        &self.keys.removal_key
     }
 
     /// Where the newest checkpoint is kept.
@@ -159,41 +160,41 @@ impl Chain {
     /// Seals what waits from this id on.
     fn seal_batch(&self, db: &mut Db, from: i64) -> Result<Batch, StoreError> {
         let before = chain::lock(db)?;
-        let mut growth = Growth::of(before.clone(), self.links_in(db)?);
+        let mut builder = TreeBuilder::of(before.clone(), self.hash_keys_in(db)?);
         let waiting = chain::waiting(db, from, BATCH)?;
         // Where others have sealed meanwhile, there may be none.
         let last = waiting.last().map_or(from, |last| last.id);
         let waiting = chain::sealable(db, waiting)?;
         let ids: Vec<i64> = waiting.iter().map(|unsealed| unsealed.id).collect();
         for record in records(db, waiting)? {
-            growth.append(record);
+            builder.append(record);
         }
-        let Growth { head: after, sealed, hashes, .. } = growth;
+        let TreeBuilder { head: after, sealed, hashes, .. } = builder;
         chain::append(db, &sealed, &hashes, &after, &ids)?;
         Ok(Batch { before, after, records: sealed.len(), last })
     }
 
     /// How the records are linked.
-    pub async fn links(&self) -> Result<Links, StoreError> {
+    pub async fn hash_keys(&self) -> Result<ChainHashKeys, StoreError> {
         let chain = self.clone();
-        self.store.read(move |db| chain.links_in(db)).await
+        self.store.read(move |db| chain.hash_keys_in(db)).await
     }
 
     /// The same. An error where this process has keys of the past: what they link and sign would be damage.
-    fn links_in(&self, db: &mut Db) -> Result<Links, StoreError> {
+    fn hash_keys_in(&self, db: &mut Db) -> Result<ChainHashKeys, StoreError> {
         self.vault.ensure_current_in(db)?;
-        Links::read(db, &self.keys.links)
+        ChainHashKeys::read(db, &self.keys.hash_keys)
     }
 }
 
 /// The records that wait. What was there before the chain is sealed as it is found; nothing, where it is gone.
 fn records(db: &mut Db, waiting: Vec<Unsealed>) -> Result<Vec<Record>, StoreError> {
     let before_the_chain = waiting.iter().filter(|unsealed| unsealed.digest.is_none());
-    let mut present = present(db, before_the_chain.map(Thing::from))?.into_iter();
+    let mut current_digests = current_digests(db, before_the_chain.map(Thing::from))?.into_iter();
     let record = |Unsealed { kind, subject, at, form, digest, .. }| {
         let digest = match digest {
             Some(digest) => digest,
-            None => match present.next()?? {
+            None => match current_digests.next()?? {
                 Found::As(digest, _) => digest,
                 // Another state has a record of its own.
                 Found::Unended | Found::Superseded | Found::Ahead => return None,

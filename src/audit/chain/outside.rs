@@ -4,10 +4,10 @@
 
 use tlog_tiles::Hash;
 
-use super::present::{Found, present};
-use super::tree::{self, Growth, leaf};
+use super::current_digests::{Found, current_digests};
+use super::tree::{self, TreeBuilder, leaf};
 use super::verify::altered_tables;
-use super::{BadCheckpoint, Checkpoint, CheckpointVerifier, Fault, Links, size};
+use super::{BadCheckpoint, ChainHashKeys, Checkpoint, CheckpointVerifier, Fault, size};
 use crate::store::chain::{self, Sealed, StoredCheckpoint};
 use crate::store::{Db, Store, StoreError};
 
@@ -69,20 +69,20 @@ fn verify(db: &mut Db, key: &CheckpointVerifier, mut kept: Vec<Checkpoint>) -> R
         return Err(Fault::Base { size: base.size }.into());
     }
     kept.retain(|checkpoint| checkpoint.size >= size(base.size));
-    let mut growth = Growth::of(base, Links::plain());
+    let mut builder = TreeBuilder::of(base, ChainHashKeys::plain());
     let mut verified = VerifiedOutside::default();
     loop {
-        verified.checkpoints += meet(&mut kept, size(growth.head.size), tree::root(&growth.head.peaks))?;
-        if growth.head.size >= head.size {
+        verified.checkpoints += meet(&mut kept, size(builder.head.size), tree::root(&builder.head.peaks))?;
+        if builder.head.size >= head.size {
             break;
         }
         // Up to where a checkpoint looked, if one did.
         let next = kept.first().map_or(i64::MAX, |next| i64::try_from(next.size).unwrap_or(i64::MAX));
-        let page = chain::page(db, growth.head.size, head.size.min(next), PAGE)?;
-        verified.not_judged += follow(db, &mut growth, &page)?;
+        let page = chain::page(db, builder.head.size, head.size.min(next), PAGE)?;
+        verified.not_judged += follow(db, &mut builder, &page)?;
     }
     if let Some(seen) = kept.first() {
-        return Err(Fault::CutOff { size: size(growth.head.size), seen: seen.size }.into());
+        return Err(Fault::CutOff { size: size(builder.head.size), seen: seen.size }.into());
     }
     if let Some(position) = chain::stray(db)? {
         return Err(Fault::Stray { position }.into());
@@ -102,7 +102,7 @@ fn verify(db: &mut Db, key: &CheckpointVerifier, mut kept: Vec<Checkpoint>) -> R
     if verified.checkpoints == 0 {
         return Err(Fault::Unsigned.into());
     }
-    Ok(VerifiedOutside { records: size(growth.head.size), ..verified })
+    Ok(VerifiedOutside { records: size(builder.head.size), ..verified })
 }
 
 fn opened(stored: &StoredCheckpoint, key: &CheckpointVerifier) -> Result<Checkpoint, Fault> {
@@ -119,17 +119,17 @@ fn meet(kept: &mut Vec<Checkpoint>, here: u64, root: Hash) -> Result<usize, Faul
 }
 
 /// Grows the tree by these records; how many stand for what is gone or redacted.
-fn follow(db: &mut Db, growth: &mut Growth, page: &[Sealed]) -> Result<u64, NotVerified> {
+fn follow(db: &mut Db, builder: &mut TreeBuilder, page: &[Sealed]) -> Result<u64, NotVerified> {
     if page.is_empty() {
-        return Err(Fault::Missing { position: growth.head.size }.into());
+        return Err(Fault::Missing { position: builder.head.size }.into());
     }
-    let present = present(db, page.iter().map(|sealed| (&sealed.record).into()))?;
+    let current_digests = current_digests(db, page.iter().map(|sealed| (&sealed.record).into()))?;
     let mut not_judged = 0;
-    for (sealed, found) in page.iter().zip(present) {
-        if sealed.position != growth.head.size {
-            return Err(Fault::Missing { position: growth.head.size }.into());
+    for (sealed, found) in page.iter().zip(current_digests) {
+        if sealed.position != builder.head.size {
+            return Err(Fault::Missing { position: builder.head.size }.into());
         }
-        growth.grow(leaf(&sealed.record));
+        builder.grow(leaf(&sealed.record));
         match found {
             Some(Found::As(digest, redacted)) if digest == sealed.record.digest => {
                 not_judged += u64::from(redacted.is_some());
@@ -142,6 +142,6 @@ fn follow(db: &mut Db, growth: &mut Growth, page: &[Sealed]) -> Result<u64, NotV
             Some(_) => return Err(Fault::changed(sealed).into()),
         }
     }
-    growth.hashes.clear();
+    builder.hashes.clear();
     Ok(not_judged)
 }

@@ -3,8 +3,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::links::Links;
-use super::tree::{self, Growth, leaf};
+use super::chain_hash::ChainHashKeys;
+use super::tree::{self, TreeBuilder, leaf};
 use super::verify::Fault;
 use super::{Checkpoint, NotSigned, size};
 use crate::store::Db;
@@ -31,7 +31,7 @@ impl Seen {
     }
 
     /// It was proved to stand so.
-    pub fn reach(&self, head: &Head) {
+    pub fn advance_to(&self, head: &Head) {
         let mut memory = self.lock();
         if memory.head.as_ref().is_none_or(|seen| seen.size < head.size) {
             memory.head = Some(head.clone());
@@ -58,7 +58,7 @@ impl Seen {
     }
 
     /// Whoever takes the file away says that the chain is another, rightly: nobody who can only write to the database can.
-    pub fn forget_if_file_was_taken(&self) {
+    pub fn reset_if_file_was_removed(&self) {
         let mut memory = self.lock();
         if memory.in_file.is_some() {
             *memory = Memory::default();
@@ -73,7 +73,7 @@ impl Seen {
 /// Proves, record by record, that a chain that stood so became the one that stands like `head`.
 ///
 /// Where it began later since, because retention removed the oldest records, the base is where it goes on.
-pub(super) fn grew_to(db: &mut Db, from: Head, head: &Head, links: &Links) -> Result<(), NotSigned> {
+pub(super) fn grew_to(db: &mut Db, from: Head, head: &Head, hash_keys: &ChainHashKeys) -> Result<(), NotSigned> {
     if head.size < from.size {
         return Err(Fault::CutOff { size: size(head.size), seen: size(from.size) }.into());
     }
@@ -82,24 +82,24 @@ pub(super) fn grew_to(db: &mut Db, from: Head, head: &Head, links: &Links) -> Re
     if from.size > base.size && chain_hash_of(db, from.size)? != from.chain_hash {
         return Err(Fault::Rewritten { size: size(from.size) }.into());
     }
-    let mut growth = Growth::of(from, links.clone());
-    while growth.head.size < head.size {
-        let page = chain::page(db, growth.head.size, head.size, PAGE)?;
+    let mut builder = TreeBuilder::of(from, hash_keys.clone());
+    while builder.head.size < head.size {
+        let page = chain::page(db, builder.head.size, head.size, PAGE)?;
         if page.is_empty() {
-            return Err(Fault::Missing { position: growth.head.size }.into());
+            return Err(Fault::Missing { position: builder.head.size }.into());
         }
         for sealed in page {
-            if sealed.position != growth.head.size {
-                return Err(Fault::Missing { position: growth.head.size }.into());
+            if sealed.position != builder.head.size {
+                return Err(Fault::Missing { position: builder.head.size }.into());
             }
-            growth.grow(leaf(&sealed.record));
-            if sealed.chain_hash != growth.head.chain_hash {
+            builder.grow(leaf(&sealed.record));
+            if sealed.chain_hash != builder.head.chain_hash {
                 return Err(Fault::broken(&sealed).into());
             }
         }
-        growth.hashes.clear();
+        builder.hashes.clear();
     }
-    if growth.head == *head { Ok(()) } else { Err(Fault::Head { size: head.size }.into()) }
+    if builder.head == *head { Ok(()) } else { Err(Fault::Head { size: head.size }.into()) }
 }
 
 /// How the chain stood when this checkpoint was signed, as what is kept of it says.

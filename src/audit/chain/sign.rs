@@ -7,7 +7,7 @@ use std::io::Write as _;
 
 use tlog_tiles::{check_tree, prove_tree};
 
-use super::links::Links;
+use super::chain_hash::ChainHashKeys;
 use super::seen::{grew_to, head_at};
 use super::tree::{self, Stored};
 use super::verify::{Signed, is_rightful};
@@ -42,16 +42,16 @@ impl Chain {
     /// Both the file and the newest checkpoint in the database must lead to what is signed: else both stay as they are. A
     /// file of another history can say nothing of this one, and stays too.
     pub async fn checkpoint(&self) -> Result<StoredCheckpoint, NotSigned> {
-        self.checkpoint_linked(self.links().await?).await
+        self.checkpoint_linked(self.hash_keys().await?).await
     }
 
     /// The same of a chain whose records are linked so.
-    pub(super) async fn checkpoint_linked(&self, links: Links) -> Result<StoredCheckpoint, NotSigned> {
+    pub(super) async fn checkpoint_linked(&self, hash_keys: ChainHashKeys) -> Result<StoredCheckpoint, NotSigned> {
         // The file first: the chain has grown since, if anything.
         let (own, is_ours) = self.own_unless_of_another_history()?;
-        let signed = Signed { keys: self.keys.clone(), links };
+        let signed = Signed { keys: self.keys.clone(), hash_keys };
         let (head, newest) = self.proved(own, &signed).await?;
-        let due = checkpoint_of(&head, &signed.links);
+        let due = checkpoint_of(&head, &signed.hash_keys);
         let checkpoint = match newest {
             Some((newest, says)) if says.size == due.size => newest,
             _ => {
@@ -80,11 +80,11 @@ impl Chain {
         }
         let (_, is_ours) = self.own_unless_of_another_history()?;
         let Some(seen) = self.seen.head() else { return self.checkpoint().await.map(drop) };
-        let (links, proved) = (self.links().await?, head.clone());
-        let note = self.key().sign(&checkpoint_of(&head, &links));
-        let prove = move |db: &mut Db| grew_to(db, seen, &proved, &links);
+        let (hash_keys, proved) = (self.hash_keys().await?, head.clone());
+        let note = self.key().sign(&checkpoint_of(&head, &hash_keys));
+        let prove = move |db: &mut Db| grew_to(db, seen, &proved, &hash_keys);
         self.store.read_at_length(prove).await?;
-        self.seen.reach(&head);
+        self.seen.advance_to(&head);
         if is_ours {
             self.keep_in_file(&note, head.size);
         }
@@ -96,7 +96,7 @@ impl Chain {
         match self.own_checkpoint() {
             Ok(own) => {
                 if own.is_none() {
-                    self.seen.forget_if_file_was_taken();
+                    self.seen.reset_if_file_was_removed();
                 }
                 Ok((own, true))
             }
@@ -113,7 +113,7 @@ impl Chain {
             let prove = move |db: &mut Db| prove(db, own, seen, &begins, &signed);
             let proved = self.store.read_at_length(prove).await;
             if let Ok((head, _)) = &proved {
-                self.seen.reach(head);
+                self.seen.advance_to(head);
             }
             // Where the oldest records were removed meanwhile, it begins elsewhere now.
             if proved.is_ok() || self.store.read(chain::base).await? == base {
@@ -124,9 +124,9 @@ impl Chain {
 
     /// Whether the chain, as it is signed, began like this.
     pub(super) async fn began_so(&self, beginning: &Head) -> Result<(), NotSigned> {
-        let signed = Signed { keys: self.keys.clone(), links: self.links().await? };
+        let signed = Signed { keys: self.keys.clone(), hash_keys: self.hash_keys().await? };
         let now = signed.opened(&self.checkpoint().await?)?;
-        let beginning = checkpoint_of(beginning, &signed.links);
+        let beginning = checkpoint_of(beginning, &signed.hash_keys);
         self.store.read_at_length(move |db| leads_to(db, &beginning, &now)).await
     }
 
@@ -155,8 +155,8 @@ impl Chain {
 type Newest = Option<(StoredCheckpoint, Checkpoint)>;
 
 /// What a checkpoint says of a chain that stands so.
-pub(super) fn checkpoint_of(head: &Head, links: &Links) -> Checkpoint {
-    Checkpoint { size: size(head.size), root: tree::root(&head.peaks), link_key: links.newest() }
+pub(super) fn checkpoint_of(head: &Head, hash_keys: &ChainHashKeys) -> Checkpoint {
+    Checkpoint { size: size(head.size), root: tree::root(&head.peaks), link_key: hash_keys.newest() }
 }
 
 pub(super) fn prove(
@@ -169,7 +169,7 @@ pub(super) fn prove(
     // In this order: the chain has grown since, if anything.
     let newest = chain::newest_checkpoint(db)?;
     let head = chain::head(db)?;
-    let now = checkpoint_of(&head, &signed.links);
+    let now = checkpoint_of(&head, &signed.hash_keys);
     let newest = newest.map(|newest| Ok::<_, Fault>((signed.opened(&newest)?, newest))).transpose()?;
     let own = own.map(|own| signed.agreed(own)).transpose()?;
     for earlier in own.into_iter().chain(newest.as_ref().map(|(says, _)| *says)) {
@@ -177,7 +177,7 @@ pub(super) fn prove(
             leads_to(db, &earlier, &now)?;
         } else if is_rightful(db, base, signed)? {
             // What it saw is gone, rightly so: the checkpoint where the chain begins was signed when it led there.
-            leads_to(db, &checkpoint_of(base, &signed.links), &now)?;
+            leads_to(db, &checkpoint_of(base, &signed.hash_keys), &now)?;
         } else {
             return Err(Fault::Base { size: base.size }.into());
         }
@@ -188,9 +188,9 @@ pub(super) fn prove(
         Some(earlier) => head_at(db, &earlier)?,
         None => base.clone(),
     };
-    grew_to(db, from, &head, &signed.links)?;
+    grew_to(db, from, &head, &signed.hash_keys)?;
     if let Some(seen) = seen {
-        grew_to(db, seen, &head, &signed.links)?;
+        grew_to(db, seen, &head, &signed.hash_keys)?;
     }
     if let Some(position) = chain::stray(db)? {
         return Err(Fault::Stray { position }.into());

@@ -3,9 +3,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::present::{BATCH, Found};
 use crate::model::record::Coverage;
-use crate::store::{Db, StoreError, chain, covered};
+use crate::store::covered::{self, Found};
+use crate::store::{Db, StoreError, chain};
+
+/// Things asked for by name in one statement.
+pub(super) const BATCH: usize = 500;
 
 /// A state that is looked for.
 #[derive(Debug, Clone, Copy)]
@@ -30,14 +33,14 @@ pub(super) fn look(
     db: &mut Db,
     coverage: Coverage,
     wanted: &[State<'_>],
-    present: &mut [Option<Found>],
+    current_digests: &mut [Option<Found>],
 ) -> Result<(), StoreError> {
     let rows = rows(db, coverage, wanted)?;
     let mut past = Vec::new();
     for state in wanted {
         match rows.get(state.name) {
-            Some((version, found)) if *version == state.version => present[state.place] = Some(found.clone()),
-            Some((version, _)) if *version < state.version => present[state.place] = Some(Found::Ahead),
+            Some((version, found)) if *version == state.version => current_digests[state.place] = Some(found.clone()),
+            Some((version, _)) if *version < state.version => current_digests[state.place] = Some(Found::Ahead),
             _ => past.push(*state),
         }
     }
@@ -45,7 +48,7 @@ pub(super) fn look(
     // After the rows: whatever changed or removed one has written its record by then.
     let followed = chain::recorded(db, coverage.kind, &next)?;
     for (state, next) in past.iter().zip(&next) {
-        present[state.place] = followed.contains(next).then_some(Found::Superseded);
+        current_digests[state.place] = followed.contains(next).then_some(Found::Superseded);
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use tlog_tiles::{
     EMPTY_HASH, Error, Hash, HashReader, node_hash, record_hash, split_stored_hash_index, stored_hash_index,
 };
 
-use super::links::Links;
+use super::chain_hash::ChainHashKeys;
 use super::size;
 use crate::model::record::{Digest, Record};
 use crate::store::chain::{self, Head, Sealed, TreeHash};
@@ -24,27 +24,27 @@ pub fn leaf(record: &Record) -> Hash {
 
 /// A chain that grows, and what is to be written of that.
 #[derive(Debug)]
-pub struct Growth {
+pub struct TreeBuilder {
     /// How the chain stands now.
     pub head: Head,
     /// What was appended.
     pub sealed: Vec<Sealed>,
     /// Hashes of subtrees that became whole.
     pub hashes: Vec<TreeHash>,
-    links: Links,
+    hash_keys: ChainHashKeys,
 }
 
-impl Growth {
+impl TreeBuilder {
     /// From here on, linked by these keys.
     #[must_use]
-    pub const fn of(head: Head, links: Links) -> Self {
-        Self { head, sealed: Vec::new(), hashes: Vec::new(), links }
+    pub const fn of(head: Head, hash_keys: ChainHashKeys) -> Self {
+        Self { head, sealed: Vec::new(), hashes: Vec::new(), hash_keys }
     }
 
     /// From the beginning.
     #[must_use]
-    pub const fn begun(links: Links) -> Self {
-        Self::of(Head { size: 0, chain_hash: [0; 32], peaks: Vec::new() }, links)
+    pub const fn begun(hash_keys: ChainHashKeys) -> Self {
+        Self::of(Head { size: 0, chain_hash: [0; 32], peaks: Vec::new() }, hash_keys)
     }
 
     /// Appends a record.
@@ -55,7 +55,7 @@ impl Growth {
 
     /// The same without keeping the record, which has this leaf.
     pub fn grow(&mut self, leaf: Hash) {
-        self.head.chain_hash = self.links.chain_hash(self.head.size, &self.head.chain_hash, leaf);
+        self.head.chain_hash = self.hash_keys.chain_hash(self.head.size, &self.head.chain_hash, leaf);
         // As in a binary counter: two whole subtrees of one height become one of the next.
         let (mut hash, mut number, mut level) = (leaf, size(self.head.size), 0);
         while number & 1 == 1
@@ -124,11 +124,11 @@ impl<'db> Stored<'db> {
         }
         let bound = |number: u64| i64::try_from(number << level).unwrap_or(i64::MAX);
         let (from, before) = (bound(number), bound(number + 1));
-        let mut growth = Growth::begun(Links::plain());
+        let mut builder = TreeBuilder::begun(ChainHashKeys::plain());
         for sealed in chain::page(&mut db, from, before, before - from)? {
-            growth.grow(leaf(&sealed.record));
+            builder.grow(leaf(&sealed.record));
         }
-        if growth.head.size == before - from { Ok(root(&growth.head.peaks)) } else { Err(missing()) }
+        if builder.head.size == before - from { Ok(root(&builder.head.peaks)) } else { Err(missing()) }
     }
 }
 
@@ -169,29 +169,30 @@ mod tests {
     #[test]
     fn the_tree_is_that_of_the_library() {
         let plain = Plain(RefCell::default());
-        let mut growth = Growth::begun(Links::plain());
-        assert_eq!(root(&growth.head.peaks), EMPTY_HASH);
+        let mut builder = TreeBuilder::begun(ChainHashKeys::plain());
+        assert_eq!(root(&builder.head.peaks), EMPTY_HASH);
         for number in 0..1200 {
             let made = stored_hashes(number, &record(i64::try_from(number).unwrap()).to_bytes(), &plain).unwrap();
             plain.0.borrow_mut().extend(made);
-            growth.append(record(i64::try_from(number).unwrap()));
-            assert_eq!(root(&growth.head.peaks), tree_hash(number + 1, &plain).unwrap(), "of {number}");
+            builder.append(record(i64::try_from(number).unwrap()));
+            assert_eq!(root(&builder.head.peaks), tree_hash(number + 1, &plain).unwrap(), "of {number}");
         }
-        for hash in &growth.hashes {
+        for hash in &builder.hashes {
             assert_eq!(plain.0.borrow()[usize::try_from(hash.place).unwrap()], Hash(hash.hash));
         }
         // Four of 256 records, two of 512, one of 1024.
-        assert_eq!(growth.hashes.len(), 7);
+        assert_eq!(builder.hashes.len(), 7);
         for (from, before, count) in [(0, 255, 0), (255, 256, 1), (256, 512, 2), (512, 1200, 4), (0, 1200, 7)] {
             let places = places(from, before);
-            let inside = growth.hashes.iter().filter(|hash| places.contains(&hash.place));
+            let inside = builder.hashes.iter().filter(|hash| places.contains(&hash.place));
             assert_eq!(inside.count(), count, "from {from} before {before}");
         }
     }
 
     #[test]
     fn each_chain_hash_covers_every_record_before_it() {
-        let (mut one, mut other) = (Growth::begun(Links::plain()), Growth::begun(Links::plain()));
+        let (mut one, mut other) =
+            (TreeBuilder::begun(ChainHashKeys::plain()), TreeBuilder::begun(ChainHashKeys::plain()));
         one.append(record(1));
         other.append(record(2));
         assert_ne!(one.head.chain_hash, other.head.chain_hash);

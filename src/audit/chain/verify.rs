@@ -12,16 +12,16 @@ use chrono::{DateTime, Utc};
 use futures_util::stream::{self, StreamExt as _};
 use tlog_tiles::Hash;
 
-use super::links::Links;
-use super::permits::{Permits, cuts};
-use super::present::{Found, Thing, present};
-use super::tree::{self, Growth, leaf};
+use super::chain_hash::ChainHashKeys;
+use super::current_digests::{Found, Thing, current_digests};
+use super::removals::{Removals, cutoffs};
+use super::tree::{self, TreeBuilder, leaf};
 use super::{BadCheckpoint, Chain, Checkpoint, Keys, UnusableFile, size};
 use crate::model::record::{Record, RecordKind};
+use crate::signed_removal::RemovalKey;
 use crate::store::catalogue::{self, Difference};
 use crate::store::chain::{self, Head, Sealed, StoredCheckpoint, TreeHash, Unsealed};
 use crate::store::{Db, StoreError};
-use crate::warrant::WarrantKey;
 
 /// Records read at once.
 const PAGE: i64 = 4_096;
@@ -152,7 +152,7 @@ pub enum Fault {
     },
     /// A checkpoint was signed when records were linked with other keys, or from elsewhere on.
     #[error("a checkpoint of {size} records saw another key link them, or from another record on")]
-    LinkKey {
+    ChainHashKey {
         /// How many records it is of.
         size: u64,
     },
@@ -207,9 +207,9 @@ impl Fault {
 struct Page {
     sealed: Vec<Sealed>,
     leaves: Vec<Hash>,
-    present: Vec<Option<Found>>,
+    current_digests: Vec<Option<Found>>,
     /// What may be missing or redacted.
-    permits: Permits,
+    removals: Removals,
     /// When the sessions ended that began in this page and are not there any more.
     ends: Ends,
     /// Checkpoints of the chain as it was after one of these records, or why one is none.
@@ -222,7 +222,7 @@ struct Page {
 
 /// How far the chain was followed, and what was met on the way.
 struct Followed {
-    growth: Growth,
+    builder: TreeBuilder,
     /// The roots that checkpoints kept elsewhere saw, by their sizes: those that were not met yet.
     kept: BTreeMap<u64, Vec<Hash>>,
     /// Checkpoints that were met.
@@ -244,8 +244,8 @@ impl Chain {
             if let Err(fault) = self.handovers().await? {
                 return Ok(Err(fault));
             }
-            let links = self.links().await?;
-            self.verify_from_base(kept, &links, &mut progress).await
+            let hash_keys = self.hash_keys().await?;
+            self.verify_from_base(kept, &hash_keys, &mut progress).await
         };
         match verified.await {
             // Not an error that may pass: it stops everybody who verifies, so it is damage as any other.
@@ -258,12 +258,12 @@ impl Chain {
     pub(super) async fn verify_from_base(
         &self,
         kept: &[Checkpoint],
-        links: &Links,
+        hash_keys: &ChainHashKeys,
         progress: &mut (impl FnMut(u64, u64) + Send),
     ) -> Result<Result<Verified, Fault>, StoreError> {
         loop {
             let base = self.store.read(chain::base).await?;
-            let verified = self.verify_from(base.clone(), kept, links, progress).await?;
+            let verified = self.verify_from(base.clone(), kept, hash_keys, progress).await?;
             // Where the oldest records were removed meanwhile, it begins elsewhere now.
             if verified.is_ok() || self.store.read(chain::base).await? == base {
                 return Ok(verified);
@@ -275,13 +275,13 @@ impl Chain {
         &self,
         base: Head,
         kept: &[Checkpoint],
-        links: &Links,
+        hash_keys: &ChainHashKeys,
         progress: &mut (impl FnMut(u64, u64) + Send),
     ) -> Result<Result<Verified, Fault>, StoreError> {
-        if let Some(kept) = kept.iter().find(|kept| !links.agree_with(kept)) {
-            return Ok(Err(Fault::LinkKey { size: kept.size }));
+        if let Some(kept) = kept.iter().find(|kept| !hash_keys.agree_with(kept)) {
+            return Ok(Err(Fault::ChainHashKey { size: kept.size }));
         }
-        let signed = Signed { keys: self.keys.clone(), links: links.clone() };
+        let signed = Signed { keys: self.keys.clone(), hash_keys: hash_keys.clone() };
         // The checkpoint first: the chain has grown since, if anything.
         let begins_by = signed.clone();
         let read = move |db: &mut Db| {
@@ -293,12 +293,12 @@ impl Chain {
             return Ok(Err(Fault::Base { size: base.size }));
         }
         let (from, too_old) = (base.size, kept.iter().filter(|kept| kept.size < size(base.size)).count());
-        let mut followed = Followed::new(base, kept, links.clone());
+        let mut followed = Followed::new(base, kept, hash_keys.clone());
         let begins = iter::successors(Some(from), |from| Some(from + PAGE).filter(|from| *from < head.size));
         let pages = begins.map(|begin| self.page(begin, head.size.min(begin + PAGE), begin == from, &signed));
         let mut pages = std::pin::pin!(stream::iter(pages).buffered(at_once()));
         while let Some(page) = pages.next().await {
-            progress(size(followed.growth.head.size), size(head.size));
+            progress(size(followed.builder.head.size), size(head.size));
             if let Err(fault) = followed.follow(&page?) {
                 return Ok(Err(fault));
             }
@@ -308,8 +308,8 @@ impl Chain {
             return Ok(Err(fault));
         }
         let checkpoints = followed.checkpoints;
-        let warrants = Arc::clone(self.warrants());
-        let rest = self.store.read_at_length(move |db| verify_rest(db, head.size, &warrants)).await?;
+        let removal_key = Arc::clone(self.removal_key());
+        let rest = self.store.read_at_length(move |db| verify_rest(db, head.size, &removal_key)).await?;
         Ok(rest.map(|waiting| Verified { records: size(head.size), checkpoints, waiting, base: size(from), too_old }))
     }
 
@@ -324,17 +324,17 @@ impl Chain {
         let (store, signed) = (self.store.clone(), signed.clone());
         let read = move |db: &mut Db| {
             let sealed = chain::page(db, from, before, before - from)?;
-            let present = present(db, sealed.iter().map(|sealed| Thing::from(&sealed.record)))?;
-            let permits = Permits::read(db, &signed.keys.warrants)?;
-            let ends = ends_of_missing(db, &sealed, &present)?;
+            let current_digests = current_digests(db, sealed.iter().map(|sealed| Thing::from(&sealed.record)))?;
+            let removals = Removals::read(db, &signed.keys.removal_key)?;
+            let ends = ends_of_missing(db, &sealed, &current_digests)?;
             // The first page has that of the records before it as well.
             let after = if is_first { from - 1 } else { from };
             let checkpoints = chain::checkpoints_between(db, after, before, i64::MAX)?;
             Ok::<_, StoreError>(Page {
                 leaves: sealed.iter().map(|sealed| leaf(&sealed.record)).collect(),
                 sealed,
-                present,
-                permits,
+                current_digests,
+                removals,
                 ends,
                 checkpoints: checkpoints.iter().map(|checkpoint| signed.opened(checkpoint)).collect(),
                 hashes: chain::tree_hashes_in(db, tree::places(from, before))?,
@@ -355,7 +355,7 @@ fn at_once() -> usize {
 pub(super) struct Signed {
     pub keys: Keys,
     /// How the records are linked now.
-    pub links: Links,
+    pub hash_keys: ChainHashKeys,
 }
 
 impl Signed {
@@ -374,35 +374,35 @@ impl Signed {
 
     /// The checkpoint, if it saw the same keys link the records.
     pub fn agreed(&self, opened: Checkpoint) -> Result<Checkpoint, Fault> {
-        if self.links.agree_with(&opened) { Ok(opened) } else { Err(Fault::LinkKey { size: opened.size }) }
+        if self.hash_keys.agree_with(&opened) { Ok(opened) } else { Err(Fault::ChainHashKey { size: opened.size }) }
     }
 }
 
 impl Followed {
-    fn new(base: Head, kept: &[Checkpoint], links: Links) -> Self {
+    fn new(base: Head, kept: &[Checkpoint], hash_keys: ChainHashKeys) -> Self {
         let mut roots: BTreeMap<u64, Vec<Hash>> = BTreeMap::new();
         for checkpoint in kept.iter().filter(|kept| kept.size >= size(base.size)) {
             roots.entry(checkpoint.size).or_default().push(checkpoint.root);
         }
-        Self { growth: Growth::of(base, links), kept: roots, checkpoints: 0 }
+        Self { builder: TreeBuilder::of(base, hash_keys), kept: roots, checkpoints: 0 }
     }
 
     /// Follows the chain through a page.
     fn follow(&mut self, page: &Page) -> Result<(), Fault> {
         let mut checkpoints = page.checkpoints.iter().peekable();
         self.meet(&mut checkpoints)?;
-        for ((sealed, leaf), found) in page.sealed.iter().zip(&page.leaves).zip(&page.present) {
-            if sealed.position != self.growth.head.size {
-                return Err(Fault::Missing { position: self.growth.head.size });
+        for ((sealed, leaf), found) in page.sealed.iter().zip(&page.leaves).zip(&page.current_digests) {
+            if sealed.position != self.builder.head.size {
+                return Err(Fault::Missing { position: self.builder.head.size });
             }
-            self.growth.grow(*leaf);
-            if sealed.chain_hash != self.growth.head.chain_hash {
+            self.builder.grow(*leaf);
+            if sealed.chain_hash != self.builder.head.chain_hash {
                 return Err(Fault::broken(sealed));
             }
-            compare(sealed, found.as_ref(), &page.permits, &page.ends)?;
+            compare(sealed, found.as_ref(), &page.removals, &page.ends)?;
             self.meet(&mut checkpoints)?;
         }
-        let (size, hashes) = (self.growth.head.size, mem::take(&mut self.growth.hashes));
+        let (size, hashes) = (self.builder.head.size, mem::take(&mut self.builder.hashes));
         if size < page.before {
             Err(Fault::Missing { position: size })
         } else if hashes != page.hashes {
@@ -414,12 +414,12 @@ impl Followed {
 
     /// Compares the chain up to here with the checkpoints of its size.
     fn meet(&mut self, stored: &mut Peekable<slice::Iter<'_, Result<Checkpoint, Fault>>>) -> Result<(), Fault> {
-        let here = size(self.growth.head.size);
+        let here = size(self.builder.head.size);
         let mut roots = self.kept.remove(&here).unwrap_or_default();
         while let Some(next) = stored.next_if(|next| next.as_ref().map_or(true, |next| next.size <= here)) {
             roots.push(next.clone()?.root);
         }
-        if roots.iter().any(|root| *root != tree::root(&self.growth.head.peaks)) {
+        if roots.iter().any(|root| *root != tree::root(&self.builder.head.peaks)) {
             return Err(Fault::Rewritten { size: here });
         }
         self.checkpoints += roots.len();
@@ -433,35 +433,35 @@ impl Followed {
         let seen = newest.map(|newest| newest.size).max(self.kept.last_key_value().map(|(size, _)| *size));
         match seen {
             Some(seen) => Err(Fault::CutOff { size: here, seen }),
-            None if self.growth.head != *head => Err(Fault::Head { size: head.size }),
+            None if self.builder.head != *head => Err(Fault::Head { size: head.size }),
             None => Ok(()),
         }
     }
 }
 
-/// Whether the chain may begin there: a warrant says that the records before were removed, and a genuine checkpoint what
+/// Whether the chain may begin there: a signed removal says that the records before were removed, and a genuine checkpoint what
 /// they were.
 pub(super) fn is_rightful(db: &mut Db, base: &Head, signed: &Signed) -> Result<bool, StoreError> {
     if base.size == 0 {
         return Ok(base.peaks.is_empty() && base.chain_hash == [0; 32]);
     }
-    let removed = cuts(db, &signed.keys.warrants)?.records.is_some_and(|records| base.size <= records);
+    let removed = cutoffs(db, &signed.keys.removal_key)?.records.is_some_and(|records| base.size <= records);
     let checkpoint = chain::checkpoint_of(db, base.size)?;
     let checkpoint = checkpoint.and_then(|stored| signed.opened(&stored).ok());
     Ok(removed && checkpoint.is_some_and(|checkpoint| checkpoint.root == tree::root(&base.peaks)))
 }
 
 /// Judges a record by what it stands for; whether that is still there, in the state that it was then.
-pub(super) fn compare(sealed: &Sealed, found: Option<&Found>, permits: &Permits, ends: &Ends) -> Result<bool, Fault> {
+pub(super) fn compare(sealed: &Sealed, found: Option<&Found>, removals: &Removals, ends: &Ends) -> Result<bool, Fault> {
     let Record { subject, digest, .. } = &sealed.record;
     match found {
         Some(Found::As(found, redacted))
-            if found == digest && redacted.as_ref().is_none_or(|redacted| permits.may_be_redacted(redacted)) =>
+            if found == digest && redacted.as_ref().is_none_or(|redacted| removals.may_be_redacted(redacted)) =>
         {
             Ok(true)
         }
         Some(Found::Superseded) => Ok(false),
-        None if permits.may_be_missing(&sealed.record, ends.get(subject).copied()) => Ok(false),
+        None if removals.may_be_missing(&sealed.record, ends.get(subject).copied()) => Ok(false),
         None => Err(Fault::deleted(sealed)),
         Some(_) => Err(Fault::changed(sealed)),
     }
@@ -471,8 +471,13 @@ pub(super) fn compare(sealed: &Sealed, found: Option<&Found>, permits: &Permits,
 pub(super) type Ends = HashMap<String, DateTime<Utc>>;
 
 /// When those sessions ended that began here and are not there any more.
-pub(super) fn ends_of_missing(db: &mut Db, sealed: &[Sealed], present: &[Option<Found>]) -> Result<Ends, StoreError> {
-    let missing = sealed.iter().zip(present).filter(|(_, found)| found.is_none()).map(|(sealed, _)| &sealed.record);
+pub(super) fn ends_of_missing(
+    db: &mut Db,
+    sealed: &[Sealed],
+    current_digests: &[Option<Found>],
+) -> Result<Ends, StoreError> {
+    let missing =
+        sealed.iter().zip(current_digests).filter(|(_, found)| found.is_none()).map(|(sealed, _)| &sealed.record);
     let starts = missing.filter(|record| record.kind == RecordKind::SessionStarted);
     chain::times_of(db, RecordKind::SessionEnded, &starts.map(|record| record.subject.clone()).collect::<Vec<_>>())
 }
@@ -480,8 +485,8 @@ pub(super) fn ends_of_missing(db: &mut Db, sealed: &[Sealed], present: &[Option<
 /// What waits to be sealed is what it was when it was written; nothing is there that neither waits nor is sealed; and nothing
 /// is recorded twice. So things and records are as many, each of the one standing for one of the other: the records were
 /// compared with what they stand for, `sealed` of them before. A record more never makes up for a thing that has none.
-fn verify_rest(db: &mut Db, sealed: i64, warrants: &WarrantKey) -> Result<Result<usize, Fault>, StoreError> {
-    let waiting = match verify_waiting(db, sealed, warrants)? {
+fn verify_rest(db: &mut Db, sealed: i64, removal_key: &RemovalKey) -> Result<Result<usize, Fault>, StoreError> {
+    let waiting = match verify_waiting(db, sealed, removal_key)? {
         Ok(waiting) => waiting,
         Err(fault) => return Ok(Err(fault)),
     };
@@ -509,7 +514,7 @@ pub(super) fn altered_tables(db: &mut Db) -> Result<Option<Fault>, StoreError> {
     Ok(differences.find(|difference| !difference.is_lost_guard()).map(Fault::Schema))
 }
 
-fn verify_waiting(db: &mut Db, sealed: i64, warrants: &WarrantKey) -> Result<Result<usize, Fault>, StoreError> {
+fn verify_waiting(db: &mut Db, sealed: i64, removal_key: &RemovalKey) -> Result<Result<usize, Fault>, StoreError> {
     let (mut count, mut from) = (0, chain::OLDEST);
     loop {
         let waiting = chain::waiting(db, from, PAGE)?;
@@ -523,12 +528,12 @@ fn verify_waiting(db: &mut Db, sealed: i64, warrants: &WarrantKey) -> Result<Res
             })
         });
         let written: Vec<Sealed> = written.collect();
-        let present = present(db, written.iter().map(|sealed| Thing::from(&sealed.record)))?;
-        let (permits, ends) = (Permits::read(db, warrants)?, Ends::new());
+        let current_digests = current_digests(db, written.iter().map(|sealed| Thing::from(&sealed.record)))?;
+        let (removals, ends) = (Removals::read(db, removal_key)?, Ends::new());
         if let Some(fault) = written
             .iter()
-            .zip(&present)
-            .find_map(|(sealed, found)| compare(sealed, found.as_ref(), &permits, &ends).err())
+            .zip(&current_digests)
+            .find_map(|(sealed, found)| compare(sealed, found.as_ref(), &removals, &ends).err())
         {
             return Ok(Err(fault));
         }

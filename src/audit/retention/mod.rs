@@ -4,7 +4,7 @@
 //! What is to be removed is recorded, and that event sealed, before the first row goes. So whoever verifies the history
 //! learns from the history itself which rows may be missing, and nobody can say so afterwards.
 
-mod leap;
+mod clock_jump;
 mod run;
 mod told;
 
@@ -12,18 +12,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use leap::LeapWatch;
+use clock_jump::ClockJumpWatch;
 pub use run::Run;
 use told::Told;
 
-use super::chain::{Chain, cuts};
+use super::chain::{Chain, cutoffs};
 use crate::clock::{Clock, uptime};
 use crate::config;
-use crate::model::audit::Cause;
-use crate::model::retention::{Counts, Cuts, before};
+use crate::model::audit::AuditContext;
+use crate::model::retention::{Counts, RetentionCutoffs, before};
+use crate::signed_removal::RemovalKey;
 use crate::store::{Db, Store, StoreError, attempts, audit, retention, sessions};
 use crate::telemetry::Metrics;
-use crate::warrant::WarrantKey;
 
 /// The pause after a run, before the next that nobody asks for.
 const PERIOD: TimeDelta = TimeDelta::hours(1);
@@ -37,7 +37,7 @@ pub struct Retention {
 #[derive(Debug)]
 struct Inner {
     dependencies: Dependencies,
-    leaps: LeapWatch,
+    clock_jumps: ClockJumpWatch,
     told: Told,
 }
 
@@ -80,7 +80,7 @@ pub enum RetentionError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
     /// The moments before which something goes.
-    pub cuts: Cuts,
+    pub cutoffs: RetentionCutoffs,
     /// How many rows that concerns now.
     pub counts: Counts,
 }
@@ -89,7 +89,7 @@ impl Retention {
     /// The operations.
     #[must_use]
     pub fn new(dependencies: Dependencies) -> Self {
-        Self { inner: Arc::new(Inner { dependencies, leaps: LeapWatch::default(), told: Told::default() }) }
+        Self { inner: Arc::new(Inner { dependencies, clock_jumps: ClockJumpWatch::default(), told: Told::default() }) }
     }
 
     fn store(&self) -> &Store {
@@ -100,14 +100,14 @@ impl Retention {
         self.inner.dependencies.clock.now()
     }
 
-    fn warrants(&self) -> Arc<WarrantKey> {
-        Arc::clone(self.inner.dependencies.chain.warrants())
+    fn removal_key(&self) -> Arc<RemovalKey> {
+        Arc::clone(self.inner.dependencies.chain.removal_key())
     }
 
     /// What a run would remove now.
     pub async fn plan(&self) -> Result<Plan, StoreError> {
-        let (asked, warrants) = (self.asked(), self.warrants());
-        self.store().read_at_length(move |db| plan(db, asked, &warrants)).await
+        let (asked, removal_key) = (self.asked(), self.removal_key());
+        self.store().read_at_length(move |db| plan(db, asked, &removal_key)).await
     }
 
     /// How many rows were sealed in the clear, before addresses could be cut, and are so old that theirs should be: they keep
@@ -119,8 +119,8 @@ impl Retention {
     }
 
     /// Removes all that is old.
-    pub async fn run(&self, cause: &Cause) -> Result<Run, RetentionError> {
-        let mut run = self.begin(cause).await?;
+    pub async fn run(&self, context: &AuditContext) -> Result<Run, RetentionError> {
+        let mut run = self.begin(context).await?;
         while run.step().await?.is_some() {}
         Ok(run)
     }
@@ -135,7 +135,7 @@ impl Retention {
     /// The same by the clock, if it can be believed; that this process may not is told once.
     pub async fn run_by_itself(&self) -> Result<(), StoreError> {
         let outcome = match self.check_clock().await {
-            Ok(()) => self.run(&Cause::system("retention")).await,
+            Ok(()) => self.run(&AuditContext::system("retention")).await,
             Err(error) => Err(error),
         };
         let is_news = self.inner.told.is_news(outcome.as_ref().err());
@@ -172,7 +172,11 @@ impl Retention {
             return Err(RetentionError::NotAllowed);
         }
         let now = self.now();
-        if self.inner.leaps.is_believable(now, uptime(), known) { Ok(()) } else { Err(RetentionError::ClockAhead(now)) }
+        if self.inner.clock_jumps.is_believable(now, uptime(), known) {
+            Ok(())
+        } else {
+            Err(RetentionError::ClockAhead(now))
+        }
     }
 
     /// Tells the metrics how old the oldest rows are, and when a run was last finished by whatever process.
@@ -198,9 +202,9 @@ impl Retention {
     }
 
     /// What is configured, as moments.
-    fn asked(&self) -> Cuts {
+    fn asked(&self) -> RetentionCutoffs {
         let (rules, now) = (self.inner.dependencies.rules, self.now());
-        Cuts {
+        RetentionCutoffs {
             sessions: before(now, rules.sessions),
             attempts: before(now, rules.attempts),
             events: before(now, rules.audit),
@@ -211,21 +215,21 @@ impl Retention {
 }
 
 /// What is to be removed where so much is asked for, and how many rows that concerns.
-fn plan(db: &mut Db, asked: Cuts, warrants: &WarrantKey) -> Result<Plan, StoreError> {
-    let cuts = cuts(db, warrants)?.or_later(asked);
-    let erasures = cuts.of_erasures();
+fn plan(db: &mut Db, asked: RetentionCutoffs, removal_key: &RemovalKey) -> Result<Plan, StoreError> {
+    let cutoffs = cutoffs(db, removal_key)?.or_later(asked);
+    let erasures = cutoffs.of_erasures();
     let count = |count: Result<i64, StoreError>| count.map(|count| u64::try_from(count).unwrap_or(0));
     let mut counts = Counts::default();
-    if let Some(before) = cuts.sessions {
+    if let Some(before) = cutoffs.sessions {
         counts.sessions = count(sessions::count_ended_before(db, before))?;
     }
-    if let Some(before) = cuts.attempts {
+    if let Some(before) = cutoffs.attempts {
         counts.attempts = count(attempts::count_before(db, before))?;
     }
-    if let Some((before, erasures)) = cuts.events.zip(erasures) {
+    if let Some((before, erasures)) = cutoffs.events.zip(erasures) {
         counts.events = count(audit::count_before(db, before, erasures))?;
     }
-    if let Some(before) = cuts.addresses {
+    if let Some(before) = cutoffs.addresses {
         let whole = [
             sessions::count_whole_addresses(db, before),
             attempts::count_whole_addresses(db, before),
@@ -233,5 +237,5 @@ fn plan(db: &mut Db, asked: Cuts, warrants: &WarrantKey) -> Result<Plan, StoreEr
         ];
         counts.addresses = whole.into_iter().map(count).sum::<Result<_, _>>()?;
     }
-    Ok(Plan { cuts, counts })
+    Ok(Plan { cutoffs, counts })
 }

@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Plan, Retention, RetentionError, plan};
-use crate::audit::chain::cuts;
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject};
+use crate::audit::chain::cutoffs;
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Subject};
 use crate::model::id::NodeId;
 use crate::model::redaction::Group;
-use crate::model::retention::{Counts, Cuts};
-use crate::store::retention::{Permit, permitted};
+use crate::model::retention::{Counts, RetentionCutoffs};
+use crate::store::retention::{DeletionGrant, with_deletion_grant};
 use crate::store::{Db, StoreError, alerts, attempts, audit, chain, one_time_tokens, retention, sessions, states};
 
 /// Rows of one transaction.
@@ -25,7 +25,7 @@ const EXPIRED_TOKENS_KEPT: TimeDelta = TimeDelta::days(7);
 pub struct Run {
     retention: Retention,
     node: NodeId,
-    cause: Cause,
+    context: AuditContext,
     /// What it removes.
     pub plan: Plan,
     /// What it has removed.
@@ -59,16 +59,16 @@ enum Stage {
 
 impl Stage {
     /// Of the history that goes which was recorded to go; of the rest, what is old.
-    fn all(cuts: &Cuts, old: &Cuts) -> VecDeque<Self> {
+    fn all(cutoffs: &RetentionCutoffs, old: &RetentionCutoffs) -> VecDeque<Self> {
         // Rows first: what goes need not be cut.
-        let events = cuts.events.zip(cuts.of_erasures());
+        let events = cutoffs.events.zip(cutoffs.of_erasures());
         let stages = [
-            cuts.sessions.map(Self::Sessions),
-            cuts.attempts.map(Self::Attempts),
+            cutoffs.sessions.map(Self::Sessions),
+            cutoffs.attempts.map(Self::Attempts),
             events.map(|(before, erasures)| Self::Events { before, erasures }),
-            cuts.addresses.map(Self::AddressesOfSessions),
-            cuts.addresses.map(Self::AddressesOfAttempts),
-            cuts.addresses.map(Self::AddressesOfEvents),
+            cutoffs.addresses.map(Self::AddressesOfSessions),
+            cutoffs.addresses.map(Self::AddressesOfAttempts),
+            cutoffs.addresses.map(Self::AddressesOfEvents),
             old.events.map(|before| Self::Alerts { before }),
             old.addresses.map(|before| Self::AddressesOfAlerts { before }),
             Some(Self::Tokens),
@@ -81,28 +81,28 @@ impl Stage {
     /// Does a batch; how many rows it concerned, and whether there may be more.
     fn step(self, db: &mut Db, now: DateTime<Utc>) -> Result<(u64, bool), StoreError> {
         let done = match self {
-            Self::Sessions(before) => {
-                permitted(db, Permit::Sessions(before), |db| sessions::remove_ended_before(db, before, BATCH))
-            }
-            Self::Attempts(before) => {
-                permitted(db, Permit::Attempts(before), |db| attempts::remove_before(db, before, BATCH))
-            }
-            Self::Events { before, erasures } => {
-                permitted(db, Permit::Events(before), |db| audit::remove_before(db, before, erasures, BATCH))
-            }
-            Self::AddressesOfSessions(before) => permitted(db, Permit::Addresses(before), |db| {
+            Self::Sessions(before) => with_deletion_grant(db, DeletionGrant::Sessions(before), |db| {
+                sessions::remove_ended_before(db, before, BATCH)
+            }),
+            Self::Attempts(before) => with_deletion_grant(db, DeletionGrant::Attempts(before), |db| {
+                attempts::remove_before(db, before, BATCH)
+            }),
+            Self::Events { before, erasures } => with_deletion_grant(db, DeletionGrant::Events(before), |db| {
+                audit::remove_before(db, before, erasures, BATCH)
+            }),
+            Self::AddressesOfSessions(before) => with_deletion_grant(db, DeletionGrant::Addresses(before), |db| {
                 let whole = sessions::whole_addresses(db, before, BATCH)?;
                 let cut = whole.iter().filter_map(|session| session.without(Group::Addresses));
                 cut.map(|left| sessions::redact(db, &left, Group::Addresses)).collect::<Result<Vec<()>, _>>()?;
                 Ok(whole.len())
             }),
-            Self::AddressesOfAttempts(before) => permitted(db, Permit::Addresses(before), |db| {
+            Self::AddressesOfAttempts(before) => with_deletion_grant(db, DeletionGrant::Addresses(before), |db| {
                 let whole = attempts::whole_addresses(db, before, BATCH)?;
                 let cut = whole.iter().filter_map(|attempt| attempt.without(Group::Addresses));
                 cut.map(|left| attempts::redact(db, &left, Group::Addresses)).collect::<Result<Vec<()>, _>>()?;
                 Ok(whole.len())
             }),
-            Self::AddressesOfEvents(before) => permitted(db, Permit::Addresses(before), |db| {
+            Self::AddressesOfEvents(before) => with_deletion_grant(db, DeletionGrant::Addresses(before), |db| {
                 let whole = audit::whole_addresses(db, before, BATCH)?;
                 let cut = whole.iter().filter_map(|event| event.without(Group::Addresses));
                 cut.map(|left| audit::redact(db, &left, Group::Addresses)).collect::<Result<Vec<()>, _>>()?;
@@ -113,7 +113,7 @@ impl Stage {
             Self::Base => Ok(0),
             Self::Records => {
                 let base = chain::base(db)?.size;
-                permitted(db, Permit::Records(base), |db| chain::remove_before_base(db, BATCH))
+                with_deletion_grant(db, DeletionGrant::Records(base), |db| chain::remove_before_base(db, BATCH))
             }
             Self::Tokens => one_time_tokens::remove_expired(db, now - EXPIRED_TOKENS_KEPT).map(|_| 0),
         }?;
@@ -124,7 +124,7 @@ impl Stage {
 
 impl Retention {
     /// Claims the work, and records what is to be removed; [`Run::step`] removes it.
-    pub async fn begin(&self, cause: &Cause) -> Result<Run, RetentionError> {
+    pub async fn begin(&self, context: &AuditContext) -> Result<Run, RetentionError> {
         if !self.store().read(retention::may_remove).await? {
             return Err(RetentionError::NotAllowed);
         }
@@ -141,20 +141,20 @@ impl Retention {
         if !self.store().write(claim).await? {
             return Err(RetentionError::Claimed);
         }
-        let warrants = self.warrants();
-        let read = move |db: &mut Db| Ok::<_, StoreError>((plan(db, asked, &warrants)?, cuts(db, &warrants)?));
+        let removal_key = self.removal_key();
+        let read = move |db: &mut Db| Ok::<_, StoreError>((plan(db, asked, &removal_key)?, cutoffs(db, &removal_key)?));
         let (plan, known) = self.store().read_at_length(read).await?;
         // A run that broke off has recorded the same; and where nothing is old there is nothing to say.
-        if plan.cuts != known && !plan.counts.is_none() {
-            let (now, cause, warrants) = (self.now(), cause.clone(), self.warrants());
+        if plan.cutoffs != known && !plan.counts.is_none() {
+            let (now, context, removal_key) = (self.now(), context.clone(), self.removal_key());
             let record = move |db: &mut Db| {
                 // Counting may have taken longer than the claim lasts. What another has recorded meanwhile holds.
                 if !retention::claim(db, node, now + CLAIM, now)? {
                     return Ok::<_, StoreError>(false);
                 }
-                let cuts = cuts(db, &warrants)?.or_later(plan.cuts);
-                let event = AuditEvent::new(now, AuditKind::RetentionRan, &cause, Subject::everybody());
-                audit::record(db, &warrants.signed(event.with(cuts.details(plan.counts))))?;
+                let cutoffs = cutoffs(db, &removal_key)?.or_later(plan.cutoffs);
+                let event = AuditEvent::new(now, AuditKind::RetentionRan, &context, Subject::everybody());
+                audit::record(db, &removal_key.signed(event.with(cutoffs.details(plan.counts))))?;
                 Ok(true)
             };
             if !self.store().write(record).await? {
@@ -163,8 +163,8 @@ impl Retention {
         }
         // Not one row goes before it is sealed why.
         self.inner.dependencies.chain.seal().await?;
-        let stages = Stage::all(&if plan.counts.is_none() { known } else { plan.cuts }, &plan.cuts);
-        Ok(Run { retention: self.clone(), node, cause: cause.clone(), plan, removed: Counts::default(), stages })
+        let stages = Stage::all(&if plan.counts.is_none() { known } else { plan.cutoffs }, &plan.cutoffs);
+        Ok(Run { retention: self.clone(), node, context: context.clone(), plan, removed: Counts::default(), stages })
     }
 }
 
@@ -216,8 +216,8 @@ impl Run {
         self.carry_forward().await?;
         let chain = &self.retention.inner.dependencies.chain;
         let Some(base) = chain.removable().await? else { return Ok(()) };
-        let (node, now, cause, size) = (self.node, self.retention.now(), self.cause.clone(), base.size);
-        let warrants = self.retention.warrants();
+        let (node, now, context, size) = (self.node, self.retention.now(), self.context.clone(), base.size);
+        let removal_key = self.retention.removal_key();
         let record = move |db: &mut Db| {
             // Looking may have taken longer than the claim lasts, and another may have gone further meanwhile.
             if !retention::claim(db, node, now + CLAIM, now)? {
@@ -225,10 +225,11 @@ impl Run {
             }
             let rows = u64::try_from(size - chain::base(db)?.size).unwrap_or(0);
             if rows > 0 {
-                let cuts = cuts(db, &warrants)?.or_later(Cuts { records: Some(size), ..Cuts::default() });
-                let event = AuditEvent::new(now, AuditKind::RetentionRan, &cause, Subject::everybody());
-                let event = event.with(cuts.details(Counts { records: rows, ..Counts::default() }));
-                audit::record(db, &warrants.signed(event))?;
+                let cutoffs = cutoffs(db, &removal_key)?
+                    .or_later(RetentionCutoffs { records: Some(size), ..RetentionCutoffs::default() });
+                let event = AuditEvent::new(now, AuditKind::RetentionRan, &context, Subject::everybody());
+                let event = event.with(cutoffs.details(Counts { records: rows, ..Counts::default() }));
+                audit::record(db, &removal_key.signed(event))?;
             }
             Ok(Some(rows > 0))
         };
@@ -242,7 +243,7 @@ impl Run {
     /// Records anew the users, clients and not-befores whose records are so old that they would go: what is there has one.
     async fn carry_forward(&self) -> Result<(), RetentionError> {
         let (chain, store) = (&self.retention.inner.dependencies.chain, self.retention.store());
-        let Some(before) = self.plan.cuts.events else { return Ok(()) };
+        let Some(before) = self.plan.cutoffs.events else { return Ok(()) };
         let old = chain.old_states(before).await?;
         for things in old.chunks(usize::try_from(BATCH).unwrap_or(usize::MAX)) {
             let (things, node, now) = (things.to_vec(), self.node, self.retention.now());

@@ -6,8 +6,8 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use super::error::SinkError;
 use super::shipment::Item;
-use super::sink::SinkError;
 use crate::config;
 
 const MIB: u64 = 1024 * 1024;
@@ -27,7 +27,7 @@ impl EventFile {
     }
 
     /// Whether it could be written, which changes nothing: where it is not there yet, by a file that never has a name.
-    pub(super) fn reach(&self) -> Result<(), String> {
+    pub(super) fn probe(&self) -> Result<(), String> {
         let tried = if self.path.exists() {
             OpenOptions::new().append(true).open(&self.path).map(drop)
         } else {

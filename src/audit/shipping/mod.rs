@@ -5,6 +5,7 @@
 //! a restart, and no request waits. What was taken without an answer reaching us is sent again: positions in the chain tell
 //! doubles. One node ships to a sink at a time, by a claim that runs out.
 
+mod error;
 mod file;
 mod shipment;
 mod sink;
@@ -15,15 +16,16 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-pub use sink::{InvalidSink, Sink, SinkError};
+pub use error::{InvalidSink, SinkError};
+pub use sink::Sink;
 
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::model::id::NodeId;
-use crate::store::shipping::{self, Claim, Cursor, Standing};
+use crate::signed_removal::RemovalKey;
+use crate::store::shipping::{self, Claim, Cursor, SinkStatus};
 use crate::store::{Db, Store, StoreError, chain};
 use crate::telemetry::Metrics;
-use crate::warrant::WarrantKey;
 use shipment::Following;
 
 /// Records looked at for one shipment.
@@ -49,7 +51,7 @@ pub struct Dependencies {
     /// Told how far sinks lag behind.
     pub metrics: Arc<Metrics>,
     /// Tells what retention has removed from what was lost.
-    pub warrants: Arc<WarrantKey>,
+    pub removal_key: Arc<RemovalKey>,
     /// The name that checkpoints call the chain by.
     pub history: String,
 }
@@ -98,8 +100,8 @@ impl Shipping {
             return Ok(Progress::Idle);
         }
         let Some(from) = self.claim(name, &backlog, now).await? else { return Ok(Progress::Idle) };
-        let warrants = Arc::clone(&self.dependencies.warrants);
-        let following = self.dependencies.store.read(move |db| Following::after(db, from, BATCH, &warrants)).await?;
+        let removal_key = Arc::clone(&self.dependencies.removal_key);
+        let following = self.dependencies.store.read(move |db| Following::after(db, from, BATCH, &removal_key)).await?;
         let shipment = following.shipment(sink.format(), &self.dependencies.history);
         if !shipment.items.is_empty() {
             sink.take(&shipment, now).await.inspect_err(|_| self.dependencies.metrics.shipping_failed(name))?;
@@ -117,7 +119,7 @@ impl Shipping {
         backlog: &Backlog,
         now: DateTime<Utc>,
     ) -> Result<Option<Cursor>, StoreError> {
-        let Standing { cursor, claim: held } = backlog.standing;
+        let SinkStatus { cursor, claim: held } = backlog.status;
         if held.is_some_and(|held| held.node == self.node && held.until - now > CLAIM / 2) {
             return Ok(Some(cursor));
         }
@@ -143,7 +145,7 @@ impl Shipping {
 
 /// What a sink has not taken yet.
 struct Backlog {
-    standing: Standing,
+    status: SinkStatus,
     records: i64,
     oldest: Option<DateTime<Utc>>,
     has_checkpoint: bool,
@@ -151,13 +153,13 @@ struct Backlog {
 
 impl Backlog {
     fn of(db: &mut Db, sink: &str) -> Result<Self, StoreError> {
-        let standing = shipping::standing(db, sink)?;
-        let Cursor { position, checkpoint_size } = standing.cursor;
+        let status = shipping::status(db, sink)?;
+        let Cursor { position, checkpoint_size } = status.cursor;
         let size = chain::head(db)?.size;
         let oldest = chain::page(db, position, size, 1)?.first().map(|sealed| sealed.record.at);
         let newest = chain::newest_checkpoint(db)?;
         let has_checkpoint = newest.is_some_and(|checkpoint| checkpoint.size > checkpoint_size);
-        Ok(Self { standing, records: (size - position).max(0), oldest, has_checkpoint })
+        Ok(Self { status, records: (size - position).max(0), oldest, has_checkpoint })
     }
 
     const fn is_empty(&self) -> bool {
@@ -165,6 +167,6 @@ impl Backlog {
     }
 
     fn is_claimed_by_another(&self, node: NodeId, now: DateTime<Utc>) -> bool {
-        self.standing.claim.is_some_and(|claim| claim.node != node && claim.until > now)
+        self.status.claim.is_some_and(|claim| claim.node != node && claim.until > now)
     }
 }

@@ -7,16 +7,16 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use crate::audit::chain::cuts;
+use crate::audit::chain::cutoffs;
 use crate::config::ShippingFormat;
 use crate::model::audit::RecordedEvent;
 use crate::model::record::RecordKind;
+use crate::signed_removal::RemovalKey;
 use crate::store::chain::{self, Sealed, StoredCheckpoint};
 use crate::store::shipping::Cursor;
 use crate::store::{Db, StoreError, audit};
 use crate::view::ocsf::{self, Severity};
 use crate::view::{EventObject, time};
-use crate::warrant::WarrantKey;
 
 /// What a sink takes at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,14 +52,14 @@ pub(super) struct Following {
 
 impl Following {
     /// Reads at most `limit` records, and the checkpoints over them and what was before.
-    pub(super) fn after(db: &mut Db, from: Cursor, limit: i64, warrants: &WarrantKey) -> Result<Self, StoreError> {
+    pub(super) fn after(db: &mut Db, from: Cursor, limit: i64, removal_key: &RemovalKey) -> Result<Self, StoreError> {
         let mut sealed = chain::page(db, from.position, i64::MAX, limit)?;
         let position = sealed.last().map_or(from.position, |last| last.position + 1);
         // Attempts and sessions are told as events too: their own records are for the chain alone.
         sealed.retain(|sealed| sealed.record.kind == RecordKind::Event);
         let numbers = sealed.iter().filter_map(|sealed| sealed.record.subject.parse().ok()).collect();
         let events = audit::by_numbers(db, numbers)?;
-        let removed_before = cuts(db, warrants)?.events;
+        let removed_before = cutoffs(db, removal_key)?.events;
         let events: HashMap<_, _> = events.into_iter().map(|event| (event.seq.to_string(), event)).collect();
         let checkpoints = chain::checkpoints_between(db, from.checkpoint_size, position, limit)?;
         let checkpoint_size = checkpoints.last().map_or(from.checkpoint_size, |last| last.size);

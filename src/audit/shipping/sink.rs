@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::error::{InvalidSink, SinkError};
 use super::file::EventFile;
 use super::shipment::Shipment;
 use super::syslog::Syslog;
 use super::webhook::Webhook;
 use crate::config::{Config, SecretUrl, ShippingFormat};
-use crate::reach::Reach;
+use crate::connectivity::Connectivity;
 
 /// A configured sink.
 #[derive(Debug)]
@@ -24,27 +25,6 @@ enum Way {
     File(EventFile),
     Webhook(Box<Webhook>),
 }
-
-/// A sink cannot be used as it is configured.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{key}: {reason}")]
-pub struct InvalidSink {
-    /// The key, as `shipping.sink.key`.
-    pub key: &'static str,
-    /// What is wrong.
-    pub reason: String,
-}
-
-impl InvalidSink {
-    pub(super) fn new(key: &'static str, reason: impl Into<String>) -> Self {
-        Self { key, reason: reason.into() }
-    }
-}
-
-/// A sink did not take a shipment, or did not say so.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct SinkError(pub(super) String);
 
 impl Sink {
     /// The sinks that are configured.
@@ -81,15 +61,15 @@ impl Sink {
     }
 
     /// Whether it could take something now, found out in so long. Nothing is sent.
-    pub async fn reach(&self, patience: Duration) -> Reach {
+    pub async fn probe(&self, patience: Duration) -> Connectivity {
         let trying = async {
             match &self.way {
-                Way::Syslog(syslog) => syslog.reach().await,
-                Way::File(file) => file.reach(),
-                Way::Webhook(webhook) => webhook.reach().await,
+                Way::Syslog(syslog) => syslog.probe().await,
+                Way::File(file) => file.probe(),
+                Way::Webhook(webhook) => webhook.probe().await,
             }
         };
-        Reach::within(patience, trying).await
+        Connectivity::probe(patience, trying).await
     }
 
     /// Hands a shipment over. `Ok` once the sink has it, and not before.

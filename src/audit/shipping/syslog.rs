@@ -15,8 +15,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
+use super::error::{InvalidSink, SinkError};
 use super::shipment::Item;
-use super::sink::{InvalidSink, SinkError};
 use crate::config;
 use crate::trust;
 use crate::view::ocsf::Severity;
@@ -50,7 +50,7 @@ impl Syslog {
     }
 
     /// Whether the collector is there, and who it should be; nothing is sent.
-    pub(super) async fn reach(&self) -> Result<(), String> {
+    pub(super) async fn probe(&self) -> Result<(), String> {
         self.connect().await.map_err(|error| format!("{}: {error}", self.address))
     }
 

@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use url::Url;
 
+use super::error::{InvalidSink, SinkError};
 use super::shipment::Shipment;
-use super::sink::{InvalidSink, SinkError};
 use crate::config;
 use crate::webhook::{self, InvalidWebhook};
 
@@ -24,8 +24,8 @@ impl Webhook {
     }
 
     /// Whether the receiver is there; nothing is sent.
-    pub(super) async fn reach(&self) -> Result<(), String> {
-        self.0.reach().await
+    pub(super) async fn probe(&self) -> Result<(), String> {
+        self.0.probe().await
     }
 
     /// Sends a shipment; `Ok` when the receiver has answered that it has it.

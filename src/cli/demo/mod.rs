@@ -23,7 +23,7 @@ use crate::app::App;
 use crate::clock::{Clock, ManualClock, SystemClock};
 use crate::config::{Config, InvalidConfig};
 use crate::credential::password::Passwords;
-use crate::model::audit::Cause;
+use crate::model::audit::AuditContext;
 use crate::model::client::{ClientId, Scope};
 use crate::model::user::{PasswordHash, User};
 use crate::store::retention;
@@ -137,7 +137,7 @@ fn hurried(config: &Config) -> Config {
 
 /// Lets the story happen until `now`; returns the people in it, without the administrator who looks at it.
 async fn play(app: &App, clock: &ManualClock, password: &str, now: DateTime<Utc>) -> Outcome<Vec<User>> {
-    let (roles, cli) = (&app.config.roles, Cause::command_line());
+    let (roles, cli) = (&app.config.roles, AuditContext::command_line());
     let hash = hash(&app.config, password).await?;
     let cast = people::cast(roles, &hash, clock.now());
     import(app, &cast).await?;
@@ -146,7 +146,7 @@ async fn play(app: &App, clock: &ManualClock, password: &str, now: DateTime<Utc>
     let steps = story::invent(&app.config, now);
     Player { app, clock, password, people: &cast, portal: &portal, visits: HashMap::new() }.play(steps).await?;
     clock.set(now);
-    app.sessions.record_overdue().await?;
+    app.sessions.record_expired().await?;
     import(app, &[people::demo(roles, &hash, now)]).await?;
     // The history begins weeks ago, and no clock leapt.
     app.store.write(move |db| retention::believe(db, now)).await?;
@@ -162,12 +162,12 @@ async fn hash(config: &Config, password: &str) -> Outcome<PasswordHash> {
 
 async fn import(app: &App, users: &[User]) -> Outcome {
     let lines = (1..).zip(users.iter().cloned()).collect();
-    app.users.import(lines, false, &Cause::command_line(), |_| ()).await?;
+    app.users.import(lines, false, &AuditContext::command_line(), |_| ()).await?;
     Ok(())
 }
 
-async fn client(app: &App, id: &str, name: &str, scopes: Vec<Scope>, cause: &Cause) -> Outcome<ClientId> {
-    let (client, _) = app.clients.register(ClientId::parse(id)?, name.to_owned(), scopes, cause).await?;
+async fn client(app: &App, id: &str, name: &str, scopes: Vec<Scope>, context: &AuditContext) -> Outcome<ClientId> {
+    let (client, _) = app.clients.register(ClientId::parse(id)?, name.to_owned(), scopes, context).await?;
     Ok(client.id)
 }
 

@@ -9,10 +9,10 @@ use crate::app::App;
 use crate::authentication::password::{AuthenticationError, Credentials};
 use crate::cli::outcome::Outcome;
 use crate::clock::{Clock as _, ManualClock};
-use crate::model::audit::Cause;
+use crate::model::audit::AuditContext;
 use crate::model::client::ClientId;
 use crate::model::id::{RequestId, SessionId, UserId};
-use crate::model::session::{Actor, EndReason, Origin};
+use crate::model::session::{Actor, ClientInfo, EndReason};
 use crate::model::user::{User, UserState};
 use crate::session::check::CheckError;
 use crate::session::issue::Issued;
@@ -37,7 +37,7 @@ pub(super) struct Player<'a> {
 
 /// A visit that has begun.
 pub(super) struct Visit {
-    origin: Origin,
+    client_info: ClientInfo,
     session: SessionId,
     user: UserId,
     refresh_token: String,
@@ -58,11 +58,11 @@ impl Player<'_> {
     async fn perform(&mut self, deed: Deed) -> Outcome {
         let people = self.people;
         match deed {
-            Deed::LogIn { visit, person, origin, by_portal } => {
-                self.log_in(visit, &people[person], origin, by_portal).await
+            Deed::LogIn { visit, person, client_info, by_portal } => {
+                self.log_in(visit, &people[person], client_info, by_portal).await
             }
-            Deed::Guess { name, origin } => {
-                let credentials = self.credentials(&name, WRONG, origin, None);
+            Deed::Guess { name, client_info } => {
+                let credentials = self.credentials(&name, WRONG, client_info, None);
                 self.try_log_in(credentials).await.map(drop)
             }
             Deed::Refresh { visit } => self.refresh(visit).await,
@@ -72,9 +72,9 @@ impl Player<'_> {
             },
             Deed::Disable { person } => {
                 let change = UserChange { state: Some(UserState::Disabled), ..UserChange::default() };
-                Ok(self.app.users.change(people[person].id, change, &Cause::command_line()).await.map(drop)?)
+                Ok(self.app.users.change(people[person].id, change, &AuditContext::command_line()).await.map(drop)?)
             }
-            Deed::RecordEnds => Ok(self.app.sessions.record_overdue().await.map(drop)?),
+            Deed::RecordEnds => Ok(self.app.sessions.record_expired().await.map(drop)?),
             Deed::Sign => {
                 self.app.watch.seal().await?;
                 Ok(self.app.watch.checkpoint().await?)
@@ -82,13 +82,13 @@ impl Player<'_> {
         }
     }
 
-    async fn log_in(&mut self, visit: usize, user: &User, origin: Origin, by_portal: bool) -> Outcome {
+    async fn log_in(&mut self, visit: usize, user: &User, client_info: ClientInfo, by_portal: bool) -> Outcome {
         let client = by_portal.then(|| self.portal.clone());
-        let credentials = self.credentials(user.username.as_str(), self.password, origin.clone(), client);
+        let credentials = self.credentials(user.username.as_str(), self.password, client_info.clone(), client);
         if let Some(issued) = self.try_log_in(credentials).await? {
             let refresh_token = issued.refresh_token.reveal();
             let (session, user, spent) = (issued.session.id, user.id, refresh_token.clone());
-            self.visits.insert(visit, Visit { origin, session, user, refresh_token, spent });
+            self.visits.insert(visit, Visit { client_info, session, user, refresh_token, spent });
         }
         Ok(())
     }
@@ -104,11 +104,17 @@ impl Player<'_> {
         }
     }
 
-    fn credentials(&self, name: &str, password: &str, origin: Origin, client_id: Option<ClientId>) -> Credentials {
+    fn credentials(
+        &self,
+        name: &str,
+        password: &str,
+        client_info: ClientInfo,
+        client_id: Option<ClientId>,
+    ) -> Credentials {
         Credentials {
             username: name.to_owned(),
             password: SecretString::from(password),
-            origin,
+            client_info,
             client_id,
             device: None,
             request_id: self.request_id(),
@@ -119,7 +125,7 @@ impl Player<'_> {
     async fn refresh(&mut self, visit: usize) -> Outcome {
         let request_id = self.request_id();
         let Some(open) = self.visits.get_mut(&visit) else { return Ok(()) };
-        match self.app.sessions.refresh(&open.refresh_token, &open.origin, &request_id).await {
+        match self.app.sessions.refresh(&open.refresh_token, &open.client_info, &request_id).await {
             Ok(issued) => {
                 open.spent = std::mem::replace(&mut open.refresh_token, issued.refresh_token.reveal());
                 Ok(())
@@ -131,12 +137,12 @@ impl Player<'_> {
 
     async fn leave(&self, visit: &Visit, how: Leave) -> Outcome {
         let sessions = &self.app.sessions;
-        let ip = visit.origin.ip;
-        let cause = |actor| Cause { actor, ip: Some(ip), request_id: Some(self.request_id()), acting: None };
-        let own = cause(Actor::user(visit.user));
+        let ip = visit.client_info.ip;
+        let context = |actor| AuditContext { actor, ip: Some(ip), request_id: Some(self.request_id()), acting: None };
+        let own = context(Actor::user(visit.user));
         match how {
             Leave::LogOut => {
-                let done = sessions.logout_by_refresh_token(&visit.refresh_token, cause).await;
+                let done = sessions.logout_by_refresh_token(&visit.refresh_token, context).await;
                 if let Err(CheckError::Store(error)) = done {
                     return Err(error.into());
                 }
@@ -149,7 +155,7 @@ impl Player<'_> {
             }
             Leave::ByAdministrator => {
                 let note = Some("poste laissé ouvert".to_owned());
-                sessions.end(visit.session, EndReason::EndedByAdmin, note, &Cause::command_line()).await?;
+                sessions.end(visit.session, EndReason::EndedByAdmin, note, &AuditContext::command_line()).await?;
             }
             Leave::Stolen => {
                 match sessions.refresh(&visit.spent, &super::story::stranger(140), &self.request_id()).await {

@@ -7,9 +7,9 @@ use chrono::{DateTime, Datelike as _, NaiveTime, TimeDelta, Utc};
 use super::people::{self, Habits, WEEKS};
 use super::random::Random;
 use crate::config::Config;
-use crate::model::session::Origin;
+use crate::model::session::ClientInfo;
 
-/// Of a hundred working days of a person, on so many there is a log-in.
+/// Of a hundred working days of a person, on so many there is a login.
 const DILIGENCE: u64 = 20;
 /// Sessions that are active at the end.
 const ACTIVE: usize = 14;
@@ -28,9 +28,9 @@ pub(super) struct Step {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Deed {
     /// Somebody logs in.
-    LogIn { visit: usize, person: usize, origin: Origin, by_portal: bool },
+    LogIn { visit: usize, person: usize, client_info: ClientInfo, by_portal: bool },
     /// Somebody tries a wrong password on a name.
-    Guess { name: String, origin: Origin },
+    Guess { name: String, client_info: ClientInfo },
     /// The session of a visit goes on.
     Refresh { visit: usize },
     /// The session of a visit ends.
@@ -123,12 +123,12 @@ impl Plan {
         if until + TimeDelta::hours(1) > self.rules.now {
             return;
         }
-        let origin = self.origin(habits);
+        let client_info = self.client_info(habits);
         if self.random.percent(12) {
             let before = at - self.random.between(TimeDelta::seconds(6), TimeDelta::seconds(40));
-            self.step(before, Deed::Guess { name: people::name(person), origin: origin.clone() });
+            self.step(before, Deed::Guess { name: people::name(person), client_info: client_info.clone() });
         }
-        let visit = self.stay(person, origin, at, until);
+        let visit = self.stay(person, client_info, at, until);
         if let Some(how) = self.way_out() {
             let at = until + if how == Leave::Stolen { TimeDelta::minutes(3) } else { TimeDelta::milliseconds(350) };
             self.step(at, Deed::Leave { visit, how });
@@ -147,11 +147,11 @@ impl Plan {
     }
 
     /// Logs in, and keeps the session going until the moment of its last use.
-    fn stay(&mut self, person: usize, origin: Origin, at: DateTime<Utc>, until: DateTime<Utc>) -> usize {
+    fn stay(&mut self, person: usize, client_info: ClientInfo, at: DateTime<Utc>, until: DateTime<Utc>) -> usize {
         let visit = self.visits;
         self.visits += 1;
         let by_portal = self.random.percent(40);
-        self.step(at, Deed::LogIn { visit, person, origin, by_portal });
+        self.step(at, Deed::LogIn { visit, person, client_info, by_portal });
         let mut next = at + self.rules.pause;
         while next < until {
             self.step(next, Deed::Refresh { visit });
@@ -162,10 +162,10 @@ impl Plan {
     }
 
     /// A desk most of the time, a phone now and then; from home on some days.
-    fn origin(&mut self, habits: &Habits) -> Origin {
+    fn client_info(&mut self, habits: &Habits) -> ClientInfo {
         let agent = if self.random.percent(80) { habits.desk } else { habits.phone };
         let ip = if self.random.percent(75) { habits.office } else { habits.home };
-        Origin { ip, user_agent: Some(agent.to_owned()) }
+        ClientInfo { ip, user_agent: Some(agent.to_owned()) }
     }
 
     /// One night somebody tries a few passwords on many names, is slowed down, and gives up.
@@ -178,18 +178,18 @@ impl Plan {
                 3 => guesses[number % guesses.len()].to_owned(),
                 _ => people::name((number * 5 + 2) % people::PEOPLE),
             };
-            self.step(at, Deed::Guess { name, origin: stranger(201) });
+            self.step(at, Deed::Guess { name, client_info: stranger(201) });
         }
     }
 
     /// Somebody logs in after some failures: that may have been the person, or not.
     fn lucky_guess(&mut self, habits: &Habits, at: DateTime<Utc>) {
-        let origin = self.origin(habits);
+        let client_info = self.client_info(habits);
         for number in 0..4 {
             let at = at + TimeDelta::seconds(number * 9);
-            self.step(at, Deed::Guess { name: people::name(12), origin: origin.clone() });
+            self.step(at, Deed::Guess { name: people::name(12), client_info: client_info.clone() });
         }
-        self.stay(12, origin, at + TimeDelta::minutes(1), at + TimeDelta::minutes(20));
+        self.stay(12, client_info, at + TimeDelta::minutes(1), at + TimeDelta::minutes(20));
     }
 
     /// Who is at work this moment, whatever the hour: the list of active sessions is not empty.
@@ -198,8 +198,8 @@ impl Plan {
         for (person, habits) in active.step_by(4).take(ACTIVE) {
             let until = self.rules.now - self.random.between(TimeDelta::seconds(5), TimeDelta::minutes(10));
             let at = until - self.random.between(TimeDelta::minutes(1), TimeDelta::minutes(90));
-            let origin = self.origin(habits);
-            self.stay(person, origin, at, until);
+            let client_info = self.client_info(habits);
+            self.stay(person, client_info, at, until);
         }
     }
 
@@ -207,15 +207,15 @@ impl Plan {
     fn attack(&mut self) {
         for seconds in [1020, 1015, 1010, 1005, 1000, 995, 920, 790, 540, 50] {
             let at = self.rules.now - TimeDelta::seconds(seconds);
-            self.step(at, Deed::Guess { name: people::name(UNDER_ATTACK), origin: stranger(77) });
+            self.step(at, Deed::Guess { name: people::name(UNDER_ATTACK), client_info: stranger(77) });
         }
     }
 }
 
 /// An address of documentation (RFC 5737) that nobody of the house uses, and a program.
-pub(super) fn stranger(host: u8) -> Origin {
+pub(super) fn stranger(host: u8) -> ClientInfo {
     let ip = IpAddr::V4(Ipv4Addr::new(198, 51, 100, host));
-    Origin { ip, user_agent: Some("python-requests/2.32.3".to_owned()) }
+    ClientInfo { ip, user_agent: Some("python-requests/2.32.3".to_owned()) }
 }
 
 #[cfg(test)]

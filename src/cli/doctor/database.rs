@@ -13,7 +13,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, is_loopback};
 use crate::model::id::NodeId;
 use crate::model::user::UserState;
-use crate::store::roles::{self, RolePrefix, Standing};
+use crate::store::roles::{self, OwnRole, RolePrefix};
 use crate::store::users::{self, UserFilter};
 use crate::store::{OpenError, Store, StoreError, catalogue, chain, changes, nodes};
 
@@ -101,16 +101,16 @@ async fn schema(store: &Store, report: &mut Report) {
 async fn roles(config: &Config, store: &Store, report: &mut Report) {
     const NAME: &str = "database role";
     let lacking = migrate::lacking(store, &RolePrefix::default()).await;
-    let (lacking, standing) = match (lacking, store.read(roles::standing).await) {
-        (Ok(lacking), Ok(Some(standing))) => (lacking, standing),
+    let (lacking, own_role) = match (lacking, store.read(roles::own_role).await) {
+        (Ok(lacking), Ok(Some(own_role))) => (lacking, own_role),
         (Ok(_), Ok(None)) => return,
         (Err(error), _) | (_, Err(error)) => return report.fail(NAME, error),
     };
     for lack in &lacking {
         let text = format!("{lack}: run `vigie migrate --roles` as the owner of the tables");
-        if lack.role == standing.role { report.fail(NAME, text) } else { report.warn(NAME, text) }
+        if lack.role == own_role.role { report.fail(NAME, text) } else { report.warn(NAME, text) }
     }
-    let Standing { role, may_alter } = standing;
+    let OwnRole { role, may_alter } = own_role;
     if may_alter.is_empty() {
         return report.ok(NAME, format_args!("{role} adds to the history, and can neither change nor delete it"));
     }

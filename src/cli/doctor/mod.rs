@@ -1,10 +1,10 @@
 //! `vigie doctor`: looks at an installation and says what to do. It leaves nothing changed: no migration, no key, no file.
 
+mod connectivity;
 mod database;
 mod files;
 mod keys;
 mod names;
-mod outlets;
 
 use std::fmt::Display;
 
@@ -111,7 +111,7 @@ async fn look_at(config: &Config, report: &mut Report) {
     };
     let master = files::master_key(config, is_needed, report);
     files::shared_secret(config, report);
-    outlets::look_at(config, report).await;
+    connectivity::look_at(config, report).await;
     if let Some(store) = &database {
         keys::look_at(config, store, master, report).await;
         database::writes(store, report).await;

@@ -6,7 +6,7 @@ use super::filter::Filter;
 use crate::app::App;
 use crate::cli::outcome::{Failure, Outcome};
 use crate::cli::output::Output;
-use crate::model::audit::Cause;
+use crate::model::audit::AuditContext;
 use crate::model::id::SessionId;
 use crate::model::session::{EndReason, SessionState};
 use crate::session::bulk_end::BulkEnded;
@@ -76,14 +76,15 @@ async fn end_one(id: SessionId, arguments: &Arguments, app: &App) -> Outcome<Bul
     if arguments.dry_run {
         return session.map(|_| BulkEnded { matched, ended: 0 }).ok_or_else(missing);
     }
-    let ended = app.sessions.end(id, EndReason::EndedByAdmin, arguments.note.clone(), &Cause::command_line()).await?;
+    let ended =
+        app.sessions.end(id, EndReason::EndedByAdmin, arguments.note.clone(), &AuditContext::command_line()).await?;
     Ok(BulkEnded { matched, ended: i64::from(ended.ok_or_else(missing)?) })
 }
 
 async fn end_matching(arguments: &Arguments, app: &App) -> Outcome<BulkEnded> {
     let (filter, described) = (arguments.filter.selection(), arguments.described());
     let (note, dry_run) = (arguments.note.clone(), arguments.dry_run);
-    Ok(app.sessions.end_matching(filter, described, note, dry_run, &Cause::command_line()).await?)
+    Ok(app.sessions.end_matching(filter, described, note, dry_run, &AuditContext::command_line()).await?)
 }
 
 #[cfg(test)]

@@ -15,10 +15,10 @@ use crate::store::sessions::{SessionFilter, Sort, UserSelector};
 #[derive(Debug, Default, clap::Args)]
 #[group(id = "filter", multiple = true)]
 pub(in crate::cli) struct Filter {
-    /// Of this user, by id or by name (the present one, or that of a log-in)
+    /// Of this user, by id or by name (the present one, or that of a login)
     #[arg(long)]
     user: Option<String>,
-    /// Of users who had this role at log-in
+    /// Of users who had this role at login
     #[arg(long, value_parser = value::role)]
     role: Option<Role>,
     /// In this state
@@ -27,7 +27,7 @@ pub(in crate::cli) struct Filter {
     /// Ended for this reason, such as `logout` or `idle_timeout`; a wrong one lists them all
     #[arg(long)]
     reason: Option<EndReason>,
-    /// Whose log-in came from this address or network, such as `192.0.2.0/24`
+    /// Whose login came from this address or network, such as `192.0.2.0/24`
     #[arg(long, value_parser = value::network, value_name = "ADDRESS")]
     ip: Option<IpNet>,
     /// Through this application
@@ -157,11 +157,11 @@ pub(in crate::cli) struct Order {
 /// The orders by name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 enum SortWord {
-    /// Newest log-in first
+    /// Newest login first
     #[default]
     #[value(name = "-started_at")]
     NewestStart,
-    /// Oldest log-in first
+    /// Oldest login first
     #[value(name = "started_at")]
     OldestStart,
     /// Last used first

@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::cli::outcome::Outcome;
 use crate::cli::output::Output;
 use crate::cli::table::{Table, moment};
-use crate::model::audit::Cause;
+use crate::model::audit::AuditContext;
 use crate::model::session::Session;
 use crate::store::sessions::Position;
 use crate::view::SessionObject;
@@ -52,7 +52,7 @@ async fn read(arguments: &Arguments, app: &App) -> Outcome<(Vec<Session>, bool)>
     loop {
         let limit = i64::try_from(PAGE.min(arguments.limit - sessions.len())).unwrap_or(i64::MAX);
         let (filter, described) = (arguments.filter.selection(), arguments.filter.described());
-        let page = app.history.sessions(filter, sort, after, limit, described, &Cause::command_line()).await?;
+        let page = app.history.sessions(filter, sort, after, limit, described, &AuditContext::command_line()).await?;
         after = page.items.last().map(|last| Position::of(last, sort));
         sessions.extend(page.items);
         if !page.has_more || sessions.len() >= arguments.limit {

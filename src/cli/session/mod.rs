@@ -39,7 +39,7 @@ pub(super) enum Command {
         #[command(flatten)]
         destination: Destination,
     },
-    /// Follow log-ins and ends as they happen, until Ctrl-C
+    /// Follow logins and ends as they happen, until Ctrl-C
     Watch(watch::Arguments),
 }
 

@@ -8,13 +8,13 @@ use crate::app::App;
 use crate::cli::outcome::{Failure, Outcome};
 use crate::cli::output::Output;
 use crate::cli::table::{Table, facts, moment};
-use crate::model::audit::Cause;
+use crate::model::audit::AuditContext;
 use crate::model::id::SessionId;
 use crate::view::{EventObject, SessionObject};
 
 /// Runs the command.
 pub(super) async fn run(id: SessionId, as_json: bool, app: &App, output: &mut Output) -> Outcome {
-    let found = app.history.session(id, &Cause::command_line()).await?;
+    let found = app.history.session(id, &AuditContext::command_line()).await?;
     let found = found.ok_or_else(|| Failure::saying(format_args!("there is no session {id}")))?;
     let now = app.clock.now();
     let session = SessionObject::new(&found.session, now);

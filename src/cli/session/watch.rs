@@ -1,4 +1,4 @@
-//! `vigie session watch`: log-ins and ends as they happen, read from the record twice a second.
+//! `vigie session watch`: logins and ends as they happen, read from the record twice a second.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::cli::outcome::Outcome;
 use crate::cli::output::{Output, one_line};
 use crate::cli::table::moment;
-use crate::model::audit::{AuditEvent, AuditKind, Cause, RecordedEvent, Subject};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, RecordedEvent, Subject};
 use crate::model::id::SessionId;
 use crate::model::session::Session;
 use crate::store::{StoreError, audit, sessions};
@@ -66,7 +66,7 @@ struct Feed {
     seen: BTreeSet<i64>,
 }
 
-/// A log-in or an end, with its session.
+/// A login or an end, with its session.
 struct Shown {
     event: RecordedEvent,
     session: Session,
@@ -77,8 +77,12 @@ impl Feed {
     async fn begin(app: &App) -> Outcome<Self> {
         // Before the event below: whatever follows what the record says of this feed is shown.
         let start = app.history.last_number().await?;
-        let event =
-            AuditEvent::new(app.clock.now(), AuditKind::HistoryRead, &Cause::command_line(), Subject::everybody());
+        let event = AuditEvent::new(
+            app.clock.now(),
+            AuditKind::HistoryRead,
+            &AuditContext::command_line(),
+            Subject::everybody(),
+        );
         let event = event.with(json!({ "what": "sessions", "filter": { "watch": true } }));
         app.store.write(move |db| audit::record(db, &event)).await?;
         Ok(Self { start, newest: start, seen: BTreeSet::new() })

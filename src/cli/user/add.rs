@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::cli::outcome::Outcome;
 use crate::cli::output::Output;
 use crate::cli::{password, value};
-use crate::model::audit::Cause;
+use crate::model::audit::AuditContext;
 use crate::model::user::{Email, Role, Username};
 use crate::user::create::{Created, NewUser};
 
@@ -15,13 +15,13 @@ use crate::user::create::{Created, NewUser};
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "options of a command")]
 pub(in crate::cli) struct Arguments {
-    /// The name, as typed at log-in
+    /// The name, as typed at login
     #[arg(value_parser = value::username)]
     name: Username,
     /// The role, such as `agent` or `admin`
     #[arg(long, value_parser = value::role)]
     role: Role,
-    /// The e-mail address, for telling of a log-in from a new device
+    /// The e-mail address, for telling of a login from a new device
     #[arg(long, value_parser = value::email, value_name = "ADDRESS")]
     email: Option<Email>,
     /// Read the password from the standard input: its first line
@@ -30,7 +30,7 @@ pub(in crate::cli) struct Arguments {
     /// Ask for no password, print a one-time token; the rule where the standard input is no terminal
     #[arg(long, conflicts_with = "password_stdin")]
     no_password: bool,
-    /// The password is good for nothing but to be changed at the first log-in
+    /// The password is good for nothing but to be changed at the first login
     #[arg(long, conflicts_with = "no_password")]
     change_at_login: bool,
     /// Write JSON
@@ -48,7 +48,7 @@ pub(super) async fn run(arguments: Arguments, app: &App, output: &mut Output) ->
         change_at_login: arguments.change_at_login,
         email: arguments.email,
     };
-    let Created { user, reset } = app.users.create(new, &Cause::command_line()).await?;
+    let Created { user, reset } = app.users.create(new, &AuditContext::command_line()).await?;
     match reset {
         Some(issued) => show_with_token(&user, &issued, arguments.json, output),
         None => show(&user, arguments.json, output),

@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::cli::export::{cannot_write, create};
 use crate::cli::outcome::Outcome;
 use crate::cli::output::Output;
-use crate::model::audit::{AuditKind, Cause};
+use crate::model::audit::{AuditContext, AuditKind};
 
 /// About whom, and where to.
 #[derive(Debug, clap::Args)]
@@ -24,7 +24,7 @@ pub(in crate::cli) struct Arguments {
 pub(super) async fn run(arguments: &Arguments, app: &App, output: &mut Output) -> Outcome {
     let user = found_for(app, &arguments.user, AuditKind::OwnHistoryExported).await?;
     let mut file = arguments.output.as_deref().map(create).transpose()?;
-    let mut export = app.history.export_own(user.id, &Cause::command_line()).await?;
+    let mut export = app.history.export_own(user.id, &AuditContext::command_line()).await?;
     while let Some(piece) = export.next().await? {
         match &mut file {
             Some((file, path)) => file.write_all(&piece).map_err(|error| cannot_write(path, &error))?,

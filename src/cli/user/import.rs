@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::cli::outcome::{Failure, Outcome};
 use crate::cli::output::{Output, one_line};
 use crate::cli::progress;
-use crate::model::audit::Cause;
+use crate::model::audit::AuditContext;
 use crate::user::import::{Format, ImportError, Imported, Lines, RefusedLine, changed_at_login, read};
 
 /// Lines that are told one by one for one reason: a fault of the whole file is in each of them.
@@ -23,7 +23,7 @@ pub(in crate::cli) struct Arguments {
     /// How it is written; without it the ending of its name tells (.csv, .tsv, .ndjson, .jsonl)
     #[arg(long)]
     format: Option<FormatWord>,
-    /// Only look: says what would be imported or refused; nothing is written, and no log-in waits
+    /// Only look: says what would be imported or refused; nothing is written, and no login waits
     #[arg(long)]
     dry_run: bool,
     /// The passwords are good for choosing others, and for nothing else
@@ -111,14 +111,14 @@ async fn import(arguments: &Arguments, format: Format, app: &App) -> Result<Impo
     let lines: Lines =
         read(open(&arguments.file).map_err(Failed::Open)?, format, app.clock.now()).inspect_err(|error| {
             if let ImportError::Refused(refused) = error {
-                app.users.refuse_import(refused, &Cause::command_line());
+                app.users.refuse_import(refused, &AuditContext::command_line());
             }
         })?;
     let lines = if arguments.change_at_login { changed_at_login(lines) } else { lines };
     let bar = progress::bar(lines.len(), "users");
     let drawn = bar.clone();
     let done = move |done| drawn.set_position(u64::try_from(done).unwrap_or(u64::MAX));
-    let outcome = app.users.import(lines, arguments.dry_run, &Cause::command_line(), done).await;
+    let outcome = app.users.import(lines, arguments.dry_run, &AuditContext::command_line(), done).await;
     bar.finish_and_clear();
     Ok(outcome?)
 }

@@ -13,7 +13,7 @@ use super::output::Output;
 use super::table::facts;
 use super::value;
 use crate::app::App;
-use crate::model::audit::{AuditKind, Cause};
+use crate::model::audit::{AuditContext, AuditKind};
 use crate::model::id::UserId;
 use crate::model::secret::SecretKind;
 use crate::model::user::{Email, Role, User, UserState};
@@ -130,7 +130,7 @@ async fn found(app: &App, text: &str) -> Outcome<User> {
 
 /// The user whom an operation is about; that there is none is recorded.
 async fn found_for(app: &App, text: &str, operation: AuditKind) -> Outcome<User> {
-    let found = app.users.find_by_id_or_name_for(operation, text, &Cause::command_line()).await?;
+    let found = app.users.find_by_id_or_name_for(operation, text, &AuditContext::command_line()).await?;
     found.ok_or_else(|| missing(text))
 }
 
@@ -160,15 +160,15 @@ fn show(user: &User, as_json: bool, output: &mut Output) -> Outcome {
 
 const fn password(user: &UserObject) -> &'static str {
     match (user.has_password, user.password_change_required) {
-        (false, _) => "none: log-in is impossible until one is set",
-        (true, true) => "set by somebody else: to be changed at the first log-in",
+        (false, _) => "none: login is impossible until one is set",
+        (true, true) => "set by somebody else: to be changed at the first login",
         (true, false) => "set",
     }
 }
 
 async fn change(app: &App, user: &str, change: UserChange, output: &mut Output) -> Outcome {
     let user = found_for(app, user, change.kind()).await?;
-    let user = app.users.change(user.id, change, &Cause::command_line()).await?;
+    let user = app.users.change(user.id, change, &AuditContext::command_line()).await?;
     output.line(format_args!("{}: {}, {}", user.username, user.role, user.state))
 }
 
@@ -178,7 +178,7 @@ async fn set_state(app: &App, user: &str, state: UserState, output: &mut Output)
 
 async fn delete(app: &App, user: &str, output: &mut Output) -> Outcome {
     let user = found_for(app, user, AuditKind::UserDeleted).await?;
-    app.users.delete(user.id, &Cause::command_line()).await?;
+    app.users.delete(user.id, &AuditContext::command_line()).await?;
     output.line(format_args!("deleted {} ({})", user.username, user.id))
 }
 
@@ -187,7 +187,7 @@ async fn erase(app: &App, user: &str, output: &mut Output) -> Outcome {
         Ok(id) => id,
         Err(_) => found_for(app, user, AuditKind::UserErased).await?.id,
     };
-    let erased = app.users.erase(id, &Cause::command_line()).await?;
+    let erased = app.users.erase(id, &AuditContext::command_line()).await?;
     let Erased { sessions, attempts, events, sealed_in_the_clear, altered, complete } = erased;
     if !complete {
         return Err(Failure::saying(format_args!(
@@ -210,13 +210,13 @@ async fn erase(app: &App, user: &str, output: &mut Output) -> Outcome {
 
 async fn unlock(app: &App, user: &str, output: &mut Output) -> Outcome {
     let user = found_for(app, user, AuditKind::UserUnlocked).await?;
-    app.users.unlock(user.id, &Cause::command_line()).await?;
+    app.users.unlock(user.id, &AuditContext::command_line()).await?;
     output.line(format_args!("{} may try again at once", user.username))
 }
 
 async fn reset_password(app: &App, user: &str, void_password: bool, as_json: bool, output: &mut Output) -> Outcome {
     let user = found_for(app, user, AuditKind::PasswordResetIssued).await?;
-    let issued = app.users.issue_reset(user.id, void_password, &Cause::command_line()).await?;
+    let issued = app.users.issue_reset(user.id, void_password, &AuditContext::command_line()).await?;
     show_with_token(&user, &issued, as_json, output)
 }
 

@@ -73,8 +73,8 @@ impl<K: Copy + Eq + Hash, V: Clone> Map<K, V> {
         PendingLoad { map: self, key }
     }
 
-    /// Forgets the entry: it is not as it was.
-    pub fn forget(&self, key: &K) {
+    /// Removes the entry: it is not as it was.
+    pub fn invalidate(&self, key: &K) {
         let mut under_way = self.under_way();
         if let Some(pending) = under_way.get_mut(key) {
             pending.stale = true;
@@ -82,7 +82,7 @@ impl<K: Copy + Eq + Hash, V: Clone> Map<K, V> {
         self.remove(key);
     }
 
-    /// Forgets the entry and keeps nothing in its place until the write barrier is lowered: it is about to change.
+    /// Removes the entry and keeps nothing in its place until the write barrier is lowered: it is about to change.
     pub fn raise_barrier(&self, key: K) {
         let mut under_way = self.under_way();
         let pending = under_way.entry(key).or_default();
@@ -106,7 +106,7 @@ impl<K: Copy + Eq + Hash, V: Clone> Map<K, V> {
         self.done(key);
     }
 
-    /// Forgets everything.
+    /// Removes everything.
     pub fn clear(&self) {
         let mut under_way = self.under_way();
         for pending in under_way.values_mut() {

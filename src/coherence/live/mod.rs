@@ -25,14 +25,14 @@ pub use verified::{Digest, Found, Verified, VerifiedTokens};
 
 use crate::model::change::Change;
 use crate::model::id::{SessionId, UserId};
-use crate::store::not_befores::{NotBefore, Scope};
-use crate::store::sessions::UserStanding;
+use crate::model::not_before::{NotBefore, Scope};
+use crate::model::user::UserStatus;
 
 /// A user as the live view keeps them.
 #[derive(Debug)]
 pub struct LiveUser {
     /// Name, role and state now; `None` if deleted.
-    pub standing: Option<Arc<UserStanding>>,
+    pub status: Option<Arc<UserStatus>>,
     /// Tokens issued before this are refused.
     pub not_before: Option<DateTime<Utc>>,
 }
@@ -142,8 +142,8 @@ impl LiveView {
     /// Forgets what a change is about. Keys and not-befores are kept whole: the caller reads them anew.
     pub fn apply(&self, change: Change) {
         match change {
-            Change::Session(id) => self.sessions.forget(&id),
-            Change::User(id) => self.users.forget(&id),
+            Change::Session(id) => self.sessions.invalidate(&id),
+            Change::User(id) => self.users.invalidate(&id),
             Change::Keys => self.tokens.clear(),
             Change::NotBefore => {}
         }

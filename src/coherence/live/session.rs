@@ -77,14 +77,14 @@ impl LiveSession {
     pub fn new(session: &Session) -> Self {
         let device = &session.device;
         let methods = session.methods.join(" ");
-        let ip = session.origin.ip.to_string();
+        let ip = session.client_info.ip.to_string();
         let (texts, ends) = joined([
             Some(session.username.as_str()),
             Some(session.role.as_str()),
             Some(&methods),
             session.client_id.as_ref().map(ClientId::as_str),
             session.device_name.as_deref(),
-            session.origin.user_agent.as_deref(),
+            session.client_info.user_agent.as_deref(),
             device.browser.as_deref(),
             device.os.as_deref(),
             device.kind.as_deref(),

@@ -77,7 +77,7 @@ pub async fn find_alerts(
     let Filtered { filter, options } = query?;
     let limit = paging::limit(options.limit)?;
     let after = position(options.cursor.as_deref())?;
-    let page = app.alerts.list(filter.filter(), after, limit, described(&filter), &reviewer.cause()).await?;
+    let page = app.alerts.list(filter.filter(), after, limit, described(&filter), &reviewer.context()).await?;
     let cursor = |last: &Alert| paging::cursor(LIST, &[&paging::time_key(last.raised.at), &last.id.to_string()]);
     Ok(HttpResponse::Ok().json(list(&page, |alert| shown(&app, alert), cursor)))
 }
@@ -93,7 +93,7 @@ pub async fn show_alert(
     app: web::Data<App>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let alert = app.alerts.find(alert_id(&id)?, &reviewer.cause()).await?.ok_or(ApiError::NotFound)?;
+    let alert = app.alerts.find(alert_id(&id)?, &reviewer.context()).await?.ok_or(ApiError::NotFound)?;
     Ok(HttpResponse::Ok().json(shown(&app, &alert)))
 }
 
@@ -111,6 +111,6 @@ pub async fn acknowledge_alert(
 ) -> Result<HttpResponse, ApiError> {
     let (By(reviewer, body), id) = (asked, alert_id(&id)?);
     let note = body.0.and_then(|body| body.note).map(|note| note.0);
-    let is_there = app.alerts.acknowledge(id, note, &reviewer.cause()).await?;
+    let is_there = app.alerts.acknowledge(id, note, &reviewer.context()).await?;
     if is_there { Ok(HttpResponse::NoContent().finish()) } else { Err(ApiError::NotFound) }
 }

@@ -91,7 +91,7 @@ pub async fn find_attempts(
     let limit = paging::limit(options.limit)?;
     let after = position(options.cursor.as_deref())?;
     let wanted = filter.filter(&app.authentication);
-    let page = app.history.attempts(wanted, after, limit, described(&filter), &reviewer.cause()).await?;
+    let page = app.history.attempts(wanted, after, limit, described(&filter), &reviewer.context()).await?;
     let cursor = |last: &Attempt| paging::cursor(LIST, &[&paging::time_key(last.at), &last.id.to_string()]);
     Ok(HttpResponse::Ok().json(list(&page, AttemptObject::from, cursor)))
 }
@@ -115,8 +115,8 @@ pub async fn export_attempts(
     let Filtered { filter, options } = query?;
     let form = options.form()?;
     let selection = Selection::Attempts(filter.filter(&app.authentication));
-    let (described, cause) = (described(&filter), reviewer.cause());
-    let export = app.history.export(selection, form, described, options.purpose, &cause).await?;
+    let (described, context) = (described(&filter), reviewer.context());
+    let export = app.history.export(selection, form, described, options.purpose, &context).await?;
     export::answer(export, "attempts", form.format()).await
 }
 

@@ -84,7 +84,7 @@ pub async fn find_events(
     let Filtered { filter, options } = query?;
     let limit = paging::limit(options.limit)?;
     let after = position(options.cursor.as_deref())?;
-    let page = app.history.events(filter.filter(), after, limit, described(&filter), &reviewer.cause()).await?;
+    let page = app.history.events(filter.filter(), after, limit, described(&filter), &reviewer.context()).await?;
     let cursor =
         |last: &RecordedEvent| paging::cursor(LIST, &[&paging::time_key(last.event.at), &last.seq.to_string()]);
     Ok(HttpResponse::Ok().json(list(&page, EventObject::from, cursor)))
@@ -109,7 +109,7 @@ pub async fn export_events(
     let Filtered { filter, options } = query?;
     let form = options.form()?;
     let selection = Selection::Events(filter.filter());
-    let (described, cause) = (described(&filter), reviewer.cause());
-    let export = app.history.export(selection, form, described, options.purpose, &cause).await?;
+    let (described, context) = (described(&filter), reviewer.context());
+    let export = app.history.export(selection, form, described, options.purpose, &context).await?;
     export::answer(export, "audit", form.format()).await
 }

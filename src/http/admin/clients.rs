@@ -93,7 +93,7 @@ pub async fn register_client(
 ) -> Result<HttpResponse, ApiError> {
     let By(admin, Body(NewClientBody { id, name, scopes })) = asked;
     let id = ClientId::parse(&id).map_err(|error| ApiError::invalid("/id", error))?;
-    let (client, secret) = app.clients.register(id, name.0, distinct(scopes), &admin.cause()).await?;
+    let (client, secret) = app.clients.register(id, name.0, distinct(scopes), &admin.context()).await?;
     let client_secret = secret.reveal(SecretKind::ClientSecret);
     Ok(HttpResponse::Created().json(NewClientAnswer { client: ClientObject::from(&client), client_secret }))
 }
@@ -105,7 +105,7 @@ pub async fn register_client(
 )]
 #[delete("/admin/clients/{id}")]
 pub async fn remove_client(admin: Admin, app: web::Data<App>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
-    app.clients.remove(client_id(&id)?, &admin.cause()).await?;
+    app.clients.remove(client_id(&id)?, &admin.context()).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -120,7 +120,7 @@ pub async fn rotate_client_secret(
     app: web::Data<App>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let secret = app.clients.rotate_secret(client_id(&id)?, &admin.cause()).await?;
+    let secret = app.clients.rotate_secret(client_id(&id)?, &admin.context()).await?;
     let client_secret = secret.reveal(SecretKind::ClientSecret);
     Ok(HttpResponse::Ok().json(ClientSecretAnswer { client_secret }))
 }

@@ -78,7 +78,7 @@ words! {
 }
 
 words! {
-    /// Length of a stretch of time in statistics.
+    /// Length of a bucket of time in statistics.
     pub enum StretchLength {
         /// An hour.
         Hour = "hour",

@@ -14,7 +14,7 @@ use crate::http::input::Body;
 use crate::http::problems::{BadBody, NotFound, Refused};
 use crate::model::client::ClientId;
 use crate::model::id::UserId;
-use crate::store::not_befores::Scope;
+use crate::model::not_before::Scope;
 
 /// Whose credentials are refused, and since when.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -57,6 +57,6 @@ pub async fn set_not_before(
 ) -> Result<HttpResponse, ApiError> {
     let By(admin, Body(body)) = asked;
     let scope = body.scope()?;
-    app.sessions.set_not_before(scope, body.at.map(|at| at.0), Some(body.note.0), &admin.cause()).await?;
+    app.sessions.set_not_before(scope, body.at.map(|at| at.0), Some(body.note.0), &admin.context()).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -200,7 +200,8 @@ pub async fn find_sessions(
     let order = options.sort.unwrap_or(SessionOrder::NewestStart);
     let after = position(order, options.cursor.as_deref())?;
     let described = described(&filter);
-    let page = app.history.sessions(filter.filter(), order.sort(), after, limit, described, &reviewer.cause()).await?;
+    let page =
+        app.history.sessions(filter.filter(), order.sort(), after, limit, described, &reviewer.context()).await?;
     let now = app.clock.now();
     let cursor = |last: &_| {
         let place = Position::of(last, order.sort());
@@ -229,8 +230,8 @@ pub async fn export_sessions(
     let form = options.form()?;
     let sort = options.sort.map_or(Sort::NewestStart, SessionOrder::sort);
     let selection = Selection::Sessions(filter.filter(), sort);
-    let (described, cause) = (described(&filter), reviewer.cause());
-    let export = app.history.export(selection, form, described, options.purpose, &cause).await?;
+    let (described, context) = (described(&filter), reviewer.context());
+    let export = app.history.export(selection, form, described, options.purpose, &context).await?;
     export::answer(export, "sessions", form.format()).await
 }
 
@@ -247,7 +248,7 @@ pub async fn end_sessions_matching(
     let By(admin, Body(EndSessionsBody { filter, note, dry_run, everything })) = asked;
     let to_end = filter.filter_to_end(everything)?;
     let note = note.map(|note| note.0);
-    let done = app.sessions.end_matching(to_end, described(&filter), note, dry_run, &admin.cause()).await?;
+    let done = app.sessions.end_matching(to_end, described(&filter), note, dry_run, &admin.context()).await?;
     Ok(HttpResponse::Ok().json(EndSessionsAnswer { matched: done.matched, ended: done.ended }))
 }
 
@@ -262,7 +263,7 @@ pub async fn look_up_session(
     app: web::Data<App>,
 ) -> Result<HttpResponse, ApiError> {
     let By(reviewer, Body(body)) = asked;
-    let found = app.history.look_up(body.token.expose_secret(), &reviewer.cause()).await?;
+    let found = app.history.look_up(body.token.expose_secret(), &reviewer.context()).await?;
     let session = found.ok_or(ApiError::NotFound)?;
     Ok(HttpResponse::Ok().json(SessionObject::new(&session, app.clock.now())))
 }
@@ -278,7 +279,7 @@ pub async fn show_session(
     app: web::Data<App>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let found = app.history.session(session_id(&id)?, &reviewer.cause()).await?;
+    let found = app.history.session(session_id(&id)?, &reviewer.context()).await?;
     let SessionDetail { session, timeline, siblings } = found.ok_or(ApiError::NotFound)?;
     let now = app.clock.now();
     Ok(HttpResponse::Ok().json(SessionDetailAnswer {
@@ -302,7 +303,7 @@ pub async fn end_any_session(
 ) -> Result<HttpResponse, ApiError> {
     let By(admin, body) = asked;
     let note = body.0.and_then(|body| body.note).map(|note| note.0);
-    let ended = app.sessions.end(session_id(&id)?, EndReason::EndedByAdmin, note, &admin.cause()).await?;
+    let ended = app.sessions.end(session_id(&id)?, EndReason::EndedByAdmin, note, &admin.context()).await?;
     ended.ok_or(ApiError::NotFound)?;
     Ok(HttpResponse::NoContent().finish())
 }

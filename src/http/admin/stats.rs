@@ -18,10 +18,10 @@ use crate::http::problems::{BadQuery, Refused};
 use crate::model::session::EndReason;
 use crate::view::{TimeText, time};
 
-/// Most stretches in one answer.
+/// Most buckets in one answer.
 const MOST_STRETCHES: i64 = 1_000;
 
-/// Which time, in which stretches.
+/// Which time, in which buckets.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -32,7 +32,7 @@ pub struct StatsQuery {
     /// The first moment no longer counted; now unless said otherwise.
     #[param(inline)]
     to: Option<Moment>,
-    /// The length of a stretch; a day unless said otherwise.
+    /// The length of a bucket; a day unless said otherwise.
     #[param(inline)]
     bucket: Option<StretchLength>,
 }
@@ -46,15 +46,15 @@ pub struct StatsAnswer {
     /// The first moment no longer counted.
     #[schema(value_type = String, format = "date-time")]
     to: TimeText,
-    /// The length of a stretch.
+    /// The length of a bucket.
     bucket: StretchLength,
     /// Sessions that can be used at this moment.
     active_now: i64,
-    /// The stretches in order, those without anything as well; at most 1000.
+    /// The buckets in order, those without anything as well; at most 1000.
     buckets: Vec<StretchObject>,
 }
 
-/// What happened in one stretch of time.
+/// What happened in one bucket of time.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct StretchObject {
     /// When it begins: on the hour, or at midnight in UTC.
@@ -69,7 +69,7 @@ pub struct StretchObject {
     ends: BTreeMap<EndReason, i64>,
 }
 
-/// A period, from its first moment until before its last, cut into stretches.
+/// A period, from its first moment until before its last, cut into buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Period {
     from: DateTime<Utc>,
@@ -108,12 +108,12 @@ impl Period {
         }
         let period = Self { from, to, seconds };
         if period.numbers().count() > usize::try_from(MOST_STRETCHES).unwrap_or(usize::MAX) {
-            return Err(ApiError::invalid("/from", "must not lie more than 1000 stretches before `to`"));
+            return Err(ApiError::invalid("/from", "must not lie more than 1000 buckets before `to`"));
         }
         Ok(period)
     }
 
-    /// The numbers of the stretches, counted from 1970.
+    /// The numbers of the buckets, counted from 1970.
     fn numbers(&self) -> std::ops::RangeInclusive<i64> {
         self.from.timestamp().div_euclid(self.seconds)..=last_number(self.to, self.seconds)
     }
@@ -132,7 +132,7 @@ impl Period {
     }
 }
 
-/// The stretch that holds the last moment before `to`.
+/// The bucket that holds the last moment before `to`.
 fn last_number(to: DateTime<Utc>, seconds: i64) -> i64 {
     (to - TimeDelta::microseconds(1)).timestamp().div_euclid(seconds)
 }
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn stretches_without_anything_are_shown_empty() {
+    fn buckets_without_anything_are_shown_empty() {
         let period = asked(Some("2026-03-01T12:00:00Z"), Some("2026-03-03T12:00:00Z"), None).unwrap();
         let bucket = Bucket { logins: 3, failures: 1, ends: BTreeMap::from([(EndReason::Logout, 2)]) };
         let second = at("2026-03-02T00:00:00Z").timestamp();

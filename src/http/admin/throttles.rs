@@ -86,6 +86,6 @@ pub async fn list_throttles(
 #[delete("/admin/throttles/{id}")]
 pub async fn lift_throttle(admin: Admin, app: web::Data<App>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
     let id = id.parse().map_err(|_| ApiError::NotFound)?;
-    let lifted = app.users.lift_throttle(id, &admin.cause()).await?;
+    let lifted = app.users.lift_throttle(id, &admin.context()).await?;
     if lifted { Ok(HttpResponse::NoContent().finish()) } else { Err(ApiError::NotFound) }
 }

@@ -267,7 +267,7 @@ pub async fn list_users(
 #[post("/admin/users")]
 pub async fn create_user(asked: By<Admin, Body<NewUserBody>>, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let By(admin, Body(body)) = asked;
-    let created = app.users.create(body.user()?, &admin.cause()).await?;
+    let created = app.users.create(body.user()?, &admin.context()).await?;
     let location = format!("/admin/users/{}", created.user.id);
     Ok(HttpResponse::Created().insert_header((LOCATION, location)).json(NewUserAnswer::from(&created)))
 }
@@ -300,7 +300,7 @@ pub async fn change_user(
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let By(admin, Body(body)) = asked;
-    let user = app.users.change(user_id(&id)?, body.change()?, &admin.cause()).await?;
+    let user = app.users.change(user_id(&id)?, body.change()?, &admin.context()).await?;
     Ok(HttpResponse::Ok().json(UserObject::from(&user)))
 }
 
@@ -311,7 +311,7 @@ pub async fn change_user(
 )]
 #[delete("/admin/users/{id}")]
 pub async fn delete_user(admin: Admin, app: web::Data<App>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
-    app.users.delete(user_id(&id)?, &admin.cause()).await?;
+    app.users.delete(user_id(&id)?, &admin.context()).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -324,7 +324,7 @@ pub async fn delete_user(admin: Admin, app: web::Data<App>, id: web::Path<String
 #[post("/admin/users/{id}/erase")]
 pub async fn erase_user(admin: Admin, app: web::Data<App>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
     let Erased { sessions, attempts, events, sealed_in_the_clear, altered, complete } =
-        app.users.erase(user_id(&id)?, &admin.cause()).await?;
+        app.users.erase(user_id(&id)?, &admin.context()).await?;
     Ok(HttpResponse::Ok().json(ErasedAnswer { sessions, attempts, events, sealed_in_the_clear, altered, complete }))
 }
 
@@ -341,9 +341,9 @@ pub async fn end_sessions_of_user(
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let By(admin, body) = asked;
-    let user = app.users.find_for(AuditKind::SessionsEnded, user_id(&id)?, &admin.cause()).await?;
+    let user = app.users.find_for(AuditKind::SessionsEnded, user_id(&id)?, &admin.context()).await?;
     let note = body.0.and_then(|body| body.note).map(|note| note.0);
-    let ended = app.sessions.end_of_user(user.id, None, EndReason::EndedByAdmin, note, &admin.cause()).await?;
+    let ended = app.sessions.end_of_user(user.id, None, EndReason::EndedByAdmin, note, &admin.context()).await?;
     Ok(HttpResponse::Ok().json(EndedOfUserAnswer { ended }))
 }
 
@@ -354,7 +354,7 @@ pub async fn end_sessions_of_user(
 )]
 #[post("/admin/users/{id}/unlock")]
 pub async fn unlock_user(admin: Admin, app: web::Data<App>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
-    app.users.unlock(user_id(&id)?, &admin.cause()).await?;
+    app.users.unlock(user_id(&id)?, &admin.context()).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -375,7 +375,7 @@ pub async fn issue_reset(
 ) -> Result<HttpResponse, ApiError> {
     let By(admin, OptionalBody(body)) = asked;
     let void_password = body.is_some_and(|body| body.void_password);
-    let issued = app.users.issue_reset(user_id(&id)?, void_password, &admin.cause()).await?;
+    let issued = app.users.issue_reset(user_id(&id)?, void_password, &admin.context()).await?;
     let token = issued.secret.reveal(SecretKind::OneTimeToken);
     Ok(HttpResponse::Ok().json(ResetAnswer { token, expires_at: time(issued.expires_at) }))
 }

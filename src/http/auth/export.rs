@@ -21,7 +21,7 @@ use crate::http::problems::{CallerRefused, PasswordChangeFirst};
 )]
 #[get("/auth/export")]
 pub async fn export(caller: Caller, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
-    let mut export = app.history.export_own(caller.checked.user_id, &caller.cause()).await?;
+    let mut export = app.history.export_own(caller.checked.user_id, &caller.context()).await?;
     // The first piece before the status line: a store that cannot be asked is a 503.
     let first = export.next().await?.unwrap_or_default();
     let rest = stream::try_unfold(export, |mut export| async {

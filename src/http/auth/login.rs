@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::authentication::known_device::DeviceToken;
 use crate::authentication::password::Credentials;
 use crate::http::asked::{By, Open};
-use crate::http::authenticate::{Bearer, Leaver, Source, refused, two_credentials};
+use crate::http::authenticate::{Bearer, Leaver, RequestInfo, refused, two_credentials};
 use crate::http::error::ApiError;
 use crate::http::input::{AnyBody, Body, OptionalBody};
 use crate::http::problems::{BadBody, CallerRefused, Conflict, PasswordChangeFirst, SecretRefused};
@@ -105,7 +105,11 @@ pub struct SetupBody {
     responses((status = 200, description = "Logged in", body = TokenAnswer), SecretRefused, BadBody)
 )]
 #[post("/auth/login")]
-pub async fn login(app: web::Data<App>, source: Source, body: Open<Body<LoginBody>>) -> Result<HttpResponse, ApiError> {
+pub async fn login(
+    app: web::Data<App>,
+    request_info: RequestInfo,
+    body: Open<Body<LoginBody>>,
+) -> Result<HttpResponse, ApiError> {
     let Open(Body(body)) = body;
     let client_id = body.client_id.as_deref().map(ClientId::parse).transpose();
     let credentials = Credentials {
@@ -113,8 +117,8 @@ pub async fn login(app: web::Data<App>, source: Source, body: Open<Body<LoginBod
         password: body.password,
         client_id: client_id.map_err(|error| ApiError::invalid("/client_id", error))?,
         device: body.device_token.as_ref().and_then(|token| DeviceToken::parse(token.expose_secret())),
-        origin: source.origin,
-        request_id: source.request_id,
+        client_info: request_info.client_info,
+        request_id: request_info.request_id,
     };
     let logged_in = app.sessions.log_in(credentials, device_name(body.device_name)?).await?;
     Ok(HttpResponse::Ok().json(TokenAnswer::logged_in(&logged_in, app.config.tokens.legacy_claims)))
@@ -128,12 +132,12 @@ pub async fn login(app: web::Data<App>, source: Source, body: Open<Body<LoginBod
 #[post("/auth/refresh")]
 pub async fn refresh(
     app: web::Data<App>,
-    source: Source,
+    request_info: RequestInfo,
     body: Open<Body<RefreshBody>>,
 ) -> Result<HttpResponse, ApiError> {
     let Open(Body(body)) = body;
     let token = body.refresh_token.expose_secret();
-    let issued = app.sessions.refresh(token, &source.origin, &source.request_id).await?;
+    let issued = app.sessions.refresh(token, &request_info.client_info, &request_info.request_id).await?;
     Ok(HttpResponse::Ok().json(TokenAnswer::new(&issued, None, app.config.tokens.legacy_claims)))
 }
 
@@ -147,24 +151,24 @@ pub async fn refresh(
 pub async fn logout(
     app: web::Data<App>,
     request: HttpRequest,
-    source: Source,
+    request_info: RequestInfo,
     body: Open<AnyBody>,
 ) -> Result<HttpResponse, ApiError> {
     let Open(body) = body;
-    let cause = |actor: Actor| source.cause(actor);
+    let context = |actor: Actor| request_info.context(actor);
     match Bearer::extract(&request).await {
         Ok(Bearer(token)) => {
             // Whoever leaves is let go, whatever a client sends by habit where there is nothing to say.
             if body.leniently().is_some_and(|body: BesideBearer| body.refresh_token.is_some()) {
                 return Err(two_credentials(&app, &request));
             }
-            let ended = app.sessions.logout(&token, cause).await;
+            let ended = app.sessions.logout(&token, context).await;
             ended.map_err(|error| refused(&app, &request, &token, error))?;
         }
         Err(ApiError::CredentialsRequired) => {
             let token = body.strictly()?.and_then(|body: LogoutBody| body.refresh_token);
             let token = token.ok_or(ApiError::CredentialsRequired)?;
-            app.sessions.logout_by_refresh_token(token.expose_secret(), cause).await?;
+            app.sessions.logout_by_refresh_token(token.expose_secret(), context).await?;
         }
         Err(error) => return Err(error),
     }
@@ -184,7 +188,7 @@ pub async fn logout_all(
     let By(Leaver(caller), OptionalBody(body)) = asked;
     let keep = body.is_some_and(|body| body.keep_current).then_some(caller.checked.session_id);
     let user_id = caller.checked.user_id;
-    let ended = app.sessions.end_of_user(user_id, keep, EndReason::LogoutAll, None, &caller.cause()).await?;
+    let ended = app.sessions.end_of_user(user_id, keep, EndReason::LogoutAll, None, &caller.context()).await?;
     Ok(HttpResponse::Ok().json(EndedAnswer { ended }))
 }
 
@@ -194,18 +198,24 @@ pub async fn logout_all(
     responses((status = 201, description = "Created and logged in", body = TokenAnswer), SecretRefused, BadBody, Conflict)
 )]
 #[post("/auth/setup")]
-pub async fn setup(app: web::Data<App>, source: Source, body: Open<Body<SetupBody>>) -> Result<HttpResponse, ApiError> {
+pub async fn setup(
+    app: web::Data<App>,
+    request_info: RequestInfo,
+    body: Open<Body<SetupBody>>,
+) -> Result<HttpResponse, ApiError> {
     let Open(Body(body)) = body;
     let username = Username::new(&body.username).map_err(|error| ApiError::invalid("/username", error))?;
     let password = body.password.clone();
-    app.users.set_up(body.token.expose_secret(), username, password, source.cause(Actor::system("setup"))).await?;
+    app.users
+        .set_up(body.token.expose_secret(), username, password, request_info.context(Actor::system("setup")))
+        .await?;
     let credentials = Credentials {
         username: body.username,
         password: body.password,
         client_id: None,
         device: None,
-        origin: source.origin,
-        request_id: source.request_id,
+        client_info: request_info.client_info,
+        request_id: request_info.request_id,
     };
     let logged_in = app.sessions.log_in(credentials, None).await?;
     Ok(HttpResponse::Created().json(TokenAnswer::logged_in(&logged_in, app.config.tokens.legacy_claims)))

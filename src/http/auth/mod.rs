@@ -3,9 +3,9 @@
 
 pub mod export;
 pub mod login;
-pub mod not_me;
 pub mod own;
 pub mod password;
+pub mod unrecognised_login;
 pub mod verify;
 
 use chrono::{DateTime, TimeDelta, Utc};

@@ -120,7 +120,7 @@ pub async fn end_session(
     if id != caller.checked.session_id {
         caller.require_recent_login(&app)?;
     }
-    let ended = app.sessions.end_own(caller.checked.user_id, id, &caller.cause()).await?;
+    let ended = app.sessions.end_own(caller.checked.user_id, id, &caller.context()).await?;
     ended.ok_or(ApiError::NotFound)?;
     Ok(HttpResponse::NoContent().finish())
 }

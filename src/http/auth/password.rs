@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::TokenAnswer;
 use crate::app::App;
 use crate::http::asked::{By, Open};
-use crate::http::authenticate::{Caller, Source};
+use crate::http::authenticate::{Caller, RequestInfo};
 use crate::http::error::ApiError;
 use crate::http::input::Body;
 use crate::http::problems::{BadBody, SecretRefused};
@@ -52,15 +52,15 @@ pub async fn change_password(
     app: web::Data<App>,
 ) -> Result<HttpResponse, ApiError> {
     let By(caller, Body(body)) = asked;
-    let (cause, source) = (caller.cause(), caller.source());
+    let (context, request_info) = (caller.context(), caller.request_info());
     let change = PasswordChange {
         user_id: caller.checked.user_id,
         session_id: caller.checked.session_id,
         current: body.current_password,
         new: body.new_password,
-        cause,
-        origin: source.origin,
-        request_id: source.request_id,
+        context,
+        client_info: request_info.client_info,
+        request_id: request_info.request_id,
     };
     let issued = app.users.change_password(change).await?;
     Ok(HttpResponse::Ok().json(TokenAnswer::new(&issued, None, app.config.tokens.legacy_claims)))
@@ -74,12 +74,12 @@ pub async fn change_password(
 #[post("/auth/reset")]
 pub async fn reset_password(
     app: web::Data<App>,
-    source: Source,
+    request_info: RequestInfo,
     body: Open<Body<ResetBody>>,
 ) -> Result<HttpResponse, ApiError> {
     let Open(Body(body)) = body;
-    let cause = source.cause(Actor::system("reset"));
-    let reset = app.users.reset_password(body.token.expose_secret(), &body.new_password, cause).await;
+    let context = request_info.context(Actor::system("reset"));
+    let reset = app.users.reset_password(body.token.expose_secret(), &body.new_password, context).await;
     reset.map_err(|error| match error {
         OneTimeTokenError::User(UserError::Unacceptable(reason)) => ApiError::invalid("/new_password", reason),
         other => other.into(),

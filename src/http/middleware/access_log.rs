@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::http::{Method, StatusCode};
 use tracing::Level;
 
-use super::RequestIdentity;
+use crate::http::request_id::RequestIdentity;
 
 /// What is logged and counted where no route matched.
 pub(super) const NO_ROUTE: &str = "none";

@@ -4,7 +4,7 @@ use actix_cors::Cors;
 use actix_web::http::Method;
 use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 
-use super::X_REQUEST_ID;
+use crate::http::request_id::X_REQUEST_ID;
 
 /// How long a browser may remember what a preflight said. Seconds.
 const MAX_AGE: usize = 600;

@@ -8,10 +8,9 @@
 //! 5. **CORS**: answers preflights before any route is looked for.
 
 mod access_log;
+mod catch_panic;
 mod cors;
 mod head;
-mod last_resort;
-mod request_id;
 mod security_headers;
 #[cfg(test)]
 mod tests;
@@ -31,12 +30,13 @@ use ipnet::IpNet;
 
 pub use cors::cors;
 pub(super) use head::answers_head;
-pub use request_id::{RequestIdentity, X_REQUEST_ID};
 
 use super::connection::{Activity, Answering};
 use super::error::ApiError;
-use super::peer::Peer;
 use super::problem;
+use super::remote_address::RemoteAddress;
+use super::request_extension::RequestExtension;
+use super::request_id::{RequestIdentity, X_REQUEST_ID};
 use crate::clock::Clock;
 use crate::config;
 use crate::model::address::canonical_network;
@@ -109,7 +109,7 @@ async fn observe<B>(
         return Err(exchange.finish_error(ApiError::HeadTooLarge.into()));
     }
     head::as_get(&mut request);
-    match last_resort::call(&next, request, &exchange.identity).await {
+    match catch_panic::call(&next, request, &exchange.identity).await {
         Ok(response) => Ok(exchange.finish(response).map_body(|_, body| Answering::new(body, under_way))),
         Err(error) => Err(exchange.finish_error(error)),
     }
@@ -120,13 +120,6 @@ fn head_length(request: &ServiceRequest) -> usize {
     let address = request.uri().path_and_query().map_or(0, |text| text.as_str().len());
     let headers = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
     address + headers.sum::<usize>()
-}
-
-/// Who sent a request, and its name: for whatever handles it.
-#[derive(Debug, Clone)]
-pub(super) struct Arrival {
-    pub peer: Peer,
-    pub identity: RequestIdentity,
 }
 
 /// What one worker counts, by labels that it has met.
@@ -180,18 +173,18 @@ struct Exchange {
     started: Instant,
     method: &'static str,
     identity: RequestIdentity,
-    peer: Peer,
+    remote: RemoteAddress,
 }
 
 impl Exchange {
     fn begin(counts: Rc<RequestCounts>, request: &ServiceRequest) -> Self {
         let started = Instant::now();
         let context = &counts.context;
-        let peer = Peer::of(request, &context.trusted_proxies);
-        let inbound = peer.through_proxy.then(|| RequestIdentity::inbound(request.headers())).flatten();
+        let remote = RemoteAddress::of(request, &context.trusted_proxies);
+        let inbound = remote.through_proxy.then(|| RequestIdentity::inbound(request.headers())).flatten();
         let identity = inbound.unwrap_or_else(|| RequestIdentity::new(context.clock.now()));
-        request.extensions_mut().insert(Arrival { peer, identity: identity.clone() });
-        Self { counts, started, method: access_log::method_word(request.method()), identity, peer }
+        request.extensions_mut().insert(RequestExtension { remote, identity: identity.clone() });
+        Self { counts, started, method: access_log::method_word(request.method()), identity, remote }
     }
 
     fn finish<B>(&self, response: ServiceResponse<B>) -> ServiceResponse<EitherBody<B>> {
@@ -219,7 +212,7 @@ impl Exchange {
     /// Until the head of the answer: the body may be a stream that lasts for hours.
     fn record<B>(&self, response: &HttpResponse<B>, route: &str) {
         let (status, duration) = (response.status(), self.started.elapsed());
-        let (identity, client) = (&self.identity, self.peer.client);
+        let (identity, client) = (&self.identity, self.remote.client);
         access_log::write(&access_log::Line { method: self.method, route, status, duration, identity, client });
         self.counts.count(self.method, route, status.as_u16(), duration);
     }

@@ -13,7 +13,7 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::config::LogFormat;
 use crate::http::problem::Problem;
-use crate::telemetry::Kept;
+use crate::telemetry::CapturedLog;
 
 /// An answer, whether it came from a handler or as an error from below.
 struct Answer {
@@ -53,8 +53,8 @@ fn routes(config: &mut web::ServiceConfig) {
         .app_data(web::JsonConfig::default().limit(16));
 }
 
-async fn who_am_i(identity: RequestIdentity, peer: Peer) -> String {
-    format!("{} {}", identity.as_str(), peer.client)
+async fn who_am_i(extension: RequestExtension) -> String {
+    format!("{} {}", extension.identity.as_str(), extension.remote.client)
 }
 
 async fn panics() -> HttpResponse {
@@ -186,7 +186,7 @@ async fn requests_are_counted_by_the_pattern_of_their_route() {
 
 /// The lines that a request leaves in the log.
 async fn logged(request: TestRequest) -> Vec<Value> {
-    let kept = Kept::default();
+    let kept = CapturedLog::default();
     let _guard = tracing::dispatcher::set_default(&kept.dispatch(LogFormat::Json));
     ask(request).await;
     kept.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()

@@ -256,11 +256,11 @@ kinds! {
         "note": "what the reviewer noted"
     }
     /// A user said that a login was not theirs.
-    SessionDisowned = "session.disowned": Success about [User] for [] {
+    UnrecognisedLoginReported = "session.disowned": Success about [User] for [] {
         "other_sessions_ended": "how many other sessions ended"
     }
     /// The token of the link for that was refused.
-    DisownRefused = "session.disown_refused": Failure about [User, Unknown] for [Malformed, TokenUnknown, Expired] {}
+    UnrecognisedLoginReportRefused = "session.disown_refused": Failure about [User, Unknown] for [Malformed, TokenUnknown, Expired] {}
     /// A password no longer logs in; a one-time token sets another.
     PasswordVoided = "password.voided": Success about [User] for [] {}
     /// A user got another e-mail address, or none.
@@ -272,14 +272,14 @@ kinds! {
 impl AuditKind {
     /// Whether such events are counted by cause and site, so that a flood of them is a few events (`refusals`).
     #[must_use]
-    pub const fn is_gathered(self) -> bool {
+    pub const fn is_aggregated(self) -> bool {
         matches!(self.facts().outcome, Outcome::Failure)
             && !matches!(self, Self::DatabaseWentBack | Self::DatabaseUnexpected | Self::RecordDamaged)
     }
 }
 
 /// What an event says in place of the rest where it stands for many that were counted.
-pub const FOLDED: &[(&str, &str)] = &[
+pub const AGGREGATED: &[(&str, &str)] = &[
     ("folded", "how many more there were"),
     ("from", "the first of all that were counted together"),
     ("to", "the last of them"),
@@ -299,7 +299,7 @@ mod tests {
             assert_eq!(facts.outcome == Outcome::Failure, !facts.reasons.is_empty(), "{kind}");
             assert!(facts.meaning.ends_with('.'), "{kind}: {}", facts.meaning);
             assert!(
-                !kind.is_gathered() || facts.subjects.contains(&SubjectKind::Unknown),
+                !kind.is_aggregated() || facts.subjects.contains(&SubjectKind::Unknown),
                 "{kind}: many are about nothing in particular"
             );
         }

@@ -13,7 +13,7 @@ use super::id::SessionId;
 use super::session::Actor;
 use super::user::Role;
 use super::words::words;
-pub use kind::{AuditKind, FOLDED, KindFacts};
+pub use kind::{AGGREGATED, AuditKind, KindFacts};
 pub use reason::Reason;
 
 words! {
@@ -82,7 +82,7 @@ impl Subject {
 
 /// The request (or command) behind an operation, as far as the record keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cause {
+pub struct AuditContext {
     /// Who acts.
     pub actor: Actor,
     /// From which address; `None` on the command line.
@@ -103,7 +103,7 @@ pub struct Acting {
     pub role: Role,
 }
 
-impl Cause {
+impl AuditContext {
     /// Something the operator does on the command line.
     #[must_use]
     pub fn command_line() -> Self {
@@ -129,7 +129,7 @@ pub struct AuditEvent {
     /// Why it was not done.
     pub reason: Option<Reason>,
     /// By whom, from where.
-    pub cause: Cause,
+    pub context: AuditContext,
     /// To what.
     pub subject: Subject,
     /// In which session, if in one.
@@ -141,13 +141,13 @@ pub struct AuditEvent {
 impl AuditEvent {
     /// An event without details and outside any session.
     #[must_use]
-    pub fn new(at: DateTime<Utc>, kind: AuditKind, cause: &Cause, subject: Subject) -> Self {
+    pub fn new(at: DateTime<Utc>, kind: AuditKind, context: &AuditContext, subject: Subject) -> Self {
         Self {
             at,
             kind,
             outcome: kind.facts().outcome,
             reason: None,
-            cause: cause.clone(),
+            context: context.clone(),
             subject,
             session_id: None,
             details: Value::Object(serde_json::Map::new()),
@@ -162,12 +162,12 @@ impl AuditEvent {
         // Whoever logs in is not known to be the user; whoever changes a password has a session.
         let actor = attempt.user_id.filter(|_| kind == AuditKind::PasswordChangeRefused).map(Actor::user);
         let actor = actor.unwrap_or_else(|| Actor::system("login"));
-        let cause = Cause { actor, ip, request_id, acting: None };
+        let context = AuditContext { actor, ip, request_id, acting: None };
         let details = match kind {
             AuditKind::LoginFailed => json!({ "username": attempt.username, "client_id": attempt.client_id }),
             _ => json!({}),
         };
-        let event = Self::new(attempt.at, kind, &cause, subject).with(details);
+        let event = Self::new(attempt.at, kind, &context, subject).with(details);
         Self { reason: Reason::of_attempt(attempt.outcome), ..event }
     }
 

@@ -16,7 +16,7 @@ use super::super::schema::sessions;
 use super::Row;
 use crate::model::id::SessionId;
 use crate::model::record::Record;
-use crate::model::redaction::Kept;
+use crate::model::redaction::WithProofs;
 use crate::model::session::{CurrentToken, End, RefreshTokens, Session};
 
 /// When and from where a session was used.
@@ -49,8 +49,8 @@ pub fn end_all(db: &mut Db, closings: &[Closing<'_>]) -> Result<HashSet<SessionI
         Db::Sqlite(_) => end_in_place(db, &closings)?,
         Db::Postgres(connection) => end_together(connection, &closings)?,
     };
-    let ended: Vec<Kept<Session>> = rows.into_iter().map(Row::into_kept).collect::<Result<_, _>>()?;
-    let records: Vec<Record> = ended.iter().filter_map(Kept::<Session>::end).collect();
+    let ended: Vec<WithProofs<Session>> = rows.into_iter().map(Row::into_kept).collect::<Result<_, _>>()?;
+    let records: Vec<Record> = ended.iter().filter_map(WithProofs::<Session>::end).collect();
     chain::enqueue_all(db, &records)?;
     Ok(ended.into_iter().map(|session| session.row.id).collect())
 }

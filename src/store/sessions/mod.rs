@@ -22,14 +22,14 @@ use super::backend::{Db, MultiBackend, on_backend};
 use super::chain;
 use super::columns::{At, Id, address, fixed, parsed, proofs};
 use super::error::StoreError;
-use super::not_befores::{NotBefore, Scope};
 use super::schema::{alerts, sessions, users};
 use crate::model::address::{key, key_range};
 use crate::model::client::ClientId;
 use crate::model::id::{SessionId, TokenId, UserId};
-use crate::model::redaction::Kept;
-use crate::model::session::{Actor, CurrentToken, Device, End, Origin, RefreshTokens, Session};
-use crate::model::user::{Role, UserState, Username};
+use crate::model::not_before::{NotBefore, Scope};
+use crate::model::redaction::WithProofs;
+use crate::model::session::{Actor, ClientInfo, CurrentToken, Device, End, RefreshTokens, Session};
+use crate::model::user::{Role, UserStatus, Username};
 
 #[derive(Queryable, QueryableByName, Insertable)]
 #[diesel(table_name = sessions)]
@@ -70,7 +70,7 @@ struct Row {
 }
 
 impl Row {
-    fn new(Kept { row: session, proofs }: &Kept<Session>) -> Self {
+    fn new(WithProofs { row: session, proofs }: &WithProofs<Session>) -> Self {
         let end = session.end.as_ref();
         Self {
             id: Id(session.id.0),
@@ -80,9 +80,9 @@ impl Row {
             role: session.role.as_str().to_owned(),
             client_id: session.client_id.as_ref().map(|id| id.as_str().to_owned()),
             device_name: session.device_name.clone(),
-            ip: session.origin.ip.to_string(),
-            ip_key: key(session.origin.ip).to_vec(),
-            user_agent: session.origin.user_agent.clone(),
+            ip: session.client_info.ip.to_string(),
+            ip_key: key(session.client_info.ip).to_vec(),
+            user_agent: session.client_info.user_agent.clone(),
             browser: session.device.browser.clone(),
             os: session.device.os.clone(),
             device_kind: session.device.kind.clone(),
@@ -109,10 +109,10 @@ impl Row {
         }
     }
 
-    fn into_kept(self) -> Result<Kept<Session>, StoreError> {
+    fn into_kept(self) -> Result<WithProofs<Session>, StoreError> {
         let proofs = proofs(self.address_proof.as_deref(), self.person_proof.as_deref());
         let proofs = proofs.map_err(|error| StoreError::Corrupt(format!("sessions {}: {error}", self.id.0)))?;
-        Ok(Kept { row: self.into_session()?, proofs })
+        Ok(WithProofs { row: self.into_session()?, proofs })
     }
 
     fn into_session(self) -> Result<Session, StoreError> {
@@ -134,7 +134,7 @@ impl Row {
             role: Role::parse(&self.role)?,
             client_id: self.client_id.map(|id| ClientId::parse(&id)).transpose()?,
             device_name: self.device_name,
-            origin: Origin { ip: address(&self.ip)?, user_agent: self.user_agent },
+            client_info: ClientInfo { ip: address(&self.ip)?, user_agent: self.user_agent },
             device: Device { browser: self.browser, os: self.os, kind: self.device_kind },
             methods: self.methods.split_whitespace().map(str::to_owned).collect(),
             started_at: self.started_at.0,
@@ -167,7 +167,7 @@ fn read_end(
 
 /// Adds a session.
 pub fn insert(db: &mut Db, session: &Session) -> Result<(), StoreError> {
-    let kept = Kept::new(session.clone());
+    let kept = WithProofs::new(session.clone());
     diesel::insert_into(sessions::table).values(Row::new(&kept)).execute(db)?;
     chain::enqueue(db, &kept.start())
 }
@@ -187,7 +187,7 @@ pub fn owners(db: &mut Db, ids: impl Iterator<Item = SessionId>) -> Result<HashM
 
 /// What the check needs of a session and its user.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct SessionStatus {
     /// Whose session it is.
     pub user_id: UserId,
     /// Through which client.
@@ -205,24 +205,11 @@ pub struct Standing {
     /// Access tokens of an earlier generation are void.
     pub valid_from: u32,
     /// The user now; `None` if deleted.
-    pub user: Option<UserStanding>,
-}
-
-/// What the check needs of a user: as it is now, not as the token says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UserStanding {
-    /// The present name.
-    pub username: Username,
-    /// The present role.
-    pub role: Role,
-    /// The present state.
-    pub state: UserState,
-    /// Whether the password is one that somebody else chose.
-    pub must_change_password: bool,
+    pub user: Option<UserStatus>,
 }
 
 /// What the check needs of the session with this id.
-pub fn standing(db: &mut Db, id: SessionId) -> Result<Option<Standing>, StoreError> {
+pub fn status(db: &mut Db, id: SessionId) -> Result<Option<SessionStatus>, StoreError> {
     type OfUser = (Option<String>, Option<String>, Option<String>, Option<At>);
     type Columns = (Id, Option<String>, At, At, At, At, Option<String>, i32, OfUser);
     let found: Option<Columns> = sessions::table
@@ -249,9 +236,9 @@ pub fn standing(db: &mut Db, id: SessionId) -> Result<Option<Standing>, StoreErr
     let Some((user_id, client_id, started, seen, expires, idle, ended, valid_from, of_user)) = found else {
         return Ok(None);
     };
-    let read = || -> deserialize::Result<Standing> {
+    let read = || -> deserialize::Result<SessionStatus> {
         let user = match of_user {
-            (Some(username), Some(role), Some(state), must_change_since) => Some(UserStanding {
+            (Some(username), Some(role), Some(state), must_change_since) => Some(UserStatus {
                 username: Username::parse(&username)?,
                 role: Role::parse(&role)?,
                 state: parsed(&state)?,
@@ -259,7 +246,7 @@ pub fn standing(db: &mut Db, id: SessionId) -> Result<Option<Standing>, StoreErr
             }),
             _ => None,
         };
-        Ok(Standing {
+        Ok(SessionStatus {
             user_id: UserId(user_id.0),
             client_id: client_id.map(|id| ClientId::parse(&id)).transpose()?,
             started_at: started.0,
@@ -286,7 +273,7 @@ pub struct Limits {
 }
 
 /// Sessions whose time has come at `now` and whose end is not recorded yet, at most `limit`.
-pub fn overdue(db: &mut Db, now: DateTime<Utc>, limit: i64) -> Result<Vec<Limits>, StoreError> {
+pub fn expired(db: &mut Db, now: DateTime<Utc>, limit: i64) -> Result<Vec<Limits>, StoreError> {
     let rows: Vec<(Id, At, At)> = sessions::table
         .filter(sessions::ended_at.is_null())
         .filter(sessions::idle_expires_at.le(At(now)))

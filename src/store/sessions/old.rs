@@ -11,7 +11,7 @@ use super::super::schema::sessions;
 use super::{Position, Row};
 use crate::model::folding::fold;
 use crate::model::id::{SessionId, UserId};
-use crate::model::redaction::{Group, Kept};
+use crate::model::redaction::{Group, WithProofs};
 use crate::model::session::Session;
 
 /// Sessions that ended before `before`.
@@ -33,7 +33,7 @@ pub fn count_whole_addresses(db: &mut Db, before: DateTime<Utc>) -> Result<i64, 
 }
 
 /// The same as they are kept, at most `limit`.
-pub fn whole_addresses(db: &mut Db, before: DateTime<Utc>, limit: i64) -> Result<Vec<Kept<Session>>, StoreError> {
+pub fn whole_addresses(db: &mut Db, before: DateTime<Utc>, limit: i64) -> Result<Vec<WithProofs<Session>>, StoreError> {
     let old = sessions::table.filter(sessions::ended_at.lt(Some(At(before))));
     let whole = old.filter(sessions::ended_at.is_not_null()).filter(is_whole());
     let rows: Vec<Row> = whole.limit(limit).load(db)?;
@@ -46,7 +46,7 @@ pub fn kept_of_user(
     user_id: UserId,
     after: Option<Position>,
     limit: i64,
-) -> Result<Vec<Kept<Session>>, StoreError> {
+) -> Result<Vec<WithProofs<Session>>, StoreError> {
     let mut query = sessions::table.filter(sessions::user_id.eq(Id(user_id.0))).into_boxed::<MultiBackend>();
     if let Some(after) = after {
         query = query.filter(row_after((sessions::started_at, sessions::id), (At(after.at), Id(after.id.0))));
@@ -56,7 +56,7 @@ pub fn kept_of_user(
 }
 
 /// Writes what is left of an ended session.
-pub fn redact(db: &mut Db, left: &Kept<Session>, group: Group) -> Result<(), StoreError> {
+pub fn redact(db: &mut Db, left: &WithProofs<Session>, group: Group) -> Result<(), StoreError> {
     let row = Row::new(left);
     let session = diesel::update(sessions::table.find(row.id).filter(sessions::ended_at.is_not_null()));
     match group {

@@ -5,6 +5,7 @@ mod lines;
 mod ndjson;
 mod quoting;
 mod read;
+mod row;
 mod sheet;
 
 use std::collections::HashSet;
@@ -13,7 +14,7 @@ use serde_json::json;
 
 use super::{UserError, Users, create};
 use crate::credential::throttle::ThrottleDigests;
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Reason, Subject};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Reason, Subject};
 use crate::model::id::UserId;
 use crate::model::user::User;
 use crate::store::{Db, StoreError, audit, users};
@@ -94,13 +95,13 @@ impl Users {
         &self,
         lines: Lines,
         dry_run: bool,
-        cause: &Cause,
+        context: &AuditContext,
         progress: impl Fn(usize),
     ) -> Result<Imported, ImportError> {
         let users = lines.len();
-        self.try_import(lines, dry_run, cause, progress).await.inspect_err(|error| {
+        self.try_import(lines, dry_run, context, progress).await.inspect_err(|error| {
             if let ImportError::Refused(refused) = error {
-                self.refuse_import(refused, cause);
+                self.refuse_import(refused, context);
             }
         })?;
         Ok(Imported { users, dry_run })
@@ -110,7 +111,7 @@ impl Users {
         &self,
         lines: Lines,
         dry_run: bool,
-        cause: &Cause,
+        context: &AuditContext,
         progress: impl Fn(usize),
     ) -> Result<(), ImportError> {
         let mut refused = Vec::new();
@@ -124,16 +125,16 @@ impl Users {
             return Err(ImportError::Refused(refused));
         }
         if !dry_run {
-            let (throttles, cause) = (self.inner.throttles.clone(), cause.clone());
-            self.store().write_at_length(move |db| insert_all(db, &throttles, &lines, &wanted, &cause)).await?;
+            let (throttles, context) = (self.inner.throttles.clone(), context.clone());
+            self.store().write_at_length(move |db| insert_all(db, &throttles, &lines, &wanted, &context)).await?;
             self.refresh_schemes().await?;
         }
         Ok(())
     }
 
     /// Notes for the record that lines of a file were refused.
-    pub fn refuse_import(&self, refused: &[RefusedLine], cause: &Cause) {
-        let event = AuditEvent::new(self.now(), AuditKind::OperationRefused, cause, Subject::everybody());
+    pub fn refuse_import(&self, refused: &[RefusedLine], context: &AuditContext) {
+        let event = AuditEvent::new(self.now(), AuditKind::OperationRefused, context, Subject::everybody());
         let details = json!({ "operation": AuditKind::UserImported, "lines": refused.len() });
         self.inner.refusals.note(event.because(Reason::RefusedLines).with(details));
     }
@@ -174,7 +175,7 @@ fn insert_all(
     throttles: &ThrottleDigests,
     lines: &Lines,
     wanted: &[Wanted],
-    cause: &Cause,
+    context: &AuditContext,
 ) -> Result<(), ImportError> {
     let mut erased = HashSet::new();
     for batch in wanted.chunks(AT_ONCE) {
@@ -186,5 +187,5 @@ fn insert_all(
         return Err(ImportError::Refused(refused));
     }
     let users: Vec<&User> = lines.iter().map(|(_, user)| user).collect();
-    Ok(create::insert_all(db, throttles, &users, AuditKind::UserImported, cause)?)
+    Ok(create::insert_all(db, throttles, &users, AuditKind::UserImported, context)?)
 }

@@ -6,7 +6,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::lines::numbered;
-use super::read::{Field, NOT_UTF_8, Row, Rows, beginning, known_fields};
+use super::row::{Field, NOT_UTF_8, Row, Rows, beginning, known_fields};
 
 /// The objects with the numbers of their lines; empty lines are none.
 pub(super) fn rows(text: &[u8]) -> Rows {

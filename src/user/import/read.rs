@@ -6,11 +6,11 @@ use std::io::Read;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::row::{Field, NOT_UTF_8, Row, Rows};
 use super::{ImportError, Lines, RefusedLine, ndjson, sheet};
 use crate::credential::scheme::Scheme;
 use crate::model::id::UserId;
 use crate::model::user::{Email, PasswordHash, Role, User, UserState, Username};
-use crate::model::words;
 
 /// How the file is written. In both, a byte order mark may stand before the first line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,55 +19,6 @@ pub enum Format {
     Csv,
     /// One JSON object a line.
     Ndjson,
-}
-
-words! {
-    /// What a file may say of a user: the columns of CSV, the members of JSON.
-    pub(super) enum Field {
-        /// A UUID; without one the user gets a new one.
-        Id = "id",
-        /// The name.
-        Username = "username",
-        /// The role.
-        Role = "role",
-        /// The stored form of the password; without one the user has none.
-        PasswordHash = "password_hash",
-        /// Whether the user may log in.
-        Disabled = "disabled",
-        /// Where the user is written to.
-        Email = "email",
-    }
-}
-
-impl Field {
-    /// What no user is without.
-    pub(super) const REQUIRED: &'static [Self] = &[Self::Username, Self::Role];
-}
-
-/// What one row says of a user; what is empty is left out.
-pub(super) type Row = HashMap<Field, String>;
-
-/// Rows with the lines that they begin in, or what is wrong with them.
-pub(super) type Rows = Vec<(u64, Result<Row, String>)>;
-
-/// Why a text was not understood, and what to do.
-pub(super) const NOT_UTF_8: &str = "not UTF-8: save the file with that encoding";
-
-/// The fields by name, as a message lists them.
-pub(super) fn known_fields() -> String {
-    let names: Vec<&str> = Field::ALL.iter().map(|field| field.as_str()).collect();
-    names.join(", ")
-}
-
-/// A longer text of the file is not repeated whole.
-const MOST_REPEATED: usize = 100;
-
-/// A text of the file as a message repeats it.
-pub(super) fn beginning(text: &str) -> String {
-    match text.char_indices().nth(MOST_REPEATED) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }
 
 /// Reads a file of users. Every faulty line is reported, also names and ids that stand in it twice. A file without a user is
@@ -167,6 +118,7 @@ fn is_true(text: &str) -> Result<bool, String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::row::known_fields;
     use super::*;
 
     const ROLE: &str = "role: a role has 1 to 64 visible characters, and no white space at its ends";

@@ -4,7 +4,7 @@
 use csv::{ByteRecord, ReaderBuilder};
 
 use super::lines::{Counter, is_end};
-use super::read::{Field, NOT_UTF_8, Row, Rows, known_fields};
+use super::row::{Field, NOT_UTF_8, Row, Rows, known_fields};
 use super::{ImportError, RefusedLine, quoting};
 
 /// What may separate cells; the last of those that the header has equally often is meant.

@@ -72,7 +72,7 @@ fn end_twice(hold: bool) {
             if hold {
                 world.view.lower_barrier(KEY);
             } else {
-                world.view.forget(&KEY);
+                world.view.invalidate(&KEY);
             }
         }
     });
@@ -111,14 +111,14 @@ fn finds_a_fault(race: fn()) -> bool {
 
 #[test]
 fn a_fill_never_brings_an_ended_session_back_to_life() {
-    shuttle::check_dfs(|| play(1, World::fill, |view| view.forget(&KEY)), None);
+    shuttle::check_dfs(|| play(1, World::fill, |view| view.invalidate(&KEY)), None);
     shuttle::check_dfs(|| play(1, World::fill, Map::clear), None);
-    shuttle::check_random(|| play(3, World::fill, |view| view.forget(&KEY)), 5_000);
+    shuttle::check_random(|| play(3, World::fill, |view| view.invalidate(&KEY)), 5_000);
 }
 
 #[test]
 fn the_explorer_finds_the_order_in_which_an_unmarked_fill_does() {
-    assert!(finds_a_fault(|| play(1, World::fill_unmarked, |view| view.forget(&KEY))));
+    assert!(finds_a_fault(|| play(1, World::fill_unmarked, |view| view.invalidate(&KEY))));
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn end_while_checking(version_first: bool, apply: fn(&Map<u8, bool>)) {
 
 #[test]
 fn what_is_kept_beside_a_token_does_not_outlive_an_end() {
-    shuttle::check_dfs(|| end_while_checking(true, |view| view.forget(&KEY)), None);
+    shuttle::check_dfs(|| end_while_checking(true, |view| view.invalidate(&KEY)), None);
     shuttle::check_dfs(|| end_while_checking(true, Map::clear), None);
     shuttle::check_dfs(
         || {
@@ -180,7 +180,7 @@ fn what_is_kept_beside_a_token_does_not_outlive_an_end() {
 
 #[test]
 fn the_explorer_finds_the_order_in_which_a_stamp_read_too_late_does() {
-    assert!(finds_a_fault(|| end_while_checking(false, |view| view.forget(&KEY))));
+    assert!(finds_a_fault(|| end_while_checking(false, |view| view.invalidate(&KEY))));
 }
 
 /// A key that is good or revoked, how often that was read, and tokens verified with it.

@@ -169,7 +169,7 @@ impl<'a> Troublemaker<'a> {
                     return;
                 }
                 let kinds = first.take().unwrap_or_else(|| self.draw());
-                self.cause(&kinds);
+                self.context(&kinds);
             }
             all_happened.store(true, Ordering::Relaxed);
         }
@@ -190,7 +190,7 @@ impl<'a> Troublemaker<'a> {
     }
 
     /// Each begins at a moment of its own; a process that was killed is back when the others are over.
-    fn cause(&mut self, kinds: &[Kind]) {
+    fn context(&mut self, kinds: &[Kind]) {
         let longest = self.it.lease;
         let delays: Vec<Duration> = kinds.iter().map(|_| self.up_to(longest)).collect();
         let process = self.trial.nodes.any(&mut self.random);

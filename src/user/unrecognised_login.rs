@@ -6,7 +6,7 @@ use serde_json::json;
 use super::Users;
 use super::change::record;
 use super::password::OneTimeTokenError;
-use crate::model::audit::{AuditEvent, AuditKind, Cause, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Subject, SubjectKind};
 use crate::model::delivery::AccountChange;
 use crate::model::id::{SessionId, UserId};
 use crate::model::secret::{Secret, SecretKind};
@@ -19,55 +19,61 @@ use crate::store::{Db, StoreError, audit, sessions, users};
 impl Users {
     /// Ends the session that the token is about. Whoever began it knows the password, so that logs in no more until another
     /// is set by a token of an administrator, and every other session ends as well: some may be of the same stranger.
-    pub async fn disown(&self, token: &str, cause: Cause) -> Result<(), OneTimeTokenError> {
-        let disowned = self.try_disown(token, cause.clone()).await;
+    pub async fn report_unrecognised_login(&self, token: &str, context: AuditContext) -> Result<(), OneTimeTokenError> {
+        let disowned = self.try_report_unrecognised_login(token, context.clone()).await;
         if let Some(reason) = disowned.as_ref().err().and_then(OneTimeTokenError::reason) {
-            let event = AuditEvent::new(self.now(), AuditKind::DisownRefused, &cause, Subject::unknown());
+            let event =
+                AuditEvent::new(self.now(), AuditKind::UnrecognisedLoginReportRefused, &context, Subject::unknown());
             self.inner.refusals.note(event.because(reason));
         }
         disowned
     }
 
-    async fn try_disown(&self, token: &str, cause: Cause) -> Result<(), OneTimeTokenError> {
+    async fn try_report_unrecognised_login(&self, token: &str, context: AuditContext) -> Result<(), OneTimeTokenError> {
         let digest = Secret::parse(SecretKind::OneTimeToken, token).map_err(|_| OneTimeTokenError::Malformed)?.digest();
         let (users, now, sessions) = (self.clone(), self.now(), self.inner.sessions.clone());
         sessions
             .change(move |db, changes| {
                 let presented = one_time_tokens::take(db, digest)?.ok_or(OneTimeTokenError::Invalid)?;
-                let Purpose::NotMe { user_id, session_id } = presented.purpose else {
+                let Purpose::ReportLink { user_id, session_id } = presented.purpose else {
                     return Err(OneTimeTokenError::Invalid);
                 };
                 if now >= presented.expires_at {
                     return Err(OneTimeTokenError::Expired);
                 }
                 users::lock(db, user_id)?.ok_or(OneTimeTokenError::Invalid)?;
-                let cause = Cause { actor: Actor::user(user_id), ..cause };
-                Ok(users.disown_in(db, changes, user_id, session_id, &cause, now)?)
+                let context = AuditContext { actor: Actor::user(user_id), ..context };
+                Ok(users.report_unrecognised_login_in(db, changes, user_id, session_id, &context, now)?)
             })
             .await
     }
 
-    fn disown_in(
+    fn report_unrecognised_login_in(
         &self,
         db: &mut Db,
         changes: &mut Changes<'_>,
         user_id: UserId,
         session_id: SessionId,
-        cause: &Cause,
+        context: &AuditContext,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        end_in(db, changes, session_id, &end_by(cause, EndReason::EndedByOwner, now, None), cause)?;
-        let end = end_by(cause, EndReason::PasswordChanged, now, None);
-        let others = end_of_user_in(db, changes, user_id, None, &end, cause)?;
-        let event = AuditEvent::new(now, AuditKind::SessionDisowned, cause, Subject::new(SubjectKind::User, user_id));
+        end_in(db, changes, session_id, &end_by(context, EndReason::EndedByOwner, now, None), context)?;
+        let end = end_by(context, EndReason::PasswordChanged, now, None);
+        let others = end_of_user_in(db, changes, user_id, None, &end, context)?;
+        let event = AuditEvent::new(
+            now,
+            AuditKind::UnrecognisedLoginReported,
+            context,
+            Subject::new(SubjectKind::User, user_id),
+        );
         audit::record(db, &event.in_session(session_id).with(json!({ "other_sessions_ended": others })))?;
         if let Some(user) = users::find(db, user_id)? {
             self.inner.alerts.tell_of_change_in(db, (&user, &user), AccountChange::PasswordVoided, now)?;
         }
         users::void_password(db, user_id, now)?;
-        record(db, AuditKind::PasswordVoided, user_id, json!({}), cause, now)?;
+        record(db, AuditKind::PasswordVoided, user_id, json!({}), context, now)?;
         match sessions::find(db, session_id)? {
-            Some(session) => self.inner.alerts.disown_in(db, &session, now),
+            Some(session) => self.inner.alerts.report_unrecognised_login_in(db, &session, now),
             None => Ok(()),
         }
     }

@@ -6,14 +6,11 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::states::{self, State};
+use super::states::{self, BATCH, State};
 use crate::model::record::{Coverage, Record, RecordKind, versioned};
 use crate::store::chain::Unsealed;
 pub(super) use crate::store::covered::Found;
 use crate::store::{Db, StoreError, covered};
-
-/// Things asked for by name in one statement.
-pub(super) const BATCH: usize = 500;
 
 /// What a record stands for.
 #[derive(Debug, Clone, Copy)]
@@ -40,16 +37,16 @@ impl<'a> From<&'a Unsealed> for Thing<'a> {
 }
 
 /// What these things are now, in their order; `None` for those that are not there.
-pub(super) fn present<'a>(
+pub(super) fn current_digests<'a>(
     db: &mut Db,
     things: impl Iterator<Item = Thing<'a>>,
 ) -> Result<Vec<Option<Found>>, StoreError> {
-    let mut present = Vec::new();
+    let mut current_digests = Vec::new();
     let mut wanted = BTreeMap::<(RecordKind, i32), (Coverage, Vec<Wanted>)>::new();
     let mut states = BTreeMap::<(RecordKind, i32), (Coverage, Vec<State<'a>>)>::new();
     for (place, Thing { kind, form, subject, at }) in things.enumerate() {
         // Nothing is named otherwise, or has another form.
-        present.push(Some(Found::Unreadable));
+        current_digests.push(Some(Found::Unreadable));
         let Some(coverage) = Coverage::of(kind, form) else { continue };
         if let Some((name, version)) = versioned(subject).filter(|_| kind.has_states()) {
             let (_, of_kind) = states.entry((kind, form)).or_insert_with(|| (coverage, Vec::new()));
@@ -60,17 +57,17 @@ pub(super) fn present<'a>(
         } else {
             continue;
         }
-        present[place] = None;
+        current_digests[place] = None;
     }
     for (coverage, wanted) in wanted.into_values() {
-        let mut search = Search::of(coverage, wanted, &mut present);
+        let mut search = Search::of(coverage, wanted, &mut current_digests);
         search.read_stretch(db)?;
         search.ask_by_name(db)?;
     }
     for (coverage, wanted) in states.into_values() {
-        states::look(db, coverage, &wanted, &mut present)?;
+        states::look(db, coverage, &wanted, &mut current_digests)?;
     }
-    Ok(present)
+    Ok(current_digests)
 }
 
 /// Something that is looked for.
@@ -89,13 +86,13 @@ struct Search<'a> {
     wanted: Vec<Wanted>,
     /// The one after that which was found last: as a rule it is found next.
     next: usize,
-    present: &'a mut [Option<Found>],
+    current_digests: &'a mut [Option<Found>],
 }
 
 impl<'a> Search<'a> {
-    fn of(coverage: Coverage, mut wanted: Vec<Wanted>, present: &'a mut [Option<Found>]) -> Self {
+    fn of(coverage: Coverage, mut wanted: Vec<Wanted>, current_digests: &'a mut [Option<Found>]) -> Self {
         wanted.sort_by_key(|wanted| wanted.number);
-        Self { coverage, wanted, next: 0, present }
+        Self { coverage, wanted, next: 0, current_digests }
     }
 
     /// Reads the things from the first to the last of these: as a rule these, and few others.
@@ -112,7 +109,7 @@ impl<'a> Search<'a> {
 
     /// Asks by name for those that are not known yet.
     fn ask_by_name(&mut self, db: &mut Db) -> Result<(), StoreError> {
-        let unknown = self.wanted.iter().filter(|wanted| self.present[wanted.place].is_none());
+        let unknown = self.wanted.iter().filter(|wanted| self.current_digests[wanted.place].is_none());
         let unknown: Vec<u128> = unknown.map(|wanted| wanted.number).collect();
         unknown.chunks(BATCH).try_for_each(|numbers| {
             covered::named(db, self.coverage, numbers, |number, found| self.take(number, &found))
@@ -125,7 +122,7 @@ impl<'a> Search<'a> {
             self.next = self.wanted.partition_point(|wanted| wanted.number < number);
         }
         while let Some(wanted) = self.wanted.get(self.next).filter(|wanted| wanted.number == number) {
-            self.present[wanted.place] = Some(found.clone());
+            self.current_digests[wanted.place] = Some(found.clone());
             self.next += 1;
         }
     }

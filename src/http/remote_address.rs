@@ -1,21 +1,17 @@
 //! Who is calling: the client's address, believed from a proxy's header only where the proxy is trusted (ATH-06).
 //! The chain is read from right to left, so that what a client wrote itself is never reached.
 
-use std::future::{Ready, ready};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use actix_web::dev::{Payload, ServiceRequest};
-use actix_web::error::ErrorInternalServerError;
+use actix_web::dev::ServiceRequest;
 use actix_web::http::header::{FORWARDED, HeaderMap, HeaderName, X_FORWARDED_FOR};
-use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest};
 use ipnet::IpNet;
 
-use super::middleware::Arrival;
 use crate::model::address::canonical;
 
 /// The two ends that a request is known to come from. An extractor, once `middleware::wrap` is in place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Peer {
+pub struct RemoteAddress {
     /// The client: the one to record and to throttle.
     pub client: IpAddr,
     /// The other end of the TCP connection: the client itself, or the proxy nearest to Vigie.
@@ -24,7 +20,7 @@ pub struct Peer {
     pub through_proxy: bool,
 }
 
-impl Peer {
+impl RemoteAddress {
     /// Reads the ends of a request. A connection without an address (in-process tests) is 0.0.0.0.
     #[must_use]
     pub fn of(request: &ServiceRequest, trusted: &[IpNet]) -> Self {
@@ -34,16 +30,6 @@ impl Peer {
             connection,
             through_proxy: is_trusted(connection, trusted),
         }
-    }
-}
-
-impl FromRequest for Peer {
-    type Error = Error;
-    type Future = Ready<Result<Self, Error>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let peer = request.extensions().get::<Arrival>().map(|arrival| arrival.peer);
-        ready(peer.ok_or_else(|| ErrorInternalServerError("the middleware is missing")))
     }
 }
 

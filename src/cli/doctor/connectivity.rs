@@ -5,10 +5,10 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use super::Report;
-use crate::alert::{InvalidOutlet, try_mail, try_webhook};
+use crate::alert::{InvalidNotifier, try_mail, try_webhook};
 use crate::audit::shipping::Sink;
 use crate::config::Config;
-use crate::reach::Reach;
+use crate::connectivity::Connectivity;
 
 /// How long a server may take to show itself.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -17,8 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// installation: what is to be told waits.
 pub(super) async fn look_at(config: &Config, report: &mut Report) {
     sinks(config, report).await;
-    outlet("alert webhook", "[alerts] webhook_url", try_webhook(config, PATIENCE).await, report);
-    outlet("mail", "[mail] smtp_url", try_mail(config, PATIENCE).await, report);
+    notifier("alert webhook", "[alerts] webhook_url", try_webhook(config, PATIENCE).await, report);
+    notifier("mail", "[mail] smtp_url", try_mail(config, PATIENCE).await, report);
 }
 
 /// The sinks that events are sent to.
@@ -26,7 +26,7 @@ async fn sinks(config: &Config, report: &mut Report) {
     match Sink::configured(config) {
         Ok(sinks) => {
             for sink in sinks {
-                let (name, reach) = (sink.name(), sink.reach(PATIENCE).await);
+                let (name, reach) = (sink.name(), sink.probe(PATIENCE).await);
                 tell("shipping", format_args!("{name} "), format_args!("[shipping.{name}]"), &reach, report);
             }
         }
@@ -34,7 +34,12 @@ async fn sinks(config: &Config, report: &mut Report) {
     }
 }
 
-fn outlet(name: &'static str, setting: &str, found: Result<Option<Reach>, InvalidOutlet>, report: &mut Report) {
+fn notifier(
+    name: &'static str,
+    setting: &str,
+    found: Result<Option<Connectivity>, InvalidNotifier>,
+    report: &mut Report,
+) {
     match found {
         Ok(None) => {}
         Ok(Some(reach)) => tell(name, "", setting, &reach, report),
@@ -42,10 +47,10 @@ fn outlet(name: &'static str, setting: &str, found: Result<Option<Reach>, Invali
     }
 }
 
-fn tell(name: &'static str, who: impl Display, setting: impl Display, reach: &Reach, report: &mut Report) {
+fn tell(name: &'static str, who: impl Display, setting: impl Display, reach: &Connectivity, report: &mut Report) {
     match reach {
-        Reach::Reached => report.ok(name, format_args!("{who}can be reached")),
-        Reach::NotReached(why) => {
+        Connectivity::Reachable => report.ok(name, format_args!("{who}can be reached")),
+        Connectivity::Unreachable(why) => {
             report.warn(name, format_args!("{who}cannot be reached now: {why}; check {setting}"));
         }
     }

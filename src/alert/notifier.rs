@@ -9,20 +9,20 @@ use crate::master_key;
 /// The webhook or the mail server cannot be used as configured.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {reason}")]
-pub struct InvalidOutlet {
+pub struct InvalidNotifier {
     key: &'static str,
     reason: String,
 }
 
-impl InvalidOutlet {
+impl InvalidNotifier {
     pub(super) fn new(key: &'static str, reason: &str) -> Self {
         Self { key, reason: reason.to_owned() }
     }
 }
 
 /// The text in a file, without white space at its ends. One that others can read is refused, like the master key.
-pub(super) fn read_secret(key: &'static str, path: &Path) -> Result<Zeroizing<String>, InvalidOutlet> {
-    let failed = |reason: &dyn std::fmt::Display| InvalidOutlet::new(key, &format!("{}: {reason}", path.display()));
+pub(super) fn read_secret(key: &'static str, path: &Path) -> Result<Zeroizing<String>, InvalidNotifier> {
+    let failed = |reason: &dyn std::fmt::Display| InvalidNotifier::new(key, &format!("{}: {reason}", path.display()));
     let secret = master_key::read_secret(path).map_err(|reason| failed(&reason))?;
     let text = std::str::from_utf8(&secret).map_err(|error| failed(&error))?;
     Ok(Zeroizing::new(text.trim().to_owned()))

@@ -14,7 +14,7 @@ use crate::store::one_time_tokens::{self, Purpose};
 use crate::store::{Db, StoreError, deliveries, users};
 
 /// How long a user may say that a login was not theirs: over a long weekend.
-pub const NOT_ME_LIFE: TimeDelta = TimeDelta::hours(72);
+pub const REPORT_LINK_LIFE: TimeDelta = TimeDelta::hours(72);
 
 /// Mails to one user in an hour: whoever knows a password could otherwise fill its owner's mailbox.
 const MAILS_AN_HOUR: i64 = 10;
@@ -23,7 +23,7 @@ impl Alerts {
     /// The token in the mail about a session. It is derived under a key of the keyring, so that the outbox need not keep it and
     /// each try sends the same (P7).
     pub(super) fn not_me_token(&self, session_id: SessionId) -> Secret {
-        Secret::from_bytes(self.inner.dependencies.not_me.digest(session_id.0.as_bytes()))
+        Secret::from_bytes(self.inner.dependencies.report_link_key.digest(session_id.0.as_bytes()))
     }
 
     /// Notes in the transaction of the login that the user is to be told of this session; nobody is without an address.
@@ -36,8 +36,8 @@ impl Alerts {
         if one_time_tokens::disowning_since(db, user_id, now - TimeDelta::hours(1))? >= MAILS_AN_HOUR {
             return Ok(());
         }
-        let purpose = Purpose::NotMe { user_id, session_id: session.id };
-        one_time_tokens::insert(db, self.not_me_token(session.id).digest(), purpose, now, now + NOT_ME_LIFE)?;
+        let purpose = Purpose::ReportLink { user_id, session_id: session.id };
+        one_time_tokens::insert(db, self.not_me_token(session.id).digest(), purpose, now, now + REPORT_LINK_LIFE)?;
         deliveries::insert(
             db,
             &Delivery {
@@ -52,21 +52,31 @@ impl Alerts {
     }
 
     /// Notes that the user has disowned a session, opens its alert again, and tells reviewers.
-    pub fn disown_in(&self, db: &mut Db, session: &Session, now: DateTime<Utc>) -> Result<(), StoreError> {
-        let known = alerts::disown(db, session.id, now)?;
-        let id = known.map_or_else(|| self.disown_anew_in(db, session, now), Ok)?;
+    pub fn report_unrecognised_login_in(
+        &self,
+        db: &mut Db,
+        session: &Session,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let known = alerts::report_unrecognised_login(db, session.id, now)?;
+        let id = known.map_or_else(|| self.report_unrecognised_login_again_in(db, session, now), Ok)?;
         self.tell_reviewers_in(db, id, Occasion::Disowned, now)
     }
 
     /// Raises the alert about a session that was counted with others: now it is worth one of its own.
-    fn disown_anew_in(&self, db: &mut Db, session: &Session, now: DateTime<Utc>) -> Result<AlertId, StoreError> {
+    fn report_unrecognised_login_again_in(
+        &self,
+        db: &mut Db,
+        session: &Session,
+        now: DateTime<Utc>,
+    ) -> Result<AlertId, StoreError> {
         let subject = Subject::new(SubjectKind::Session, session.id);
         let new = NewAlert::new(now, AlertKind::NewDevice, subject)
             .of_user(session.user_id)
             .in_session(session.id)
-            .from_address(session.origin.ip);
+            .from_address(session.client_info.ip);
         let raised = alerts::raise(db, &new, Bounds { of_kind: i64::MAX, ..self.bounds() })?;
-        alerts::disown(db, session.id, now)?;
+        alerts::report_unrecognised_login(db, session.id, now)?;
         Ok(raised.id)
     }
 }

@@ -1,15 +1,9 @@
 //! The name of a request, by which its answer, its log lines and its audit events are found together.
 
-use std::future::{Ready, ready};
-
-use actix_web::dev::Payload;
-use actix_web::error::ErrorInternalServerError;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest};
 use chrono::{DateTime, Utc};
 use uuid::fmt::Hyphenated;
 
-use super::Arrival;
 use crate::model::id::RequestId;
 
 /// Carries the id of the request, in and out.
@@ -53,16 +47,6 @@ impl RequestIdentity {
 
 fn is_allowed(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
-}
-
-impl FromRequest for RequestIdentity {
-    type Error = Error;
-    type Future = Ready<Result<Self, Error>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let identity = request.extensions().get::<Arrival>().map(|arrival| arrival.identity.clone());
-        ready(identity.ok_or_else(|| ErrorInternalServerError("the middleware is missing")))
-    }
 }
 
 #[cfg(test)]

@@ -5,20 +5,20 @@ use std::time::Duration;
 
 /// What came of trying.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reach {
+pub enum Connectivity {
     /// They are there, and who they should be.
-    Reached,
+    Reachable,
     /// They are not, or not in time: why.
-    NotReached(String),
+    Unreachable(String),
 }
 
-impl Reach {
+impl Connectivity {
     /// What came of trying, which may take so long.
-    pub async fn within(patience: Duration, trying: impl Future<Output = Result<(), String>>) -> Self {
+    pub async fn probe(patience: Duration, trying: impl Future<Output = Result<(), String>>) -> Self {
         match tokio::time::timeout(patience, trying).await {
-            Ok(Ok(())) => Self::Reached,
-            Ok(Err(why)) => Self::NotReached(why),
-            Err(_) => Self::NotReached(format!("no answer in {} seconds", patience.as_secs())),
+            Ok(Ok(())) => Self::Reachable,
+            Ok(Err(why)) => Self::Unreachable(why),
+            Err(_) => Self::Unreachable(format!("no answer in {} seconds", patience.as_secs())),
         }
     }
 }

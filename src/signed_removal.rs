@@ -1,4 +1,4 @@
-//! Warrants: events that say what was removed from the history, or redacted in it. Verifying accepts what is missing by
+//! Signed removals: events that say what was removed from the history, or redacted in it. Verifying accepts what is missing by
 //! their word alone, so each carries a MAC under a key that the database has only sealed: whoever can only write to that can add
 //! such an event, and justifies nothing by it.
 
@@ -15,8 +15,8 @@ use crate::model::audit::AuditEvent;
 /// The member of the details that holds the MAC.
 const MAC: &str = "mac";
 
-/// Makes and tells genuine warrants of one history (HMAC-SHA256).
-pub struct WarrantKey {
+/// Makes and tells genuine signed removals of one history (HMAC-SHA256).
+pub struct RemovalKey {
     now: hmac::Key,
     /// Keys that somebody else may have by now, and at which size of the record chain the next began to count.
     earlier: Vec<(hmac::Key, u64)>,
@@ -24,7 +24,7 @@ pub struct WarrantKey {
 
 /// Whether the server itself recorded an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Word {
+pub enum Authenticity {
     /// It did.
     Genuine,
     /// It did if the event was sealed among so many first records of the chain: somebody else may have the key since.
@@ -33,7 +33,7 @@ pub enum Word {
     Forged,
 }
 
-impl WarrantKey {
+impl RemovalKey {
     /// The keys for it in this keyring.
     #[must_use]
     pub fn new(keyring: &Keyring) -> Self {
@@ -58,16 +58,16 @@ impl WarrantKey {
 
     /// Whether the server itself recorded this: of this kind, at this time, about this subject, with these details.
     #[must_use]
-    pub fn word(&self, event: &AuditEvent) -> Word {
+    pub fn authenticity(&self, event: &AuditEvent) -> Authenticity {
         let mac = event.details[MAC].as_str().and_then(|mac| STANDARD.decode(mac).ok());
-        let Some(mac) = mac else { return Word::Forged };
+        let Some(mac) = mac else { return Authenticity::Forged };
         let covered = covered(event);
         let verifies = |key| hmac::verify(key, &covered, &mac).is_ok();
         if verifies(&self.now) {
-            return Word::Genuine;
+            return Authenticity::Genuine;
         }
         let earlier = self.earlier.iter().find(|(key, _)| verifies(key));
-        earlier.map_or(Word::Forged, |(_, until)| Word::GenuineBefore(*until))
+        earlier.map_or(Authenticity::Forged, |(_, until)| Authenticity::GenuineBefore(*until))
     }
 }
 
@@ -83,9 +83,9 @@ fn covered(event: &AuditEvent) -> Vec<u8> {
     json!([event.kind.as_str(), event.at.timestamp_micros(), subject, details]).to_string().into_bytes()
 }
 
-impl fmt::Debug for WarrantKey {
+impl fmt::Debug for RemovalKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WarrantKey")
+        f.write_str("RemovalKey")
     }
 }
 
@@ -95,11 +95,11 @@ mod tests {
 
     use super::*;
     use crate::master_key::MasterKey;
-    use crate::model::audit::{AuditKind, Cause, Subject, SubjectKind};
+    use crate::model::audit::{AuditContext, AuditKind, Subject, SubjectKind};
 
     fn event() -> AuditEvent {
         let (at, subject) = (DateTime::UNIX_EPOCH, Subject::new(SubjectKind::User, "one"));
-        let event = AuditEvent::new(at, AuditKind::UserErased, &Cause::command_line(), subject);
+        let event = AuditEvent::new(at, AuditKind::UserErased, &AuditContext::command_line(), subject);
         event.with(json!({ "events": [1, 2] }))
     }
 
@@ -109,10 +109,10 @@ mod tests {
 
     #[test]
     fn a_warrant_is_genuine_as_it_was_signed_and_not_otherwise() {
-        let key = WarrantKey::new(&keyring([1; 32], "one"));
-        assert_eq!(key.word(&event()), Word::Forged);
+        let key = RemovalKey::new(&keyring([1; 32], "one"));
+        assert_eq!(key.authenticity(&event()), Authenticity::Forged);
         let signed = key.signed(event());
-        assert_eq!(key.word(&signed), Word::Genuine);
+        assert_eq!(key.authenticity(&signed), Authenticity::Genuine);
         assert_eq!(key.signed(signed.clone()), signed);
 
         let changed: [fn(&mut AuditEvent); 6] = [
@@ -126,21 +126,21 @@ mod tests {
         for (number, change) in changed.iter().enumerate() {
             let mut event = signed.clone();
             change(&mut event);
-            assert_eq!(key.word(&event), Word::Forged, "{number}");
+            assert_eq!(key.authenticity(&event), Authenticity::Forged, "{number}");
         }
         for (bytes, database) in [([2; 32], "one"), ([1; 32], "two")] {
-            assert_eq!(WarrantKey::new(&keyring(bytes, database)).word(&signed), Word::Forged);
+            assert_eq!(RemovalKey::new(&keyring(bytes, database)).authenticity(&signed), Authenticity::Forged);
         }
-        assert_eq!(format!("{key:?}"), "WarrantKey");
+        assert_eq!(format!("{key:?}"), "RemovalKey");
     }
 
     #[test]
     fn a_warrant_of_an_earlier_key_is_genuine_only_where_it_was_sealed_while_that_counted() {
         let mut keyring = keyring([1; 32], "one");
-        let signed = WarrantKey::new(&keyring).signed(event());
+        let signed = RemovalKey::new(&keyring).signed(event());
         keyring.succeed(Purpose::Removal, 7);
-        let key = WarrantKey::new(&keyring);
-        assert_eq!(key.word(&signed), Word::GenuineBefore(7));
-        assert_eq!(key.word(&key.signed(event())), Word::Genuine);
+        let key = RemovalKey::new(&keyring);
+        assert_eq!(key.authenticity(&signed), Authenticity::GenuineBefore(7));
+        assert_eq!(key.authenticity(&key.signed(event())), Authenticity::Genuine);
     }
 }

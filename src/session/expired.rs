@@ -3,9 +3,9 @@
 
 use super::Sessions;
 use super::end::{Ending, end_all_in, end_same_in};
-use crate::model::audit::Cause;
+use crate::model::audit::AuditContext;
 use crate::model::id::{SessionId, UserId};
-use crate::model::session::{End, EndReason, overdue};
+use crate::model::session::{End, EndReason, expired};
 use crate::store::sessions::{self, Limits};
 use crate::store::{StoreError, not_befores};
 
@@ -15,7 +15,7 @@ const BATCH: i64 = 500;
 impl Sessions {
     /// Brings the store up to date for somebody who reads sessions there: writes their last uses, and records every end that
     /// has come by now; returns how many.
-    pub async fn record_overdue(&self) -> Result<i64, StoreError> {
+    pub async fn record_expired(&self) -> Result<i64, StoreError> {
         self.flush_last_seen().await?;
         self.record_ends().await
     }
@@ -38,7 +38,7 @@ impl Sessions {
         let now = self.now();
         let mut recorded = 0;
         loop {
-            let due: Vec<Limits> = self.store().read(move |db| sessions::overdue(db, now, BATCH)).await?;
+            let due: Vec<Limits> = self.store().read(move |db| sessions::expired(db, now, BATCH)).await?;
             if due.is_empty() {
                 return Ok(recorded);
             }
@@ -48,10 +48,11 @@ impl Sessions {
             }
             let reasons = self
                 .commit(move |db, changes| {
-                    let cause = Cause::system("expiry");
-                    let end = |due: &Limits| Some((due.id, overdue(due.expires_at, due.idle_expires_at, now)?));
+                    let context = AuditContext::system("expiry");
+                    let end = |due: &Limits| Some((due.id, expired(due.expires_at, due.idle_expires_at, now)?));
                     let ends: Vec<(SessionId, End)> = due.iter().filter_map(end).collect();
-                    let endings: Vec<_> = ends.iter().map(|(id, end)| Ending { id: *id, end, cause: &cause }).collect();
+                    let endings: Vec<_> =
+                        ends.iter().map(|(id, end)| Ending { id: *id, end, context: &context }).collect();
                     let ended = end_all_in(db, changes, &endings)?.into_iter().zip(endings);
                     Ok::<_, StoreError>(
                         ended.filter(|(ended, _)| *ended).map(|(_, of)| of.end.reason).collect::<Vec<_>>(),
@@ -76,9 +77,9 @@ impl Sessions {
                 by: by.clone(),
                 note: not_before.note.clone(),
             };
-            let cause = Cause { actor: by, ip: None, request_id: None, acting: None };
+            let context = AuditContext { actor: by, ip: None, request_id: None, acting: None };
             loop {
-                let (not_before, end, cause) = (not_before.clone(), end.clone(), cause.clone());
+                let (not_before, end, context) = (not_before.clone(), end.clone(), context.clone());
                 let open = self.store().read({
                     let not_before = not_before.clone();
                     move |db| sessions::open_before(db, &not_before, BATCH)
@@ -87,7 +88,7 @@ impl Sessions {
                 if ids.is_empty() {
                     break;
                 }
-                let (ended, _) = self.commit(move |db, changes| end_same_in(db, changes, &ids, &end, &cause)).await?;
+                let (ended, _) = self.commit(move |db, changes| end_same_in(db, changes, &ids, &end, &context)).await?;
                 self.count_ends(EndReason::NotBefore, ended);
                 recorded += ended;
             }

@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::app::App;
 use crate::config::Language;
 use crate::http::asked::Open;
-use crate::http::authenticate::Source;
+use crate::http::authenticate::RequestInfo;
 use crate::http::error::ApiError;
 use crate::http::input::{Form, Given, Query};
 use crate::http::problems::{BadBody, BadQuery, PageRefused};
@@ -109,7 +109,7 @@ fn page(status: StatusCode, body: String) -> HttpResponse {
     )
 )]
 #[get("/auth/not-me")]
-pub async fn ask_not_me(app: web::Data<App>, query: Given<Query<NotMeQuery>>) -> Result<HttpResponse, ApiError> {
+pub async fn confirm_report(app: web::Data<App>, query: Given<Query<NotMeQuery>>) -> Result<HttpResponse, ApiError> {
     let (Query(query), language) = (query?, app.config.mail.language);
     let Ok(secret) = Secret::parse(SecretKind::OneTimeToken, query.token.expose_secret()) else {
         return Ok(Told::NotWhole.answer(language));
@@ -133,13 +133,17 @@ pub async fn ask_not_me(app: web::Data<App>, query: Given<Query<NotMeQuery>>) ->
     )
 )]
 #[post("/auth/not-me")]
-pub async fn say_not_me(
+pub async fn report(
     app: web::Data<App>,
-    source: Source,
+    request_info: RequestInfo,
     form: Open<Form<NotMeForm>>,
 ) -> Result<HttpResponse, ApiError> {
     let (Open(Form(form)), language) = (form, app.config.mail.language);
-    match app.users.disown(form.token.expose_secret(), source.cause(Actor::system("not_me"))).await {
+    match app
+        .users
+        .report_unrecognised_login(form.token.expose_secret(), request_info.context(Actor::system("not_me")))
+        .await
+    {
         Ok(()) => Ok(Told::Done.answer(language)),
         Err(OneTimeTokenError::Malformed | OneTimeTokenError::Invalid | OneTimeTokenError::Expired) => {
             Ok(Told::Over.answer(language))

@@ -9,8 +9,8 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, ResponseError};
 use futures_util::FutureExt as _;
 
-use super::RequestIdentity;
 use crate::http::problem::Problem;
+use crate::http::request_id::RequestIdentity;
 
 /// A handler panicked. The answer says no more than that the server failed.
 #[derive(Debug, thiserror::Error)]

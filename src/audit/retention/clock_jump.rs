@@ -20,9 +20,9 @@ struct Look {
 
 /// The watch over the clock of one process.
 #[derive(Debug, Default)]
-pub(super) struct LeapWatch(Mutex<Option<Look>>);
+pub(super) struct ClockJumpWatch(Mutex<Option<Look>>);
 
-impl LeapWatch {
+impl ClockJumpWatch {
     /// Whether the clock can be believed, `known` being the moment that was believed last, by whatever process. A clock
     /// that was not believed once is not believed until it is back, or until somebody who asks for a run believes it.
     pub fn is_believable(&self, now: DateTime<Utc>, uptime: Duration, known: Option<DateTime<Utc>>) -> bool {
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_leaps_is_not_believed_until_it_is_back() {
-        let watch = LeapWatch::default();
+        let watch = ClockJumpWatch::default();
         assert!(watch.is_believable(noon(), HOUR, None));
         assert!(watch.is_believable(noon() + TimeDelta::hours(1), 2 * HOUR, None));
         assert!(!watch.is_believable(noon() + TimeDelta::days(400), 3 * HOUR, None));
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn a_corrected_clock_is_believed() {
-        let watch = LeapWatch::default();
+        let watch = ClockJumpWatch::default();
         assert!(watch.is_believable(noon(), HOUR, None));
         assert!(watch.is_believable(noon() + TimeDelta::hours(20), 2 * HOUR, None));
         assert!(watch.is_believable(noon() - TimeDelta::hours(20), 3 * HOUR, None));
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn what_somebody_else_believes_is_believed() {
-        let (watch, ahead) = (LeapWatch::default(), noon() + TimeDelta::days(400));
+        let (watch, ahead) = (ClockJumpWatch::default(), noon() + TimeDelta::days(400));
         assert!(watch.is_believable(noon(), HOUR, None));
         assert!(!watch.is_believable(ahead, 2 * HOUR, Some(noon())));
         assert!(!watch.is_believable(ahead, 3 * HOUR, Some(ahead - TimeDelta::days(20))));
@@ -81,8 +81,8 @@ mod tests {
 
     #[test]
     fn after_a_long_absence_somebody_must_ask() {
-        assert!(LeapWatch::default().is_believable(noon(), HOUR, Some(noon() - TimeDelta::days(31))));
-        let watch = LeapWatch::default();
+        assert!(ClockJumpWatch::default().is_believable(noon(), HOUR, Some(noon() - TimeDelta::days(31))));
+        let watch = ClockJumpWatch::default();
         for hours in 1..50 {
             let now = noon() + TimeDelta::hours(i64::from(hours));
             assert!(!watch.is_believable(now, hours * HOUR, Some(noon() - TimeDelta::days(32))));

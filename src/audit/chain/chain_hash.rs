@@ -20,9 +20,9 @@ use crate::store::link_keys::{self, LinkStart};
 use crate::store::{Db, StoreError};
 
 /// A key that links the records of one history.
-pub struct LinkKey(hmac::Key);
+pub struct ChainHashKey(hmac::Key);
 
-impl LinkKey {
+impl ChainHashKey {
     /// All that there are in a keyring, by their numbers from 1 on.
     #[must_use]
     pub fn all(keyring: &Keyring) -> Arc<[Self]> {
@@ -52,9 +52,9 @@ impl LinkKey {
     }
 }
 
-impl fmt::Debug for LinkKey {
+impl fmt::Debug for ChainHashKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("LinkKey")
+        f.write_str("ChainHashKey")
     }
 }
 
@@ -71,14 +71,14 @@ fn fixed(bytes: &[u8]) -> Digest {
 
 /// Which key links which records of a history.
 #[derive(Debug, Clone)]
-pub struct Links {
+pub struct ChainHashKeys {
     /// By their numbers, from 1 on.
-    keys: Arc<[LinkKey]>,
+    keys: Arc<[ChainHashKey]>,
     /// The position of the first record of each.
     firsts: Vec<i64>,
 }
 
-impl Links {
+impl ChainHashKeys {
     /// No key links any: as it was before there was one.
     #[must_use]
     pub fn plain() -> Self {
@@ -86,10 +86,10 @@ impl Links {
     }
 
     /// What `link_keys` says. Rows that the server's own keys did not make are no rows, and each key has its row.
-    pub(super) fn read(db: &mut Db, keys: &Arc<[LinkKey]>) -> Result<Self, StoreError> {
+    pub(super) fn read(db: &mut Db, keys: &Arc<[ChainHashKey]>) -> Result<Self, StoreError> {
         let starts = link_keys::list(db)?;
         let is_genuine =
-            |(number, (start, key)): (i32, (&LinkStart, &LinkKey))| start.number == number && key.made(start);
+            |(number, (start, key)): (i32, (&LinkStart, &ChainHashKey))| start.number == number && key.made(start);
         let are_genuine = starts.len() == keys.len() && (1..).zip(starts.iter().zip(keys.iter())).all(is_genuine);
         if !are_genuine || !starts.is_sorted_by_key(|start| start.first) {
             return Err(StoreError::Corrupt("link_keys: these are not the rows that the server made".to_owned()));
@@ -134,15 +134,15 @@ mod tests {
 
     const CHECKPOINT: Checkpoint = Checkpoint { size: 7, root: Hash([0; 32]), link_key: None };
 
-    fn key(number: u8) -> LinkKey {
-        LinkKey::new(&Key::from_bytes([number; 32]))
+    fn key(number: u8) -> ChainHashKey {
+        ChainHashKey::new(&Key::from_bytes([number; 32]))
     }
 
     #[test]
     fn each_record_is_linked_with_the_key_that_counts_from_there_on() {
-        let links = Links { keys: Arc::new([key(1), key(2)]), firsts: vec![3, 5] };
+        let hash_keys = ChainHashKeys { keys: Arc::new([key(1), key(2)]), firsts: vec![3, 5] };
         let (before, leaf) = ([1; 32], Hash([2; 32]));
-        let hashes: Vec<Digest> = (0..7).map(|position| links.chain_hash(position, &before, leaf)).collect();
+        let hashes: Vec<Digest> = (0..7).map(|position| hash_keys.chain_hash(position, &before, leaf)).collect();
         let expected =
             [plain_chain_hash(&before, leaf), key(1).chain_hash(&before, leaf), key(2).chain_hash(&before, leaf)];
         assert_eq!(hashes, [0, 0, 0, 1, 1, 2, 2].map(|one: usize| expected[one]));
@@ -159,13 +159,15 @@ mod tests {
 
     #[test]
     fn a_checkpoint_agrees_with_the_keys_it_saw() {
-        let links = Links { keys: Arc::new([key(1), key(2)]), firsts: vec![3, 5] };
+        let hash_keys = ChainHashKeys { keys: Arc::new([key(1), key(2)]), firsts: vec![3, 5] };
         let seen = |link_key| Checkpoint { link_key, ..CHECKPOINT };
-        assert!(links.agree_with(&seen(Some((1, 3)))) && links.agree_with(&seen(Some((2, 5)))));
-        assert!(!links.agree_with(&seen(Some((1, 4)))) && !links.agree_with(&seen(Some((3, 6)))));
-        assert!(!links.agree_with(&seen(Some((0, 3)))), "numbers begin with 1");
-        assert!(!links.agree_with(&seen(None)), "signed after the first key, and does not know of it");
-        assert!(links.agree_with(&Checkpoint { size: 3, ..CHECKPOINT }), "signed before");
-        assert!(Links::plain().agree_with(&CHECKPOINT) && !Links::plain().agree_with(&seen(Some((1, 3)))));
+        assert!(hash_keys.agree_with(&seen(Some((1, 3)))) && hash_keys.agree_with(&seen(Some((2, 5)))));
+        assert!(!hash_keys.agree_with(&seen(Some((1, 4)))) && !hash_keys.agree_with(&seen(Some((3, 6)))));
+        assert!(!hash_keys.agree_with(&seen(Some((0, 3)))), "numbers begin with 1");
+        assert!(!hash_keys.agree_with(&seen(None)), "signed after the first key, and does not know of it");
+        assert!(hash_keys.agree_with(&Checkpoint { size: 3, ..CHECKPOINT }), "signed before");
+        assert!(
+            ChainHashKeys::plain().agree_with(&CHECKPOINT) && !ChainHashKeys::plain().agree_with(&seen(Some((1, 3))))
+        );
     }
 }

@@ -1,0 +1,64 @@
+//! Not-befores: one refuses every token issued earlier, however many there are.
+
+use chrono::{DateTime, Utc};
+
+use super::client::ClientId;
+use super::id::UserId;
+use super::session::Actor;
+
+/// Whose tokens a not-before refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// One user's.
+    User(UserId),
+    /// Those issued through one client.
+    Client(ClientId),
+    /// All.
+    Everybody,
+}
+
+/// What is stored names no scope.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{word}` of `{subject}` is no scope")]
+pub struct UnknownScope {
+    word: String,
+    subject: String,
+}
+
+impl Scope {
+    /// As it is stored: what kind, and whose.
+    #[must_use]
+    pub fn words(&self) -> (&'static str, String) {
+        match self {
+            Self::User(id) => ("user", id.to_string()),
+            Self::Client(id) => ("client", id.to_string()),
+            Self::Everybody => ("everybody", String::new()),
+        }
+    }
+
+    /// Reads what [`Scope::words`] says.
+    pub fn of_words(word: &str, subject: &str) -> Result<Self, UnknownScope> {
+        let scope = match word {
+            "user" => subject.parse().ok().map(Self::User),
+            "client" => ClientId::parse(subject).ok().map(Self::Client),
+            "everybody" if subject.is_empty() => Some(Self::Everybody),
+            _ => None,
+        };
+        scope.ok_or_else(|| UnknownScope { word: word.to_owned(), subject: subject.to_owned() })
+    }
+}
+
+/// A not-before as it was set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotBefore {
+    /// Whose sessions.
+    pub scope: Scope,
+    /// Those started earlier are refused.
+    pub at: DateTime<Utc>,
+    /// Since when.
+    pub set_at: DateTime<Utc>,
+    /// By whom.
+    pub set_by: Actor,
+    /// Why.
+    pub note: Option<String>,
+}
