@@ -229,9 +229,9 @@ impl App {
         }
         match self.chain.checkpoint().await {
             Ok(_) => {}
-            Err(NotSigned::Store(error)) => tracing::warn!(cause = %error, "the history is signed at the next start"),
+            Err(NotSigned::Store(error)) => tracing::warn!(cause = %error, "checkpoint postponed to the next start"),
             Err(NotSigned::Damaged(damage)) => {
-                tracing::error!(%damage, "the history is not signed: it was altered behind the server's back");
+                tracing::error!(%damage, "checkpoint not signed: the history was altered");
             }
         }
     }
@@ -344,7 +344,7 @@ async fn migrate(store: &Store, config: &Config) -> Result<(), StartError> {
     if config.database.migrate_on_start {
         let migrated = store.migrate().await?;
         for name in migrated.applied {
-            tracing::info!(migration = %name, "applied a migration");
+            tracing::info!(migration = %name, "migration applied");
         }
         return Ok(());
     }

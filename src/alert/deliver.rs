@@ -115,10 +115,10 @@ impl Alerts {
         };
         if given_up {
             metrics.delivery(channel, "given_up");
-            tracing::error!(delivery.id = %id, channel, cause = %fault, "a delivery failed; nobody tries any more");
+            tracing::error!(delivery.id = %id, channel, cause = %fault, "delivery failed; no retries are left");
         } else {
             metrics.delivery(channel, "failed");
-            tracing::warn!(delivery.id = %id, channel, cause = %fault, "a delivery failed; it is tried again");
+            tracing::warn!(delivery.id = %id, channel, cause = %fault, "delivery failed; it is retried");
         }
         self.store().write(move |db| deliveries::failed(db, id, &fault, given_up.then_some(now))).await
     }

@@ -13,7 +13,7 @@ impl Alerts {
         let Raised { id, is_new } = alerts::raise(db, new, self.bounds())?;
         if is_new {
             self.inner.dependencies.metrics.alert_raised(new.kind.as_str());
-            tracing::warn!(alert.id = %id, alert.kind = %new.kind, "an alert was raised");
+            tracing::warn!(alert.id = %id, alert.kind = %new.kind, "alert raised");
             self.tell_reviewers_in(db, id, Occasion::Raised, new.at)?;
         }
         Ok(id)

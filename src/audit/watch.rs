@@ -136,7 +136,7 @@ impl Watch {
                 (event.with(json!({ "records": records, "checkpoints": checkpoints })), None)
             }
             Err(damage) => {
-                tracing::error!(%damage, "the record was altered behind the server's back");
+                tracing::error!(%damage, "history altered");
                 let details = json!({ "damage": damage });
                 let event = AuditEvent::new(at, AuditKind::RecordDamaged, &context, Subject::everybody());
                 let alert = NewAlert::new(at, AlertKind::RecordDamaged, Subject::everybody());

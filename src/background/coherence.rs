@@ -54,7 +54,7 @@ impl Coherence {
     pub async fn stop(self) {
         drop(self.stop);
         if self.running.await.is_err() {
-            tracing::error!("the loop that renews the lease ended by a panic");
+            tracing::error!("lease loop panicked");
         }
     }
 }
@@ -120,11 +120,11 @@ impl Mode {
             return;
         }
         match (holds_lease, is_live) {
-            (true, true) => tracing::info!("a lease is held: checks are answered from memory"),
-            (true, false) => tracing::info!("a lease is held: checks ask the store"),
+            (true, true) => tracing::info!("lease acquired: checks are answered from memory"),
+            (true, false) => tracing::info!("lease acquired: checks query the database"),
             (false, _) => {
                 let cause = cause.unwrap_or_else(|| "it was not renewed in time".to_owned());
-                tracing::warn!(%cause, "no lease is held: a check asks the store, once this node could renew its row");
+                tracing::warn!(%cause, "lease lost: a check queries the database once this node has renewed its row");
             }
         }
     }
@@ -152,7 +152,7 @@ impl Listener {
         let thread = match thread {
             Ok(handle) => Some(handle.thread().clone()),
             Err(error) => {
-                tracing::warn!(cause = %error, "no thread listens for notifications");
+                tracing::warn!(cause = %error, "notification listener not started");
                 None
             }
         };
@@ -184,7 +184,7 @@ fn listen(store: &Store, shared: &Shared) {
             Ok(false) if shared.is_alone.load(Ordering::Relaxed) => LOOK_ALONE,
             Ok(false) => LOOK,
             Err(error) => {
-                tracing::debug!(cause = %error, "notifications cannot be heard");
+                tracing::debug!(cause = %error, "notification listener failed");
                 RECONNECT
             }
         };

@@ -41,7 +41,7 @@ impl Jobs {
         self.shipping.stop().await;
         for (name, job) in self.loops {
             if job.await.is_err() {
-                tracing::error!(job = name, "a job ended by a panic");
+                tracing::error!(job = name, "job panicked");
             }
         }
     }
@@ -61,13 +61,13 @@ async fn repeat(job: Job, app: Arc<App>, stop: CancellationToken) {
         };
         match outcome {
             Ok(()) if failing => {
-                tracing::info!(job = job.name, "a job works again");
+                tracing::info!(job = job.name, "job recovered");
                 failing = false;
             }
             Ok(()) => {}
-            Err(cause) if failing => tracing::debug!(job = job.name, %cause, "a job still fails"),
+            Err(cause) if failing => tracing::debug!(job = job.name, %cause, "job still fails"),
             Err(cause) => {
-                tracing::error!(job = job.name, %cause, "a job failed; it is tried again");
+                tracing::error!(job = job.name, %cause, "job failed; it is retried");
                 failing = true;
             }
         }

@@ -40,7 +40,7 @@ impl Shipping {
         let has_sinks = !self.loops.is_empty();
         for ended in self.loops {
             if ended.await.is_err() {
-                tracing::error!("a loop that ships events ended by a panic");
+                tracing::error!("shipping loop panicked");
             }
         }
         if has_sinks && let Err(error) = self.app.shipping.release().await {
@@ -81,10 +81,10 @@ impl Health {
             Ok(Progress::Idle) => PERIOD,
             Ok(progress) => {
                 if progress == Progress::LostClaim {
-                    tracing::warn!(sink, "a shipment took too long: another node may have sent it too");
+                    tracing::warn!(sink, "shipment outlasted its claim: another node may have sent it too");
                 }
                 if self.failures > 0 {
-                    tracing::info!(sink, failures = self.failures, "events are shipped again");
+                    tracing::info!(sink, failures = self.failures, "shipping recovered");
                     self.failures = 0;
                 }
                 // There may be more.
@@ -92,9 +92,9 @@ impl Health {
             }
             Err(cause) => {
                 if self.failures == 0 {
-                    tracing::warn!(sink, %cause, "events cannot be shipped; they are kept and tried again");
+                    tracing::warn!(sink, %cause, "shipping failed; events are kept and retried");
                 } else {
-                    tracing::debug!(sink, %cause, "events still cannot be shipped");
+                    tracing::debug!(sink, %cause, "shipping still fails");
                 }
                 self.failures = self.failures.saturating_add(1);
                 pause_after(self.failures)
@@ -129,8 +129,8 @@ mod tests {
         let text = log.text();
         let told: Vec<&str> = text.lines().collect();
         assert_eq!(told.len(), 2, "{text}");
-        assert!(told[0].contains("cannot be shipped") && told[0].contains("cause=gone"), "{text}");
-        assert!(told[1].contains("shipped again") && told[1].contains("failures=2"), "{text}");
+        assert!(told[0].contains("shipping failed") && told[0].contains("cause=gone"), "{text}");
+        assert!(told[1].contains("shipping recovered") && told[1].contains("failures=2"), "{text}");
     }
 
     #[test]

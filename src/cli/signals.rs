@@ -22,7 +22,7 @@ pub(super) fn ignore_others(log: &Dispatch) -> io::Result<()> {
         tokio::spawn(async move {
             while heard.recv().await.is_some() {
                 with_default(&log, || {
-                    tracing::info!(signal = name, "a signal that changes nothing here: SIGTERM stops the server");
+                    tracing::info!(signal = name, "signal ignored: SIGTERM stops the server");
                 });
             }
         });
@@ -38,10 +38,10 @@ pub(super) fn stop(log: &Dispatch, last: impl FnOnce() + Send + 'static) -> io::
     let (told, log) = (stop.clone(), log.clone());
     tokio::spawn(async move {
         either(&mut terminate, &mut interrupt).await;
-        with_default(&log, || tracing::info!("told to stop: requests under way finish first"));
+        with_default(&log, || tracing::info!("stop signal: requests under way finish first"));
         told.cancel();
         either(&mut terminate, &mut interrupt).await;
-        with_default(&log, || tracing::warn!("told to stop once more: ends at once"));
+        with_default(&log, || tracing::warn!("second stop signal: the server ends at once"));
         last();
         std::process::exit(i32::from(FAILED));
     });

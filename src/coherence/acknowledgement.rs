@@ -36,7 +36,7 @@ impl Coherence {
     async fn number(&self) -> Result<(), StoreError> {
         self.store().write_alone(changes::number).await?;
         if let Err(error) = self.store().notify().await {
-            tracing::debug!(cause = %error, "no notification could be sent");
+            tracing::debug!(cause = %error, "notification not sent");
         }
         Ok(())
     }
@@ -118,7 +118,7 @@ impl Coherence {
         match self.store().write(move |db| nodes::evict(db, node.id, node.lease_no)).await {
             Ok(true) => tracing::warn!(node.id = %node.id, "node evicted: it stopped without leaving"),
             Ok(false) => {}
-            Err(error) => tracing::warn!(cause = %error, node.id = %node.id, "a silent node cannot be evicted"),
+            Err(error) => tracing::warn!(cause = %error, node.id = %node.id, "node not evicted"),
         }
     }
 

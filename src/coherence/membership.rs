@@ -183,7 +183,7 @@ impl Membership {
         if store.is_full() {
             let now = self.coherence.now();
             store.write(move |db| nodes::try_room(db, NodeId::new(now), now)).await?;
-            tracing::info!(node.id = %id, "the disk of the database has room again");
+            tracing::info!(node.id = %id, "database disk has room again");
             store.found_room();
         }
         Ok(())
@@ -261,7 +261,7 @@ impl Membership {
         self.hold_from(began, server)?;
         // Last: a join that failed half way begins anew, with another id.
         (self.id, self.numbers) = (Some(id), FIRST);
-        tracing::info!(node.id = %id, "joined: this node answers checks while its lease holds");
+        tracing::info!(node.id = %id, "node joined: it answers checks while its lease holds");
         Ok(())
     }
 

@@ -246,7 +246,7 @@ impl From<StoreError> for ApiError {
             | StoreError::Full(_)
             | StoreError::Busy(_)
             | StoreError::Corrupt(_) => {
-                tracing::error!(cause = %error, "the store could not serve a request");
+                tracing::error!(cause = %error, "store error: the request was not served");
                 Self::Unavailable
             }
         }
@@ -279,7 +279,7 @@ impl From<CheckError> for ApiError {
     fn from(error: CheckError) -> Self {
         match error {
             CheckError::Invalid(reason) => {
-                tracing::info!(reason = reason.as_str(), "a token was refused");
+                tracing::info!(reason = reason.as_str(), "token refused");
                 Self::TokenInvalid
             }
             CheckError::Expired | CheckError::NotYetValid | CheckError::Replaced => Self::TokenExpired,

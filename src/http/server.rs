@@ -84,7 +84,7 @@ impl Listening {
         if let Some(metrics) = metrics
             && metrics.await.is_err()
         {
-            tracing::error!("the metrics listener ended by a panic");
+            tracing::error!("metrics listener panicked");
         }
         served
     }

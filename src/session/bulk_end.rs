@@ -108,7 +108,7 @@ impl Sessions {
     async fn record_break_off(&self, bulk: &BulkEnd, progress: Progress) {
         let (outcome, alerts) = (bulk.outcome(self.now(), progress), self.inner.dependencies.alerts.clone());
         if let Err(error) = self.store().write(move |db| record_outcome(db, &outcome, progress.ended, &alerts)).await {
-            tracing::error!(cause = %error, ended = progress.ended, "an end of many sessions was broken off, and has no outcome in the record");
+            tracing::error!(cause = %error, ended = progress.ended, "bulk end aborted: its outcome is not recorded");
         }
     }
 }

@@ -185,7 +185,7 @@ impl Sessions {
             && let Err(error) = self.flush_of(std::iter::once(facts.token.session_id)).await
         {
             // Nobody is refused for that: it is written with the next ones.
-            tracing::debug!(cause = %error, "a use could not be written at once");
+            tracing::debug!(cause = %error, "last use not written at once");
         }
         Ok(checked(facts, user))
     }
@@ -424,7 +424,7 @@ fn read_user(db: &mut Db, id: UserId) -> Result<LiveUser, StoreError> {
 /// The refusal of a token of ours whose session was never there (SES-05): somebody else signs with our key, or the database
 /// lost rows.
 pub(super) fn unknown(id: SessionId) -> CheckError {
-    tracing::warn!(session.id = %id, "a token with a good signature names an unknown session");
+    tracing::warn!(session.id = %id, "token refused: its signature is good, its session is unknown");
     CheckError::Invalid(Reason::SessionUnknown)
 }
 

@@ -80,7 +80,9 @@ fn apply(db: &mut Db, wait: Duration) -> Result<Vec<String>, OpenError> {
 fn take_turn(db: &mut Db, wait: Duration) -> Result<(), OpenError> {
     match lock(db, wait) {
         Ok(()) => return Ok(()),
-        Err(OpenError::Locked(holder)) => tracing::warn!(%holder, "others apply migrations: this start waits for them"),
+        Err(OpenError::Locked(holder)) => {
+            tracing::warn!(%holder, "waiting for another process that applies migrations")
+        }
         // Nobody holds it any more, or what went wrong does so again.
         Err(_) => {}
     }

@@ -151,7 +151,7 @@ struct LogOnce;
 
 impl r2d2::HandleError<ConnectionError> for LogOnce {
     fn handle_error(&self, error: ConnectionError) {
-        tracing::debug!(cause = %error, "a database connection could not be made");
+        tracing::debug!(cause = %error, "database connection failed");
     }
 }
 

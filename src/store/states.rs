@@ -208,7 +208,7 @@ fn newest_recorded(db: &mut Db, thing: &Thing) -> Result<Option<i64>, StoreError
         None => false,
     };
     if !is_recorded {
-        tracing::error!(kind = %thing.kind(), subject = thing.subject(version), "is not what was recorded of it");
+        tracing::error!(kind = %thing.kind(), subject = thing.subject(version), "row differs from its record");
     }
     Ok(is_recorded.then_some(version))
 }
@@ -224,7 +224,7 @@ fn newest_of_removed(db: &mut Db, thing: &Thing) -> Result<Option<i64>, StoreErr
     let removal = Record::of_removal(thing.kind(), subject, DateTime::UNIX_EPOCH);
     let is_removed = digest.is_some_and(|digest| digest == removal.digest);
     if !is_removed {
-        tracing::error!(kind = %thing.kind(), subject = removal.subject, "is gone, and its removal was not recorded");
+        tracing::error!(kind = %thing.kind(), subject = removal.subject, "row removed without a record");
     }
     Ok(is_removed.then_some(version))
 }

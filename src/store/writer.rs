@@ -87,7 +87,7 @@ impl Writer {
         if let Some(thread) = thread
             && thread.join().is_err()
         {
-            tracing::error!("the writer ended by a panic");
+            tracing::error!("database writer panicked");
         }
     }
 }

@@ -125,7 +125,7 @@ impl Chain {
         match self.began_so(base).await {
             Ok(()) => Ok(true),
             Err(NotSigned::Damaged(fault)) => {
-                tracing::error!(damage = %fault, "no records are removed: the chain is not what was signed before");
+                tracing::error!(damage = %fault, "retention removes no records: the chain does not continue its last checkpoint");
                 Ok(false)
             }
             Err(NotSigned::Store(error)) => Err(error),

@@ -142,14 +142,14 @@ impl Retention {
         match outcome {
             Ok(run) => {
                 if !run.removed.is_none() {
-                    tracing::info!(removed = ?run.removed, "removed what was older than it is kept");
+                    tracing::info!(removed = ?run.removed, "retention removed old history");
                 }
                 Ok(())
             }
             Err(RetentionError::Claimed) => Ok(()),
             Err(error @ (RetentionError::NotAllowed | RetentionError::ClockAhead(_))) => {
                 if is_news {
-                    tracing::warn!(cause = %error, "nothing old is removed by this server");
+                    tracing::warn!(cause = %error, "retention skipped");
                 }
                 Ok(())
             }

@@ -41,7 +41,7 @@ impl Place {
         if let State::Made(directory) = std::mem::replace(&mut *state, State::Removed) {
             let path = directory.keep();
             if let Err(error) = remove(&path) {
-                tracing::warn!(directory = %path.display(), cause = %error, "a demonstration is left behind");
+                tracing::warn!(directory = %path.display(), cause = %error, "demonstration not removed");
             }
         }
     }

@@ -30,7 +30,7 @@ const fn media_type(format: ExportFormat) -> &'static str {
 fn rest(export: Export) -> impl Stream<Item = Result<Bytes, StoreError>> {
     stream::try_unfold(export, |mut export| async {
         let piece = export.next().await.inspect_err(|error| {
-            tracing::error!(cause = %error, "an export broke off");
+            tracing::error!(cause = %error, "export aborted");
         })?;
         Ok(piece.map(|piece| (Bytes::from(piece), export)))
     })

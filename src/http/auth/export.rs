@@ -26,7 +26,7 @@ pub async fn export(caller: Caller, app: web::Data<App>) -> Result<HttpResponse,
     let first = export.next().await?.unwrap_or_default();
     let rest = stream::try_unfold(export, |mut export| async {
         let piece = export.next().await.inspect_err(|error| {
-            tracing::error!(cause = %error, "an export broke off");
+            tracing::error!(cause = %error, "export aborted");
         })?;
         Ok::<_, crate::store::StoreError>(piece.map(|piece| (Bytes::from(piece), export)))
     });
