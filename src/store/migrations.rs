@@ -10,8 +10,9 @@ use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::backend::{self, Db};
+use super::backend::Db;
 use super::error::{OpenError, StoreError};
+use super::transaction;
 use super::{older_nodes, users};
 
 pub(super) const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -42,11 +43,11 @@ pub(super) fn run(mut db: Db, wait: Duration) -> Result<Migrated, OpenError> {
     take_turn(&mut db, wait)?;
     match apply(&mut db, wait) {
         Ok(applied) => {
-            backend::commit(&mut db)?;
+            transaction::commit(&mut db)?;
             Ok(Migrated { applied })
         }
         Err(error) => {
-            backend::roll_back(&mut db);
+            transaction::roll_back(&mut db);
             Err(error)
         }
     }
@@ -91,11 +92,11 @@ fn take_turn(db: &mut Db, wait: Duration) -> Result<(), OpenError> {
 
 /// Begins a transaction and takes the lock in it. Nothing of this outlasts the transaction.
 fn lock(db: &mut Db, patience: Duration) -> Result<(), OpenError> {
-    backend::begin(db)?;
+    transaction::begin(db)?;
     let Db::Postgres(connection) = db else { return Ok(()) };
     let taken = lock_in(connection, patience);
     if taken.is_err() {
-        backend::roll_back(db);
+        transaction::roll_back(db);
     }
     taken
 }

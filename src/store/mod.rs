@@ -1,9 +1,21 @@
 //! The store: the only folder that knows diesel. Queries are plain functions on `&mut Db`, one file a table; a unit of
 //! work runs any number of them together: [`Store::read`] changes nothing, [`Store::write`] is one transaction.
 //!
+//! Which way a statement is run on two databases:
+//!
+//! | the statement | the way | for example |
+//! |---|---|---|
+//! | one that diesel's `MultiConnection` takes: select, join, update, insert of one row, delete | as it is, on `&mut Db` | `users::find` |
+//! | one whose text both databases read, though `MultiConnection` refuses it: `ON CONFLICT` | `Both(statement).execute(db)` | `not_befores::raise` |
+//! | one that needs the real types: `eq_any` of a list, `RETURNING` | `on_backend!(db, \|connection\| …)`, written once | `sessions::owners` |
+//! | many rows | `rows::Insert`, `rows::Listing`: one array a column on PostgreSQL, row by row on SQLite | `users::insert_all` |
+//! | a million rows, read once | `raw::each`: values as the driver hands them out | `covered::between` |
+//! | one that only one of them has: locks, notifications, pragmas | `match db`, in a file for that: `advisory`, `notifications`, `connection`, `transaction` | `advisory::hold` |
+//!
 //! "Not there" is `Option`; "could not ask" is [`StoreError`], which is answered 503 and never decides about a token.
 
 pub mod access_tokens;
+mod address;
 mod advisory;
 pub mod alerts;
 pub mod attempts;
@@ -14,6 +26,7 @@ pub mod chain;
 pub mod changes;
 pub mod clients;
 mod columns;
+mod connection;
 pub mod covered;
 pub mod deliveries;
 pub mod devices;
@@ -41,6 +54,7 @@ pub mod signing_keys;
 pub mod states;
 pub mod statistics;
 pub mod throttles;
+mod transaction;
 pub mod users;
 mod writer;
 
@@ -49,7 +63,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-pub use backend::{Address, Db, InvalidAddress};
+pub use address::{Address, InvalidAddress};
+pub use backend::Db;
 pub use error::{Constraint, OpenError, Overtaken, StoreError};
 pub use keyset::Page;
 pub use migrations::Migrated;
@@ -181,7 +196,7 @@ impl Store {
         let statement = move |db: &mut Db| {
             let began = Instant::now();
             let value = statement(db)?;
-            backend::confirm(db, began)?;
+            transaction::confirm(db, began)?;
             Ok(value)
         };
         self.write_loosely(statement).await
@@ -294,25 +309,25 @@ impl Store {
 
     /// Whether the database answers now, and takes writes.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.read(backend::ping).await
+        self.read(connection::ping).await
     }
 
     /// The database's own clock, for comparing with this machine's.
     pub async fn database_time(&self) -> Result<Option<chrono::DateTime<chrono::Utc>>, StoreError> {
-        self.read(backend::database_time).await
+        self.read(connection::database_time).await
     }
 
     /// Brings SQLite's file up to what was committed, as far as nobody is held up by it: what stands in the write-ahead log
     /// alone is not in a copy of the file.
     pub async fn checkpoint_wal(&self) -> Result<(), StoreError> {
-        self.read(backend::checkpoint_wal).await
+        self.read(connection::checkpoint_wal).await
     }
 
     /// Stops taking work, finishes what waits, and closes the connections.
     pub fn close(&self) {
         let Some(writer) = &self.inner.writer else { return };
         writer.stop();
-        if let Err(error) = self.inner.pool.run(backend::checkpoint_wal) {
+        if let Err(error) = self.inner.pool.run(connection::checkpoint_wal) {
             tracing::debug!(cause = %error, "the write-ahead log stays beside the database");
         }
     }

@@ -9,7 +9,8 @@ use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
-use super::backend::{Address, Db};
+use super::address::Address;
+use super::backend::Db;
 use super::error::{OpenError, StoreError};
 
 /// Tells everybody who listens.

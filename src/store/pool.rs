@@ -13,8 +13,12 @@ use std::time::{Duration, Instant};
 use diesel::prelude::*;
 
 use super::Settings;
-use super::backend::{self, Address, Db, Server};
+use super::address::Address;
+use super::backend::Db;
+use super::connection;
+use super::connection::Server;
 use super::error::{OpenError, StoreError};
+use super::transaction;
 
 /// A connection that served well this recently is taken without asking whether it still lives: one query saved on a busy
 /// server.
@@ -118,7 +122,7 @@ impl r2d2::ManageConnection for Manager {
         let fault = connected.as_ref().err().map(|error| StoreError::not_connected(&error.to_string()));
         self.servers.are_read_only.store(matches!(fault, Some(StoreError::ReadOnly(_))), Ordering::Relaxed);
         let (mut db, Server { name, session, .. }) = connected?;
-        backend::note_when_full(&mut db, &self.servers.is_full);
+        connection::note_when_full(&mut db, &self.servers.is_full);
         let server = self.servers.note(name);
         Ok(Pooled { db, session, trusted_since: Some(Instant::now()), broken: false, server })
     }
@@ -127,13 +131,13 @@ impl r2d2::ManageConnection for Manager {
         if !self.servers.is_newest(pooled.server) {
             return Err(ConnectionError::BadConnection("it leads to another server than the newest".into()));
         }
-        if !backend::has_not_hung_up(&mut pooled.db) {
+        if !connection::has_not_hung_up(&mut pooled.db) {
             return Err(ConnectionError::BadConnection("the other side has hung up".into()));
         }
         if pooled.trusted_since.is_some_and(|moment| self.known.is_trusted(moment)) {
             return Ok(());
         }
-        match backend::server(&mut pooled.db) {
+        match connection::server(&mut pooled.db) {
             Ok(Server { session, .. }) if session == pooled.session => Ok(()),
             Ok(_) => Err(self.known.sessions_are_shared()),
             Err(error) => Err(ConnectionError::BadConnection(error.to_string())),
@@ -177,7 +181,7 @@ impl Pool {
         work: impl FnOnce(&mut Db) -> Result<T, E>,
     ) -> Result<T, E> {
         let taken = self.begin()?;
-        self.use_up(taken, |db| backend::complete(db, work))
+        self.use_up(taken, |db| transaction::complete(db, work))
     }
 
     fn take(&self) -> Result<Taken, StoreError> {
@@ -201,7 +205,7 @@ impl Pool {
 
     /// Where this fails, so may all that lay idle as long.
     fn begin_on(&self, pooled: &mut Pooled) -> Result<(), StoreError> {
-        let begun = backend::begin(&mut pooled.db);
+        let begun = transaction::begin(&mut pooled.db);
         if begun.is_err() {
             pooled.broken = true;
             self.known.doubt_all();
@@ -218,7 +222,7 @@ impl Pool {
         let result = work(&mut pooled.db);
         pooled.broken = is_broken(&mut pooled.db);
         pooled.trusted_since = result.is_ok().then(Instant::now);
-        if result.is_err() && !backend::has_not_hung_up(&mut pooled.db) {
+        if result.is_err() && !connection::has_not_hung_up(&mut pooled.db) {
             pooled.broken = true;
             self.known.doubt_all();
         }

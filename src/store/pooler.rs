@@ -20,7 +20,8 @@ use diesel::sql_types::Text;
 
 use secrecy::ExposeSecret as _;
 
-use super::backend::{self, Address};
+use super::address::Address;
+use super::connection;
 use super::error::OpenError;
 
 /// One client of the server, or of what stands before it.
@@ -28,7 +29,7 @@ struct Client(PgConnection);
 
 impl Client {
     fn connect(url: &str) -> Result<Self, String> {
-        backend::establish(url).map(Self).map_err(|error| error.to_string())
+        connection::establish(url).map(Self).map_err(|error| error.to_string())
     }
 
     /// Begins a transaction; which of the server's sessions runs it. The number of a process is given again some day, and by
@@ -48,7 +49,7 @@ impl Client {
 /// this time. As the first connection that is made, this also says where nothing answers.
 pub(super) fn refuse_shared_sessions(address: &Address, wait: Duration, patience: Duration) -> Result<(), OpenError> {
     let Address::Postgres(url) = address else { return Ok(()) };
-    let url = backend::postgres_url(url.expose_secret(), wait);
+    let url = connection::postgres_url(url.expose_secret(), wait);
     let (tell, told) = mpsc::channel();
     // A pool without a second session keeps its client waiting, which cannot be called back.
     let asking = std::thread::Builder::new().name("pooler".into()).spawn(move || tell.send(keeps_sessions(&url)));

@@ -3,10 +3,11 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
-use super::backend::{Both, Db, relax};
+use super::backend::{Both, Db};
 use super::columns::{At, Id};
 use super::error::StoreError;
 use super::schema::shipping_cursors;
+use super::transaction::relax;
 use crate::model::id::NodeId;
 
 /// The checkpoint that a sink has before the first: none is as small.

@@ -10,8 +10,10 @@ use std::time::Duration;
 use diesel::prelude::*;
 use tokio::sync::oneshot;
 
-use super::backend::{self, Address, Db};
+use super::address::Address;
+use super::backend::Db;
 use super::error::StoreError;
+use super::transaction;
 
 /// Units of work that share one commit at most.
 const BATCH: usize = 512;
@@ -150,7 +152,7 @@ impl Writing {
             let opened = self.address.connect(self.wait).map_err(|error| StoreError::Unavailable(error.to_string()))?;
             self.connection = Some(opened);
         }
-        self.connection.as_mut().map_or(Ok(()), backend::begin)
+        self.connection.as_mut().map_or(Ok(()), transaction::begin)
     }
 
     fn run(&mut self, batch: Vec<Job>) {
@@ -174,7 +176,7 @@ impl Writing {
         }
         // A connection in an unknown state is closed, which undoes what it had not committed; the next batch opens another.
         let committed = match broken {
-            None => backend::commit(&mut db),
+            None => transaction::commit(&mut db),
             Some(error) => Err(error),
         };
         if committed.is_ok() {
