@@ -129,7 +129,7 @@ async fn pure_part(name: &str, app: &App) {
     let (sealed, events): (Vec<Sealed>, Vec<WithProofs<RecordedEvent>>) =
         app.store.read_at_length(read).await.expect("read");
     let began = Instant::now();
-    let mut builder = TreeBuilder::begun(app.chain.hash_keys().await.expect("the keys"));
+    let mut builder = TreeBuilder::new(app.chain.hash_keys().await.expect("the keys"));
     for sealed in &sealed {
         builder.grow(leaf(&sealed.record));
     }

@@ -212,7 +212,7 @@ impl App {
         if let Err(error) = self.refusals.write_all().await {
             tracing::warn!(cause = %error, "the last refusals could not be recorded at the stop");
         }
-        if let Err(error) = self.sessions.tell_last_ended_uses().await {
+        if let Err(error) = self.sessions.alert_to_last_ended_uses().await {
             tracing::warn!(cause = %error, "the last uses of ended sessions could not be told at the stop");
         }
         self.seal_and_sign().await;

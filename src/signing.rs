@@ -258,7 +258,7 @@ impl Signing {
 
     /// Looks for keys made since: for a token that names one which is not known, as anybody can. So looks keep a distance, and
     /// all who ask before one begins share it. Nobody is told that a key is unknown without a look that began after they asked.
-    pub async fn learn(&self) -> Result<(), SigningError> {
+    pub async fn reload_if_unknown(&self) -> Result<(), SigningError> {
         if self.foreign.is_some() {
             return Ok(());
         }

@@ -11,7 +11,7 @@ use crate::store::{Db, StoreError, deliveries};
 impl Alerts {
     /// Notes in the transaction of a change that the user is to be told of it, at the address there was before, and where that
     /// changed at the new one too.
-    pub fn tell_of_change_in(
+    pub fn notify_of_change_in(
         &self,
         db: &mut Db,
         (before, after): (&User, &User),

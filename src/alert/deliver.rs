@@ -53,7 +53,7 @@ enum Fault {
 
 impl Alerts {
     /// Notes in the transaction of an alert what is to be told of it to reviewers.
-    pub(super) fn tell_reviewers_in(
+    pub(super) fn notify_reviewers_in(
         &self,
         db: &mut Db,
         alert_id: AlertId,

@@ -127,7 +127,7 @@ impl Mail {
             .header(ContentType::TEXT_PLAIN)
             .body(text.body)
             .map_err(|error| error.to_string())?;
-        self.transport.send(message).await.map(drop).map_err(|error| told(&error))
+        self.transport.send(message).await.map(drop).map_err(|error| reason(&error))
     }
 }
 
@@ -139,7 +139,7 @@ impl std::fmt::Debug for Mail {
 
 /// Why a mail was not taken. Of what the server answers only the code: its words repeat the address, which is kept no longer than
 /// it is needed.
-fn told(error: &smtp::Error) -> String {
+fn reason(error: &smtp::Error) -> String {
     error.status().map_or_else(|| error.to_string(), |code| format!("the mail server answers {code}"))
 }
 

@@ -14,7 +14,7 @@ impl Alerts {
         if is_new {
             self.inner.dependencies.metrics.alert_raised(new.kind.as_str());
             tracing::warn!(alert.id = %id, alert.kind = %new.kind, "alert raised");
-            self.tell_reviewers_in(db, id, Occasion::Raised, new.at)?;
+            self.notify_reviewers_in(db, id, Occasion::Raised, new.at)?;
         }
         Ok(id)
     }

@@ -27,13 +27,13 @@ impl Alerts {
     }
 
     /// Notes in the transaction of the login that the user is to be told of this session; nobody is without an address.
-    pub fn tell_user_in(&self, db: &mut Db, alert_id: AlertId, session: &Session) -> Result<(), StoreError> {
+    pub fn notify_user_in(&self, db: &mut Db, alert_id: AlertId, session: &Session) -> Result<(), StoreError> {
         let (now, user_id) = (session.started_at, session.user_id);
         let has_email = users::find(db, user_id)?.is_some_and(|user| user.email.is_some());
         if self.inner.mail.is_none() || !has_email {
             return Ok(());
         }
-        if one_time_tokens::disowning_since(db, user_id, now - TimeDelta::hours(1))? >= MAILS_AN_HOUR {
+        if one_time_tokens::report_links_since(db, user_id, now - TimeDelta::hours(1))? >= MAILS_AN_HOUR {
             return Ok(());
         }
         let purpose = Purpose::ReportLink { user_id, session_id: session.id };
@@ -60,7 +60,7 @@ impl Alerts {
     ) -> Result<(), StoreError> {
         let known = alerts::report_unrecognised_login(db, session.id, now)?;
         let id = known.map_or_else(|| self.report_unrecognised_login_again_in(db, session, now), Ok)?;
-        self.tell_reviewers_in(db, id, Occasion::Disowned, now)
+        self.notify_reviewers_in(db, id, Occasion::Disowned, now)
     }
 
     /// Raises the alert about a session that was counted with others: now it is worth one of its own.

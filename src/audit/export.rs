@@ -206,7 +206,7 @@ impl Export {
         if matches!(self.place, Place::End) {
             return Ok(None);
         }
-        self.history.sessions.stands(&self.context).await?;
+        self.history.sessions.ensure_allowed(&self.context).await?;
         let mut piece = Vec::new();
         match self.selection.clone() {
             Selection::Sessions(filter, sort) => self.next_sessions(filter, sort, is_first, &mut piece).await?,

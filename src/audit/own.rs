@@ -61,7 +61,7 @@ impl OwnExport {
     /// The next piece; `None` after the last. The user's session is looked at again for each: the export ends with it.
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
         if !matches!(self.place, Place::End) {
-            self.history.sessions.stands(&self.context).await?;
+            self.history.sessions.ensure_allowed(&self.context).await?;
         }
         let mut piece = Vec::new();
         while piece.len() < PIECE && !matches!(self.place, Place::End) {

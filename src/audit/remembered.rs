@@ -52,7 +52,7 @@ fn of_checkpoint(directory: &Path) -> Option<String> {
 }
 
 /// Warns, and records it, where the data directory remembers another database.
-pub async fn tell_other_database(store: &Store, directory: &Path, now: DateTime<Utc>) -> Result<(), StoreError> {
+pub async fn report_other_database(store: &Store, directory: &Path, now: DateTime<Utc>) -> Result<(), StoreError> {
     let database = store.read(changes::head).await?.database;
     let Some(other) = OtherDatabase::in_directory(directory, &database) else { return Ok(()) };
     tracing::warn!("{other}");

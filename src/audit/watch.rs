@@ -86,7 +86,7 @@ impl Watch {
     pub async fn seal(&self) -> Result<(), StoreError> {
         self.dependencies.chain.seal().await?;
         match self.dependencies.chain.mark().await {
-            Err(NotSigned::Damaged(damage)) => self.tell_damage(&damage).await,
+            Err(NotSigned::Damaged(damage)) => self.report_damage(&damage).await,
             Err(NotSigned::Store(error)) => Err(error),
             Ok(()) => Ok(()),
         }
@@ -101,13 +101,13 @@ impl Watch {
             Err(NotSigned::Store(error)) => return Err(error),
         };
         if let Some(damage) = damage {
-            return self.tell_damage(&damage).await;
+            return self.report_damage(&damage).await;
         }
         self.told.store(false, Ordering::Relaxed);
         Ok(())
     }
 
-    async fn tell_damage(&self, damage: &Fault) -> Result<(), StoreError> {
+    async fn report_damage(&self, damage: &Fault) -> Result<(), StoreError> {
         let last = self.dependencies.store.read(audit::last_verified).await?;
         if self.told.load(Ordering::Relaxed) && last.is_some_and(|(_, intact)| !intact) {
             return Ok(());

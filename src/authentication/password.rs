@@ -283,7 +283,7 @@ impl Authenticated {
         let Some(user) = user else { return Ok(false) };
         // As the user is called by now.
         let account = self.keys.of_account(&self.digests, &account_form(db, &user)?);
-        self.tell_failures_before_in(db, account, session_id)?;
+        self.alert_to_failures_before_in(db, account, session_id)?;
         for key in std::iter::once(account).chain(self.keys.device) {
             throttles::clear(db, key)?;
         }
@@ -298,7 +298,7 @@ impl Authenticated {
     }
 
     /// Raises an alert where many failures came before this success.
-    fn tell_failures_before_in(
+    fn alert_to_failures_before_in(
         &self,
         db: &mut Db,
         account: ThrottleKey,

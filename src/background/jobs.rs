@@ -75,7 +75,7 @@ fn watch(app: Arc<App>) -> Step {
 
 /// Alerts to tokens of ended sessions that were used again.
 fn ended_uses(app: Arc<App>) -> Step {
-    Box::pin(async move { app.sessions.tell_ended_uses().await.map(drop) })
+    Box::pin(async move { app.sessions.alert_to_ended_uses().await.map(drop) })
 }
 
 /// Tells the metrics what waits for reviewers.

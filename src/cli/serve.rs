@@ -13,7 +13,7 @@ use super::outcome::Outcome;
 use super::output::Output;
 use super::signals;
 use crate::app::App;
-use crate::audit::remembered::tell_other_database;
+use crate::audit::remembered::report_other_database;
 use crate::clock::SystemClock;
 use crate::http::server;
 use crate::model::secret::SecretKind;
@@ -68,7 +68,7 @@ async fn remark(app: &App) -> Outcome {
     for weakness in app.config.weaknesses() {
         tracing::warn!(key = weakness.key, "weak setting: {}", weakness.message);
     }
-    Ok(tell_other_database(&app.store, &app.config.data.dir, app.clock.now()).await?)
+    Ok(report_other_database(&app.store, &app.config.data.dir, app.clock.now()).await?)
 }
 
 /// Serves until the process is told to stop, and closes the installation.

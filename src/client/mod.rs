@@ -97,7 +97,7 @@ impl Clients {
         let registered = self
             .store
             .write(move |db| {
-                sessions.while_standing_in(db, &context, |db| clients::insert(db, &added))?;
+                sessions.while_allowed_in(db, &context, |db| clients::insert(db, &added))?;
                 let event = AuditEvent::new(
                     now,
                     AuditKind::ClientCreated,
@@ -118,7 +118,7 @@ impl Clients {
         let rotated = self
             .store
             .write(move |db| {
-                if !sessions.while_standing_in(db, &context, |db| clients::set_secret(db, &id, digest, now))? {
+                if !sessions.while_allowed_in(db, &context, |db| clients::set_secret(db, &id, digest, now))? {
                     return Err(ClientError::NotFound);
                 }
                 let event = AuditEvent::new(

@@ -85,7 +85,7 @@ impl Coherence {
 
     /// Whether what the store says decides now. A file has no other copy that is written to; and where the disk is full nobody
     /// can commit an end.
-    pub async fn believe_the_store(&self) -> Result<(), StoreError> {
+    pub async fn confirm_store(&self) -> Result<(), StoreError> {
         let renewals = &self.inner.renewals;
         let is_node = renewals.are_made.load(Ordering::Acquire);
         if self.store().is_a_file() || !is_node || self.holds_lease() {
@@ -122,7 +122,7 @@ impl Coherence {
     }
 
     /// The store may have been left behind: until a renewal shows that it was not, it is not believed.
-    pub fn doubt_the_store(&self) {
+    pub fn require_store_confirmation(&self) {
         self.inner.lease.give_up();
         self.inner.renewals.wanted.notify_one();
     }

@@ -185,14 +185,14 @@ impl Passwords {
 
     fn comparison(&self, stored: Option<StoredHash>) -> Comparison {
         if let Some(scheme) = stored.as_ref().map(StoredHash::scheme) {
-            self.learn(scheme);
+            self.remember_scheme(scheme);
         }
         Comparison { dummies: self.dummies(), stored, current: self.scheme() }
     }
 
     /// Takes up a scheme nobody told of, such as that of a user imported a moment ago: its next comparison no longer
     /// stands out.
-    fn learn(&self, scheme: Scheme) {
+    fn remember_scheme(&self, scheme: Scheme) {
         let known: Vec<_> = self.dummies().iter().map(StoredHash::scheme).collect();
         if !known.contains(&scheme) {
             self.set_schemes(known.into_iter().chain([scheme]));

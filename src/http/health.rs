@@ -52,13 +52,13 @@ const NO_WRITES: &str = "the database takes no writes: logins, refreshes and log
 async fn why_not(app: &App) -> Option<&'static str> {
     match app.store.ping().await {
         Err(StoreError::ReadOnly(_)) => {
-            app.coherence.doubt_the_store();
+            app.coherence.require_store_confirmation();
             return Some(READ_ONLY);
         }
         Err(_) => return Some(NO_ANSWER),
         Ok(()) => {}
     }
-    if let Err(error) = app.coherence.believe_the_store().await {
+    if let Err(error) = app.coherence.confirm_store().await {
         return Some(if let StoreError::ReadOnly(_) = error { READ_ONLY } else { NOT_RENEWED });
     }
     match app.coherence.write_fault() {

@@ -94,7 +94,7 @@ impl Sessions {
             let step = self.commit(move |db, changes| {
                 // It may have ended its own session since, and goes on.
                 if !before.has_begun {
-                    sessions.stands_in(db, &bulk.context)?;
+                    sessions.ensure_allowed_in(db, &bulk.context)?;
                 }
                 bulk.step(db, changes, before, at, &alerts)
             });

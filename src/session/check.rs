@@ -248,7 +248,7 @@ impl Sessions {
     async fn facts_from_store(&self, token: &str, now: DateTime<Utc>) -> Result<Facts, CheckError> {
         let (claims, key_id) = self.verified(token, now).await?;
         // Before it is asked, as with the lease.
-        self.coherence().believe_the_store().await?;
+        self.coherence().confirm_store().await?;
         let (session_id, sessions) = (claims.session_id, self.clone());
         let read = self.store().read(move |db| {
             let status = sessions::status(db, session_id)?;
@@ -323,7 +323,7 @@ impl Sessions {
         match self.genuine_by_known_keys(token, now) {
             // Perhaps another node made a key since.
             Err(TokenRefusal::KeyUnknown) => {
-                self.signing().learn().await?;
+                self.signing().reload_if_unknown().await?;
                 self.genuine_by_known_keys(token, now).map_err(refused)
             }
             other => other.map_err(refused),

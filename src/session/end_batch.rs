@@ -161,7 +161,7 @@ impl Sessions {
         asked: &[Arc<Asked>],
     ) -> Result<Vec<Verdict>, StoreError> {
         for asked in asked {
-            self.stands_in(db, &asked.context)?;
+            self.ensure_allowed_in(db, &asked.context)?;
         }
         let refusals = self.reasons_against(db, asked)?;
         let allowed = asked.iter().zip(&refusals).filter(|(_, refusal)| refusal.is_none());

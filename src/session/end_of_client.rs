@@ -67,7 +67,7 @@ impl Sessions {
             let is_there = clients::lock(db, &id)?;
             // It may have ended its own session since, and goes on.
             if !before.has_begun {
-                sessions.stands_in(db, &context)?;
+                sessions.ensure_allowed_in(db, &context)?;
             }
             let open =
                 if is_there { sessions::open_since(db, &Scope::Client(id), BEGINNING, BATCH)? } else { Vec::new() };

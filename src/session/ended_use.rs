@@ -82,7 +82,7 @@ impl EndedUses {
 impl Sessions {
     /// Raises alerts about ended sessions whose tokens were used again, from elsewhere and more than once; how many such uses
     /// it looked at. What could not be told waits for the next time.
-    pub async fn tell_ended_uses(&self) -> Result<usize, StoreError> {
+    pub async fn alert_to_ended_uses(&self) -> Result<usize, StoreError> {
         let (now, due) = (self.now(), self.inner.ended_uses.due(self.now()));
         if due.is_empty() {
             return Ok(0);
@@ -93,8 +93,8 @@ impl Sessions {
     }
 
     /// The same at the stop: all that is to be told.
-    pub async fn tell_last_ended_uses(&self) -> Result<(), StoreError> {
-        while self.tell_ended_uses().await? > 0 {}
+    pub async fn alert_to_last_ended_uses(&self) -> Result<(), StoreError> {
+        while self.alert_to_ended_uses().await? > 0 {}
         Ok(())
     }
 

@@ -35,6 +35,6 @@ impl Sessions {
         });
         let alerts = &self.inner.dependencies.alerts;
         let id = alerts.raise_in(db, &alert.with(details))?;
-        alerts.tell_user_in(db, id, session)
+        alerts.notify_user_in(db, id, session)
     }
 }

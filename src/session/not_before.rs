@@ -68,7 +68,7 @@ impl Sessions {
         let by = self.clone();
         let set = self.change(move |db, changes| {
             not_befores::hold_alone(db)?;
-            by.stands_in(db, &context)?;
+            by.ensure_allowed_in(db, &context)?;
             let is_there = match &scope {
                 Scope::User(id) => users::find(db, *id)?.is_some(),
                 Scope::Client(_) | Scope::Everybody => true,

@@ -94,7 +94,7 @@ impl Sessions {
             return Err(RefreshError::Invalid);
         };
         // Who refuses a token writes nothing, so a server that was left behind would do it too.
-        self.coherence().believe_the_store().await?;
+        self.coherence().confirm_store().await?;
         let (now, session_id) = (self.now(), token.session_id);
         let key = self.signing().current().await?;
         let (sessions, client_info, request_id) = (self.clone(), client_info.clone(), request_id.to_owned());
@@ -169,7 +169,7 @@ impl Sessions {
                     let just_now =
                         end_in(db, changes, session.id, &end_by(&theft, EndReason::RefreshReused, now, None), &theft)?;
                     if just_now {
-                        self.tell_theft_in(db, &session, token.generation, &theft, now)?;
+                        self.alert_to_theft_in(db, &session, token.generation, &theft, now)?;
                     }
                     return Ok(Outcome::Over(EndReason::RefreshReused, just_now));
                 }
@@ -197,7 +197,7 @@ impl Sessions {
     }
 
     /// Raises the alert that a spent token was used again.
-    fn tell_theft_in(
+    fn alert_to_theft_in(
         &self,
         db: &mut Db,
         session: &Session,

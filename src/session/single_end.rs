@@ -65,7 +65,7 @@ impl Sessions {
         let now = self.now();
         let (claims, key_id) = self.genuine(token, now).await?;
         // Who refuses a token writes nothing, so a server that was left behind would do it too.
-        self.coherence().believe_the_store().await?;
+        self.coherence().confirm_store().await?;
         let (id, user_id) = (claims.session_id, claims.subject);
         let context = context(Actor::user(user_id));
         let end = end_by(&context, EndReason::Logout, now, None);
@@ -88,7 +88,7 @@ impl Sessions {
             self.refusals().note_refresh(Reason::Malformed, &context(nobody));
             return Err(CheckError::Invalid(Reason::Malformed));
         };
-        self.coherence().believe_the_store().await?;
+        self.coherence().confirm_store().await?;
         let id = token.session_id;
         let session = self.store().read(move |db| sessions::find(db, id)).await?;
         let Some(session) =
@@ -115,7 +115,7 @@ impl Sessions {
         let asked = AuditEvent::new(end.at, AuditKind::SessionsEnded, context, subject);
         let (sessions, context) = (self.clone(), context.clone());
         let ended = self.change(move |db, changes| {
-            sessions.stands_in(db, &context)?;
+            sessions.ensure_allowed_in(db, &context)?;
             let ended = end_of_user_in(db, changes, user_id, except, &end, &context)?;
             // Also where none was left to end: somebody asked for it.
             let details = json!({ "reason": end.reason, "ended": ended, "note": end.note });

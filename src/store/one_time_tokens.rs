@@ -148,7 +148,7 @@ pub fn remove(db: &mut Db, purpose: Purpose) -> Result<(), StoreError> {
 }
 
 /// How many sessions of the user can be disowned by tokens made since `since`.
-pub fn disowning_since(db: &mut Db, user_id: UserId, since: DateTime<Utc>) -> Result<i64, StoreError> {
+pub fn report_links_since(db: &mut Db, user_id: UserId, since: DateTime<Utc>) -> Result<i64, StoreError> {
     let of_user = one_time_tokens::table
         .filter(one_time_tokens::user_id.eq(Some(Id(user_id.0))))
         .filter(one_time_tokens::purpose.eq(NOT_ME))

@@ -56,7 +56,7 @@ impl Users {
         sessions
             .change(move |db, changes| {
                 let before = users::lock(db, id)?;
-                users.inner.sessions.stands_in(db, &context)?;
+                users.inner.sessions.ensure_allowed_in(db, &context)?;
                 let before = before.ok_or(UserError::NotFound)?;
                 let after = User {
                     username: change.username.unwrap_or_else(|| before.username.clone()),
@@ -83,7 +83,7 @@ impl Users {
         let deleted = sessions
             .change(move |db, changes| {
                 let user = users::lock(db, id)?;
-                users.inner.sessions.stands_in(db, &context)?;
+                users.inner.sessions.ensure_allowed_in(db, &context)?;
                 let user = user.ok_or(UserError::NotFound)?;
                 users.keep_an_administrator(db, &user, None)?;
                 changes.note(Change::User(id));
@@ -108,7 +108,7 @@ impl Users {
         let unlocked = self
             .store()
             .write(move |db| {
-                users.inner.sessions.stands_in(db, &context)?;
+                users.inner.sessions.ensure_allowed_in(db, &context)?;
                 let user = users::lock(db, id)?.ok_or(UserError::NotFound)?;
                 let lifted = clear_account(db, &users.inner.throttles, &user)?;
                 Ok(record(db, AuditKind::UserUnlocked, id, json!({ "was_throttled": lifted }), &context, now)?)
@@ -151,7 +151,7 @@ impl Users {
         rename_account(db, &self.inner.throttles, &from, &to)?;
         let details = json!({ "from": before.username.as_str(), "to": after.username.as_str() });
         record(db, AuditKind::UserRenamed, before.id, details, context, now)?;
-        self.inner.alerts.tell_of_change_in(db, (before, after), AccountChange::Renamed, now)
+        self.inner.alerts.notify_of_change_in(db, (before, after), AccountChange::Renamed, now)
     }
 
     fn change_role(
@@ -169,7 +169,7 @@ impl Users {
         users::set_role(db, before.id, &after.role, now)?;
         let details = json!({ "from": before.role, "to": after.role });
         record(db, AuditKind::UserRoleChanged, before.id, details, context, now)?;
-        self.inner.alerts.tell_of_change_in(db, (before, after), AccountChange::RoleChanged, now)?;
+        self.inner.alerts.notify_of_change_in(db, (before, after), AccountChange::RoleChanged, now)?;
         if self.inner.end_on_role_change {
             end_of_user_in(
                 db,
@@ -204,7 +204,7 @@ impl Users {
             context,
             now,
         )?;
-        self.inner.alerts.tell_of_change_in(db, (before, after), AccountChange::EmailChanged, now)
+        self.inner.alerts.notify_of_change_in(db, (before, after), AccountChange::EmailChanged, now)
     }
 }
 

@@ -49,7 +49,7 @@ impl Users {
         let (sessions, context, new) = (self.inner.sessions.clone(), context.clone(), created.clone());
         let throttles = self.inner.throttles.clone();
         let write = move |db: &mut Db| {
-            sessions.while_standing_in(db, &context, |db| {
+            sessions.while_allowed_in(db, &context, |db| {
                 insert(db, &throttles, &new.user, AuditKind::UserCreated, &context)?;
                 new.reset
                     .iter()

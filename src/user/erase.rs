@@ -103,7 +103,7 @@ impl Users {
         sessions
             .change(move |db, changes| {
                 let user = users::lock(db, id)?;
-                users.inner.sessions.stands_in(db, &context)?;
+                users.inner.sessions.ensure_allowed_in(db, &context)?;
                 // Also where it is gone: who deleted it may still wait for other nodes.
                 changes.note(Change::User(id));
                 let Some(user) = user else {

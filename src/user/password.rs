@@ -152,7 +152,7 @@ impl Users {
             .sessions
             .change(move |db, changes| {
                 // Hashing may have taken long.
-                sessions.stands_in(db, &change.context)?;
+                sessions.ensure_allowed_in(db, &change.context)?;
                 if !authenticated.accept_in(db, None)? {
                     authenticated.refuse_late(&refusals, AuditKind::PasswordChangeRefused);
                     return Ok::<_, StoreError>(None);
@@ -162,7 +162,7 @@ impl Users {
                 // As the user is by now: the role is in the token, and the mail goes to the address.
                 let user = users::find(db, change.user_id)?;
                 let user = user.ok_or_else(|| StoreError::Corrupt("users: one that is locked is not there".into()))?;
-                alerts.tell_of_change_in(db, (&user, &user), AccountChange::PasswordChanged, now)?;
+                alerts.notify_of_change_in(db, (&user, &user), AccountChange::PasswordChanged, now)?;
                 one_time_tokens::remove_all(db, change.user_id)?;
                 let end = end_by(&context, EndReason::PasswordChanged, now, None);
                 let ended = end_of_user_in(db, changes, change.user_id, Some(change.session_id), &end, &context)?;
@@ -178,7 +178,7 @@ impl Users {
                     sessions.renew_in(db, changes, (change.session_id, &change.client_info), &context, now)?
                 else {
                     // It ended since it was looked at: nothing is done for it.
-                    sessions.stands_in(db, &change.context)?;
+                    sessions.ensure_allowed_in(db, &change.context)?;
                     return Err(StoreError::Unavailable("the session ended meanwhile".into()));
                 };
                 Ok(Some((session, user)))
@@ -216,11 +216,11 @@ impl Users {
         let written = self
             .store()
             .write(move |db| {
-                sessions.while_standing_in(db, &context, |db| {
+                sessions.while_allowed_in(db, &context, |db| {
                     let user = users::find(db, id)?.ok_or(UserError::NotFound)?;
                     if void_password {
                         users::void_password(db, id, now)?;
-                        alerts.tell_of_change_in(db, (&user, &user), AccountChange::PasswordVoided, now)?;
+                        alerts.notify_of_change_in(db, (&user, &user), AccountChange::PasswordVoided, now)?;
                     }
                     Ok::<_, UserError>(issue_in(db, id, &issuing, void_password, &context, now)?)
                 })
@@ -265,7 +265,7 @@ impl Users {
                 let user = users::lock(db, id)?.filter(|user| user.state == UserState::Active);
                 let user = user.ok_or(OneTimeTokenError::Invalid)?;
                 set_password(db, id, &hash, now)?;
-                alerts.tell_of_change_in(db, (&user, &user), AccountChange::PasswordReset, now)?;
+                alerts.notify_of_change_in(db, (&user, &user), AccountChange::PasswordReset, now)?;
                 clear_account(db, &throttles, &user)?;
                 // The password is new and all sessions end: older links have nothing left to do.
                 one_time_tokens::remove_all(db, id)?;

@@ -14,7 +14,7 @@ impl Users {
         let lifted = self
             .store()
             .write(move |db| {
-                sessions.stands_in(db, &context)?;
+                sessions.ensure_allowed_in(db, &context)?;
                 let Some(row) = throttles::find_by_id(db, id)? else { return Ok::<_, StoreError>(false) };
                 throttles::clear(db, row.key)?;
                 let subject = match row.shown.user_id {

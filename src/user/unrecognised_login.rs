@@ -68,7 +68,7 @@ impl Users {
         );
         audit::record(db, &event.in_session(session_id).with(json!({ "other_sessions_ended": others })))?;
         if let Some(user) = users::find(db, user_id)? {
-            self.inner.alerts.tell_of_change_in(db, (&user, &user), AccountChange::PasswordVoided, now)?;
+            self.inner.alerts.notify_of_change_in(db, (&user, &user), AccountChange::PasswordVoided, now)?;
         }
         users::void_password(db, user_id, now)?;
         record(db, AuditKind::PasswordVoided, user_id, json!({}), context, now)?;

@@ -88,7 +88,7 @@ async fn the_token_of_an_ended_session_used_from_elsewhere_is_told(#[values(Sqli
     let app = TestApp::start_with(backend, &[PROXIED]).await;
     app.user("alice", "agent").await;
     let told = async || {
-        app.app.sessions.tell_ended_uses().await.expect("told");
+        app.app.sessions.alert_to_ended_uses().await.expect("told");
         app.alerts_of(AlertKind::EndedTokenUsed).await
     };
     let alice = log_in_with(&app, HOME, FIREFOX).await;

@@ -45,11 +45,11 @@ async fn what_could_not_be_written_is_told_when_the_store_works_again(#[values(S
         }
     }
     for _ in 0..2 {
-        app.app.sessions.tell_ended_uses().await.expect_err("nothing can be written");
+        app.app.sessions.alert_to_ended_uses().await.expect_err("nothing can be written");
     }
     beside.execute("ROLLBACK").unwrap();
     for _ in 0..2 {
-        app.app.sessions.tell_ended_uses().await.expect("told");
+        app.app.sessions.alert_to_ended_uses().await.expect("told");
         assert_told(&app).await;
     }
 }

@@ -58,7 +58,7 @@ async fn take_out(app: &TestApp, taken: std::ops::Range<usize>) {
 
 /// Writes the records as the whole chain: from a place on with plain chain hashes, which anybody can make.
 fn write_chain(beside: &mut Beside, records: &[Sealed], plain_from: usize) {
-    let (mut builder, mut last) = (TreeBuilder::begun(ChainHashKeys::plain()), [0; 32]);
+    let (mut builder, mut last) = (TreeBuilder::new(ChainHashKeys::plain()), [0; 32]);
     beside.execute("DELETE FROM sealed_records").unwrap();
     for (place, Sealed { record, chain_hash, .. }) in records.iter().enumerate() {
         builder.grow(leaf(record));
@@ -218,7 +218,7 @@ async fn unkeyed(app: &TestApp) {
 }
 
 fn root(records: &[Sealed]) -> Hash {
-    let mut builder = TreeBuilder::begun(ChainHashKeys::plain());
+    let mut builder = TreeBuilder::new(ChainHashKeys::plain());
     for sealed in records {
         builder.grow(leaf(&sealed.record));
     }

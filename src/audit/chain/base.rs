@@ -24,9 +24,9 @@ const BLOCK: i64 = 1 << tree::KEPT_FROM;
 const PAGE: i64 = 16 * BLOCK;
 
 /// Records in their order, each with whether what it stands for is still there, or why it is damage.
-struct Judged(Vec<(Sealed, Result<bool, Fault>)>);
+struct VerifiedPage(Vec<(Sealed, Result<bool, Fault>)>);
 
-impl Judged {
+impl VerifiedPage {
     /// A page from a position on.
     fn read(db: &mut Db, from: i64, removal_key: &RemovalKey) -> Result<Self, StoreError> {
         let sealed = chain::page(db, from, from + PAGE, PAGE)?;
@@ -44,7 +44,7 @@ impl Judged {
 
 /// How many whole blocks at the beginning hold nothing but what is gone, and states from before `before` that things are in;
 /// and these things.
-fn states_of_blocks(Judged(page): &Judged, before: DateTime<Utc>) -> (i64, Vec<Thing>) {
+fn states_of_blocks(VerifiedPage(page): &VerifiedPage, before: DateTime<Utc>) -> (i64, Vec<Thing>) {
     let is_state = |record: &Record| record.kind.has_states() && record.at < before;
     let ready = page.iter().take_while(|(sealed, judged)| match judged {
         Ok(is_there) => !is_there || is_state(&sealed.record),
@@ -67,7 +67,7 @@ impl Chain {
         let (mut builder, mut found) = (TreeBuilder::of(base.clone(), hash_keys), base.clone());
         loop {
             let (from, removal_key) = (builder.head.size, Arc::clone(self.removal_key()));
-            let page = self.store.read_at_length(move |db| Judged::read(db, from, &removal_key)).await?;
+            let page = self.store.read_at_length(move |db| VerifiedPage::read(db, from, &removal_key)).await?;
             for (sealed, _) in page.0.iter().take_while(|(_, judged)| *judged == Ok(false)) {
                 builder.grow(leaf(&sealed.record));
                 if sealed.position + 1 != builder.head.size || sealed.chain_hash != builder.head.chain_hash {
@@ -92,7 +92,7 @@ impl Chain {
         let (mut old, mut from) = (Vec::new(), self.store.read(chain::base).await?.size);
         loop {
             let removal_key = Arc::clone(self.removal_key());
-            let page = self.store.read_at_length(move |db| Judged::read(db, from, &removal_key)).await?;
+            let page = self.store.read_at_length(move |db| VerifiedPage::read(db, from, &removal_key)).await?;
             let (blocks, things) = states_of_blocks(&page, before);
             old.extend(things);
             from += blocks * BLOCK;

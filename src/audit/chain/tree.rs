@@ -43,7 +43,7 @@ impl TreeBuilder {
 
     /// From the beginning.
     #[must_use]
-    pub const fn begun(hash_keys: ChainHashKeys) -> Self {
+    pub const fn new(hash_keys: ChainHashKeys) -> Self {
         Self::of(Head { size: 0, chain_hash: [0; 32], peaks: Vec::new() }, hash_keys)
     }
 
@@ -124,7 +124,7 @@ impl<'db> Stored<'db> {
         }
         let bound = |number: u64| i64::try_from(number << level).unwrap_or(i64::MAX);
         let (from, before) = (bound(number), bound(number + 1));
-        let mut builder = TreeBuilder::begun(ChainHashKeys::plain());
+        let mut builder = TreeBuilder::new(ChainHashKeys::plain());
         for sealed in chain::page(&mut db, from, before, before - from)? {
             builder.grow(leaf(&sealed.record));
         }
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn the_tree_is_that_of_the_library() {
         let plain = Plain(RefCell::default());
-        let mut builder = TreeBuilder::begun(ChainHashKeys::plain());
+        let mut builder = TreeBuilder::new(ChainHashKeys::plain());
         assert_eq!(root(&builder.head.peaks), EMPTY_HASH);
         for number in 0..1200 {
             let made = stored_hashes(number, &record(i64::try_from(number).unwrap()).to_bytes(), &plain).unwrap();
@@ -191,8 +191,7 @@ mod tests {
 
     #[test]
     fn each_chain_hash_covers_every_record_before_it() {
-        let (mut one, mut other) =
-            (TreeBuilder::begun(ChainHashKeys::plain()), TreeBuilder::begun(ChainHashKeys::plain()));
+        let (mut one, mut other) = (TreeBuilder::new(ChainHashKeys::plain()), TreeBuilder::new(ChainHashKeys::plain()));
         one.append(record(1));
         other.append(record(2));
         assert_ne!(one.head.chain_hash, other.head.chain_hash);

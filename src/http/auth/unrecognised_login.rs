@@ -101,7 +101,7 @@ fn page(status: StatusCode, body: String) -> HttpResponse {
 
 /// Show the page that asks whether a login was not one's own. Changes nothing.
 #[utoipa::path(
-    tag = "people", params(NotMeQuery),
+    operation_id = "ask_not_me", tag = "people", params(NotMeQuery),
     responses(
         (status = 200, description = "The page", body = String, content_type = "text/html"),
         (status = 400, description = "The address is not whole", body = String, content_type = "text/html"),
@@ -125,7 +125,7 @@ pub async fn confirm_report(app: web::Data<App>, query: Given<Query<NotMeQuery>>
 
 /// Say that a login was not one's own: all sessions end, and the password logs in no more.
 #[utoipa::path(
-    tag = "people", request_body(content = NotMeForm, content_type = "application/x-www-form-urlencoded"),
+    operation_id = "say_not_me", tag = "people", request_body(content = NotMeForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "Done", body = String, content_type = "text/html"),
         (status = 410, description = "Used, or its time is over", body = String, content_type = "text/html"),
