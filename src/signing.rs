@@ -46,7 +46,7 @@ struct Opened {
     ring: Arc<KeyRing>,
     statuses: HashMap<String, KeyStatus>,
     /// Counts readings of the standings: what was concluded from an earlier one no longer holds.
-    generation: u64,
+    key_set_version: u64,
 }
 
 /// Whether tokens of a key are accepted.
@@ -221,8 +221,8 @@ impl Signing {
 
     /// Counts readings of the keys' standings: what was concluded from an earlier one no longer holds.
     #[must_use]
-    pub fn generation(&self) -> u64 {
-        self.opened.read().unwrap_or_else(PoisonError::into_inner).generation
+    pub fn key_set_version(&self) -> u64 {
+        self.opened.read().unwrap_or_else(PoisonError::into_inner).key_set_version
     }
 
     /// How the key stood when the keys were read last.
@@ -251,7 +251,7 @@ impl Signing {
         // What was concluded still holds where nothing has changed.
         if opened.statuses != statuses {
             opened.statuses = statuses;
-            opened.generation += 1;
+            opened.key_set_version += 1;
         }
         Ok(())
     }

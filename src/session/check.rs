@@ -152,11 +152,11 @@ impl Sessions {
             return None;
         }
         let (now, tokens) = (self.now(), &self.live().tokens);
-        let (digest, generation) = (Digest::of(token), self.signing().generation());
-        let token = tokens.get(&digest, generation)?;
+        let (digest, key_set_version) = (Digest::of(token), self.signing().key_set_version());
+        let token = tokens.get(&digest, key_set_version)?;
         let found = self.kept(&token, now)?;
         if token.found.as_ref().is_none_or(|before| before.versions != found.versions) {
-            tokens.remember(digest, generation, Verified { found: Some(found.clone()), ..token.clone() });
+            tokens.remember(digest, key_set_version, Verified { found: Some(found.clone()), ..token.clone() });
         }
         self.inner.dependencies.metrics.looked_up(true);
         let result = self.still_verified(&token, now).and_then(|()| {
@@ -281,12 +281,12 @@ impl Sessions {
     /// What a token says that is ours and within its time; its text is verified once.
     async fn remembered(&self, token: &str, now: DateTime<Utc>) -> Result<Verified, CheckError> {
         let (tokens, digest) = (&self.live().tokens, Digest::of(token));
-        if let Some(verified) = tokens.get(&digest, self.signing().generation()) {
+        if let Some(verified) = tokens.get(&digest, self.signing().key_set_version()) {
             self.still_verified(&verified, now)?;
             return Ok(verified);
         }
-        // The generation is read before the keys: should they change from here on, it is one that no longer counts.
-        let generation = self.signing().generation();
+        // The version of the key set is read before the keys: should they change from here on, it is one that no longer counts.
+        let key_set_version = self.signing().key_set_version();
         let (claims, key_id) = self.verified(token, now).await?;
         if self.signing().status(&key_id).is_none() {
             // Another node made it a moment ago.
@@ -299,7 +299,7 @@ impl Sessions {
         };
         let verified = Verified::new(&claims, key_until);
         self.still_verified(&verified, now)?;
-        tokens.remember(digest, generation, verified.clone());
+        tokens.remember(digest, key_set_version, verified.clone());
         Ok(verified)
     }
 

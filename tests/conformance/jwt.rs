@@ -627,14 +627,14 @@ async fn a_key_that_nobody_made_costs_good_checks_nothing(#[values(Sqlite, Postg
     let forger = Forger::of(&alice).await;
     let there = node.nobody().with_token(alice.token());
     there.get("/auth/me").await.expect(200);
-    let generation = node.app.sessions.signing().generation();
+    let generation = node.app.sessions.signing().key_set_version();
     let strange: Vec<String> = (0..60).map(|number| forger.with_header("kid", format!("nobody-{number}"))).collect();
     let begun = std::time::Instant::now();
     for answer in join_all(strange.iter().map(|token| ask(&there, "/auth/me", token))).await {
         answer.problem(401, "token_invalid");
     }
     assert!(begun.elapsed() < std::time::Duration::from_secs(3), "they share a look: {:?}", begun.elapsed());
-    assert_eq!(node.app.sessions.signing().generation(), generation, "what was verified still is");
+    assert_eq!(node.app.sessions.signing().key_set_version(), generation, "what was verified still is");
     app.app.sessions.rotate_key(&AuditContext::command_line()).await.expect("a new key");
     let renewed = app.client(&alice.refresh().await.expect(200));
     node.nobody().with_token(renewed.token()).get("/auth/me").await.expect(200);

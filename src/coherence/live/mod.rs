@@ -3,9 +3,9 @@
 //! It may be used while the node holds a lease (`coherence::lease`), and changes keep it true (`coherence::changes`). What is
 //! not in it is read from the store; that it is bounded only costs reads.
 
-mod generations;
 mod map;
 mod session;
+mod versioned_cache;
 /// The locks and counters of `map`, named here so that a test can put others in their place and try every order.
 mod sync {
     pub use std::sync::atomic::{AtomicU32, Ordering};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{SHA256, digest};
 use chrono::{DateTime, Utc};
 
-use super::generations::Generations;
+use super::versioned_cache::VersionedCache;
 use super::{LiveSession, LiveUser};
 use crate::model::id::{SessionId, TokenId, UserId};
 use crate::token::claims::{AccessClaims, TokenTimes};
@@ -52,7 +52,7 @@ impl Verified {
 }
 
 /// Verified tokens, by the generation of the keys that verified them.
-pub type VerifiedTokens = Generations<Digest, Verified>;
+pub type VerifiedTokens = VersionedCache<Digest, Verified>;
 
 /// A digest of a whole token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,12 +1,12 @@
 //! The two races of the live view, played in every order by `shuttle`: the very files of the server, with its locks in place
 //! of the system's.
 
-#[path = "../../../src/coherence/live/generations.rs"]
-#[expect(dead_code, reason = "freeing memory has no race")]
-mod generations;
 #[path = "../../../src/coherence/live/map.rs"]
 #[expect(dead_code, reason = "counting has no race")]
 mod map;
+#[path = "../../../src/coherence/live/versioned_cache.rs"]
+#[expect(dead_code, reason = "freeing memory has no race")]
+mod versioned_cache;
 mod sync {
     pub use std::sync::PoisonError;
 
@@ -20,8 +20,8 @@ use shuttle::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use shuttle::sync::{Arc, Mutex};
 use shuttle::thread;
 
-use generations::Generations;
 use map::Map;
+use versioned_cache::VersionedCache;
 
 const KEY: u8 = 7;
 
@@ -187,7 +187,7 @@ fn the_explorer_finds_the_order_in_which_a_stamp_read_too_late_does() {
 struct Keys {
     is_good: AtomicBool,
     generation: AtomicU64,
-    verified: Generations<u8, bool>,
+    verified: VersionedCache<u8, bool>,
 }
 
 /// What a check does: the remembered answer of this generation, or verify and remember.
@@ -203,7 +203,8 @@ fn check(keys: &Keys, generation_first: bool) -> bool {
 }
 
 fn revoke_while_checking(generation_first: bool) {
-    let keys = Keys { is_good: AtomicBool::new(true), generation: AtomicU64::new(0), verified: Generations::new(16) };
+    let keys =
+        Keys { is_good: AtomicBool::new(true), generation: AtomicU64::new(0), verified: VersionedCache::new(16) };
     let keys = Arc::new(keys);
     let checking = thread::spawn({
         let keys = Arc::clone(&keys);
