@@ -45,7 +45,7 @@ struct Opened {
     keys: HashMap<String, Arc<SigningKey>>,
     ring: Arc<KeyRing>,
     statuses: HashMap<String, KeyStatus>,
-    /// Counts readings of the standings: what was concluded from an earlier one no longer holds.
+    /// Counts readings of the statuses: what was concluded from an earlier one no longer holds.
     key_set_version: u64,
 }
 
@@ -213,13 +213,13 @@ impl Signing {
         self.open(&stored).await
     }
 
-    /// The keys known so far. A key missing here may have been made by another node: see [`Signing::learn`].
+    /// The keys known so far. A key missing here may have been made by another node: see [`Signing::reload_if_unknown`].
     #[must_use]
     pub fn ring(&self) -> Arc<KeyRing> {
         Arc::clone(&self.opened.read().unwrap_or_else(PoisonError::into_inner).ring)
     }
 
-    /// Counts readings of the keys' standings: what was concluded from an earlier one no longer holds.
+    /// Counts readings of the keys' statuses: what was concluded from an earlier one no longer holds.
     #[must_use]
     pub fn key_set_version(&self) -> u64 {
         self.opened.read().unwrap_or_else(PoisonError::into_inner).key_set_version
@@ -231,7 +231,7 @@ impl Signing {
         self.opened.read().unwrap_or_else(PoisonError::into_inner).statuses.get(id).copied()
     }
 
-    /// Reads every key's standing anew, and unseals keys made since.
+    /// Reads every key's status anew, and unseals keys made since.
     pub async fn reload(&self) -> Result<(), SigningError> {
         if self.foreign.is_some() {
             return Ok(());
