@@ -16,7 +16,7 @@ use support::rows::{Rows, fill};
 use support::{Cluster, microseconds, open, say};
 use vigie::app::App;
 use vigie::audit::chain::{TreeBuilder, leaf};
-use vigie::model::audit::{AuditContext, AuditEvent, AuditKind, RecordedEvent, Subject};
+use vigie::model::audit::{AuditContext, AuditEvent, Details, RecordedEvent, Subject};
 use vigie::model::redaction::WithProofs;
 use vigie::store::chain::{self, Sealed};
 use vigie::store::{StoreError, audit};
@@ -83,7 +83,7 @@ async fn measure(name: &str, url: &str, data: &Path, rows: Rows, parties: &[(&'s
 async fn sealing(name: &str, app: &App) {
     app.chain.seal().await.expect("sealed");
     let event =
-        AuditEvent::new(app.clock.now(), AuditKind::KeyRotated, &AuditContext::command_line(), Subject::everybody());
+        AuditEvent::new(app.clock.now(), Details::KeyRotated {}, &AuditContext::command_line(), Subject::everybody());
     let began = Instant::now();
     for _ in 0..SEALED / TOGETHER {
         let event = event.clone();

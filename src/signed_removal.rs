@@ -95,12 +95,12 @@ mod tests {
 
     use super::*;
     use crate::master_key::MasterKey;
-    use crate::model::audit::{AuditContext, AuditKind, Subject, SubjectKind};
+    use crate::model::audit::{AuditContext, AuditKind, Details, Subject, SubjectKind};
 
     fn event() -> AuditEvent {
         let (at, subject) = (DateTime::UNIX_EPOCH, Subject::new(SubjectKind::User, "one"));
-        let event = AuditEvent::new(at, AuditKind::UserErased, &AuditContext::command_line(), subject);
-        event.with(json!({ "events": [1, 2] }))
+        let details = Details::UserErased { events: Some(vec![1, 2]), mac: None };
+        AuditEvent::new(at, details, &AuditContext::command_line(), subject)
     }
 
     fn keyring(bytes: [u8; 32], database: &str) -> Keyring {

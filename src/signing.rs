@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::Clock;
 use crate::config::{self, Algorithm};
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, Details, Subject, SubjectKind};
 use crate::model::change::Change;
 use crate::store::signing_keys::{self, StoredKey};
 use crate::store::{Constraint, Db, Store, StoreError, audit, changes};
@@ -181,10 +181,8 @@ impl Signing {
                 let revoked = signing_keys::revoke(db, &key, now)?;
                 if revoked {
                     changes::insert(db, &[Change::Keys], now)?;
-                    audit::record(
-                        db,
-                        &AuditEvent::new(now, AuditKind::KeyRevoked, &by, Subject::new(SubjectKind::Key, &key)),
-                    )?;
+                    let subject = Subject::new(SubjectKind::Key, &key);
+                    audit::record(db, &AuditEvent::new(now, Details::KeyRevoked {}, &by, subject))?;
                 }
                 Ok::<_, StoreError>(revoked)
             })
@@ -342,14 +340,11 @@ fn put_in_place(
     until: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     if let Some(retired) = signing_keys::retire_current(db, now, until)? {
-        audit::record(
-            db,
-            &AuditEvent::new(now, AuditKind::KeyRotated, context, Subject::new(SubjectKind::Key, retired)),
-        )?;
+        let subject = Subject::new(SubjectKind::Key, retired);
+        audit::record(db, &AuditEvent::new(now, Details::KeyRotated {}, context, subject))?;
     }
     signing_keys::insert(db, stored)?;
     changes::insert(db, &[Change::Keys], now)?;
-    let details = serde_json::json!({ "algorithm": stored.algorithm });
-    let created = AuditEvent::new(now, AuditKind::KeyCreated, context, Subject::new(SubjectKind::Key, &stored.id));
-    audit::record(db, &created.with(details))
+    let details = Details::KeyCreated { algorithm: stored.algorithm.clone() };
+    audit::record(db, &AuditEvent::new(now, details, context, Subject::new(SubjectKind::Key, &stored.id)))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use vigie::model::audit::{AGGREGATED, AuditKind, Reason};
+use vigie::model::audit::{Aggregate, AuditKind, Member, Names, Reason};
 use vigie::store::roles::{DatabaseRole, Grant};
 
 /// Every test that `docs/requirements.md` names exists, and every id of the standards stands there once.
@@ -71,8 +71,8 @@ fn inventory() -> String {
             let reasons: Vec<String> = facts.reasons.iter().map(|reason| format!("`{reason}`")).collect();
             writeln!(text, "- reasons: {}", reasons.join(", ")).unwrap();
         }
-        for (member, says) in facts.details {
-            writeln!(text, "- `details.{member}`: {says}").unwrap();
+        for member in facts.details {
+            member_line(&mut text, member);
         }
     }
     text.push_str("\n## Reasons\n\n| word | meaning |\n|---|---|\n");
@@ -80,10 +80,21 @@ fn inventory() -> String {
         writeln!(text, "| `{reason}` | {} |", reason.meaning()).unwrap();
     }
     text.push_str("\n## Counted together\n\nAn event that stands for many says in its details:\n\n");
-    for (member, says) in AGGREGATED {
-        writeln!(text, "- `details.{member}`: {says}").unwrap();
+    for member in Aggregate::MEMBERS {
+        member_line(&mut text, member);
     }
     text
+}
+
+fn member_line(text: &mut String, Member { name, says, names }: &Member) {
+    let mark = match names {
+        Names::Nobody => "",
+        Names::Person => " (person)",
+        Names::Text => " (text)",
+        Names::Filter => " (filter)",
+        Names::Network => " (network)",
+    };
+    writeln!(text, "- `details.{name}`{mark}: {says}").unwrap();
 }
 
 const INTRODUCTION: &str = "\
@@ -110,6 +121,9 @@ Written from the code by a test (`tests/documents.rs`): what stands here is what
 
 Every event has: `seq`, `at` (RFC 3339, UTC), `kind`, `outcome` (`success` or `failure`), `reason` (a word of the list below,
 or null), `actor`, `subject`, `session_id`, `ip`, `request_id`, `details`.
+
+A member of `details` that is marked *person*, *text* or *filter* may name somebody: when that person is erased, all details of
+the event go. One that is marked *network* stays until the event goes: what is cut before that is `ip` alone.
 
 ## Kinds
 ";

@@ -171,14 +171,14 @@ impl Words {
         let details = json(&format!(
             "CASE n % 5
                WHEN 0 THEN '{{\"client_id\":null,\"methods\":[\"pwd\"],\"token\":\"' || {sid} || '\"}}'
-               WHEN 4 THEN '{{\"note\":null,\"reason\":\"logout\"}}'
-               ELSE '{{\"again\":false,\"generation\":' || (n % 5) || ',\"token\":\"' || {sid} || '\"}}' END"
+               WHEN 4 THEN '{{\"reason\":\"logout\"}}'
+               ELSE '{{\"generation\":' || (n % 5) || ',\"token\":\"' || {sid} || '\"}}' END"
         ));
         format!(
             "{numbers} INSERT INTO audit_events (at, kind, actor_kind, actor_id, subject_kind, subject_id, session_id, ip,
                request_id, details, outcome)
              SELECT {at}, CASE n % 5 WHEN 0 THEN 'session.started' WHEN 4 THEN 'session.ended' ELSE 'session.refreshed' END,
-               'user', {user}, 'session', {sid}, {session_id}, '192.0.2.' || (({session}) % {USERS}), {request}, {details},
+               'user', {user}, CASE n % 5 WHEN 0 THEN 'user' ELSE 'session' END, {sid}, {session_id}, '192.0.2.' || (({session}) % {USERS}), {request}, {details},
                'success'
              FROM numbers"
         )

@@ -3,11 +3,11 @@
 //! An alert tells who logged in from where, so reading is recorded as that of the history is (ADM-06).
 
 use chrono::TimeDelta;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Alerts;
 use crate::model::alert::{Acknowledged, Alert, AlertKind};
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Reason, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Details, HistoryPart, Reason, Subject, SubjectKind};
 use crate::model::id::AlertId;
 use crate::store::alerts::{self, AlertFilter, Position};
 use crate::store::{Page, StoreError, audit};
@@ -22,12 +22,17 @@ impl Alerts {
         described: Value,
         context: &AuditContext,
     ) -> Result<Page<Alert>, StoreError> {
-        let event = AuditEvent::new(self.now(), AuditKind::HistoryRead, context, Subject::everybody());
+        let (now, context) = (self.now(), context.clone());
         self.store()
             .write(move |db| {
                 let page = alerts::list(db, &filter, after, limit)?;
-                let details = json!({ "what": "alerts", "filter": described, "count": page.items.len() });
-                audit::record(db, &event.with(details))?;
+                let details = Details::HistoryRead {
+                    what: HistoryPart::Alerts,
+                    filter: Some(described),
+                    count: Some(page.items.len()),
+                    dry_run: None,
+                };
+                audit::record(db, &AuditEvent::new(now, details, &context, Subject::everybody()))?;
                 Ok(page)
             })
             .await
@@ -35,11 +40,12 @@ impl Alerts {
 
     /// The alert with this id.
     pub async fn find(&self, id: AlertId, context: &AuditContext) -> Result<Option<Alert>, StoreError> {
-        let event = AuditEvent::new(self.now(), AuditKind::HistoryRead, context, Subject::new(SubjectKind::Alert, id));
+        let details = Details::HistoryRead { what: HistoryPart::Alert, filter: None, count: Some(1), dry_run: None };
+        let event = AuditEvent::new(self.now(), details, context, Subject::new(SubjectKind::Alert, id));
         self.store()
             .write(move |db| {
                 let Some(alert) = alerts::find(db, id)? else { return Ok(None) };
-                audit::record(db, &event.with(json!({ "what": "alert", "count": 1 })))?;
+                audit::record(db, &event)?;
                 Ok(Some(alert))
             })
             .await
@@ -61,9 +67,9 @@ impl Alerts {
                 let acknowledged = Acknowledged { at: now, by: context.actor.id.clone(), note };
                 if alerts::acknowledge(db, id, &acknowledged)? {
                     let subject = Subject::new(SubjectKind::Alert, id);
-                    let event = AuditEvent::new(now, AuditKind::AlertAcknowledged, &context, subject);
-                    let details = json!({ "kind": alert.raised.kind, "note": acknowledged.note });
-                    audit::record(db, &event.with(details))?;
+                    let kind = alert.raised.kind.to_string();
+                    let details = Details::AlertAcknowledged { kind, note: acknowledged.note };
+                    audit::record(db, &AuditEvent::new(now, details, &context, subject))?;
                 }
                 Ok::<_, StoreError>(true)
             })

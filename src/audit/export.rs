@@ -4,12 +4,12 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::History;
 use super::shape::{ATTEMPTS, EVENTS, SESSIONS, Shape};
 use super::sheet::{Dialect, Separator};
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Subject};
+use crate::model::audit::{AuditContext, AuditEvent, Details, HistoryPart, Subject};
 use crate::model::words::words;
 use crate::store::attempts::{self, AttemptFilter};
 use crate::store::audit::AuditFilter;
@@ -169,12 +169,14 @@ impl History {
         let now = self.clock.now();
         let asked = selection.clone();
         let count = self.store.read(move |db| asked.count(db, now)).await?;
-        let format = form.format;
-        let mut details = json!({ "what": selection.word(), "filter": described, "format": format, "count": count });
-        if let (Value::Object(members), Some(purpose)) = (&mut details, purpose) {
-            members.insert("purpose".into(), json!(purpose));
-        }
-        let event = AuditEvent::new(now, AuditKind::HistoryExported, context, Subject::everybody()).with(details);
+        let details = Details::HistoryExported {
+            what: selection.part(),
+            filter: described,
+            format: form.format.to_string(),
+            count,
+            purpose: purpose.map(|purpose| purpose.0),
+        };
+        let event = AuditEvent::new(now, details, context, Subject::everybody());
         self.store.write::<_, StoreError>(move |db| audit::record(db, &event)).await?;
         let context = context.clone();
         Ok(Export { history: self.clone(), selection, form, now, context, place: Place::Start })
@@ -182,11 +184,11 @@ impl History {
 }
 
 impl Selection {
-    const fn word(&self) -> &'static str {
+    const fn part(&self) -> HistoryPart {
         match self {
-            Self::Sessions(..) => "sessions",
-            Self::Attempts(_) => "attempts",
-            Self::Events(_) => "audit",
+            Self::Sessions(..) => HistoryPart::Sessions,
+            Self::Attempts(_) => HistoryPart::Attempts,
+            Self::Events(_) => HistoryPart::Events,
         }
     }
 

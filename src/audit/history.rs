@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::History;
 use crate::model::attempt::Attempt;
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, RecordedEvent, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, Details, HistoryPart, RecordedEvent, Subject, SubjectKind};
 use crate::model::id::SessionId;
 use crate::model::session::Session;
 use crate::store::attempts::{self, AttemptFilter};
@@ -57,8 +57,10 @@ impl History {
     ) -> Result<Page<Session>, StoreError> {
         self.sessions.record_expired().await?;
         let now = self.clock.now();
-        self.recorded("sessions", described, context, move |db| sessions::list(db, &filter, now, sort, after, limit))
-            .await
+        self.recorded(HistoryPart::Sessions, described, context, move |db| {
+            sessions::list(db, &filter, now, sort, after, limit)
+        })
+        .await
     }
 
     /// Attempts that match, newest first.
@@ -70,7 +72,8 @@ impl History {
         described: Value,
         context: &AuditContext,
     ) -> Result<Page<Attempt>, StoreError> {
-        self.recorded("attempts", described, context, move |db| attempts::list(db, &filter, after, limit)).await
+        self.recorded(HistoryPart::Attempts, described, context, move |db| attempts::list(db, &filter, after, limit))
+            .await
     }
 
     /// Events that match, newest first.
@@ -82,7 +85,7 @@ impl History {
         described: Value,
         context: &AuditContext,
     ) -> Result<Page<RecordedEvent>, StoreError> {
-        self.recorded("audit", described, context, move |db| audit::list(db, &filter, after, limit)).await
+        self.recorded(HistoryPart::Events, described, context, move |db| audit::list(db, &filter, after, limit)).await
     }
 
     /// A session with its timeline and the user's other sessions.
@@ -98,9 +101,10 @@ impl History {
                 let mut siblings = sessions::list(db, &of_user, now, Sort::NewestStart, None, SIBLINGS + 1)?.items;
                 siblings.retain(|sibling| sibling.id != id);
                 siblings.truncate(usize::try_from(SIBLINGS).unwrap_or(0));
-                let event =
-                    AuditEvent::new(now, AuditKind::HistoryRead, &context, Subject::new(SubjectKind::Session, id));
-                audit::record(db, &event.with(json!({ "what": "session", "count": 1 })))?;
+                let details =
+                    Details::HistoryRead { what: HistoryPart::Session, filter: None, count: Some(1), dry_run: None };
+                let subject = Subject::new(SubjectKind::Session, id);
+                audit::record(db, &AuditEvent::new(now, details, &context, subject))?;
                 Ok(Some(SessionDetail { session, timeline, siblings }))
             })
             .await
@@ -156,17 +160,18 @@ impl History {
     /// Reads a page of other people's history and records that, together (ADM-06).
     async fn recorded<T: Send + 'static>(
         &self,
-        what: &'static str,
+        what: HistoryPart,
         filter: Value,
         context: &AuditContext,
         page: impl FnOnce(&mut Db) -> Result<Page<T>, StoreError> + Send + 'static,
     ) -> Result<Page<T>, StoreError> {
-        let event = AuditEvent::new(self.clock.now(), AuditKind::HistoryRead, context, Subject::everybody());
+        let (now, context) = (self.clock.now(), context.clone());
         self.store
             .write_at_length(move |db| {
                 let page = page(db)?;
-                let details = json!({ "what": what, "filter": filter, "count": page.items.len() });
-                audit::record(db, &event.with(details))?;
+                let (filter, count) = (Some(filter), Some(page.items.len()));
+                let details = Details::HistoryRead { what, filter, count, dry_run: None };
+                audit::record(db, &AuditEvent::new(now, details, &context, Subject::everybody()))?;
                 Ok(page)
             })
             .await

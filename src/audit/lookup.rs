@@ -1,9 +1,7 @@
 //! Which session does this token belong to? For somebody who found a token in a log.
 
-use serde_json::json;
-
 use super::History;
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Reason, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Reason, Subject, SubjectKind};
 use crate::model::id::SessionId;
 use crate::model::session::Session;
 use crate::store::{StoreError, audit, sessions};
@@ -27,13 +25,8 @@ impl History {
             .write(move |db| {
                 let found = sessions::find(db, id)?;
                 if found.is_some() {
-                    let event = AuditEvent::new(
-                        now,
-                        AuditKind::TokenLookedUp,
-                        &asked_by,
-                        Subject::new(SubjectKind::Session, id),
-                    );
-                    audit::record(db, &event.with(json!({})))?;
+                    let subject = Subject::new(SubjectKind::Session, id);
+                    audit::record(db, &AuditEvent::new(now, Details::TokenLookedUp {}, &asked_by, subject))?;
                 }
                 Ok::<_, StoreError>(found)
             })

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::History;
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, RecordedEvent, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, Details, RecordedEvent, Subject, SubjectKind};
 use crate::model::id::UserId;
 use crate::model::session::{ActorKind, Session};
 use crate::store::attempts::{self, AttemptFilter};
@@ -50,7 +50,7 @@ impl History {
         self.sessions.record_overdue_of(user_id).await?;
         let now = self.clock.now();
         let subject = Subject::new(SubjectKind::User, user_id);
-        let event = AuditEvent::new(now, AuditKind::OwnHistoryExported, context, subject);
+        let event = AuditEvent::new(now, Details::OwnHistoryExported {}, context, subject);
         self.store.write(move |db| audit::record(db, &event)).await?;
         let context = context.clone();
         Ok(OwnExport { history: self.clone(), user_id, now, context, place: Place::Account })

@@ -4,11 +4,10 @@
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
-use serde_json::json;
 
 use super::chain;
 use crate::coherence::remembered_database;
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Reason, Subject};
+use crate::model::audit::{AuditContext, AuditEvent, Details, Reason, Subject};
 use crate::store::{Store, StoreError, audit, changes};
 
 /// The data directory remembers another database than the one that is open.
@@ -33,9 +32,10 @@ impl OtherDatabase {
     }
 
     fn event(&self, at: DateTime<Utc>) -> AuditEvent {
-        AuditEvent::new(at, AuditKind::DatabaseUnexpected, &AuditContext::system("start"), Subject::everybody())
+        let (remembered, found) = (self.remembered.clone(), self.found.clone());
+        let details = Details::DatabaseUnexpected { remembered, found };
+        AuditEvent::new(at, details, &AuditContext::system("start"), Subject::everybody())
             .because(Reason::OtherDatabase)
-            .with(json!({ "remembered": self.remembered, "found": self.found }))
     }
 }
 

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::json;
 
 use super::chain::{Chain, Fault, NotSigned, Verified};
 use crate::alert::Alerts;
 use crate::clock::Clock;
 use crate::model::alert::{AlertKind, NewAlert};
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Reason, Subject};
+use crate::model::audit::{AuditContext, AuditEvent, Details, Reason, Subject};
 use crate::store::{Db, Store, StoreError, audit};
 use crate::telemetry::Metrics;
 
@@ -132,15 +131,16 @@ impl Watch {
         let context = AuditContext::system("watch");
         let (event, alert) = match found {
             Ok(Verified { records, checkpoints, .. }) => {
-                let event = AuditEvent::new(at, AuditKind::RecordVerified, &context, Subject::everybody());
-                (event.with(json!({ "records": records, "checkpoints": checkpoints })), None)
+                let details = Details::RecordVerified { records: *records, checkpoints: *checkpoints };
+                (AuditEvent::new(at, details, &context, Subject::everybody()), None)
             }
             Err(damage) => {
                 tracing::error!(%damage, "history altered");
-                let details = json!({ "damage": damage });
-                let event = AuditEvent::new(at, AuditKind::RecordDamaged, &context, Subject::everybody());
+                let details = Details::RecordDamaged { damage: damage.clone() };
+                let event = AuditEvent::new(at, details, &context, Subject::everybody()).because(Reason::Altered);
                 let alert = NewAlert::new(at, AlertKind::RecordDamaged, Subject::everybody());
-                (event.because(Reason::Altered).with(details.clone()), Some(alert.with(details)))
+                let alert = alert.with(event.details.clone());
+                (event, Some(alert))
             }
         };
         let alerts = self.dependencies.alerts.clone();

@@ -6,7 +6,7 @@ use super::Authentication;
 use super::password::{Credentials, NOBODY};
 use crate::credential::throttle::ThrottleKeys;
 use crate::model::attempt::{Attempt, AttemptOutcome, mask};
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, Details, Subject, SubjectKind};
 use crate::model::folding::{fold, forms};
 use crate::model::id::AttemptId;
 use crate::model::session::Actor;
@@ -65,7 +65,7 @@ impl Authentication {
                     acting: None,
                 };
                 let subject = Subject::new(SubjectKind::User, user_id);
-                audit::record(db, &AuditEvent::new(attempt.at, AuditKind::UserLocked, &context, subject))
+                audit::record(db, &AuditEvent::new(attempt.at, Details::UserLocked {}, &context, subject))
             })
             .await
     }

@@ -17,7 +17,7 @@ use crate::credential::scheme::Scheme;
 use crate::credential::throttle::{ThrottleDigests, ThrottleKeys, account_form};
 use crate::model::alert::{AlertKind, NewAlert};
 use crate::model::attempt::{Attempt, AttemptOutcome};
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Subject, SubjectKind};
 use crate::model::client::ClientId;
 use crate::model::folding::fold;
 use crate::model::id::{AttemptId, SessionId, UserId};
@@ -291,8 +291,8 @@ impl Authenticated {
             && users::upgrade_password(db, self.user.id, old, (hash, scheme), self.at)?
         {
             let subject = Subject::new(SubjectKind::User, self.user.id);
-            let event = AuditEvent::new(self.at, AuditKind::PasswordUpgraded, &self.context(), subject);
-            audit::record(db, &event.with(json!({ "to": scheme })))?;
+            let details = Details::PasswordUpgraded { to: scheme.clone() };
+            audit::record(db, &AuditEvent::new(self.at, details, &self.context(), subject))?;
         }
         Ok(true)
     }

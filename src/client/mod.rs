@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
-
 use crate::clock::Clock;
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Reason, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Reason, Subject, SubjectKind};
 use crate::model::client::{Client, ClientId, Scope};
 use crate::model::secret::Secret;
 use crate::refusals::Refusals;
@@ -98,13 +96,9 @@ impl Clients {
             .store
             .write(move |db| {
                 sessions.while_allowed_in(db, &context, |db| clients::insert(db, &added))?;
-                let event = AuditEvent::new(
-                    now,
-                    AuditKind::ClientCreated,
-                    &context,
-                    Subject::new(SubjectKind::Client, &added.id),
-                );
-                Ok(audit::record(db, &event.with(json!({ "name": added.name, "scopes": added.scopes })))?)
+                let subject = Subject::new(SubjectKind::Client, &added.id);
+                let details = Details::ClientCreated { name: added.name, scopes: added.scopes };
+                Ok(audit::record(db, &AuditEvent::new(now, details, &context, subject))?)
             })
             .await;
         self.noted(registered, AuditKind::ClientCreated, &client.id, asked_by)?;
@@ -121,13 +115,8 @@ impl Clients {
                 if !sessions.while_allowed_in(db, &context, |db| clients::set_secret(db, &id, digest, now))? {
                     return Err(ClientError::NotFound);
                 }
-                let event = AuditEvent::new(
-                    now,
-                    AuditKind::ClientSecretRotated,
-                    &context,
-                    Subject::new(SubjectKind::Client, &id),
-                );
-                Ok(audit::record(db, &event)?)
+                let subject = Subject::new(SubjectKind::Client, &id);
+                Ok(audit::record(db, &AuditEvent::new(now, Details::ClientSecretRotated {}, &context, subject))?)
             })
             .await;
         self.noted(rotated, AuditKind::ClientSecretRotated, &asked_for, asked_by)?;
@@ -141,9 +130,9 @@ impl Clients {
             if !clients::remove(db, &removed, now)? {
                 return Err(ClientError::NotFound);
             }
-            let event =
-                AuditEvent::new(now, AuditKind::ClientRemoved, &by, Subject::new(SubjectKind::Client, &removed));
-            Ok(audit::record(db, &event.with(json!({ "sessions_ended": ended })))?)
+            let (details, subject) =
+                (Details::ClientRemoved { sessions_ended: ended }, Subject::new(SubjectKind::Client, &removed));
+            Ok(audit::record(db, &AuditEvent::new(now, details, &by, subject))?)
         };
         let removed = self.sessions.end_with_client(id.clone(), context.clone(), remove).await;
         self.noted(removed, AuditKind::ClientRemoved, &id, context)

@@ -13,7 +13,7 @@ use super::expiry::{LeaseWatch, outlasting};
 use super::high_water::HighWater;
 use crate::clock::uptime;
 use crate::model::alert::{AlertKind, NewAlert};
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Reason, Subject};
+use crate::model::audit::{AuditContext, AuditEvent, Details, Reason, Subject};
 use crate::model::change::Change;
 use crate::model::id::NodeId;
 use crate::model::not_before::Scope;
@@ -323,17 +323,16 @@ impl Membership {
             "the database went back in time: every session is refused, all must log in again"
         );
         let now = self.coherence.now();
-        let details = serde_json::json!({ "remembered": remembered, "found": found });
+        let details = Details::DatabaseWentBack { remembered, found };
         let note = "the database went back in time";
-        let event =
-            AuditEvent::new(now, AuditKind::DatabaseWentBack, &AuditContext::system("coherence"), Subject::everybody())
-                .because(Reason::OlderCopy);
+        let event = AuditEvent::new(now, details, &AuditContext::system("coherence"), Subject::everybody())
+            .because(Reason::OlderCopy);
         let alerts = self.coherence.inner.dependencies.alerts.clone();
-        let alert = NewAlert::new(now, AlertKind::HistoryWentBack, Subject::everybody()).with(details.clone());
+        let alert = NewAlert::new(now, AlertKind::HistoryWentBack, Subject::everybody()).with(event.details.clone());
         let write = move |db: &mut Db| {
             not_befores::raise(db, &Scope::Everybody, now, now, &Actor::system("coherence"), Some(note))?;
             changes::insert(db, &[Change::NotBefore], now)?;
-            audit::record(db, &event.with(details))?;
+            audit::record(db, &event)?;
             alerts.raise_in(db, &alert).map(drop)
         };
         self.coherence.store().write(write).await?;

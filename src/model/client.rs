@@ -6,8 +6,8 @@ use super::secret::SecretDigest;
 use super::words::words;
 
 /// Names a client: 1 to 64 of `a-z 0-9 . _ -`, chosen at registration.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String")]
 pub struct ClientId(String);
 
 /// The text cannot name a client.
@@ -30,6 +30,14 @@ impl ClientId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for ClientId {
+    type Error = InvalidClientId;
+
+    fn try_from(text: String) -> Result<Self, InvalidClientId> {
+        Self::parse(&text)
     }
 }
 

@@ -762,7 +762,7 @@ fn sha256(bytes: &[u8]) -> Digest {
 mod tests {
     use super::*;
     use crate::model::attempt::AttemptOutcome;
-    use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Subject, SubjectKind};
+    use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Outcome, Subject, SubjectKind};
     use crate::model::id::{AttemptId, SessionId, TokenId, UserId};
     use crate::model::session::{Actor, ClientInfo, CurrentToken, Device, EndReason, RefreshTokens};
     use crate::model::user::{Role, Username};
@@ -894,9 +894,13 @@ mod tests {
     fn event() -> RecordedEvent {
         let subject = Subject::new(SubjectKind::Session, session().id);
         let context = AuditContext { ip: Some("::ffff:192.0.2.77".parse().unwrap()), ..AuditContext::command_line() };
-        let event = AuditEvent::new(at(11), AuditKind::LoginFailed, &context, subject).because(Reason::WrongPassword);
-        let details = serde_json::json!({ "token": "\"é\"", "again": [false, -1, 0.5], "a": {} });
-        RecordedEvent { seq: 7, event: event.in_session(session().id).with(details) }
+        let event = AuditEvent {
+            kind: AuditKind::LoginFailed,
+            outcome: Outcome::Failure,
+            details: serde_json::json!({ "token": "\"é\"", "again": [false, -1, 0.5], "a": {} }),
+            ..AuditEvent::new(at(11), Details::KeyRotated {}, &context, subject)
+        };
+        RecordedEvent { seq: 7, event: event.in_session(session().id).because(Reason::WrongPassword) }
     }
 
     /// What was sealed once verifies for ever: these digests never change.
@@ -905,7 +909,7 @@ mod tests {
         let salted = Proofs { addresses: Proof::Salt([1; 16]), person: Proof::Salt([2; 16]) };
         let removed = Proofs { addresses: Proof::Removed([[3; 32], [4; 32]].into()), person: Proof::Salt([2; 16]) };
         let nowhere = AuditContext::command_line();
-        let bare = AuditEvent::new(at(12), AuditKind::KeyRotated, &nowhere, Subject::everybody());
+        let bare = AuditEvent::new(at(12), Details::KeyRotated {}, &nowhere, Subject::everybody());
         let bare = RecordedEvent { seq: 8, event: bare };
         let digests = [Proofs::default(), salted, removed].map(|proofs| {
             [

@@ -6,15 +6,13 @@
 //! it takes the place of the salt, and without the salt nobody can find out by guessing what they were.
 
 use std::net::IpAddr;
-use std::sync::LazyLock;
 
 use arrayvec::ArrayVec;
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
 
 use super::address::cut;
 use super::attempt::Attempt;
-use super::audit::RecordedEvent;
+use super::audit::{RecordedEvent, erased_details};
 use super::record::{Digest, Members, Record};
 use super::session::Session;
 use super::user::Username;
@@ -128,13 +126,6 @@ impl Proofs {
         }
         proofs
     }
-}
-
-/// What is left of the details of an event when the person they name is erased.
-#[must_use]
-pub fn erased_details() -> &'static Value {
-    static LEFT: LazyLock<Value> = LazyLock::new(|| json!({ "erased": true }));
-    &LEFT
 }
 
 /// A row of the history, with its proofs.

@@ -1,7 +1,8 @@
 //! Retention: how long the history is kept, and what says that older rows were rightly removed.
 
 use chrono::{DateTime, Months, NaiveTime, Utc};
-use serde_json::{Value, json};
+
+use super::audit::{Details, Removed};
 
 /// Moments before which something was removed. They never go back: what is gone stays gone, whatever is configured later.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,30 +38,32 @@ impl RetentionCutoffs {
         [self.sessions, self.attempts, self.events].into_iter().min().flatten()
     }
 
-    /// What an event says, of its details.
+    /// What an event says; nothing where it is none of retention.
     #[must_use]
-    pub fn of_details(details: &Value) -> Self {
-        let before = |name: &str| details[name]["before"].as_str()?.parse().ok();
-        let (sessions, attempts) = (before("sessions"), before("attempts"));
+    pub fn of_details(details: &Details) -> Self {
+        let Details::RetentionRan { sessions, attempts, audit, addresses, records, mac: _ } = details else {
+            return Self::default();
+        };
         Self {
-            sessions,
-            attempts,
-            events: before("audit"),
-            addresses: before("addresses"),
-            records: details["records"]["before"].as_i64(),
+            sessions: sessions.before,
+            attempts: attempts.before,
+            events: audit.before,
+            addresses: addresses.before,
+            records: records.before,
         }
     }
 
     /// The details of an event that says so, with how many rows each concerns.
     #[must_use]
-    pub fn details(&self, counts: Counts) -> Value {
-        json!({
-            "sessions": { "before": self.sessions, "rows": counts.sessions },
-            "attempts": { "before": self.attempts, "rows": counts.attempts },
-            "audit": { "before": self.events, "rows": counts.events },
-            "addresses": { "before": self.addresses, "rows": counts.addresses },
-            "records": { "before": self.records, "rows": counts.records },
-        })
+    pub fn details(&self, counts: Counts) -> Details {
+        Details::RetentionRan {
+            sessions: Removed { before: self.sessions, rows: counts.sessions },
+            attempts: Removed { before: self.attempts, rows: counts.attempts },
+            audit: Removed { before: self.events, rows: counts.events },
+            addresses: Removed { before: self.addresses, rows: counts.addresses },
+            records: Removed { before: self.records, rows: counts.records },
+            mac: None,
+        }
     }
 }
 
@@ -121,7 +124,7 @@ mod tests {
             records: Some(512),
         };
         assert_eq!(RetentionCutoffs::of_details(&cutoffs.details(Counts::default())), cutoffs);
-        assert_eq!(RetentionCutoffs::of_details(&json!({ "erased": true })), RetentionCutoffs::default());
+        assert_eq!(RetentionCutoffs::of_details(&Details::KeyRotated {}), RetentionCutoffs::default());
         let later = RetentionCutoffs {
             sessions: Some(at("2025-01-01T00:00:00Z")),
             events: Some(at("2026-01-01T00:00:00Z")),

@@ -137,8 +137,8 @@ pub fn is_unseen(character: char) -> bool {
 }
 
 /// A role: free text of 1 to 64 characters such as `administrateur`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String")]
 pub struct Role(String);
 
 /// The text cannot be a role.
@@ -164,6 +164,14 @@ impl Role {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for Role {
+    type Error = InvalidRole;
+
+    fn try_from(text: String) -> Result<Self, InvalidRole> {
+        Self::parse(&text)
     }
 }
 

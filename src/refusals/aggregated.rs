@@ -7,10 +7,9 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use ipnet::IpNet;
-use serde_json::json;
 
 use crate::model::address::counted_network;
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Reason, Subject};
+use crate::model::audit::{Aggregate, AuditContext, AuditEvent, AuditKind, Details, Reason};
 use crate::model::session::{Actor, ActorKind};
 
 /// Refusals in this time are counted together.
@@ -58,15 +57,25 @@ struct Caller {
     kind: ActorKind,
     id: String,
     route: Option<String>,
-    operation: Option<String>,
+    operation: Option<AuditKind>,
 }
 
 impl Caller {
     fn of(event: &AuditEvent) -> Option<Self> {
         let Actor { kind, id } = &event.context.actor;
-        let text = |member: &str| event.details[member].as_str().map(str::to_owned);
-        let caller = || Self { kind: *kind, id: id.clone(), route: text("route"), operation: text("operation") };
-        (*kind != ActorKind::System).then(caller)
+        if *kind == ActorKind::System {
+            return None;
+        }
+        let (route, operation) = match event.details() {
+            Ok(
+                Details::AccessRefused { route }
+                | Details::TokenRefused { route, .. }
+                | Details::SessionUnknown { route, .. },
+            ) => (Some(route), None),
+            Ok(Details::OperationRefused { operation, .. }) => (None, Some(operation)),
+            _ => (None, None),
+        };
+        Some(Self { kind: *kind, id: id.clone(), route, operation })
     }
 }
 
@@ -134,26 +143,27 @@ impl Aggregated {
 
 /// The event that stands for many.
 fn summary(kind: AuditKind, key: &Key, count: &Count) -> AuditEvent {
-    let mut context = AuditContext::system("refusals");
-    let network = key.network.map(|network| network.to_string());
-    let mut details =
-        json!({ "folded": count.suppressed, "from": count.first, "to": count.latest, "network": network });
-    if let Some(Caller { kind, id, route, operation }) = &key.caller {
+    let (caller, mut context) = (key.caller.as_ref(), AuditContext::system("refusals"));
+    if let Some(Caller { kind, id, .. }) = caller {
         context.actor = Actor { kind: *kind, id: id.clone() };
-        for (member, text) in [("route", route), ("operation", operation)] {
-            if let Some(text) = text {
-                details[member] = json!(text);
-            }
-        }
     }
-    AuditEvent { reason: key.reason, ..AuditEvent::new(count.latest, kind, &context, Subject::unknown()) }.with(details)
+    let counted = Aggregate {
+        folded: count.suppressed,
+        from: count.first,
+        to: count.latest,
+        network: key.network,
+        route: caller.and_then(|caller| caller.route.clone()),
+        operation: caller.and_then(|caller| caller.operation),
+    };
+    AuditEvent { reason: key.reason, ..AuditEvent::of_many(kind, count.latest, counted, &context) }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::model::audit::Subject;
 
     fn at(seconds: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
@@ -161,7 +171,8 @@ mod tests {
 
     fn refusal(seconds: i64, reason: Reason, ip: &str) -> AuditEvent {
         let context = AuditContext { ip: Some(ip.parse().unwrap()), ..AuditContext::system("check") };
-        AuditEvent::new(at(seconds), AuditKind::TokenRefused, &context, Subject::unknown()).because(reason)
+        let details = Details::TokenRefused { route: "GET /".to_owned(), token: None, end_reason: None };
+        AuditEvent::new(at(seconds), details, &context, Subject::unknown()).because(reason)
     }
 
     fn counts(aggregated: &Aggregated) -> Vec<Count> {
@@ -200,9 +211,11 @@ mod tests {
         assert!(aggregated.counts.values().all(HashMap::is_empty));
     }
 
-    fn of_caller(event: AuditEvent, id: &str, route: &str) -> AuditEvent {
-        let actor = Actor { kind: ActorKind::User, id: id.to_owned() };
-        AuditEvent { context: AuditContext { actor, ..event.context.clone() }, ..event }.with(json!({ "route": route }))
+    fn of_caller(seconds: i64, id: &str, route: &str) -> AuditEvent {
+        let refused = refusal(seconds, Reason::NotAllowed, "192.0.2.1");
+        let context = AuditContext { actor: Actor { kind: ActorKind::User, id: id.to_owned() }, ..refused.context };
+        AuditEvent::new(refused.at, Details::AccessRefused { route: route.to_owned() }, &context, refused.subject)
+            .because(Reason::NotAllowed)
     }
 
     #[test]
@@ -211,7 +224,7 @@ mod tests {
         for second in 0..5 {
             aggregated.note(refusal(second, Reason::NotAllowed, "192.0.2.1"));
             for (caller, route) in [("eve", "GET /a"), ("eve", "DELETE /a"), ("bob", "GET /a")] {
-                aggregated.note(of_caller(refusal(second, Reason::NotAllowed, "192.0.2.1"), caller, route));
+                aggregated.note(of_caller(second, caller, route));
             }
         }
         assert_eq!(aggregated.waiting.len(), 4);
@@ -230,7 +243,7 @@ mod tests {
     fn more_callers_than_are_told_apart_are_counted_as_nobodys() {
         let mut aggregated = Aggregated::default();
         for caller in 0..2 * CALLERS {
-            aggregated.note(of_caller(refusal(0, Reason::NotAllowed, "192.0.2.1"), &caller.to_string(), "GET /a"));
+            aggregated.note(of_caller(0, &caller.to_string(), "GET /a"));
         }
         aggregated.close(None);
         let last = aggregated.waiting.last().unwrap();

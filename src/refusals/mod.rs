@@ -10,11 +10,10 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
-use serde_json::json;
 
 use crate::clock::Clock;
 use crate::model::attempt::Attempt;
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Reason, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Reason, Subject, SubjectKind};
 use crate::model::id::SessionId;
 use crate::model::session::{Actor, EndReason};
 use crate::store::{Store, StoreError, audit};
@@ -84,22 +83,21 @@ impl Refusals {
 
     /// Notes that a caller may not do what was asked for.
     pub fn note_access(&self, reason: Reason, caller: &AuditContext, subject: Subject, route: &str) {
-        let event = AuditEvent::new(self.inner.clock.now(), AuditKind::AccessRefused, caller, subject).because(reason);
-        self.note(event.with(json!({ "route": route })));
+        let details = Details::AccessRefused { route: route.to_owned() };
+        self.note(AuditEvent::new(self.inner.clock.now(), details, caller, subject).because(reason));
     }
 
     /// Notes that an operation was refused; `operation` is the kind of the event that it would have been.
     pub fn note_operation(&self, operation: AuditKind, reason: Reason, subject: Subject, context: &AuditContext) {
-        let event =
-            AuditEvent::new(self.inner.clock.now(), AuditKind::OperationRefused, context, subject).because(reason);
-        self.note(event.with(json!({ "operation": operation })));
+        let details = Details::OperationRefused { operation, lines: None };
+        self.note(AuditEvent::new(self.inner.clock.now(), details, context, subject).because(reason));
     }
 
     /// Notes that a token was not looked at for this reason.
     pub fn note_unread_token(&self, reason: Reason, request: &RefusedRequest) {
-        let event =
-            AuditEvent::new(self.inner.clock.now(), AuditKind::TokenRefused, &unnamed(request), Subject::unknown());
-        self.note(event.because(reason).with(json!({ "route": request.route })));
+        let details = Details::TokenRefused { route: request.route.clone(), token: None, end_reason: None };
+        let event = AuditEvent::new(self.inner.clock.now(), details, &unnamed(request), Subject::unknown());
+        self.note(event.because(reason));
     }
 
     /// Notes that an access token was refused, where its session is over with how that ended. What it says of itself is believed
@@ -115,36 +113,30 @@ impl Refusals {
                 | Reason::SessionEnded
         );
         let Some(named) = named(token).filter(|_| is_signed) else { return self.note_unread_token(reason, request) };
-        let kind = match reason {
-            Reason::SessionUnknown => AuditKind::SessionUnknown,
-            _ => AuditKind::TokenRefused,
+        let (route, token) = (request.route.clone(), named.token_id);
+        let details = match reason {
+            Reason::SessionUnknown => Details::SessionUnknown { route, token },
+            _ => Details::TokenRefused { route, token: Some(token), end_reason: end },
         };
         let context = AuditContext { actor: Actor::user(named.subject), ..unnamed(request) };
-        let event = AuditEvent::new(
-            self.inner.clock.now(),
-            kind,
-            &context,
-            Subject::new(SubjectKind::Session, named.session_id),
-        );
-        let mut details = json!({ "route": request.route, "token": named.token_id });
-        if let Some(end) = end {
-            details["end_reason"] = json!(end);
-        }
-        self.note(event.because(reason).in_session(named.session_id).with(details));
+        let subject = Subject::new(SubjectKind::Session, named.session_id);
+        let event = AuditEvent::new(self.inner.clock.now(), details, &context, subject);
+        self.note(event.because(reason).in_session(named.session_id));
     }
 
     /// Notes that a refresh token was refused that is none of ours.
     pub fn note_refresh(&self, reason: Reason, context: &AuditContext) {
-        let event = AuditEvent::new(self.inner.clock.now(), AuditKind::RefreshRefused, context, Subject::unknown());
+        let details = Details::RefreshRefused { end_reason: None };
+        let event = AuditEvent::new(self.inner.clock.now(), details, context, Subject::unknown());
         self.note(event.because(reason));
     }
 
     /// Notes that a refresh token of ours was refused, because its session is over.
     pub fn note_refresh_of(&self, id: SessionId, reason: Reason, end: EndReason, context: &AuditContext) {
-        let subject = Subject::new(SubjectKind::Session, id);
-        let event =
-            AuditEvent::new(self.inner.clock.now(), AuditKind::RefreshRefused, context, subject).because(reason);
-        self.note(event.in_session(id).with(json!({ "end_reason": end })));
+        let (details, subject) =
+            (Details::RefreshRefused { end_reason: Some(end) }, Subject::new(SubjectKind::Session, id));
+        let event = AuditEvent::new(self.inner.clock.now(), details, context, subject);
+        self.note(event.because(reason).in_session(id));
     }
 
     /// Writes what was refused by now; counts whose minute is over end. Returns how many events that were.

@@ -8,14 +8,13 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde_json::json;
 
 use super::{RotationError, ensure_permitted, record, seal_names_anew};
 use crate::audit::chain::{Chain, NotSigned, Unsettled};
 use crate::clock::Clock;
 use crate::config::Algorithm;
 use crate::keyring::{Keyring, Purpose};
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, Details, RotationStep, Subject, SubjectKind};
 use crate::model::change::Change;
 use crate::model::not_before::Scope;
 use crate::store::keyring;
@@ -94,7 +93,7 @@ async fn note_beginning(dependencies: &Dependencies, new: &Vault, context: &Audi
     let note = move |db: &mut Db| {
         ensure_permitted(db)?;
         ensure_no_server_runs(db, now)?;
-        Ok(record(db, "compromised", vault.id(), new.id(), &context, now)?)
+        Ok(record(db, RotationStep::Compromised, vault.id(), new.id(), &context, now)?)
     };
     dependencies.store.write(note).await
 }
@@ -163,8 +162,8 @@ fn renew(keys: &mut Keyring, size: u64) {
 fn end_everything(db: &mut Db, context: &AuditContext, now: DateTime<Utc>) -> Result<(), StoreError> {
     let note = "the master key was compromised";
     not_befores::raise(db, &Scope::Everybody, now, now, &context.actor, Some(note))?;
-    let event = AuditEvent::new(now, AuditKind::NotBeforeSet, context, Subject::everybody());
-    audit::record(db, &event.with(json!({ "at": now, "note": note })))?;
+    let details = Details::NotBeforeSet { at: now, note: Some(note.to_owned()) };
+    audit::record(db, &AuditEvent::new(now, details, context, Subject::everybody()))?;
     one_time_tokens::remove_report_links(db)?;
     changes::insert(db, &[Change::NotBefore, Change::Keys], now)
 }
@@ -183,13 +182,13 @@ fn replace_signing_keys(
             continue;
         }
         let subject = Subject::new(SubjectKind::Key, &old.id);
-        audit::record(db, &AuditEvent::new(now, AuditKind::KeyRevoked, context, subject))?;
+        audit::record(db, &AuditEvent::new(now, Details::KeyRevoked {}, context, subject))?;
     }
     let Some(key) = key else { return Ok(()) };
     let stored = crate::signing::sealed_in(db, new, key, now)?;
     signing_keys::insert(db, &stored)?;
-    let event = AuditEvent::new(now, AuditKind::KeyCreated, context, Subject::new(SubjectKind::Key, &stored.id));
-    audit::record(db, &event.with(json!({ "algorithm": stored.algorithm })))
+    let details = Details::KeyCreated { algorithm: stored.algorithm };
+    audit::record(db, &AuditEvent::new(now, details, context, Subject::new(SubjectKind::Key, &stored.id)))
 }
 
 fn not_signed(error: NotSigned) -> RotationError {

@@ -8,12 +8,11 @@
 pub mod compromised;
 
 use chrono::{DateTime, Utc};
-use serde_json::json;
 
 use crate::key::Key;
 use crate::keyring::Purpose;
 use crate::master_key::{MasterKey, MasterKeyId};
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Subject};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Details, RotationStep, Subject};
 use crate::store::keyring::{self, StoredKeyring};
 use crate::store::{Db, Store, StoreError, audit, pending_erasures, signing_keys};
 use crate::vault::{Vault, VaultError, in_use};
@@ -126,7 +125,7 @@ pub async fn begin(
         let number = keyrings.own.number;
         keyring::put(db, &vault.sealed(&keys, number, keyrings.own.made_at))?;
         keyring::put(db, &new.sealed(&keys, number + 1, now))?;
-        record(db, "begun", vault.id(), new.id(), &context, now)?;
+        record(db, RotationStep::Begun, vault.id(), new.id(), &context, now)?;
         Ok(true)
     };
     store.write(begin).await
@@ -154,7 +153,7 @@ pub async fn finish(
         for old in &keyrings.earlier {
             ensure_unused(db, &old.master, now)?;
             keyring::remove(db, &old.master)?;
-            record(db, "finished", &MasterKeyId(old.master.clone()), vault.id(), &context, now)?;
+            record(db, RotationStep::Finished, &MasterKeyId(old.master.clone()), vault.id(), &context, now)?;
         }
         Ok(())
     };
@@ -216,21 +215,21 @@ fn anew(old: &Key, new: &Key, context: &str, sealed: &[u8]) -> Result<Vec<u8>, V
 
 fn record(
     db: &mut Db,
-    step: &str,
+    step: RotationStep,
     from: &MasterKeyId,
     to: &MasterKeyId,
     context: &AuditContext,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let event = AuditEvent::new(now, AuditKind::MasterKeyRotated, context, Subject::everybody());
-    audit::record(db, &event.with(json!({ "step": step, "from": from.0, "to": to.0 })))
+    let details = Details::MasterKeyRotated { step, from: from.0.clone(), to: to.0.clone() };
+    audit::record(db, &AuditEvent::new(now, details, context, Subject::everybody()))
 }
 
 /// Whether everything was to be replaced for this master key before, and was not.
 pub async fn was_begun(store: &Store, new: &MasterKeyId) -> Result<bool, StoreError> {
     let rotated = store.read(|db| audit::newest_of(db, AuditKind::MasterKeyRotated, i64::MAX)).await?;
-    let newest = rotated.first().map(|rotated| &rotated.event.details);
-    Ok(newest.is_some_and(|details| details["step"] == "compromised" && details["to"] == new.0.as_str()))
+    let newest = rotated.first().and_then(|rotated| rotated.event.details().ok());
+    Ok(matches!(newest, Some(Details::MasterKeyRotated { step: RotationStep::Compromised, to, .. }) if to == new.0))
 }
 
 /// The new master key of a rotation, in a file of its own: the one that an attempt before has made, or else a new one.

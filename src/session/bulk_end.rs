@@ -12,7 +12,7 @@ use super::change::Changes;
 use super::end::{end_by, end_same_in};
 use crate::alert::Alerts;
 use crate::model::alert::{AlertKind, NewAlert};
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Subject};
+use crate::model::audit::{AuditContext, AuditEvent, Details, HistoryPart, Subject};
 use crate::model::id::BulkEndId;
 use crate::model::session::{EndReason, SessionState};
 use crate::store::sessions::SessionFilter;
@@ -137,29 +137,33 @@ impl BulkEnd {
         Ok(progress)
     }
 
-    fn event(&self, at: DateTime<Utc>, kind: AuditKind, details: Value) -> AuditEvent {
-        AuditEvent::new(at, kind, &self.context, Subject::everybody()).with(details)
+    fn event(&self, at: DateTime<Utc>, details: Details) -> AuditEvent {
+        AuditEvent::new(at, details, &self.context, Subject::everybody())
     }
 
     /// Whoever counts other people's sessions reads of them (ADM-06).
     fn counted(&self) -> AuditEvent {
-        let (filter, matched) = (&self.described, self.matched);
-        let details = json!({ "what": "sessions", "filter": filter, "count": matched, "dry_run": true });
-        self.event(self.at, AuditKind::HistoryRead, details)
+        let (filter, count) = (Some(self.described.clone()), usize::try_from(self.matched).ok());
+        let details = Details::HistoryRead { what: HistoryPart::Sessions, filter, count, dry_run: Some(true) };
+        self.event(self.at, details)
     }
 
     fn begun(&self) -> AuditEvent {
-        let (filter, matched) = (&self.described, self.matched);
-        let details = json!({ "end": self.id, "filter": filter, "matched": matched, "note": self.note });
-        self.event(self.at, AuditKind::SessionsEndBegun, details)
+        let (filter, note) = (self.described.clone(), self.note.clone());
+        self.event(self.at, Details::SessionsEndBegun { end: self.id, filter, matched: self.matched, note })
     }
 
     fn outcome(&self, at: DateTime<Utc>, progress: Progress) -> AuditEvent {
-        let details = json!({
-            "end": self.id, "filter": self.described, "matched": self.matched, "ended": progress.ended,
-            "complete": progress.is_over, "note": self.note,
-        });
-        self.event(at, AuditKind::SessionsEnded, details)
+        let details = Details::SessionsEnded {
+            end: Some(self.id),
+            filter: Some(self.described.clone()),
+            matched: Some(self.matched),
+            ended: progress.ended,
+            complete: Some(progress.is_over),
+            reason: None,
+            note: self.note.clone(),
+        };
+        self.event(at, details)
     }
 }
 

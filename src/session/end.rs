@@ -2,11 +2,10 @@
 //! changes nothing and succeeds.
 
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
 
 use super::Sessions;
 use super::change::Changes;
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, Details, Subject, SubjectKind};
 use crate::model::change::Change;
 use crate::model::id::{SessionId, UserId};
 use crate::model::session::{End, EndReason};
@@ -23,12 +22,9 @@ pub(crate) struct Ending<'a> {
 
 impl Ending<'_> {
     fn event(&self) -> AuditEvent {
-        let mut details = json!({ "reason": self.end.reason });
-        if let (Value::Object(members), Some(note)) = (&mut details, &self.end.note) {
-            members.insert("note".into(), json!(note));
-        }
+        let details = Details::SessionEnded { reason: self.end.reason, note: self.end.note.clone() };
         let subject = Subject::new(SubjectKind::Session, self.id);
-        AuditEvent::new(self.end.at, AuditKind::SessionEnded, self.context, subject).in_session(self.id).with(details)
+        AuditEvent::new(self.end.at, details, self.context, subject).in_session(self.id)
     }
 }
 

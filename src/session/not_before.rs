@@ -6,13 +6,12 @@
 //! login that comes after it is dated no earlier. What is answered 503 is a login that would have to be dated far ahead.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::json;
 
 use super::Sessions;
 use super::bulk_end::ends_alert;
 use super::change::Changes;
 use super::end::{end_by, end_same_in};
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Reason, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Reason, Subject, SubjectKind};
 use crate::model::change::Change;
 use crate::model::client::ClientId;
 use crate::model::not_before::Scope;
@@ -82,8 +81,7 @@ impl Sessions {
             });
             not_befores::raise(db, &scope, at, now, &context.actor, note.as_deref())?;
             let ended = if is_of_now { end_later_ones_in(db, changes, &scope, at, note.clone(), &context)? } else { 0 };
-            let event = AuditEvent::new(now, AuditKind::NotBeforeSet, &context, subject);
-            let event = event.with(json!({ "at": at, "note": note }));
+            let event = AuditEvent::new(now, Details::NotBeforeSet { at, note }, &context, subject);
             audit::record(db, &event)?;
             if !matches!(scope, Scope::User(_)) && alerts.rules().ends_at_once > 0 {
                 alerts.raise_in(db, &ends_alert(&event))?;

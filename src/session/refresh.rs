@@ -11,7 +11,7 @@ use super::change::Changes;
 use super::end::{end_by, end_in};
 use super::issue::Issued;
 use crate::model::alert::{AlertKind, NewAlert};
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Reason, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, Details, Reason, Subject, SubjectKind};
 use crate::model::change::Change;
 use crate::model::session::{Actor, ClientInfo, CurrentToken, EndReason, RefreshTokenStatus, RefreshTokens, Session};
 use crate::model::user::{User, UserState};
@@ -287,17 +287,13 @@ pub(super) enum How {
 
 pub(super) fn record(db: &mut Db, session: &Session, context: &AuditContext, how: How) -> Result<(), StoreError> {
     access_tokens::insert(db, session.id, &session.token)?;
-    let mut details = json!({ "token": session.token.id, "generation": session.refresh.generation });
-    match how {
-        How::Next => {}
-        How::Again => details["again"] = json!(true),
-        How::Replaced => details["replaced"] = json!(true),
-    }
-    let event = AuditEvent::new(
-        session.token.issued_at,
-        AuditKind::SessionRefreshed,
-        context,
-        Subject::new(SubjectKind::Session, session.id),
-    );
-    audit::record(db, &event.in_session(session.id).with(details))
+    let details = Details::SessionRefreshed {
+        token: session.token.id,
+        generation: session.refresh.generation,
+        again: (how == How::Again).then_some(true),
+        replaced: (how == How::Replaced).then_some(true),
+    };
+    let subject = Subject::new(SubjectKind::Session, session.id);
+    let event = AuditEvent::new(session.token.issued_at, details, context, subject);
+    audit::record(db, &event.in_session(session.id))
 }

@@ -1,12 +1,10 @@
 //! Ends of one session, or of one user's: by its id, by its owner, by one of its tokens.
 
-use serde_json::json;
-
 use super::Sessions;
 use super::check::{CheckError, unknown};
 use super::end::{end_by, end_of_user_in};
 use super::end_batch::{Asked, Authority};
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Reason, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Reason, Subject, SubjectKind};
 use crate::model::id::{SessionId, UserId};
 use crate::model::session::{Actor, EndReason};
 use crate::store::{StoreError, audit, sessions};
@@ -112,14 +110,21 @@ impl Sessions {
     ) -> Result<i64, StoreError> {
         let end = end_by(context, reason, self.now(), note);
         let subject = Subject::new(SubjectKind::User, user_id);
-        let asked = AuditEvent::new(end.at, AuditKind::SessionsEnded, context, subject);
         let (sessions, context) = (self.clone(), context.clone());
         let ended = self.change(move |db, changes| {
             sessions.ensure_allowed_in(db, &context)?;
             let ended = end_of_user_in(db, changes, user_id, except, &end, &context)?;
             // Also where none was left to end: somebody asked for it.
-            let details = json!({ "reason": end.reason, "ended": ended, "note": end.note });
-            audit::record(db, &asked.with(details))?;
+            let details = Details::SessionsEnded {
+                end: None,
+                filter: None,
+                matched: None,
+                ended,
+                complete: None,
+                reason: Some(end.reason),
+                note: end.note,
+            };
+            audit::record(db, &AuditEvent::new(end.at, details, &context, subject))?;
             Ok::<_, StoreError>(ended)
         });
         let ended = self.told_when_over(ended.await).await?;

@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
-use serde_json::json;
 
 use super::Sessions;
 use super::change::Changes;
@@ -11,7 +10,7 @@ use super::end::{end_by, end_in, end_same_in};
 use super::issue::Issued;
 use crate::authentication::known_device::DeviceToken;
 use crate::authentication::password::{Authenticated, AuthenticationError, Credentials};
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Reason, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Reason, Subject, SubjectKind};
 use crate::model::client::ClientId;
 use crate::model::device::device;
 use crate::model::id::{SessionId, UserId};
@@ -75,8 +74,9 @@ impl Sessions {
     fn refuse_client(&self, credentials: &Credentials) {
         let (ip, request_id) = (Some(credentials.client_info.ip), Some(credentials.request_id.clone()));
         let context = AuditContext { actor: Actor::system("login"), ip, request_id, acting: None };
-        let event = AuditEvent::new(self.now(), AuditKind::LoginFailed, &context, Subject::unknown());
-        self.refusals().note(event.because(Reason::UnknownClient).with(json!({ "client_id": credentials.client_id })));
+        let details = Details::LoginFailed { username: None, client_id: credentials.client_id.clone() };
+        let event = AuditEvent::new(self.now(), details, &context, Subject::unknown());
+        self.refusals().note(event.because(Reason::UnknownClient));
     }
 
     /// Starts a session for somebody who has proved who they are.
@@ -173,14 +173,14 @@ impl Sessions {
         }
         sessions::insert(db, session)?;
         access_tokens::insert(db, session.id, &session.token)?;
-        let event = AuditEvent::new(
-            session.started_at,
-            AuditKind::SessionStarted,
-            context,
-            Subject::new(SubjectKind::User, session.user_id),
-        );
-        let details = json!({ "token": session.token.id, "client_id": session.client_id, "methods": session.methods });
-        audit::record(db, &event.in_session(session.id).with(details))?;
+        let details = Details::SessionStarted {
+            token: session.token.id,
+            client_id: session.client_id.clone(),
+            methods: session.methods.clone(),
+        };
+        let subject = Subject::new(SubjectKind::User, session.user_id);
+        let event = AuditEvent::new(session.started_at, details, context, subject);
+        audit::record(db, &event.in_session(session.id))?;
         Ok((previous, replaced))
     }
 

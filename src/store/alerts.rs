@@ -13,8 +13,8 @@ use super::keyset::{Page, row_before};
 use super::schema::{alerts, users};
 use crate::model::alert::{Acknowledged, Alert, AlertKind, NewAlert};
 use crate::model::audit::Subject;
+use crate::model::audit::erased_details;
 use crate::model::id::{AlertId, SessionId, UserId};
-use crate::model::redaction::erased_details;
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = alerts, check_for_backend(MultiBackend))]

@@ -1,11 +1,10 @@
 //! Changes a user's name, role, state or e-mail address, or deletes the user. Rights that shrink end sessions in the same transaction.
 
 use chrono::{DateTime, Utc};
-use serde_json::json;
 
 use super::{UserError, Users};
 use crate::credential::throttle::{account_form, clear_account, rename_account};
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Subject, SubjectKind};
 use crate::model::change::Change;
 use crate::model::delivery::AccountChange;
 use crate::model::id::UserId;
@@ -90,8 +89,8 @@ impl Users {
                 end_of_user_in(db, changes, id, None, &end_by(&context, EndReason::UserDeleted, now, None), &context)?;
                 clear_account(db, &users.inner.throttles, &user)?;
                 users::delete(db, id, now)?;
-                let details = json!({ "username": user.username.as_str(), "role": user.role });
-                record(db, AuditKind::UserDeleted, id, details, &context, now)?;
+                let (username, role) = (user.username.as_str().to_owned(), user.role.clone());
+                record(db, id, Details::UserDeleted { username, role }, &context, now)?;
                 Ok(())
             })
             .await;
@@ -111,7 +110,7 @@ impl Users {
                 users.inner.sessions.ensure_allowed_in(db, &context)?;
                 let user = users::lock(db, id)?.ok_or(UserError::NotFound)?;
                 let lifted = clear_account(db, &users.inner.throttles, &user)?;
-                Ok(record(db, AuditKind::UserUnlocked, id, json!({ "was_throttled": lifted }), &context, now)?)
+                Ok(record(db, id, Details::UserUnlocked { was_throttled: lifted }, &context, now)?)
             })
             .await;
         self.noted(unlocked, AuditKind::UserUnlocked, Subject::new(SubjectKind::User, id), asked_by)
@@ -149,8 +148,8 @@ impl Users {
         users::set_username(db, before.id, &after.username, now)?;
         let to = account_form(db, after)?;
         rename_account(db, &self.inner.throttles, &from, &to)?;
-        let details = json!({ "from": before.username.as_str(), "to": after.username.as_str() });
-        record(db, AuditKind::UserRenamed, before.id, details, context, now)?;
+        let [from, to] = [before, after].map(|user| user.username.as_str().to_owned());
+        record(db, before.id, Details::UserRenamed { from, to }, context, now)?;
         self.inner.alerts.notify_of_change_in(db, (before, after), AccountChange::Renamed, now)
     }
 
@@ -167,8 +166,8 @@ impl Users {
             return Ok(());
         }
         users::set_role(db, before.id, &after.role, now)?;
-        let details = json!({ "from": before.role, "to": after.role });
-        record(db, AuditKind::UserRoleChanged, before.id, details, context, now)?;
+        let [from, to] = [before, after].map(|user| user.role.clone());
+        record(db, before.id, Details::UserRoleChanged { from, to }, context, now)?;
         self.inner.alerts.notify_of_change_in(db, (before, after), AccountChange::RoleChanged, now)?;
         if self.inner.end_on_role_change {
             end_of_user_in(
@@ -196,14 +195,7 @@ impl Users {
             return Ok(());
         }
         users::set_email(db, before.id, after.email.as_ref(), now)?;
-        record(
-            db,
-            AuditKind::UserEmailChanged,
-            before.id,
-            json!({ "has_email": after.email.is_some() }),
-            context,
-            now,
-        )?;
+        record(db, before.id, Details::UserEmailChanged { has_email: after.email.is_some() }, context, now)?;
         self.inner.alerts.notify_of_change_in(db, (before, after), AccountChange::EmailChanged, now)
     }
 }
@@ -220,11 +212,11 @@ fn change_state(
         return Ok(());
     }
     users::set_state(db, before.id, after.state, now)?;
-    let kind = match after.state {
-        UserState::Active => AuditKind::UserEnabled,
-        UserState::Disabled => AuditKind::UserDisabled,
+    let details = match after.state {
+        UserState::Active => Details::UserEnabled {},
+        UserState::Disabled => Details::UserDisabled {},
     };
-    record(db, kind, before.id, json!({}), context, now)?;
+    record(db, before.id, details, context, now)?;
     if after.state == UserState::Disabled {
         end_of_user_in(db, changes, before.id, None, &end_by(context, EndReason::UserDisabled, now, None), context)?;
     }
@@ -234,12 +226,10 @@ fn change_state(
 /// Records an event about a user.
 pub(super) fn record(
     db: &mut Db,
-    kind: AuditKind,
     id: UserId,
-    details: serde_json::Value,
+    details: Details,
     context: &AuditContext,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let event = AuditEvent::new(now, kind, context, Subject::new(SubjectKind::User, id));
-    audit::record(db, &event.with(details))
+    audit::record(db, &AuditEvent::new(now, details, context, Subject::new(SubjectKind::User, id)))
 }

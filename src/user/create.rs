@@ -1,12 +1,11 @@
 //! Creates a user.
 
 use secrecy::SecretString;
-use serde_json::json;
 
 use super::password::{IssuedToken, issue_in};
 use super::{UserError, Users, scheme_word};
 use crate::credential::throttle::{ThrottleDigests, clear_names};
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Subject, SubjectKind};
 use crate::model::id::UserId;
 use crate::model::user::{Email, Role, User, UserState, Username};
 use crate::store::{Db, StoreError, audit, users};
@@ -50,7 +49,7 @@ impl Users {
         let throttles = self.inner.throttles.clone();
         let write = move |db: &mut Db| {
             sessions.while_allowed_in(db, &context, |db| {
-                insert(db, &throttles, &new.user, AuditKind::UserCreated, &context)?;
+                insert(db, &throttles, &new.user, user_created, &context)?;
                 new.reset
                     .iter()
                     .try_for_each(|reset| issue_in(db, new.user.id, reset, false, &context, new.user.created_at))
@@ -84,15 +83,20 @@ impl Users {
     }
 }
 
+/// What the record says of a user who was created.
+pub(super) fn user_created(user: &User) -> Details {
+    Details::UserCreated { username: user.username.as_str().to_owned(), role: user.role.clone() }
+}
+
 /// Adds the user and the event that says so.
 pub(super) fn insert(
     db: &mut Db,
     throttles: &ThrottleDigests,
     user: &User,
-    kind: AuditKind,
+    details: fn(&User) -> Details,
     context: &AuditContext,
 ) -> Result<(), StoreError> {
-    insert_all(db, throttles, &[user], kind, context)
+    insert_all(db, throttles, &[user], details, context)
 }
 
 /// The same for many.
@@ -100,7 +104,7 @@ pub(super) fn insert_all(
     db: &mut Db,
     throttles: &ThrottleDigests,
     new: &[&User],
-    kind: AuditKind,
+    details: fn(&User) -> Details,
     context: &AuditContext,
 ) -> Result<(), StoreError> {
     let with_scheme = |user: &&User| {
@@ -109,8 +113,7 @@ pub(super) fn insert_all(
     };
     users::insert_all(db, &new.iter().map(with_scheme).collect::<Vec<_>>())?;
     let event = |user: &&User| {
-        let event = AuditEvent::new(user.created_at, kind, context, Subject::new(SubjectKind::User, user.id));
-        event.with(json!({ "username": user.username.as_str(), "role": user.role }))
+        AuditEvent::new(user.created_at, details(user), context, Subject::new(SubjectKind::User, user.id))
     };
     audit::record_all(db, &new.iter().map(event).collect::<Vec<_>>())?;
     // Last: until the commit, no failure is counted for anybody.

@@ -7,13 +7,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::named::{Person, names_of, sessions_started_by, vouched_of};
 use super::{UserError, Users};
 use crate::audit::chain::is_genuine;
 use crate::credential::throttle::clear_account;
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Subject, SubjectKind};
 use crate::model::change::Change;
 use crate::model::folding::fold;
 use crate::model::id::UserId;
@@ -111,7 +111,7 @@ impl Users {
                         Err(UserError::NotFound)
                     } else {
                         pending_erasures::insert(db, id, None, now)?;
-                        users.record_erasure(db, id, json!({}), &context)?;
+                        users.record_erasure(db, id, None, &context)?;
                         Ok(())
                     };
                 };
@@ -123,7 +123,7 @@ impl Users {
                 let names: BTreeSet<String> = std::iter::once(user.username.folded()).chain(email).collect();
                 let sealed = users.sealed_names(db, id, &names)?;
                 pending_erasures::insert(db, id, Some(sealed), now)?;
-                users.record_erasure(db, id, json!({}), &context)?;
+                users.record_erasure(db, id, None, &context)?;
                 Ok(())
             })
             .await
@@ -213,7 +213,7 @@ impl Users {
             let write = move |db: &mut Db| {
                 // The record says which: nothing else may be missing its details.
                 let numbers: Vec<i64> = left.iter().map(|event| event.row.seq).collect();
-                users.record_erasure(db, id, json!({ "events": numbers }), &context)?;
+                users.record_erasure(db, id, Some(numbers), &context)?;
                 with_deletion_grant(db, DeletionGrant::Person, |db| {
                     left.iter().try_for_each(|event| audit::redact(db, event, Group::Person))
                 })
@@ -222,16 +222,16 @@ impl Users {
         }
     }
 
-    /// Records an erasure, as a signed removal for what it removes.
+    /// Records an erasure, as a signed removal for what it removes: the details of the events with these numbers.
     fn record_erasure(
         &self,
         db: &mut Db,
         id: UserId,
-        details: Value,
+        events: Option<Vec<i64>>,
         context: &AuditContext,
     ) -> Result<(), StoreError> {
-        let subject = Subject::new(SubjectKind::User, id);
-        let event = AuditEvent::new(self.now(), AuditKind::UserErased, context, subject).with(details);
+        let (details, subject) = (Details::UserErased { events, mac: None }, Subject::new(SubjectKind::User, id));
+        let event = AuditEvent::new(self.now(), details, context, subject);
         audit::record(db, &self.inner.removal_key.signed(event))
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::audit::chain::vouched;
 use crate::model::alert::Alert;
-use crate::model::audit::{AuditEvent, AuditKind, RecordedEvent, SubjectKind};
+use crate::model::audit::{AuditEvent, AuditKind, Names, RecordedEvent, SubjectKind};
 use crate::model::folding::fold;
 use crate::model::id::{AlertId, SessionId, UserId};
 use crate::model::not_before::Scope;
@@ -182,8 +182,8 @@ pub(super) fn names_of(db: &mut Db, id: UserId) -> Result<BTreeSet<String>, Stor
     let tried = vouched_of(db, RecordKind::Attempt, tried, |(attempt, _)| *attempt)?;
     names.extend(tried.into_iter().map(|(_, name)| name));
     for RecordedEvent { event, .. } in vouched_events_about(db, id)? {
-        let members: &[&str] = if event.kind == AuditKind::UserRenamed { &["from", "to"] } else { &["username"] };
-        names.extend(members.iter().filter_map(|member| event.details[*member].as_str()).map(fold));
+        let members = event.kind.facts().details.iter().filter(|member| member.names == Names::Person);
+        names.extend(members.filter_map(|member| event.details[member.name].as_str()).map(fold));
     }
     names.remove(&fold(ERASED));
     Ok(names)
@@ -191,16 +191,17 @@ pub(super) fn names_of(db: &mut Db, id: UserId) -> Result<BTreeSet<String>, Stor
 
 /// Whether details name one of these, or are free text about the person, or by them.
 fn names_somebody(kind: AuditKind, details: &Value, about: About, is_party: bool, names: &BTreeSet<String>) -> bool {
-    let Value::Object(members) = details else { return false };
-    let is_name = |text: &str| !matches!(about, About::Other(_)) && names.contains(&fold(text));
-    members.iter().any(|(member, value)| match (member.as_str(), value) {
-        ("username" | "user", Value::String(text)) => is_name(text),
-        ("from" | "to", Value::String(text)) if kind == AuditKind::UserRenamed => is_name(text),
-        ("note", Value::String(text)) => {
+    let is_name = |value: &Value| match value {
+        Value::String(text) => !matches!(about, About::Other(_)) && names.contains(&fold(text)),
+        _ => false,
+    };
+    kind.facts().details.iter().any(|member| match (member.names, &details[member.name]) {
+        (Names::Person, name) => is_name(name),
+        (Names::Filter, filter) => ["user", "username"].iter().any(|member| is_name(&filter[*member])),
+        (Names::Text, Value::String(text)) => {
             is_party || about == About::Them || names.iter().any(|name| mentions(&fold(text), name))
         }
-        (_, Value::Object(_)) => names_somebody(kind, value, about, is_party, names),
-        _ => false,
+        (Names::Text | Names::Nobody | Names::Network, _) => false,
     })
 }
 

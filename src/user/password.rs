@@ -2,13 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
-use serde_json::json;
 
 use super::change::record;
 use super::{ONE_TIME_TOKEN_LIFE, UserError, Users, scheme_word};
 use crate::authentication::password::{AuthenticationError, Credentials};
 use crate::credential::throttle::clear_account;
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Reason, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Reason, Subject, SubjectKind};
 use crate::model::delivery::AccountChange;
 use crate::model::id::{SessionId, UserId};
 use crate::model::secret::{Secret, SecretKind};
@@ -166,14 +165,7 @@ impl Users {
                 one_time_tokens::remove_all(db, change.user_id)?;
                 let end = end_by(&context, EndReason::PasswordChanged, now, None);
                 let ended = end_of_user_in(db, changes, change.user_id, Some(change.session_id), &end, &context)?;
-                record(
-                    db,
-                    AuditKind::PasswordChanged,
-                    change.user_id,
-                    json!({ "sessions_ended": ended }),
-                    &context,
-                    now,
-                )?;
+                record(db, change.user_id, Details::PasswordChanged { sessions_ended: ended }, &context, now)?;
                 let Some(session) =
                     sessions.renew_in(db, changes, (change.session_id, &change.client_info), &context, now)?
                 else {
@@ -194,7 +186,7 @@ impl Users {
     /// Notes for the record that a new password does not meet the policy, or that the session that asked is over.
     fn refuse_new_password(&self, context: &AuditContext, reason: Reason) {
         let subject = Subject::new(SubjectKind::User, &context.actor.id);
-        let event = AuditEvent::new(self.now(), AuditKind::PasswordChangeRefused, context, subject).because(reason);
+        let event = AuditEvent::new(self.now(), Details::PasswordChangeRefused {}, context, subject).because(reason);
         self.inner.refusals.note(match &context.acting {
             Some(acting) => event.in_session(acting.session_id),
             None => event,
@@ -239,7 +231,7 @@ impl Users {
     ) -> Result<(), OneTimeTokenError> {
         let reset = self.try_reset(token, new, context.clone()).await;
         if let Some(reason) = reset.as_ref().err().and_then(OneTimeTokenError::reason) {
-            let event = AuditEvent::new(self.now(), AuditKind::PasswordResetRefused, &context, Subject::unknown());
+            let event = AuditEvent::new(self.now(), Details::PasswordResetRefused {}, &context, Subject::unknown());
             self.inner.refusals.note(event.because(reason));
         }
         reset
@@ -277,7 +269,7 @@ impl Users {
                     &end_by(&context, EndReason::PasswordChanged, now, None),
                     &context,
                 )?;
-                Ok(record(db, AuditKind::PasswordReset, id, json!({ "sessions_ended": ended }), &context, now)?)
+                Ok(record(db, id, Details::PasswordReset { sessions_ended: ended }, &context, now)?)
             })
             .await
     }
@@ -293,8 +285,8 @@ pub(super) fn issue_in(
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     one_time_tokens::replace(db, issued.secret.digest(), Purpose::Reset(id), now, issued.expires_at)?;
-    let details = json!({ "expires_at": issued.expires_at, "password_voided": void_password });
-    record(db, AuditKind::PasswordResetIssued, id, details, context, now)
+    let details = Details::PasswordResetIssued { expires_at: issued.expires_at, password_voided: void_password };
+    record(db, id, details, context, now)
 }
 
 fn set_password(db: &mut Db, id: UserId, hash: &PasswordHash, now: DateTime<Utc>) -> Result<(), StoreError> {

@@ -1,12 +1,11 @@
 //! The first administrator: there is no default account, but a one-time token that the first start prints (PWD-13).
 
 use secrecy::SecretString;
-use serde_json::json;
 
 use super::Users;
-use super::create::{NewUser, insert};
+use super::create::{NewUser, insert, user_created};
 use super::password::{IssuedToken, OneTimeTokenError};
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Subject};
+use crate::model::audit::{AuditContext, AuditEvent, Details, Subject};
 use crate::model::id::UserId;
 use crate::model::secret::{Secret, SecretKind};
 use crate::model::session::Actor;
@@ -27,9 +26,9 @@ impl Users {
                     return Ok::<_, StoreError>(false);
                 }
                 one_time_tokens::replace(db, digest, Purpose::Setup, now, expires_at)?;
-                let event =
-                    AuditEvent::new(now, AuditKind::SetupIssued, &AuditContext::system("start"), Subject::everybody());
-                audit::record(db, &event.with(json!({ "expires_at": expires_at })))?;
+                let details = Details::SetupIssued { expires_at };
+                let event = AuditEvent::new(now, details, &AuditContext::system("start"), Subject::everybody());
+                audit::record(db, &event)?;
                 Ok(true)
             })
             .await?;
@@ -46,7 +45,7 @@ impl Users {
     ) -> Result<User, OneTimeTokenError> {
         let created = self.try_set_up(token, username, password, context.clone()).await;
         if let Some(reason) = created.as_ref().err().and_then(OneTimeTokenError::reason) {
-            let event = AuditEvent::new(self.now(), AuditKind::SetupRefused, &context, Subject::everybody());
+            let event = AuditEvent::new(self.now(), Details::SetupRefused {}, &context, Subject::everybody());
             self.inner.refusals.note(event.because(reason));
         }
         created
@@ -79,7 +78,7 @@ impl Users {
                     return Err(OneTimeTokenError::AlreadySetUp);
                 }
                 let context = AuditContext { actor: Actor::user(created.id), ..context };
-                insert(db, &throttles, &created, AuditKind::UserCreated, &context)?;
+                insert(db, &throttles, &created, user_created, &context)?;
                 record_completed(db, created.id, &context, now)?;
                 Ok(())
             })
@@ -94,5 +93,5 @@ fn record_completed(
     context: &AuditContext,
     now: chrono::DateTime<chrono::Utc>,
 ) -> Result<(), StoreError> {
-    super::change::record(db, AuditKind::SetupCompleted, id, json!({}), context, now)
+    super::change::record(db, id, Details::SetupCompleted {}, context, now)
 }

@@ -1,9 +1,7 @@
 //! Lifts what closes an account or an address to tries: for administrators.
 
-use serde_json::json;
-
 use super::Users;
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Reason, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Reason, Subject, SubjectKind};
 use crate::model::id::ThrottleId;
 use crate::store::{StoreError, audit, throttles};
 
@@ -21,12 +19,14 @@ impl Users {
                     Some(user_id) => Subject::new(SubjectKind::User, user_id),
                     None => Subject::new(SubjectKind::Throttle, id),
                 };
-                let event = AuditEvent::new(now, AuditKind::ThrottleLifted, &context, subject);
-                let details = json!({
-                    "throttle": id.to_string(), "scope": row.key.scope, "name": row.shown.masked_name,
-                    "network": row.shown.network, "failures": row.count.failures,
-                });
-                audit::record(db, &event.with(details))?;
+                let details = Details::ThrottleLifted {
+                    throttle: id.to_string(),
+                    scope: row.key.scope.to_string(),
+                    name: row.shown.masked_name,
+                    network: row.shown.network,
+                    failures: row.count.failures,
+                };
+                audit::record(db, &AuditEvent::new(now, details, &context, subject))?;
                 Ok(true)
             })
             .await?;

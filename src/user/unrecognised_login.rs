@@ -1,12 +1,11 @@
 //! A user says that a login was not theirs, by the one-time link in the mail about it.
 
 use chrono::{DateTime, Utc};
-use serde_json::json;
 
 use super::Users;
 use super::change::record;
 use super::password::OneTimeTokenError;
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Subject, SubjectKind};
+use crate::model::audit::{AuditContext, AuditEvent, Details, Subject, SubjectKind};
 use crate::model::delivery::AccountChange;
 use crate::model::id::{SessionId, UserId};
 use crate::model::secret::{Secret, SecretKind};
@@ -23,7 +22,7 @@ impl Users {
         let disowned = self.try_report_unrecognised_login(token, context.clone()).await;
         if let Some(reason) = disowned.as_ref().err().and_then(OneTimeTokenError::reason) {
             let event =
-                AuditEvent::new(self.now(), AuditKind::UnrecognisedLoginReportRefused, &context, Subject::unknown());
+                AuditEvent::new(self.now(), Details::UnrecognisedLoginReportRefused {}, &context, Subject::unknown());
             self.inner.refusals.note(event.because(reason));
         }
         disowned
@@ -60,18 +59,14 @@ impl Users {
         end_in(db, changes, session_id, &end_by(context, EndReason::EndedByOwner, now, None), context)?;
         let end = end_by(context, EndReason::PasswordChanged, now, None);
         let others = end_of_user_in(db, changes, user_id, None, &end, context)?;
-        let event = AuditEvent::new(
-            now,
-            AuditKind::UnrecognisedLoginReported,
-            context,
-            Subject::new(SubjectKind::User, user_id),
-        );
-        audit::record(db, &event.in_session(session_id).with(json!({ "other_sessions_ended": others })))?;
+        let details = Details::UnrecognisedLoginReported { other_sessions_ended: others };
+        let event = AuditEvent::new(now, details, context, Subject::new(SubjectKind::User, user_id));
+        audit::record(db, &event.in_session(session_id))?;
         if let Some(user) = users::find(db, user_id)? {
             self.inner.alerts.notify_of_change_in(db, (&user, &user), AccountChange::PasswordVoided, now)?;
         }
         users::void_password(db, user_id, now)?;
-        record(db, AuditKind::PasswordVoided, user_id, json!({}), context, now)?;
+        record(db, user_id, Details::PasswordVoided {}, context, now)?;
         match sessions::find(db, session_id)? {
             Some(session) => self.inner.alerts.report_unrecognised_login_in(db, &session, now),
             None => Ok(()),

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpSocket;
 use vigie::model::attempt::{Attempt, AttemptOutcome};
-use vigie::model::audit::{AuditContext, AuditEvent, AuditKind, Subject, SubjectKind};
-use vigie::model::id::SessionId;
+use vigie::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Subject, SubjectKind};
+use vigie::model::id::{BulkEndId, SessionId};
 use vigie::model::session::{Actor, ClientInfo, EndReason, Session};
 use vigie::store::{StoreError, audit};
 
@@ -135,19 +135,19 @@ async fn every_event_is_exported(#[values(Sqlite, Postgres)] backend: Backend) {
     let now = app.now();
     let work = move |db: &mut _| {
         (0..MANY).try_for_each(|number| {
-            let event =
-                AuditEvent::new(now, AuditKind::KeyRotated, &AuditContext::system("test"), Subject::everybody());
-            audit::record(db, &event.with(json!({ "number": number, "text": "a, \"b\"\r\nc" })))
+            let filter = json!({ "number": number, "text": "a, \"b\"\r\nc" });
+            let details = Details::SessionsEndBegun { end: BulkEndId::new(now), filter, matched: 0, note: None };
+            audit::record(db, &AuditEvent::new(now, details, &AuditContext::system("test"), Subject::everybody()))
         })
     };
     app.app.store.write::<_, StoreError>(work).await.expect("recorded");
-    let rows = csv_rows(&auditor.get("/admin/audit/export?kind=key.rotated&format=csv").await);
-    let objects = json_rows(&auditor.get("/admin/audit/export?kind=key.rotated&format=ndjson").await);
+    let rows = csv_rows(&auditor.get("/admin/audit/export?kind=sessions.end_begun&format=csv").await);
+    let objects = json_rows(&auditor.get("/admin/audit/export?kind=sessions.end_begun&format=ndjson").await);
     assert_eq!((rows.len(), objects.len()), (MANY, MANY));
     for (place, (row, object)) in rows.iter().zip(&objects).enumerate() {
         let details: Value = serde_json::from_str(&row["details"]).expect("details are JSON");
         assert_eq!(details, object["details"]);
-        assert_eq!(details["number"], MANY - 1 - place);
+        assert_eq!(details["filter"]["number"], MANY - 1 - place);
         assert_eq!(row["seq"], object["seq"].to_string());
     }
 }
@@ -378,7 +378,7 @@ async fn events_of_one_moment_are_each_on_one_page(#[values(Sqlite, Postgres)] b
     let events: Vec<AuditEvent> = moments
         .map(|number| {
             let subject = Subject::new(SubjectKind::Key, "a-key");
-            AuditEvent::new(moment(number), AuditKind::KeyRotated, &AuditContext::system("test"), subject)
+            AuditEvent::new(moment(number), Details::KeyRotated {}, &AuditContext::system("test"), subject)
                 .in_session(session)
         })
         .into();
@@ -423,7 +423,8 @@ async fn a_cursor_of_events_is_a_place_in_time(#[values(Sqlite, Postgres)] backe
     let moment = |number: i64| app.now() - TimeDelta::hours(1) + TimeDelta::seconds(number);
     let events: Vec<AuditEvent> = [0, 1, 2, 3]
         .map(|number| {
-            AuditEvent::new(moment(number), AuditKind::KeyRotated, &AuditContext::system("test"), Subject::everybody())
+            let subject = Subject::new(SubjectKind::Key, "a-key");
+            AuditEvent::new(moment(number), Details::KeyRotated {}, &AuditContext::system("test"), subject)
         })
         .into();
     app.app.store.write(move |db| audit::record_all(db, &events)).await.expect("recorded");

@@ -9,7 +9,7 @@ use reqwest::Method;
 use rstest::rstest;
 use serde_json::{Value, json};
 use vigie::alert::REPORT_LINK_LIFE;
-use vigie::model::audit::{AGGREGATED, AuditKind, Reason, RecordedEvent};
+use vigie::model::audit::{AuditKind, Reason, RecordedEvent};
 use vigie::model::secret::{Secret, SecretKind};
 use vigie::store::StoreError;
 use vigie::store::one_time_tokens::{self, Purpose};
@@ -18,6 +18,7 @@ use super::authorisation::routes;
 use super::snapshot;
 use crate::support::app::{Answer, PASSWORD, TestApp, TestClient, send};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
+use crate::support::events::fits;
 use crate::support::token::Forger;
 
 const NIL: &str = "00000000-0000-0000-0000-000000000000";
@@ -89,10 +90,7 @@ fn keeps_to_its_kind(RecordedEvent { event, .. }: &RecordedEvent) {
         Some(reason) => assert!(facts.reasons.contains(&reason), "{event:?}"),
         None => assert!(facts.reasons.is_empty(), "{event:?}"),
     }
-    let members = if event.details.get("folded").is_some() { AGGREGATED } else { facts.details };
-    for name in event.details.as_object().expect("an object").keys() {
-        assert!(members.iter().any(|(member, _)| member == name), "{name} of {event:?}");
-    }
+    assert!(fits(event.kind, &event.details), "{event:?}");
     assert_eq!(event.context.ip.is_some(), event.context.request_id.is_some(), "{event:?}");
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::DateTime;
 use rstest::rstest;
 use serde_json::{Value, json};
-use vigie::model::audit::{AuditContext, AuditEvent, AuditKind, RecordedEvent, Subject, SubjectKind};
+use vigie::model::audit::{AuditContext, AuditEvent, AuditKind, Details, RecordedEvent, Subject, SubjectKind};
 use vigie::view::ocsf;
 
 use crate::support::app::{PASSWORD, TestApp, TestClient};
@@ -133,8 +133,12 @@ fn log_09_every_kind_of_event_is_a_valid_ocsf_event() {
             let subject = Subject { kind: *subject, id: (*subject != SubjectKind::Unknown).then(|| "7".to_owned()) };
             let from_outside = AuditContext { ip: "192.0.2.1".parse().ok(), ..AuditContext::system("check") };
             for context in [from_outside, AuditContext::command_line()] {
-                let event = AuditEvent::new(at, *kind, &context, subject.clone());
-                let event = AuditEvent { reason: facts.reasons.first().copied(), ..event };
+                let event = AuditEvent {
+                    kind: *kind,
+                    outcome: facts.outcome,
+                    reason: facts.reasons.first().copied(),
+                    ..AuditEvent::new(at, Details::KeyRotated {}, &context, subject.clone())
+                };
                 let written = ocsf::event(&RecordedEvent { seq: 1, event });
                 assert_valid(&written);
                 assert_eq!(written["metadata"]["event_code"], kind.as_str());

@@ -10,7 +10,7 @@ use tlog_tiles::{Hash, check_record, check_tree, record_hash};
 use vigie::audit::chain::{Checkpoint, CheckpointKey, Fault};
 use vigie::keyring::Keyring;
 use vigie::master_key::MasterKey;
-use vigie::model::audit::{AuditContext, AuditEvent, AuditKind, Subject};
+use vigie::model::audit::{AuditContext, AuditEvent, Details, HistoryPart, Subject};
 use vigie::store::{StoreError, audit};
 
 use super::verify;
@@ -23,8 +23,11 @@ use crate::support::thousands::{Rows, fill};
 pub(super) async fn record(app: &TestApp, count: usize) {
     let now = app.now();
     let write = move |db: &mut _| {
-        let event = AuditEvent::new(now, AuditKind::HistoryRead, &AuditContext::command_line(), Subject::everybody());
-        (0..count).try_for_each(|number| audit::record(db, &event.clone().with(json!({ "number": number }))))
+        (0..count).try_for_each(|number| {
+            let (what, filter, count) = (HistoryPart::Attempts, None, Some(number));
+            let details = Details::HistoryRead { what, filter, count, dry_run: None };
+            audit::record(db, &AuditEvent::new(now, details, &AuditContext::command_line(), Subject::everybody()))
+        })
     };
     app.app.store.write::<_, StoreError>(write).await.unwrap();
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use vigie::background::JOBS;
 use vigie::model::alert::{AlertKind, NewAlert};
 use vigie::model::attempt::Attempt;
-use vigie::model::audit::{AuditContext, AuditEvent, AuditKind, Subject, SubjectKind};
+use vigie::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Subject, SubjectKind};
 use vigie::model::id::UserId;
 use vigie::model::not_before::Scope;
 use vigie::model::redaction::ERASED;
@@ -177,8 +177,8 @@ async fn prv_04_an_erased_person_is_named_nowhere_and_the_history_verifies(
 /// Records that this person is erased, and does nothing of it.
 async fn record_erasure(app: &TestApp, user: &User) {
     let (id, now) = (user.id, app.now());
-    let event =
-        AuditEvent::new(now, AuditKind::UserErased, &AuditContext::command_line(), Subject::new(SubjectKind::User, id));
+    let details = Details::UserErased { events: None, mac: None };
+    let event = AuditEvent::new(now, details, &AuditContext::command_line(), Subject::new(SubjectKind::User, id));
     let event = app.app.chain.removal_key().signed(event);
     let write = move |db: &mut _| {
         pending_erasures::insert(db, id, None, now)?;

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use rstest::rstest;
 use serde_json::json;
 use vigie::clock::{Clock as _, SystemClock};
-use vigie::model::audit::{AuditContext, AuditEvent, AuditKind, Subject};
+use vigie::model::audit::{AuditContext, AuditEvent, Details, Subject};
 use vigie::store::{Address, Db, Settings, Store, StoreError, audit, users};
 
 use crate::support::app::{BY_QUERY, PASSWORD, TestApp};
@@ -104,7 +104,7 @@ async fn behind_proxy(database: &OwnDatabase) -> (Store, Proxy) {
 async fn mark(store: &Store, ran: &Arc<AtomicUsize>) -> Result<(), StoreError> {
     let ran = Arc::clone(ran);
     let event =
-        AuditEvent::new(SystemClock.now(), AuditKind::KeyRotated, &AuditContext::command_line(), Subject::everybody());
+        AuditEvent::new(SystemClock.now(), Details::KeyRotated {}, &AuditContext::command_line(), Subject::everybody());
     let work = move |db: &mut Db| {
         ran.fetch_add(1, Ordering::SeqCst);
         audit::record(db, &event)

@@ -10,6 +10,7 @@ use vigie::audit::chain::{Checkpoint, CheckpointKey, CheckpointVerifier, Fault, 
 use vigie::clock::Clock;
 use vigie::keyring::{Keyring, Purpose};
 use vigie::model::audit::{AuditContext, AuditEvent, AuditKind, Subject};
+use vigie::model::retention::{Counts, RetentionCutoffs};
 use vigie::rotation::RotationError;
 use vigie::rotation::compromised::{self, Dependencies};
 use vigie::signed_removal::RemovalKey;
@@ -34,9 +35,9 @@ async fn replace_all(app: &TestApp) -> Result<(), RotationError> {
 
 /// With what an attacker has: every key, and so many bytes of the database as they like.
 async fn add_removal(app: &TestApp, keys: &Keyring) {
-    let cuts = json!({ "attempts": { "before": "2999-01-01T00:00:00Z", "rows": 9 } });
-    let context = AuditContext::system("retention");
-    let event = AuditEvent::new(app.now(), AuditKind::RetentionRan, &context, Subject::everybody()).with(cuts);
+    let cuts = RetentionCutoffs { attempts: "2999-01-01T00:00:00Z".parse().ok(), ..RetentionCutoffs::default() };
+    let details = cuts.details(Counts { attempts: 9, ..Counts::default() });
+    let event = AuditEvent::new(app.now(), details, &AuditContext::system("retention"), Subject::everybody());
     let forged = RemovalKey::new(keys).signed(event);
     app.app.store.write::<_, StoreError>(move |db| audit::record(db, &forged)).await.unwrap();
     seal(app).await;

@@ -8,9 +8,10 @@ use futures_util::future::join_all;
 use rstest::rstest;
 use serde_json::{Value, json};
 use vigie::clock::{Clock as _, ManualClock, SystemClock};
-use vigie::model::audit::{AuditContext, AuditEvent, AuditKind, Subject, SubjectKind};
+use vigie::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Subject, SubjectKind};
 use vigie::model::client::{Client, ClientId};
 use vigie::model::id::{SessionId, UserId};
+use vigie::model::retention::{Counts, RetentionCutoffs};
 use vigie::model::secret::Secret;
 use vigie::model::session::{Actor, CurrentToken, End, EndReason};
 use vigie::model::user::{Role, User, UserState, Username};
@@ -444,7 +445,7 @@ async fn one_that_fails_undoes_nothing_of_those_that_were_committed_with_it(
 
 fn event(number: usize) -> AuditEvent {
     let subject = Subject::new(SubjectKind::User, number);
-    AuditEvent::new(now(), AuditKind::UserCreated, &AuditContext::system("test"), subject)
+    AuditEvent::new(now(), Details::UserEnabled {}, &AuditContext::system("test"), subject)
 }
 
 async fn recorded(store: &Store) -> Vec<usize> {
@@ -475,14 +476,15 @@ async fn the_newest_event_of_a_kind_is_the_one_recorded_last(#[values(Sqlite, Po
     let (store, _database) = migrated(backend).await;
     let newest = async |limit: i64| -> Vec<Value> {
         let events = store.read(move |db| audit::newest_of(db, AuditKind::RetentionRan, limit)).await.unwrap();
-        events.into_iter().map(|event| event.event.details["hour"].clone()).collect()
+        events.into_iter().map(|event| event.event.details["records"]["before"].clone()).collect()
     };
     assert_eq!(newest(i64::MAX).await, Vec::<Value>::new());
     let hours = [3, 1, 2];
     let events = hours.map(|hour| {
         let at = now() + TimeDelta::hours(hour);
-        AuditEvent::new(at, AuditKind::RetentionRan, &AuditContext::system("test"), Subject::everybody())
-            .with(json!({ "hour": hour }))
+        let details =
+            RetentionCutoffs { records: Some(hour), ..RetentionCutoffs::default() }.details(Counts::default());
+        AuditEvent::new(at, details, &AuditContext::system("test"), Subject::everybody())
     });
     store.write(move |db| audit::record_all(db, &events)).await.unwrap();
     store.write(|db| audit::record(db, &event(1))).await.unwrap();

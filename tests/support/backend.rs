@@ -1,7 +1,10 @@
 //! The two databases, as a parameter of a test: `#[values(Sqlite, Postgres)] backend: Backend`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tempfile::TempDir;
 
+use super::events;
 use super::postgres::{Cluster, TestSchema};
 
 /// Which database a test runs on.
@@ -20,11 +23,11 @@ impl Backend {
             Self::Sqlite => {
                 let directory = tempfile::tempdir().expect("a temporary directory can be made");
                 let url = format!("sqlite:{}", directory.path().join("vigie.db").display());
-                TestDatabase { url, guard: Guard::Directory(directory) }
+                TestDatabase::new(url, Guard::Directory(directory))
             }
             Self::Postgres => {
                 let schema = Cluster::shared().schema();
-                TestDatabase { url: schema.url.clone(), guard: Guard::Schema(schema) }
+                TestDatabase::new(schema.url.clone(), Guard::Schema(schema))
             }
         }
     }
@@ -33,18 +36,38 @@ impl Backend {
 impl TestDatabase {
     /// A database that the test keeps itself.
     pub fn at(url: &str) -> Self {
-        Self { url: url.to_owned(), guard: Guard::Elsewhere }
+        Self::new(url.to_owned(), Guard::Elsewhere)
+    }
+
+    fn new(url: String, guard: Guard) -> Self {
+        Self { url, holds_foreign_events: AtomicBool::new(false), guard }
+    }
+
+    /// Takes what the test itself writes into the record for no fault of the server.
+    pub fn let_foreign_events_be(&self) {
+        self.holds_foreign_events.store(true, Ordering::Relaxed);
     }
 }
 
-/// A database that lasts as long as its guard.
+impl Drop for TestDatabase {
+    /// LOG-02: whatever the server recorded keeps to its kind.
+    fn drop(&mut self) {
+        let is_kept = !matches!(self.guard, Guard::Elsewhere);
+        if is_kept && !std::thread::panicking() && !self.holds_foreign_events.load(Ordering::Relaxed) {
+            let faults = events::faults(&self.url);
+            assert!(faults.is_empty(), "events that are not what docs/audit-events.md says: {faults:#?}");
+        }
+    }
+}
+
+/// A database that lasts as long as its guard. What is recorded in it is looked at when it goes.
 #[derive(Debug)]
 pub struct TestDatabase {
     /// As in `[database] url`.
     pub url: String,
+    holds_foreign_events: AtomicBool,
     /// Removes the database when dropped.
-    #[expect(dead_code, reason = "held for its Drop")]
-    pub guard: Guard,
+    guard: Guard,
 }
 
 /// What keeps a test's database, and removes it when dropped.

@@ -61,11 +61,16 @@ impl Beside {
 
     /// The rows of a query whose one column is a text named `line`.
     pub fn lines(&mut self, query: &str) -> Vec<String> {
-        let lines: diesel::QueryResult<Vec<Line>> = match self {
-            Self::Postgres(connection) => diesel::sql_query(query).load(connection),
-            Self::Sqlite(connection) => diesel::sql_query(query).load(connection),
+        self.try_lines(query).unwrap_or_else(|error| panic!("{query}: {error}"))
+    }
+
+    /// The same, or what the database says against it.
+    pub fn try_lines(&mut self, query: &str) -> diesel::QueryResult<Vec<String>> {
+        let lines: Vec<Line> = match self {
+            Self::Postgres(connection) => diesel::sql_query(query).load(connection)?,
+            Self::Sqlite(connection) => diesel::sql_query(query).load(connection)?,
         };
-        lines.unwrap_or_else(|error| panic!("{query}: {error}")).into_iter().map(|line| line.line).collect()
+        Ok(lines.into_iter().map(|line| line.line).collect())
     }
 
     /// What whoever changes the history behind the server's back must do first on SQLite.

@@ -5,6 +5,7 @@ pub mod backend;
 pub mod certificates;
 pub mod child;
 pub mod dump;
+pub mod events;
 pub mod history;
 pub mod pgbouncer;
 pub mod postgres;

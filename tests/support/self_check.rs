@@ -7,8 +7,13 @@ use diesel::connection::SimpleConnection as _;
 use diesel::sql_types::{BigInt, Text};
 use diesel::{Connection as _, IntoSql as _, PgConnection, QueryableByName, RunQueryDsl as _, SqliteConnection};
 use rstest::rstest;
+use serde_json::json;
+use vigie::model::audit::{AuditContext, AuditEvent, Details, Subject, SubjectKind};
+use vigie::store::audit;
 
+use super::app::TestApp;
 use super::backend::Backend::{self, Postgres, Sqlite};
+use super::events::faults;
 use super::postgres::{Cluster, Options, PrivateCluster, execute};
 use super::proxy::Proxy;
 
@@ -58,6 +63,25 @@ fn a_schema_is_dropped_with_its_guard() {
     assert_eq!(count(), 1);
     drop(schema);
     assert_eq!(count(), 0);
+}
+
+/// An event with a member that its kind does not have, and one about what such events are not about.
+#[rstest]
+#[actix_web::test]
+async fn an_event_that_is_none_of_its_kind_is_found(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    app.signed_in("alice").await;
+    assert_eq!(faults(&app.database.url), [""; 0]);
+    let (context, key) = (AuditContext::command_line(), Subject::new(SubjectKind::Key, "a-key"));
+    let rotated = AuditEvent::new(app.now(), Details::KeyRotated {}, &context, key);
+    let foreign = [
+        AuditEvent { details: json!({ "purpose": "a file" }), ..rotated.clone() },
+        AuditEvent { subject: Subject::everybody(), ..rotated.clone() },
+        rotated,
+    ];
+    app.app.store.write(move |db| audit::record_all(db, &foreign)).await.unwrap();
+    assert_eq!(faults(&app.database.url).len(), 2);
+    app.database.let_foreign_events_be();
 }
 
 #[test]

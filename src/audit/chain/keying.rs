@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
-
 use super::chain_hash::ChainHashKeys;
 use super::{Chain, Fault, NotSigned};
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Subject};
+use crate::model::audit::{AuditContext, AuditEvent, Details, Subject};
 use crate::store::{Db, StoreError, audit, chain, link_keys};
 
 /// What was there when records began to be linked by the key.
@@ -66,9 +64,9 @@ impl Chain {
                 link_keys::insert(db, &key.start(number, first))?;
             }
             if first > 0 || damage.is_some() {
-                let event =
-                    AuditEvent::new(now, AuditKind::RecordKeyed, &AuditContext::system("chain"), Subject::everybody());
-                audit::record(db, &event.with(json!({ "position": first, "damage": damage })))?;
+                let details = Details::RecordKeyed { position: first, damage };
+                let event = AuditEvent::new(now, details, &AuditContext::system("chain"), Subject::everybody());
+                audit::record(db, &event)?;
             }
             Ok::<_, StoreError>(Some(first))
         };

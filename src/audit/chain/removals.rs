@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 
 use super::size;
-use crate::model::audit::{AuditKind, RecordedEvent};
+use crate::model::audit::{AuditKind, Details, RecordedEvent};
 use crate::model::record::{Record, RecordKind};
 use crate::model::redaction::{Named, Redacted};
 use crate::model::retention::RetentionCutoffs;
@@ -29,10 +29,10 @@ impl Removals {
             if !is_genuine(db, removal_key, &erasure)? {
                 continue;
             }
-            let RecordedEvent { event, .. } = erasure;
-            removals.erased.extend(event.subject.id);
-            let events = event.details["events"].as_array();
-            removals.events.extend(events.into_iter().flatten().filter_map(serde_json::Value::as_i64));
+            if let Ok(Details::UserErased { events, .. }) = erasure.event.details() {
+                removals.events.extend(events.unwrap_or_default());
+            }
+            removals.erased.extend(erasure.event.subject.id);
         }
         Ok(removals)
     }
@@ -80,7 +80,11 @@ pub(in crate::audit) fn cutoffs(db: &mut Db, removal_key: &RemovalKey) -> Result
         let ran = audit::newest_of(db, AuditKind::RetentionRan, limit)?;
         for ran in ran {
             if is_genuine(db, removal_key, &ran)? {
-                return Ok(RetentionCutoffs::of_details(&ran.event.details));
+                return Ok(ran
+                    .event
+                    .details()
+                    .map(|details| RetentionCutoffs::of_details(&details))
+                    .unwrap_or_default());
             }
         }
     }

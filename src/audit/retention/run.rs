@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Plan, Retention, RetentionError, plan};
 use crate::audit::chain::cutoffs;
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Subject};
+use crate::model::audit::{AuditContext, AuditEvent, Subject};
 use crate::model::id::NodeId;
 use crate::model::redaction::Group;
 use crate::model::retention::{Counts, RetentionCutoffs};
@@ -153,8 +153,8 @@ impl Retention {
                     return Ok::<_, StoreError>(false);
                 }
                 let cutoffs = cutoffs(db, &removal_key)?.or_later(plan.cutoffs);
-                let event = AuditEvent::new(now, AuditKind::RetentionRan, &context, Subject::everybody());
-                audit::record(db, &removal_key.signed(event.with(cutoffs.details(plan.counts))))?;
+                let event = AuditEvent::new(now, cutoffs.details(plan.counts), &context, Subject::everybody());
+                audit::record(db, &removal_key.signed(event))?;
                 Ok(true)
             };
             if !self.store().write(record).await? {
@@ -227,8 +227,8 @@ impl Run {
             if rows > 0 {
                 let cutoffs = cutoffs(db, &removal_key)?
                     .or_later(RetentionCutoffs { records: Some(size), ..RetentionCutoffs::default() });
-                let event = AuditEvent::new(now, AuditKind::RetentionRan, &context, Subject::everybody());
-                let event = event.with(cutoffs.details(Counts { records: rows, ..Counts::default() }));
+                let details = cutoffs.details(Counts { records: rows, ..Counts::default() });
+                let event = AuditEvent::new(now, details, &context, Subject::everybody());
                 audit::record(db, &removal_key.signed(event))?;
             }
             Ok(Some(rows > 0))

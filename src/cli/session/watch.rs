@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::cli::outcome::Outcome;
 use crate::cli::output::{Output, one_line};
 use crate::cli::table::moment;
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, RecordedEvent, Subject};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Details, HistoryPart, RecordedEvent, Subject};
 use crate::model::id::SessionId;
 use crate::model::session::Session;
 use crate::store::{StoreError, audit, sessions};
@@ -77,13 +77,9 @@ impl Feed {
     async fn begin(app: &App) -> Outcome<Self> {
         // Before the event below: whatever follows what the record says of this feed is shown.
         let start = app.history.last_number().await?;
-        let event = AuditEvent::new(
-            app.clock.now(),
-            AuditKind::HistoryRead,
-            &AuditContext::command_line(),
-            Subject::everybody(),
-        );
-        let event = event.with(json!({ "what": "sessions", "filter": { "watch": true } }));
+        let filter = Some(json!({ "watch": true }));
+        let details = Details::HistoryRead { what: HistoryPart::Sessions, filter, count: None, dry_run: None };
+        let event = AuditEvent::new(app.clock.now(), details, &AuditContext::command_line(), Subject::everybody());
         app.store.write(move |db| audit::record(db, &event)).await?;
         Ok(Self { start, newest: start, seen: BTreeSet::new() })
     }

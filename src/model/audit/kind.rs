@@ -1,6 +1,18 @@
-//! What can happen. This table is the one source of `docs/audit-events.md` (LOG-10): whatever is recorded keeps to it.
+//! What can happen. This table is the one source of `docs/audit-events.md` (LOG-10), of the details that events are made with,
+//! and of what an erasure looks for in them.
+//!
+//! A member is `name: Type [marks]`. One that is marked `optional` is left out where it is `None`; without the mark it is null.
+//! The other mark is one of [`Names`](super::Names).
 
-use super::super::words::words;
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use super::super::client::{ClientId, Scope};
+use super::super::id::{BulkEndId, TokenId};
+use super::super::session::EndReason;
+use super::super::user::Role;
+use super::details::{InvalidDetails, Member, kinds};
+use super::values::{HistoryPart, Removed, RotationStep};
 use super::{Outcome, Reason, SubjectKind};
 
 /// What the events of a kind have in common.
@@ -14,152 +26,195 @@ pub struct KindFacts {
     pub subjects: &'static [SubjectKind],
     /// Why it was not done: one of these.
     pub reasons: &'static [Reason],
-    /// The members of `details`, and what each says. Not every event has each.
-    pub details: &'static [(&'static str, &'static str)],
-}
-
-/// Defines the kinds: each has a meaning, a word, an outcome, subjects, reasons and members of its details.
-macro_rules! kinds {
-    ($($(#[doc = $meaning:literal])+
-       $variant:ident = $word:literal: $outcome:ident about [$($subject:ident),+] for [$($reason:ident),*]
-       { $($member:literal: $says:literal),* })+) => {
-        words! {
-            /// What happened. The words are stable: reviewers filter on them.
-            pub enum AuditKind { $($(#[doc = $meaning])+ $variant = $word,)+ }
-        }
-
-        impl AuditKind {
-            /// What events of this kind have in common.
-            #[must_use]
-            pub const fn facts(self) -> KindFacts {
-                match self {
-                    $(Self::$variant => KindFacts {
-                        meaning: concat!($($meaning),+).trim_ascii(),
-                        outcome: Outcome::$outcome,
-                        subjects: &[$(SubjectKind::$subject),+],
-                        reasons: &[$(Reason::$reason),*],
-                        details: &[$(($member, $says)),*],
-                    },)+
-                }
-            }
-        }
-    };
+    /// The members of `details`. Not every event has each.
+    pub details: &'static [Member],
 }
 
 kinds! {
     /// A login started a session.
     SessionStarted = "session.started": Success about [User] for [] {
-        "token": "`jti` of the first access token",
-        "client_id": "the application that was named",
-        "methods": "how the user proved the identity (RFC 8176)"
+        /// `jti` of the first access token
+        token: TokenId,
+        /// the application that was named
+        client_id: Option<ClientId>,
+        /// how the user proved the identity (RFC 8176)
+        methods: Vec<String>,
     }
     /// A refresh token was spent for a new pair of tokens.
     SessionRefreshed = "session.refreshed": Success about [Session] for [] {
-        "token": "`jti` of the new access token",
-        "generation": "how often the session was refreshed",
-        "again": "`true` for a retry within the grace",
-        "replaced": "`true` where all tokens of the session from before are void"
+        /// `jti` of the new access token
+        token: TokenId,
+        /// how often the session was refreshed
+        generation: u32,
+        /// `true` for a retry within the grace
+        again: Option<bool> [optional],
+        /// `true` where all tokens of the session from before are void
+        replaced: Option<bool> [optional],
     }
     /// A session ended.
     SessionEnded = "session.ended": Success about [Session] for [] {
-        "reason": "why it ended, of the list of ends", "note": "what the administrator noted"
+        /// why it ended, of the list of ends
+        reason: EndReason,
+        /// what the administrator noted
+        note: Option<String> [optional text],
     }
     /// An end of all sessions that match a filter began: recorded with the first of them. One that nothing with the same
     /// `end` follows was broken off, by a crash or a store that was lost.
     SessionsEndBegun = "sessions.end_begun": Success about [Everybody] for [] {
-        "end": "names this end",
-        "filter": "the filter as it was asked for",
-        "matched": "active sessions that matched",
-        "note": "what the administrator noted"
+        /// names this end
+        end: BulkEndId,
+        /// the filter as it was asked for
+        filter: Value [filter],
+        /// active sessions that matched
+        matched: i64,
+        /// what the administrator noted
+        note: Option<String> [text],
     }
     /// Sessions were ended by a filter, or those of a user. Each has an event of its own as well.
     SessionsEnded = "sessions.ended": Success about [User, Everybody] for [] {
-        "end": "names the end by a filter, as `sessions.end_begun` did when it began",
-        "filter": "the filter as it was asked for",
-        "matched": "active sessions that matched",
-        "ended": "how many of them this ended",
-        "complete": "`false` where an end by a filter was broken off; then at least so many ended",
-        "reason": "why those of a user ended",
-        "note": "what the administrator noted"
+        /// names the end by a filter, as `sessions.end_begun` did when it began
+        end: Option<BulkEndId> [optional],
+        /// the filter as it was asked for
+        filter: Option<Value> [optional filter],
+        /// active sessions that matched
+        matched: Option<i64> [optional],
+        /// how many of them this ended
+        ended: i64,
+        /// `false` where an end by a filter was broken off; then at least so many ended
+        complete: Option<bool> [optional],
+        /// why those of a user ended
+        reason: Option<EndReason> [optional],
+        /// what the administrator noted
+        note: Option<String> [text],
     }
     /// A try to log in failed. Each is an attempt as well, with its true reason.
     LoginFailed = "login.failed": Failure about [User, Unknown]
         for [UnknownUser, WrongPassword, Disabled, Throttled, NoPassword, UnknownClient] {
-        "username": "the user's name; masked where nobody has it", "client_id": "the application that was named"
+        /// the user's name; masked where nobody has it
+        username: Option<String> [optional person],
+        /// the application that was named
+        client_id: Option<ClientId>,
     }
     /// An access token was refused.
     TokenRefused = "token.refused": Failure about [Session, Unknown]
         for [TooLarge, Malformed, DuplicateMember, HeaderRefused, Algorithm, Type, KeyUnknown, KeyRevoked, Signature,
              ClaimMissing, ClaimType, Issuer, Audience, NotYetValid, Expired, Replaced, Subject, SessionEnded, TokenInAddress,
              TwoCredentials] {
-        "route": "what was asked for",
-        "token": "`jti` of the token, where its signature is good",
-        "end_reason": "why its session ended"
+        /// what was asked for
+        route: String,
+        /// `jti` of the token, where its signature is good
+        token: Option<TokenId> [optional],
+        /// why its session ended
+        end_reason: Option<EndReason> [optional],
     }
     /// A token with a good signature named a session that was never there: somebody else signs with our key, or the
     /// database lost rows.
     SessionUnknown = "session.unknown": Failure about [Session, Unknown] for [SessionUnknown] {
-        "route": "what was asked for", "token": "`jti` of the token"
+        /// what was asked for
+        route: String,
+        /// `jti` of the token
+        token: TokenId,
     }
     /// A refresh token was refused.
     RefreshRefused = "refresh.refused": Failure about [Session, Unknown]
-        for [Malformed, TokenUnknown, RefreshReused, SessionEnded, PasswordChangeRequired] {
-        "end_reason": "why its session ended"
+        for [Malformed, TokenUnknown, RefreshReused, Replaced, SessionEnded, PasswordChangeRequired] {
+        /// why its session ended
+        end_reason: Option<EndReason> [optional],
     }
     /// A caller who is known asked for what the caller may not do, or not without a new login.
     AccessRefused = "access.refused": Failure about [User, Unknown]
         for [NotAllowed, ReauthenticationRequired, PasswordChangeRequired] {
-        "route": "what was asked for"
+        /// what was asked for
+        route: String,
     }
     /// An operation was refused that the caller may ask for.
     OperationRefused = "operation.refused": Failure about [User, Session, Client, Key, Throttle, Alert, Everybody, Unknown]
         for [NotFound, NotOwn, NameTaken, IdTaken, LastAdministrator, UnacceptablePassword, InTheFuture, RefusedLines,
              SessionEnded, NotAllowed] {
-        "operation": "the kind of the event that did not happen", "lines": "how many lines were refused"
+        /// the kind of the event that did not happen
+        operation: AuditKind,
+        /// how many lines were refused
+        lines: Option<usize> [optional],
     }
     /// A user was created.
-    UserCreated = "user.created": Success about [User] for [] { "username": "the name", "role": "the role" }
+    UserCreated = "user.created": Success about [User] for [] {
+        /// the name
+        username: String [person],
+        /// the role
+        role: Role,
+    }
     /// A user was imported.
-    UserImported = "user.imported": Success about [User] for [] { "username": "the name", "role": "the role" }
+    UserImported = "user.imported": Success about [User] for [] {
+        /// the name
+        username: String [person],
+        /// the role
+        role: Role,
+    }
     /// A user got another name.
-    UserRenamed = "user.renamed": Success about [User] for [] { "from": "the name before", "to": "the name since" }
+    UserRenamed = "user.renamed": Success about [User] for [] {
+        /// the name before
+        from: String [person],
+        /// the name since
+        to: String [person],
+    }
     /// A user got another role.
     UserRoleChanged = "user.role_changed": Success about [User] for [] {
-        "from": "the role before",
-        "to": "the role since"
+        /// the role before
+        from: Role,
+        /// the role since
+        to: Role,
     }
     /// A user may log in again.
     UserEnabled = "user.enabled": Success about [User] for [] {}
     /// A user may no longer log in.
     UserDisabled = "user.disabled": Success about [User] for [] {}
     /// A user was deleted.
-    UserDeleted = "user.deleted": Success about [User] for [] { "username": "the name", "role": "the role" }
+    UserDeleted = "user.deleted": Success about [User] for [] {
+        /// the name
+        username: String [person],
+        /// the role
+        role: Role,
+    }
     /// The throttling of a user was lifted.
     UserUnlocked = "user.unlocked": Success about [User] for [] {
-        "was_throttled": "whether there was anything to lift"
+        /// whether there was anything to lift
+        was_throttled: bool,
     }
     /// A user's logins are closed after too many failures in a row.
     UserLocked = "user.locked": Success about [User] for [] {}
     /// A user set another password.
     PasswordChanged = "password.changed": Success about [User] for [] {
-        "sessions_ended": "how many other sessions ended"
+        /// how many other sessions ended
+        sessions_ended: i64,
     }
     /// A user was refused another password.
     PasswordChangeRefused = "password.change_refused": Failure about [User, Unknown]
         for [WrongPassword, Disabled, Throttled, NoPassword, UnknownUser, UnacceptablePassword, SessionEnded, NotAllowed] {}
     /// A token for setting a new password was issued.
     PasswordResetIssued = "password.reset_issued": Success about [User] for [] {
-        "expires_at": "until when it is good", "password_voided": "whether the password logs in no more since"
+        /// until when it is good
+        expires_at: DateTime<Utc>,
+        /// whether the password logs in no more since
+        password_voided: bool,
     }
     /// A password was set with such a token.
-    PasswordReset = "password.reset": Success about [User] for [] { "sessions_ended": "how many sessions ended" }
+    PasswordReset = "password.reset": Success about [User] for [] {
+        /// how many sessions ended
+        sessions_ended: i64,
+    }
     /// Such a token, or the password with it, was refused.
     PasswordResetRefused = "password.reset_refused": Failure about [User, Unknown]
         for [Malformed, TokenUnknown, Expired, UnacceptablePassword] {}
     /// A stored password was hashed anew, at today's cost.
-    PasswordUpgraded = "password.upgraded": Success about [User] for [] { "to": "the kind and cost of the new hash" }
+    PasswordUpgraded = "password.upgraded": Success about [User] for [] {
+        /// the kind and cost of the new hash
+        to: String,
+    }
     /// The one-time token for the first administrator was issued.
-    SetupIssued = "setup.issued": Success about [Everybody] for [] { "expires_at": "until when it is good" }
+    SetupIssued = "setup.issued": Success about [Everybody] for [] {
+        /// until when it is good
+        expires_at: DateTime<Utc>,
+    }
     /// The first administrator was created.
     SetupCompleted = "setup.completed": Success about [User] for [] {}
     /// The token for the first administrator, or the name or password with it, was refused.
@@ -167,97 +222,151 @@ kinds! {
         for [Malformed, TokenUnknown, Expired, AlreadySetUp, NameTaken, UnacceptablePassword] {}
     /// A client was registered.
     ClientCreated = "client.created": Success about [Client] for [] {
-        "name": "what people call it",
-        "scopes": "what it may ask for"
+        /// what people call it
+        name: String,
+        /// what it may ask for
+        scopes: Vec<Scope>,
     }
     /// A client was removed.
-    ClientRemoved = "client.removed": Success about [Client] for [] { "sessions_ended": "how many sessions ended" }
+    ClientRemoved = "client.removed": Success about [Client] for [] {
+        /// how many sessions ended
+        sessions_ended: i64,
+    }
     /// A client got a new secret.
     ClientSecretRotated = "client.secret_rotated": Success about [Client] for [] {}
     /// A signing key was made.
-    KeyCreated = "key.created": Success about [Key] for [] { "algorithm": "what it signs with" }
+    KeyCreated = "key.created": Success about [Key] for [] {
+        /// what it signs with
+        algorithm: String,
+    }
     /// A signing key was replaced by a newer one.
     KeyRotated = "key.rotated": Success about [Key] for [] {}
     /// A signing key was revoked: its tokens are refused.
     KeyRevoked = "key.revoked": Success about [Key] for [] {}
     /// The master key was rotated.
     MasterKeyRotated = "key.master_rotated": Success about [Everybody] for [] {
-        "step": "`begun`: both master keys open the database; `finished`: only the new one does; `compromised`: every key is to be replaced",
-        "from": "the id of the old master key",
-        "to": "the id of the new one"
+        /// `begun`: both master keys open the database; `finished`: only the new one does; `compromised`: every key is to be
+        /// replaced
+        step: RotationStep,
+        /// the id of the old master key
+        from: String,
+        /// the id of the new one
+        to: String,
     }
     /// A not-before was set.
     NotBeforeSet = "not_before.set": Success about [User, Client, Everybody] for [] {
-        "at": "what was issued before is refused", "note": "what the administrator noted"
+        /// what was issued before is refused
+        at: DateTime<Utc>,
+        /// what the administrator noted
+        note: Option<String> [text],
     }
     /// The database turned out to be an older copy of itself: every session is refused.
     DatabaseWentBack = "database.went_back": Failure about [Everybody] for [OlderCopy] {
-        "remembered": "the number that changes, or this node's leases, had reached", "found": "the number that was found"
+        /// the number that changes, or this node's leases, had reached
+        remembered: i64,
+        /// the number that was found
+        found: i64,
     }
     /// The server started on another database than the one that its data directory remembers.
     DatabaseUnexpected = "database.unexpected": Failure about [Everybody] for [OtherDatabase] {
-        "remembered": "the name of that one", "found": "the name of this one"
+        /// the name of that one
+        remembered: String,
+        /// the name of this one
+        found: String,
     }
     /// The server verified the whole history, and it is what it was.
     RecordVerified = "record.verified": Success about [Everybody] for [] {
-        "records": "how many sealed records there are", "checkpoints": "how many checkpoints they agree with"
+        /// how many sealed records there are
+        records: u64,
+        /// how many checkpoints they agree with
+        checkpoints: usize,
     }
     /// The history is not what it was: the server found so when it verified all of it, or when it was to sign it.
     RecordDamaged = "record.damaged": Failure about [Everybody] for [Altered] {
-        "damage": "the first bad record, and what is wrong with it"
+        /// the first bad record, and what is wrong with it
+        damage: String,
     }
     /// From here on records are linked by a key that is not in the database; those before were verified once more.
     RecordKeyed = "record.keyed": Success about [Everybody] for [] {
-        "position": "how many records were there before", "damage": "what is wrong with them; null where nothing is"
+        /// how many records were there before
+        position: i64,
+        /// what is wrong with them; null where nothing is
+        damage: Option<String>,
     }
     /// What is older than the history is kept was removed, and old addresses were cut.
     RetentionRan = "retention.ran": Success about [Everybody] for [] {
-        "sessions": "`before`: those that ended before; `rows`: how many",
-        "attempts": "the same",
-        "audit": "the same of these events",
-        "addresses": "the same of rows whose addresses were cut to /24 or /48",
-        "records": "the same of sealed records, by their place in the chain",
-        "mac": "shows that the server itself recorded this ([record-chain.md](record-chain.md))"
+        /// `before`: those that ended before; `rows`: how many
+        sessions: Removed<DateTime<Utc>>,
+        /// the same
+        attempts: Removed<DateTime<Utc>>,
+        /// the same of these events
+        audit: Removed<DateTime<Utc>>,
+        /// the same of rows whose addresses were cut to /24 or /48
+        addresses: Removed<DateTime<Utc>>,
+        /// the same of sealed records, by their place in the chain
+        records: Removed<i64>,
+        /// shows that the server itself recorded this ([record-chain.md](record-chain.md))
+        mac: Option<String> [optional],
     }
     /// A person was erased: the account, and what names the person in the history.
     UserErased = "user.erased": Success about [User] for [] {
-        "events": "numbers of the events whose details were removed",
-        "mac": "shows that the server itself recorded this ([record-chain.md](record-chain.md))"
+        /// numbers of the events whose details were removed
+        events: Option<Vec<i64>> [optional],
+        /// shows that the server itself recorded this ([record-chain.md](record-chain.md))
+        mac: Option<String> [optional],
     }
     /// Somebody exported their own history.
     OwnHistoryExported = "history.own_exported": Success about [User] for [] {}
     /// Somebody read other people's history.
     HistoryRead = "history.read": Success about [Session, Alert, Everybody] for [] {
-        "what": "`sessions`, `attempts`, `audit`, `alerts`, or `session` or `alert` for one in detail",
-        "filter": "the filter as it was asked for",
-        "count": "how many rows were shown, or counted by a dry run",
-        "dry_run": "`true` where an end by a filter only counted"
+        /// `sessions`, `attempts`, `audit`, `alerts`, or `session` or `alert` for one in detail
+        what: HistoryPart,
+        /// the filter as it was asked for
+        filter: Option<Value> [optional filter],
+        /// how many rows were shown, or counted by a dry run
+        count: Option<usize> [optional],
+        /// `true` where an end by a filter only counted
+        dry_run: Option<bool> [optional],
     }
     /// Somebody exported other people's history.
     HistoryExported = "history.exported": Success about [Everybody] for [] {
-        "what": "`sessions`, `attempts` or `audit`",
-        "filter": "the filter as it was asked for",
-        "format": "how it is written",
-        "count": "how many rows matched"
+        /// `sessions`, `attempts` or `audit`
+        what: HistoryPart,
+        /// the filter as it was asked for
+        filter: Value [filter],
+        /// how it is written
+        format: String,
+        /// how many rows matched
+        count: i64,
+        /// what it is for, as whoever asked for it says
+        purpose: Option<String> [optional],
     }
     /// Somebody looked up a session by a token.
     TokenLookedUp = "token.looked_up": Success about [Session] for [] {}
     /// An administrator lifted a throttle.
     ThrottleLifted = "throttle.lifted": Success about [User, Throttle] for [] {
-        "throttle": "its id",
-        "scope": "what failures were counted for",
-        "name": "the name that was tried, masked, where nobody has it",
-        "network": "the address or network that was counted",
-        "failures": "how many there were"
+        /// its id
+        throttle: String,
+        /// what failures were counted for
+        scope: String,
+        /// the name that was tried, masked, where nobody has it
+        name: Option<String>,
+        /// the address or network that was counted
+        network: Option<String> [network],
+        /// how many there were
+        failures: i32,
     }
     /// A reviewer acknowledged an alert.
     AlertAcknowledged = "alert.acknowledged": Success about [Alert] for [] {
-        "kind": "the kind of the alert",
-        "note": "what the reviewer noted"
+        /// the kind of the alert
+        kind: String,
+        /// what the reviewer noted
+        note: Option<String> [text],
     }
     /// A user said that a login was not theirs.
     UnrecognisedLoginReported = "session.disowned": Success about [User] for [] {
-        "other_sessions_ended": "how many other sessions ended"
+        /// how many other sessions ended
+        other_sessions_ended: i64,
     }
     /// The token of the link for that was refused.
     UnrecognisedLoginReportRefused = "session.disown_refused": Failure about [User, Unknown] for [Malformed, TokenUnknown, Expired] {}
@@ -265,7 +374,8 @@ kinds! {
     PasswordVoided = "password.voided": Success about [User] for [] {}
     /// A user got another e-mail address, or none.
     UserEmailChanged = "user.email_changed": Success about [User] for [] {
-        "has_email": "whether there is one now"
+        /// whether there is one now
+        has_email: bool,
     }
 }
 
@@ -278,18 +388,11 @@ impl AuditKind {
     }
 }
 
-/// What an event says in place of the rest where it stands for many that were counted.
-pub const AGGREGATED: &[(&str, &str)] = &[
-    ("folded", "how many more there were"),
-    ("from", "the first of all that were counted together"),
-    ("to", "the last of them"),
-    ("network", "the /24 or /48 they came from; null where they came from more of them than are told apart"),
-    ("route", "of a caller who is known: what was asked for"),
-    ("operation", "of a caller who is known: the kind of the event that did not happen"),
-];
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
+    use super::super::Names;
     use super::*;
 
     #[test]
@@ -302,6 +405,53 @@ mod tests {
                 !kind.is_aggregated() || facts.subjects.contains(&SubjectKind::Unknown),
                 "{kind}: many are about nothing in particular"
             );
+        }
+    }
+
+    #[test]
+    fn details_are_read_as_they_were_written() {
+        let noted = |note: Option<&str>| Details::SessionsEnded {
+            end: None,
+            filter: None,
+            matched: None,
+            ended: 3,
+            complete: None,
+            reason: Some(EndReason::Logout),
+            note: note.map(str::to_owned),
+        };
+        let (bare, named) = (noted(None), noted(Some("a telephone")));
+        assert_eq!(bare.clone().into_value(), json!({ "ended": 3, "note": null, "reason": "logout" }));
+        assert_eq!(named.clone().into_value(), json!({ "ended": 3, "note": "a telephone", "reason": "logout" }));
+        for details in [bare, named, Details::KeyRotated {}] {
+            assert_eq!(Details::read(details.kind(), &details.clone().into_value()).unwrap(), details);
+        }
+    }
+
+    #[test]
+    fn details_of_another_version_are_read_as_far_as_they_are_known() {
+        let read = |details| Details::read(AuditKind::UserDisabled, &details).map(Details::into_value);
+        assert_eq!(read(json!({ "since": 1 })).unwrap(), json!({}));
+        assert_eq!(read(json!([])).unwrap_err().to_string(), "details that are no object");
+        let read = |details| Details::read(AuditKind::ClientRemoved, &details).unwrap_err().to_string();
+        assert_eq!(read(json!({})), "no member sessions_ended");
+        assert!(read(json!({ "sessions_ended": "3" })).starts_with("member sessions_ended: invalid type"));
+    }
+
+    #[test]
+    fn what_may_name_a_person_is_said_of_each_member() {
+        let marked = |kind: AuditKind| kind.facts().details.iter().map(|member| member.names).collect::<Vec<_>>();
+        assert_eq!(marked(AuditKind::UserRenamed), [Names::Person, Names::Person]);
+        assert_eq!(marked(AuditKind::SessionsEndBegun), [Names::Nobody, Names::Filter, Names::Nobody, Names::Text]);
+        for kind in AuditKind::ALL {
+            for Member { name, names, .. } in kind.facts().details {
+                let expected = match *name {
+                    "username" => Names::Person,
+                    "note" => Names::Text,
+                    "filter" => Names::Filter,
+                    _ => continue,
+                };
+                assert_eq!(*names, expected, "{name} of {kind}");
+            }
         }
     }
 

@@ -1,20 +1,24 @@
 //! Audit events: the append-only record of what happened to users, sessions, clients and keys, and of what was refused.
 
+mod details;
 mod kind;
 mod reason;
+mod values;
 
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::attempt::Attempt;
 use super::id::SessionId;
 use super::session::Actor;
 use super::user::Role;
 use super::words::words;
-pub use kind::{AGGREGATED, AuditKind, KindFacts};
+pub use details::{InvalidDetails, Member, Names, erased_details};
+pub use kind::{AuditKind, Details, KindFacts};
 pub use reason::Reason;
+pub use values::{Aggregate, HistoryPart, Removed, RotationStep};
 
 words! {
     /// Whether what was asked for was done.
@@ -117,7 +121,8 @@ impl AuditContext {
     }
 }
 
-/// An event that is about to be recorded.
+/// An event: about to be recorded, or as it was recorded. It is made of [`Details`], and keeps them as the JSON that is digested
+/// and stored: what an older or newer version recorded is read as well.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AuditEvent {
     /// When.
@@ -139,35 +144,37 @@ pub struct AuditEvent {
 }
 
 impl AuditEvent {
-    /// An event without details and outside any session.
+    /// An event outside any session.
     #[must_use]
-    pub fn new(at: DateTime<Utc>, kind: AuditKind, context: &AuditContext, subject: Subject) -> Self {
-        Self {
-            at,
-            kind,
-            outcome: kind.facts().outcome,
-            reason: None,
-            context: context.clone(),
-            subject,
-            session_id: None,
-            details: Value::Object(serde_json::Map::new()),
-        }
+    pub fn new(at: DateTime<Utc>, details: Details, context: &AuditContext, subject: Subject) -> Self {
+        Self::of_kind(details.kind(), at, details.into_value(), context, subject)
     }
 
-    /// A failed attempt, as an event of this kind.
+    /// One event in place of many of a kind, about nothing in particular.
+    #[must_use]
+    pub fn of_many(kind: AuditKind, at: DateTime<Utc>, counted: Aggregate, context: &AuditContext) -> Self {
+        Self::of_kind(kind, at, counted.into_value(), context, Subject::unknown())
+    }
+
+    fn of_kind(kind: AuditKind, at: DateTime<Utc>, details: Value, context: &AuditContext, subject: Subject) -> Self {
+        let (outcome, context) = (kind.facts().outcome, context.clone());
+        Self { at, kind, outcome, reason: None, context, subject, session_id: None, details }
+    }
+
+    /// A failed attempt: at a change of the password if `kind` says so, or else at a login.
     #[must_use]
     pub fn of_failed_attempt(kind: AuditKind, attempt: &Attempt) -> Self {
         let (ip, request_id) = (Some(attempt.ip), Some(attempt.request_id.clone()));
         let subject = attempt.user_id.map_or_else(Subject::unknown, |id| Subject::new(SubjectKind::User, id));
         // Whoever logs in is not known to be the user; whoever changes a password has a session.
-        let actor = attempt.user_id.filter(|_| kind == AuditKind::PasswordChangeRefused).map(Actor::user);
-        let actor = actor.unwrap_or_else(|| Actor::system("login"));
-        let context = AuditContext { actor, ip, request_id, acting: None };
-        let details = match kind {
-            AuditKind::LoginFailed => json!({ "username": attempt.username, "client_id": attempt.client_id }),
-            _ => json!({}),
+        let (actor, details) = if kind == AuditKind::PasswordChangeRefused {
+            (attempt.user_id.map(Actor::user), Details::PasswordChangeRefused {})
+        } else {
+            let (username, client_id) = (Some(attempt.username.clone()), attempt.client_id.clone());
+            (None, Details::LoginFailed { username, client_id })
         };
-        let event = Self::new(attempt.at, kind, &context, subject).with(details);
+        let actor = actor.unwrap_or_else(|| Actor::system("login"));
+        let event = Self::new(attempt.at, details, &AuditContext { actor, ip, request_id, acting: None }, subject);
         Self { reason: Reason::of_attempt(attempt.outcome), ..event }
     }
 
@@ -185,11 +192,10 @@ impl AuditEvent {
         self
     }
 
-    /// The same, with details (an object).
-    #[must_use]
-    pub fn with(mut self, details: Value) -> Self {
-        self.details = details;
-        self
+    /// What its details say. An error where it is no event of its own but stands for many, where the details were erased, and where
+    /// it was recorded by a version that had other members.
+    pub fn details(&self) -> Result<Details, InvalidDetails> {
+        Details::read(self.kind, &self.details)
     }
 }
 

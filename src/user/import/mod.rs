@@ -10,11 +10,9 @@ mod sheet;
 
 use std::collections::HashSet;
 
-use serde_json::json;
-
 use super::{UserError, Users, create};
 use crate::credential::throttle::ThrottleDigests;
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Reason, Subject};
+use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Reason, Subject};
 use crate::model::id::UserId;
 use crate::model::user::User;
 use crate::store::{Db, StoreError, audit, users};
@@ -134,9 +132,9 @@ impl Users {
 
     /// Notes for the record that lines of a file were refused.
     pub fn refuse_import(&self, refused: &[RefusedLine], context: &AuditContext) {
-        let event = AuditEvent::new(self.now(), AuditKind::OperationRefused, context, Subject::everybody());
-        let details = json!({ "operation": AuditKind::UserImported, "lines": refused.len() });
-        self.inner.refusals.note(event.because(Reason::RefusedLines).with(details));
+        let details = Details::OperationRefused { operation: AuditKind::UserImported, lines: Some(refused.len()) };
+        let event = AuditEvent::new(self.now(), details, context, Subject::everybody());
+        self.inner.refusals.note(event.because(Reason::RefusedLines));
     }
 }
 
@@ -187,5 +185,7 @@ fn insert_all(
         return Err(ImportError::Refused(refused));
     }
     let users: Vec<&User> = lines.iter().map(|(_, user)| user).collect();
-    Ok(create::insert_all(db, throttles, &users, AuditKind::UserImported, context)?)
+    let imported =
+        |user: &User| Details::UserImported { username: user.username.as_str().to_owned(), role: user.role.clone() };
+    Ok(create::insert_all(db, throttles, &users, imported, context)?)
 }
