@@ -279,7 +279,7 @@ impl Export {
         let mut sheet = String::new();
         let dialect = self.form.dialect;
         if is_first {
-            dialect.begin(shape.columns, &mut sheet);
+            dialect.begin((shape.columns)(), &mut sheet);
         }
         for row in rows {
             dialect.add_row(&(shape.cells)(row, self.now), &mut sheet);

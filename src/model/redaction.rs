@@ -1,132 +1,16 @@
 //! Redaction: what can be removed from a row of the history before the row itself, so that its record still verifies.
 //!
-//! Two groups of members, for they are removed at different times: addresses when they are old, and what names a person
-//! when the person is erased. A record's digest does not cover these members themselves, but a commitment to them: SHA-256
-//! of random bytes, the salt, and the members. While the members are there it is computed from them; when they are removed
-//! it takes the place of the salt, and without the salt nobody can find out by guessing what they were.
+//! How it is shown that what is left is what was sealed, `model::record` knows.
 
-use std::net::IpAddr;
-
-use arrayvec::ArrayVec;
 use chrono::{DateTime, Utc};
 
 use super::address::cut;
 use super::attempt::Attempt;
 use super::audit::{RecordedEvent, erased_details};
-use super::record::{Digest, Members, Record};
+use super::record::{Commitments, Members, Record};
+pub use super::record::{Group, Proof, Proofs};
 use super::session::Session;
-use super::user::Username;
-
-/// The name of a person who was erased.
-pub const ERASED: &str = "(erased)";
-/// What is left of the details of an event then, as text.
-pub(super) const ERASED_DETAILS: &str = r#"{"erased":true}"#;
-
-/// Bytes of a salt.
-const SALT: usize = 16;
-/// The most commitments that a group of a row is made of.
-const PARTS: usize = 2;
-
-/// The commitments to the members of a group, in the order of its parts.
-pub(super) type Commitments = ArrayVec<Digest, PARTS>;
-
-/// Members that are removed together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Group {
-    /// Addresses: what is left of each is its network.
-    Addresses,
-    /// What names or describes a person: names, devices, notes, user agents, details.
-    Person,
-}
-
-/// How it is shown that the members of a group are what was sealed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Proof {
-    /// The digest covers them as they are, as all digests did once: they can only be removed with the row.
-    #[default]
-    Clear,
-    /// They are there, and the digest covers the commitments made with this salt.
-    Salt([u8; SALT]),
-    /// They were removed: the commitments.
-    Removed(Commitments),
-}
-
-/// Bytes that are no proof.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0} bytes are no proof")]
-pub struct InvalidProof(usize);
-
-impl Proof {
-    /// As it is kept.
-    #[must_use]
-    pub fn to_bytes(&self) -> Option<Vec<u8>> {
-        match self {
-            Self::Clear => None,
-            Self::Salt(salt) => Some(salt.to_vec()),
-            Self::Removed(commitments) => Some(commitments.concat()),
-        }
-    }
-
-    /// From what is kept.
-    pub fn from_bytes(bytes: Option<&[u8]>) -> Result<Self, InvalidProof> {
-        let Some(bytes) = bytes else { return Ok(Self::Clear) };
-        if let Ok(salt) = bytes.try_into() {
-            return Ok(Self::Salt(salt));
-        }
-        let (parts, rest) = bytes.as_chunks();
-        if parts.is_empty() || !rest.is_empty() {
-            return Err(InvalidProof(bytes.len()));
-        }
-        parts.try_into().map(Self::Removed).map_err(|_| InvalidProof(bytes.len()))
-    }
-}
-
-/// The proofs of a row.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Proofs {
-    /// Of its addresses.
-    pub addresses: Proof,
-    /// Of what names a person.
-    pub person: Proof,
-}
-
-impl Proofs {
-    /// Those of a new row: random salts.
-    ///
-    /// # Panics
-    /// If the system has no random source: nothing safe can be done then.
-    #[must_use]
-    pub fn new() -> Self {
-        let mut salts = [[0; SALT]; 2];
-        getrandom::fill(salts.as_flattened_mut()).expect("the system has a random source");
-        let [addresses, person] = salts.map(Proof::Salt);
-        Self { addresses, person }
-    }
-
-    /// The proof of a group.
-    #[must_use]
-    pub const fn of(&self, group: Group) -> &Proof {
-        match group {
-            Group::Addresses => &self.addresses,
-            Group::Person => &self.person,
-        }
-    }
-
-    /// Whether the members of a group were removed.
-    #[must_use]
-    pub const fn is_removed(&self, group: Group) -> bool {
-        matches!(self.of(group), Proof::Removed(_))
-    }
-
-    fn without(&self, group: Group, commitments: Commitments) -> Self {
-        let mut proofs = self.clone();
-        match group {
-            Group::Addresses => proofs.addresses = Proof::Removed(commitments),
-            Group::Person => proofs.person = Proof::Removed(commitments),
-        }
-        proofs
-    }
-}
+use super::user::{ERASED, Username};
 
 /// A row of the history, with its proofs.
 #[derive(Debug, Clone, PartialEq)]
@@ -214,7 +98,8 @@ impl WithProofs<Session> {
     /// session lives.
     #[must_use]
     pub fn without(&self, group: Group) -> Option<Self> {
-        let commitments = self.commitments(group, Members::of_end(&self.row, &self.proofs)?)?;
+        self.row.end.as_ref()?;
+        let commitments = self.commitments(group, Members::of_end(&self.row, &self.proofs))?;
         let mut kept = Self { row: self.row.clone(), proofs: self.proofs.without(group, commitments) };
         let session = &mut kept.row;
         match group {
@@ -245,11 +130,6 @@ impl WithProofs<Session> {
     }
 }
 
-/// Whether this is what is left of an address.
-pub(super) fn is_cut(ip: IpAddr) -> bool {
-    cut(ip) == ip
-}
-
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
@@ -257,6 +137,8 @@ mod tests {
     use super::*;
     use crate::model::attempt::AttemptOutcome;
     use crate::model::id::AttemptId;
+    use crate::model::record::{Column, Value, samples, tables};
+    use crate::model::session::End;
 
     fn attempt() -> WithProofs<Attempt> {
         let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
@@ -303,14 +185,41 @@ mod tests {
         assert_ne!(WithProofs { proofs: Proofs::new(), ..kept.clone() }.record(), kept.record());
     }
 
-    #[test]
-    fn a_proof_is_read_as_it_was_written() {
-        let salt = Proofs::new().addresses;
-        for proof in [Proof::Clear, salt, Proof::Removed([[7; 32], [8; 32]].into())] {
-            assert_eq!(Proof::from_bytes(proof.to_bytes().as_deref()), Ok(proof));
+    /// What the columns of a row say, by their names and groups.
+    type Said = Vec<(&'static str, Option<Group>, String)>;
+
+    fn said<Row>(row: &Row, hand: impl FnOnce(&Row, &mut dyn FnMut(&'static Column, Value<'_>))) -> Said {
+        let mut said = Vec::new();
+        hand(row, &mut |column, value| said.push((column.name, column.shape.group(), format!("{value:?}"))));
+        said
+    }
+
+    /// Everything of the group is another thing afterwards, and nothing else.
+    fn is_removed(group: Group, before: &Said, after: &Said) {
+        for ((name, of, before), (_, _, after)) in before.iter().zip(after) {
+            assert_eq!(before != after, *of == Some(group), "{name}: {before}, {after}");
         }
-        for length in [0, 15, 17, 33, 96] {
-            assert_eq!(Proof::from_bytes(Some(&vec![1; length])), Err(InvalidProof(length)));
+    }
+
+    #[test]
+    fn what_is_removed_of_a_row_is_every_column_of_the_group() {
+        let attempt = WithProofs::new(Attempt { ip: [192, 0, 2, 77].into(), ..samples::attempt() });
+        let event = WithProofs::new(samples::event());
+        let session = samples::session();
+        let end = session.end.clone().map(|end| End { note: Some("N".to_owned()), ..end });
+        let session = WithProofs::new(Session { end, ..session });
+        let of_attempt = |kept: &WithProofs<Attempt>| said(&kept.row, |row, mut to| tables::attempt(row, &mut to));
+        let of_event = |kept: &WithProofs<RecordedEvent>| said(&kept.row, |row, mut to| tables::event(row, &mut to));
+        let of_session = |kept: &WithProofs<Session>| {
+            said(&kept.row, |row, mut to| {
+                tables::session_start(row, &mut to);
+                tables::session_end(row, &mut to);
+            })
+        };
+        for group in [Group::Addresses, Group::Person] {
+            is_removed(group, &of_attempt(&attempt), &of_attempt(&attempt.without(group).unwrap()));
+            is_removed(group, &of_event(&event), &of_event(&event.without(group).unwrap()));
+            is_removed(group, &of_session(&session), &of_session(&session.without(group).unwrap()));
         }
     }
 }

@@ -20,6 +20,9 @@ words! {
     }
 }
 
+/// The name of a person who was erased.
+pub const ERASED: &str = "(erased)";
+
 /// A name that a user may have: 1 to 128 characters, in NFC, without control characters or outer white space.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Username(String);
@@ -88,7 +91,7 @@ impl Username {
     /// What stands for the name of somebody who was erased.
     #[must_use]
     pub fn erased() -> Self {
-        Self(super::redaction::ERASED.to_owned())
+        Self(ERASED.to_owned())
     }
 
     /// The name as it is shown.

@@ -10,10 +10,11 @@ use diesel::dsl;
 use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::row::Row;
-use diesel::sql_types::Bool;
+use diesel::sql_types::{Bool, Untyped};
 
 use super::backend::{Db, on_backend};
 use super::columns::{At, fixed, parsed};
+use super::covered;
 use super::error::StoreError;
 use super::raw::{self, Raw, Take};
 use super::rows::Insert;
@@ -342,7 +343,8 @@ pub fn page(db: &mut Db, from: i64, before: i64, limit: i64) -> Result<Vec<Seale
         .filter(sealed_records::position.ge(from))
         .filter(sealed_records::position.lt(before))
         .order(sealed_records::position.asc())
-        .limit(limit);
+        .limit(limit)
+        .select(record_columns());
     let room = usize::try_from(before.saturating_sub(from).min(limit).min(MOST_ROOM)).unwrap_or(0);
     let mut records = Records(Vec::with_capacity(room));
     on_backend!(db, |connection| raw::each(connection, query, &mut records))?;
@@ -356,26 +358,41 @@ pub fn latest(db: &mut Db, kind: RecordKind, subject: &str) -> Result<Option<Sea
         .filter(sealed_records::kind.eq(kind.as_str()))
         .filter(in_chain())
         .order(sealed_records::position.desc())
-        .limit(1);
+        .limit(1)
+        .select(record_columns());
     let mut records = Records(Vec::new());
     on_backend!(db, |connection| raw::each(connection, query, &mut records))?;
     Ok(records.0.pop())
 }
 
-/// Records of whole rows, read without a piece of memory for each word and digest: millions are, to be verified.
+/// What is read of a record.
+const RECORD: [&str; 7] = ["position", "kind", "subject", "at", "form", "digest", "chain_hash"];
+
+fn record_columns() -> SqlLiteral<Untyped> {
+    dsl::sql(&RECORD.join(", "))
+}
+
+/// Records, read without a piece of memory for each word and digest: millions are, to be verified.
 struct Records(Vec<Sealed>);
 
 impl Take for Records {
     fn take<'r, DB: Raw>(&mut self, row: &impl Row<'r, DB>) -> Result<(), StoreError> {
+        const POSITION: usize = raw::place(&RECORD, "position");
+        const KIND: usize = raw::place(&RECORD, "kind");
+        const SUBJECT: usize = raw::place(&RECORD, "subject");
+        const AT: usize = raw::place(&RECORD, "at");
+        const FORM: usize = raw::place(&RECORD, "form");
+        const DIGEST: usize = raw::place(&RECORD, "digest");
+        const CHAIN_HASH: usize = raw::place(&RECORD, "chain_hash");
         let digest = |column| raw::column(row, column, Shape::Bytes, |value| value.bytes()?.try_into().ok());
-        let position = raw::number(row, 0, Shape::Number);
+        let position = raw::number(row, POSITION, Shape::Number);
         let read = || {
-            let kind = raw::column(row, 1, Shape::Text, |value| value.text()?.parse().ok())?;
-            let subject = raw::column(row, 2, Shape::Text, |value| value.text().map(str::to_owned))?;
-            let at = raw::number(row, 3, Shape::Time).and_then(DateTime::from_timestamp_micros)?;
-            let form = i32::try_from(raw::number(row, 6, Shape::Number)?).ok()?;
-            let record = Record { kind, subject, at, form, digest: digest(4)? };
-            Some(Sealed { position: position?, record, chain_hash: digest(5)? })
+            let kind = raw::column(row, KIND, Shape::Text, |value| value.text()?.parse().ok())?;
+            let subject = raw::column(row, SUBJECT, Shape::Text, |value| value.text().map(str::to_owned))?;
+            let at = raw::number(row, AT, Shape::Time).and_then(DateTime::from_timestamp_micros)?;
+            let form = i32::try_from(raw::number(row, FORM, Shape::Number)?).ok()?;
+            let record = Record { kind, subject, at, form, digest: digest(DIGEST)? };
+            Some(Sealed { position: position?, record, chain_hash: digest(CHAIN_HASH)? })
         };
         let Some(sealed) = read() else {
             let what = format!("sealed_records {}: it is no record", position.unwrap_or_default());
@@ -412,7 +429,8 @@ pub fn written(db: &mut Db, kind: RecordKind, subjects: &[String]) -> Result<Vec
         let query = sealed_records::table
             .filter(sealed_records::subject.eq_any(batch.to_vec()))
             .filter(sealed_records::kind.eq(kind.as_str()))
-            .filter(in_chain());
+            .filter(in_chain())
+            .select(record_columns());
         let mut sealed = Records(Vec::new());
         on_backend!(db, |connection| raw::each(connection, query, &mut sealed))?;
         written.extend(sealed.0.into_iter().map(|sealed| Written { record: sealed.record, is_as_found: false }));
@@ -522,16 +540,11 @@ pub fn without_record(db: &mut Db) -> Result<Option<(RecordKind, String)>, Store
 }
 
 /// What the records of a kind are of, as a query selects it.
-const fn subjects(kind: RecordKind) -> &'static str {
-    match kind {
-        RecordKind::Event => "CAST(seq AS TEXT) AS subject FROM audit_events",
-        RecordKind::Attempt => "CAST(id AS TEXT) AS subject FROM attempts",
-        RecordKind::SessionStarted => "CAST(id AS TEXT) AS subject FROM sessions",
-        RecordKind::SessionEnded => "CAST(id AS TEXT) AS subject FROM sessions WHERE ended_at IS NOT NULL",
-        RecordKind::User => "CAST(id AS TEXT) || '/' || CAST(version AS TEXT) AS subject FROM users",
-        RecordKind::Client => "id || '/' || CAST(version AS TEXT) AS subject FROM clients",
-        RecordKind::NotBefore => "scope || ':' || subject || '/' || CAST(version AS TEXT) AS subject FROM not_befores",
-    }
+fn subjects(kind: RecordKind) -> String {
+    let (name, table) = (covered::name_of(kind.table()), kind.table().name);
+    let version = if kind.has_states() { " || '/' || CAST(version AS TEXT)" } else { "" };
+    let which = if kind == RecordKind::SessionEnded { " WHERE ended_at IS NOT NULL" } else { "" };
+    format!("{name}{version} AS subject FROM {table}{which}")
 }
 
 /// Something of which there is more than one record: sealed twice, or waiting although it is sealed or waits already.
@@ -551,20 +564,14 @@ const WITHOUT_INDEXES: &str = "SET LOCAL enable_indexscan = off; SET LOCAL enabl
 pub fn duplicate(db: &mut Db) -> Result<Option<(RecordKind, String)>, StoreError> {
     if let Db::Sqlite(_) = db {
         // Their keys are unique; but the same text as bytes is another key to SQLite, and the same subject.
-        let keys = [
-            (RecordKind::Attempt, "id", "attempts"),
-            (RecordKind::SessionStarted, "id", "sessions"),
-            (RecordKind::User, "id", "users"),
-            (RecordKind::Client, "id", "clients"),
-            (RecordKind::NotBefore, "scope", "not_befores"),
-            (RecordKind::NotBefore, "subject", "not_befores"),
-        ];
+        let kinds = RecordKind::ALL.iter().filter(|kind| !matches!(kind, RecordKind::Event | RecordKind::SessionEnded));
+        let keys = kinds.flat_map(|kind| kind.table().key.iter().map(move |key| (kind, key, kind.table().name)));
         let query = |(kind, key, table)| {
             format!(
                 "SELECT '{kind}' AS kind, quote({key}) AS subject FROM {table} WHERE typeof({key}) <> 'text' LIMIT 1"
             )
         };
-        return first_subject(db, keys.into_iter().map(query));
+        return first_subject(db, keys.map(query));
     }
     let query = |kind: &RecordKind| {
         let things = subjects(*kind);

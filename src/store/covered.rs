@@ -17,7 +17,7 @@ use super::raw::{self, Raw, Take};
 use super::schema::{attempts, audit_events, clients, not_befores, sessions, users};
 use crate::model::address::key;
 use crate::model::folding::is_case_folded;
-use crate::model::record::{Coverage, Digest, Members, RecordKind, Shape, Value};
+use crate::model::record::{Coverage, Digest, Members, Purpose, RecordKind, Shape, Table, Value};
 use crate::model::redaction::{Group, Named, Proof, Proofs, Redacted};
 
 /// What a thing is now.
@@ -130,15 +130,13 @@ pub fn states(
             on_backend!(db, |connection| raw::each(connection, query, &mut states))
         }
         RecordKind::NotBefore => {
-            let query = not_befores::table.filter(sql::<Text>(NOT_BEFORE).eq_any(names.to_vec())).select(columns);
+            let name = sql::<Text>(&name_of(coverage.kind.table()));
+            let query = not_befores::table.filter(name.eq_any(names.to_vec())).select(columns);
             on_backend!(db, |connection| raw::each(connection, query, &mut states))
         }
         RecordKind::Event | RecordKind::Attempt | RecordKind::SessionStarted | RecordKind::SessionEnded => Ok(()),
     }
 }
-
-/// The name of a not-before, from its columns.
-pub(super) const NOT_BEFORE: &str = "scope || ':' || subject";
 
 fn seq(number: u128) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
@@ -148,52 +146,60 @@ const fn id(number: u128) -> Id {
     Id(Uuid::from_u128(number))
 }
 
-/// What is read before the members: what shows that they are what was sealed, what they are found by, and when they were.
-const fn beside(kind: RecordKind) -> &'static [&'static str] {
-    match kind {
-        RecordKind::Event => &["address_proof", "person_proof"],
-        RecordKind::Attempt => &["address_proof", "person_proof", "username_folded", "ip_key"],
-        RecordKind::SessionStarted | RecordKind::SessionEnded => {
-            &["address_proof", "person_proof", "username_folded", "ip_key", "ended_at"]
-        }
-        RecordKind::User => &["id", "version", "username_folded"],
-        RecordKind::Client => &["id", "version"],
-        RecordKind::NotBefore => &[NOT_BEFORE, "version"],
-    }
+/// What a thing of this table is called in the subjects of records, as SQL.
+pub(super) fn name_of(table: &Table) -> String {
+    let text = |name: &&str| match table.column(name).map(|column| column.shape) {
+        Some(Shape::Text) => (*name).to_owned(),
+        _ => format!("CAST({name} AS TEXT)"),
+    };
+    table.key.iter().map(text).collect::<Vec<_>>().join(" || ':' || ")
 }
 
-const ADDRESS_PROOF: usize = 0;
-const PERSON_PROOF: usize = 1;
-/// What a thing with many states is called.
-const NAME: usize = 0;
-const VERSION: usize = 1;
-
-/// Where the columns of a kind stand.
+/// What is read of each row, and where it stands.
 struct Layout {
-    /// The first member, which is the name.
-    members: usize,
-    /// The moment that what is removed must be older than: when it was, of a session when that ended.
-    moment: Option<usize>,
+    /// The members, in their order, and then what is no member.
+    columns: Vec<String>,
+    /// What a thing is called: of the history its number or id, of others its name.
+    name: usize,
+    /// Which of its states a row is.
+    version: Option<usize>,
+    /// What shows that the members are what was sealed.
+    proofs: Option<(usize, usize)>,
+    /// The moment that what is removed must be older than.
+    over: Option<usize>,
     /// Whose it is.
-    user: Option<usize>,
+    owner: Option<usize>,
     /// A name, and what it is found by.
-    username: Option<(usize, usize)>,
+    folded: Option<(usize, usize)>,
     /// An address, and what it is found by.
-    address: Option<(usize, usize)>,
+    key: Option<(usize, usize)>,
 }
 
 impl Layout {
     fn of(coverage: Coverage) -> Self {
-        let beside = beside(coverage.kind);
-        let member = |name| Some(beside.len() + coverage.columns().position(|column| column.name == name)?);
-        let other = |name| beside.iter().position(|column| *column == name);
-        let found_by = |name, by| Some((member(name)?, other(by)?));
+        let (kind, table) = (coverage.kind, coverage.kind.table());
+        let mut columns: Vec<String> = coverage.columns().map(|column| column.name.to_owned()).collect();
+        let mut place = |name: &str| {
+            columns.iter().position(|column| column == name).unwrap_or_else(|| {
+                columns.push(name.to_owned());
+                columns.len() - 1
+            })
+        };
+        let purposed = |purpose| Some(table.uncovered.iter().find(|other| other.purpose == purpose)?.name);
+        let proof = |group| purposed(Purpose::Proof(group));
+        let found_by = |purpose: fn(&'static str) -> Purpose| {
+            coverage.columns().find_map(|column| Some((column.name, purposed(purpose(column.name))?)))
+        };
+        let mut places = |(one, other): (&str, &str)| (place(one), place(other));
         Self {
-            members: beside.len(),
-            moment: other("ended_at").or_else(|| member("at")),
-            user: if coverage.kind == RecordKind::Event { None } else { member("user_id") },
-            username: found_by("username", "username_folded"),
-            address: found_by("ip", "ip_key"),
+            proofs: proof(Group::Addresses).zip(proof(Group::Person)).map(&mut places),
+            folded: found_by(Purpose::Folded).map(&mut places),
+            key: found_by(Purpose::Key).map(&mut places),
+            name: if kind.has_states() { place(&name_of(table)) } else { place(table.key[0]) },
+            version: kind.has_states().then(|| place("version")),
+            over: table.over.map(&mut place),
+            owner: table.owner.map(&mut place),
+            columns,
         }
     }
 
@@ -212,7 +218,13 @@ impl Layout {
                 raw::column(row, found_by, Shape::Bytes, |found| found.bytes() == Some(&key(ip)))
             })
         };
-        self.username.is_none_or(is_case_folded) && self.address.is_none_or(is_key)
+        self.folded.is_none_or(is_case_folded) && self.key.is_none_or(is_key)
+    }
+
+    /// What shows that the members of a row are what was sealed; `None` where it says something impossible.
+    fn proofs<'r, DB: Raw>(&self, row: &impl Row<'r, DB>) -> Option<Proofs> {
+        let Some((addresses, person)) = self.proofs else { return Some(Proofs::default()) };
+        Some(Proofs { addresses: proof(row, addresses)?, person: proof(row, person)? })
     }
 }
 
@@ -231,18 +243,17 @@ impl<F> Digesting<F> {
 
     /// What is read of each row.
     fn columns(&self) -> String {
-        let members = self.coverage.columns().map(|column| column.name);
-        beside(self.coverage.kind).iter().copied().chain(members).collect::<Vec<_>>().join(", ")
+        self.layout.columns.join(", ")
     }
 
     /// What a row of the history is; `None` where it says something impossible.
     fn found<'r, DB: Raw>(&mut self, row: &impl Row<'r, DB>) -> Option<Found> {
-        let moment = self.layout.moment.and_then(|place| raw::number(row, place, Shape::OptionalTime));
-        if self.coverage.kind == RecordKind::SessionEnded && moment.is_none() {
+        let over = self.layout.over.and_then(|place| raw::number(row, place, Shape::OptionalTime));
+        if self.coverage.kind == RecordKind::SessionEnded && over.is_none() {
             return Some(Found::Unended);
         }
-        let proofs = Proofs { addresses: proof(row, ADDRESS_PROOF)?, person: proof(row, PERSON_PROOF)? };
-        let redacted = self.redacted(row, &proofs, moment);
+        let proofs = self.layout.proofs(row)?;
+        let redacted = self.redacted(row, &proofs, over);
         Some(Found::As(self.digest(row, proofs)?, redacted))
     }
 
@@ -253,11 +264,10 @@ impl<F> Digesting<F> {
         }
         let Coverage { kind, parts, form } = self.coverage;
         self.members.begin(kind, form, proofs);
-        let mut place = self.layout.members;
+        let mut places = 0..;
         for part in parts {
-            for column in part.iter().filter(|column| self.coverage.covers(column)) {
+            for (column, place) in part.iter().filter(|column| self.coverage.covers(column)).zip(&mut places) {
                 raw::column(row, place, column.shape, |value| self.members.write(column.shape, value));
-                place += 1;
             }
             self.members.commit();
         }
@@ -268,13 +278,13 @@ impl<F> Digesting<F> {
         &self,
         row: &impl Row<'r, DB>,
         proofs: &Proofs,
-        moment: Option<i64>,
+        over: Option<i64>,
     ) -> Option<Box<Redacted>> {
         // While a session lives nothing may be removed.
-        let at = || moment.and_then(DateTime::from_timestamp_micros).unwrap_or(DateTime::<Utc>::MAX_UTC);
-        let named = || match self.layout.user {
-            Some(user) => Named::OfUser(raw::id(row, user).map(|id| id.as_hyphenated().to_string())),
-            None => Named::InEvent(raw::number(row, self.layout.members, Shape::Number).unwrap_or(0)),
+        let at = || over.and_then(DateTime::from_timestamp_micros).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        let named = || match self.layout.owner {
+            Some(owner) => Named::OfUser(raw::id(row, owner).map(|id| id.as_hyphenated().to_string())),
+            None => Named::InEvent(raw::number(row, self.layout.name, Shape::Number).unwrap_or(0)),
         };
         let addresses = proofs.is_removed(Group::Addresses).then(at);
         let person = proofs.is_removed(Group::Person).then(named);
@@ -287,10 +297,10 @@ impl<F: FnMut(u128, Found)> Take for Digesting<F> {
     fn take<'r, DB: Raw>(&mut self, row: &impl Row<'r, DB>) -> Result<(), StoreError> {
         let name = match self.coverage.kind {
             RecordKind::Event => {
-                let number = raw::number(row, self.layout.members, Shape::Number);
+                let number = raw::number(row, self.layout.name, Shape::Number);
                 number.and_then(|number| u128::try_from(number).ok())
             }
-            _ => raw::id(row, self.layout.members).map(|id| id.as_u128()),
+            _ => raw::id(row, self.layout.name).map(|id| id.as_u128()),
         };
         if let Some(name) = name {
             let found = self.found(row).unwrap_or(Found::Unreadable);
@@ -309,11 +319,10 @@ struct States<D, F> {
 impl<D, F: FnMut(String, i64, Found)> Take for States<D, F> {
     /// As above: nor is a row found that has no version.
     fn take<'r, DB: Raw>(&mut self, row: &impl Row<'r, DB>) -> Result<(), StoreError> {
-        let name = match self.digesting.coverage.kind {
-            RecordKind::User => raw::id(row, NAME).map(|id| id.as_hyphenated().to_string()),
-            _ => raw::column(row, NAME, Shape::Text, |name| name.text().map(str::to_owned)),
-        };
-        if let Some((name, version)) = name.zip(raw::number(row, VERSION, Shape::Number)) {
+        let Layout { name, version, .. } = self.digesting.layout;
+        let name = raw::column(row, name, Shape::Text, |name| name.text().map(str::to_owned));
+        let version = version.and_then(|version| raw::number(row, version, Shape::Number));
+        if let Some((name, version)) = name.zip(version) {
             let digest = self.digesting.digest(row, Proofs::default());
             (self.to)(name, version, digest.map_or(Found::Unreadable, |digest| Found::As(digest, None)));
         }

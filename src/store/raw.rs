@@ -43,6 +43,16 @@ where
     Ok(())
 }
 
+/// Where a column stands among these: found out when Vigie is compiled.
+pub(super) const fn place(columns: &[&str], name: &str) -> usize {
+    let mut place = 0;
+    // Of the comparisons of bytes this is the one that is `const`.
+    while !columns[place].as_bytes().eq_ignore_ascii_case(name.as_bytes()) {
+        place += 1;
+    }
+    place
+}
+
 /// What a column of a row says, as a member of this shape.
 pub(super) fn column<'r, DB: Raw, T>(
     row: &impl Row<'r, DB>,

@@ -3,7 +3,8 @@
 //! has no roles: there triggers refuse.
 //!
 //! The grants stand here alone. Each role has what its queries in this folder need, and nothing else. A new table, or a
-//! column that is updated, gets its line here.
+//! column that is updated, gets its line here; which columns of the history and of accounts are updated, shown or removed
+//! follows from their descriptions (`model::record::tables`).
 
 use std::fmt;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use diesel::sql_types::{Array, Bool, Nullable, Text};
 use super::backend::Db;
 use super::error::StoreError;
 use super::migrations;
+use crate::model::record::tables;
 
 /// How long whoever makes roles waits for migrations that are applied, and for others who make roles.
 const TURN: Duration = Duration::from_mins(1);
@@ -43,20 +45,45 @@ pub struct Grant {
 #[derive(Debug, Clone, Copy)]
 pub struct Privilege {
     verb: &'static str,
-    /// None: the whole table.
-    columns: &'static [&'static str],
+    columns: Columns,
 }
 
-const SELECT: Privilege = Privilege { verb: "SELECT", columns: &[] };
-const INSERT: Privilege = Privilege { verb: "INSERT", columns: &[] };
-const DELETE: Privilege = Privilege { verb: "DELETE", columns: &[] };
-
-const fn select(columns: &'static [&'static str]) -> Privilege {
-    Privilege { verb: "SELECT", columns }
+/// Of which columns a privilege is.
+#[derive(Debug, Clone, Copy)]
+enum Columns {
+    /// The whole table.
+    All,
+    /// These.
+    Listed(&'static [&'static str]),
+    /// Those that follow from what the columns of the table are.
+    Derived(fn() -> Vec<&'static str>),
 }
+
+const SELECT: Privilege = Privilege { verb: "SELECT", columns: Columns::All };
+const INSERT: Privilege = Privilege { verb: "INSERT", columns: Columns::All };
+const DELETE: Privilege = Privilege { verb: "DELETE", columns: Columns::All };
 
 const fn update(columns: &'static [&'static str]) -> Privilege {
-    Privilege { verb: "UPDATE", columns }
+    Privilege { verb: "UPDATE", columns: Columns::Listed(columns) }
+}
+
+const fn update_those(columns: fn() -> Vec<&'static str>) -> Privilege {
+    Privilege { verb: "UPDATE", columns: Columns::Derived(columns) }
+}
+
+const fn select_those(columns: fn() -> Vec<&'static str>) -> Privilege {
+    Privilege { verb: "SELECT", columns: Columns::Derived(columns) }
+}
+
+impl Columns {
+    /// Their names; `None` for the whole table.
+    fn names(self) -> Option<Vec<&'static str>> {
+        match self {
+            Self::All => None,
+            Self::Listed(names) => Some(names.to_vec()),
+            Self::Derived(names) => Some(names()),
+        }
+    }
 }
 
 const fn on(table: &'static str, may: &'static [Privilege]) -> Grant {
@@ -72,29 +99,7 @@ const APPLICATION: &[Grant] = &[
     on("audit_events", &[SELECT, INSERT]),
     on("attempts", &[SELECT, INSERT]),
     on("access_tokens", &[SELECT, INSERT]),
-    on(
-        "sessions",
-        &[
-            SELECT,
-            INSERT,
-            update(&[
-                "last_seen_at",
-                "last_ip",
-                "idle_expires_at",
-                "token_id",
-                "token_issued_at",
-                "token_expires_at",
-                "refresh_generation",
-                "refresh_spent_at",
-                "ended_at",
-                "end_reason",
-                "ended_by_kind",
-                "ended_by_id",
-                "end_note",
-                "valid_from_generation",
-            ]),
-        ],
-    ),
+    on("sessions", &[SELECT, INSERT, update_those(|| tables::SESSIONS.changing())]),
     on("sealed_records", &[SELECT, INSERT]),
     on("tree_hashes", &[SELECT, INSERT]),
     on("checkpoints", &[SELECT, INSERT]),
@@ -105,33 +110,13 @@ const APPLICATION: &[Grant] = &[
     on("chain_base", &[SELECT]),
     on("retention", &[SELECT]),
     // Accounts and what lets them in.
-    on(
-        "users",
-        &[
-            SELECT,
-            INSERT,
-            DELETE,
-            update(&[
-                "username",
-                "username_folded",
-                "role",
-                "state",
-                "password_hash",
-                "password_scheme",
-                "password_changed_at",
-                "email",
-                "must_change_password_since",
-                "version",
-                "salt",
-            ]),
-        ],
-    ),
+    on("users", &[SELECT, INSERT, DELETE, update_those(|| tables::USERS.changing())]),
     on("pending_erasures", &[SELECT, INSERT]),
     on("devices", &[SELECT, INSERT, DELETE, update(&["last_used_at"])]),
     on("one_time_tokens", &[SELECT, INSERT, DELETE]),
-    on("clients", &[SELECT, INSERT, DELETE, update(&["secret_digest", "secret_changed_at", "version", "salt"])]),
+    on("clients", &[SELECT, INSERT, DELETE, update_those(|| tables::CLIENTS.changing())]),
     on("signing_keys", &[SELECT, INSERT, update(&["retired_at", "verify_until", "revoked_at"])]),
-    on("not_befores", &[SELECT, INSERT, update(&["at", "set_at", "set_by_kind", "set_by", "note", "version", "salt"])]),
+    on("not_befores", &[SELECT, INSERT, update_those(|| tables::NOT_BEFORES.changing())]),
     // Made once, at the first start. Rotating the master key is for the owner of the tables.
     on("keyring", &[SELECT, update(&["master", "number", "sealed", "made_at"])]),
     on("master_key_uses", &[SELECT, INSERT, DELETE, update(&["seen_at"])]),
@@ -193,41 +178,7 @@ const READER: &[Grant] = &[
     on("audit_events", &[SELECT]),
     on("attempts", &[SELECT]),
     on("access_tokens", &[SELECT]),
-    on(
-        "sessions",
-        &[select(&[
-            "id",
-            "user_id",
-            "username",
-            "username_folded",
-            "role",
-            "client_id",
-            "device_name",
-            "ip",
-            "ip_key",
-            "user_agent",
-            "browser",
-            "os",
-            "device_kind",
-            "methods",
-            "started_at",
-            "last_seen_at",
-            "last_ip",
-            "expires_at",
-            "idle_expires_at",
-            "token_id",
-            "token_issued_at",
-            "token_expires_at",
-            "refresh_generation",
-            "refresh_spent_at",
-            "ended_at",
-            "end_reason",
-            "ended_by_kind",
-            "ended_by_id",
-            "end_note",
-            "valid_from_generation",
-        ])],
-    ),
+    on("sessions", &[select_those(|| tables::SESSIONS.shown())]),
     on("sealed_records", &[SELECT]),
     on("tree_hashes", &[SELECT]),
     on("checkpoints", &[SELECT]),
@@ -237,42 +188,16 @@ const READER: &[Grant] = &[
     on("chain_base", &[SELECT]),
     on("not_befores", &[SELECT]),
     on("alerts", &[SELECT]),
-    on(
-        "users",
-        &[select(&["id", "username", "username_folded", "role", "state", "created_at", "password_changed_at"])],
-    ),
+    on("users", &[select_those(|| tables::USERS.shown())]),
 ];
 
 /// What retention may do beyond the application: remove what is old, cut addresses, take out a person's name. Checkpoints
 /// and the hashes of the tree stay.
 const RETENTION: &[Grant] = &[
-    on("audit_events", &[DELETE, update(&["ip", "address_proof", "details", "person_proof"])]),
-    on(
-        "attempts",
-        &[
-            DELETE,
-            update(&["ip", "ip_key", "address_proof", "username", "username_folded", "user_agent", "person_proof"]),
-        ],
-    ),
+    on("audit_events", &[DELETE, update_those(|| tables::AUDIT_EVENTS.removable())]),
+    on("attempts", &[DELETE, update_those(|| tables::ATTEMPTS.removable())]),
     on("access_tokens", &[DELETE]),
-    on(
-        "sessions",
-        &[
-            DELETE,
-            update(&[
-                "ip",
-                "ip_key",
-                "last_ip",
-                "address_proof",
-                "username",
-                "username_folded",
-                "device_name",
-                "user_agent",
-                "end_note",
-                "person_proof",
-            ]),
-        ],
-    ),
+    on("sessions", &[DELETE, update_those(|| tables::SESSIONS.removable())]),
     on("sealed_records", &[DELETE]),
     on("chain_base", &[update(&["size", "chain_hash", "peaks"])]),
     on(
@@ -322,7 +247,7 @@ impl DatabaseRole {
 impl fmt::Display for Privilege {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.verb)?;
-        if self.columns.is_empty() { Ok(()) } else { write!(f, " ({})", self.columns.join(", ")) }
+        self.columns.names().map_or(Ok(()), |names| write!(f, " ({})", names.join(", ")))
     }
 }
 
@@ -566,11 +491,10 @@ fn lack(connection: &mut PgConnection, role: DatabaseRole, name: &str) -> Result
     let (mut relations, mut verbs, mut columns) = (Vec::new(), Vec::new(), Vec::new());
     for (grant, privilege) in role.grants().flat_map(|grant| grant.may.iter().map(move |privilege| (grant, privilege)))
     {
-        let named: &[&str] = if privilege.columns.is_empty() { &[""] } else { privilege.columns };
-        for column in named {
+        for column in privilege.columns.names().unwrap_or_else(|| vec![""]) {
             relations.push(grant.table);
             verbs.push(privilege.verb);
-            columns.push(*column);
+            columns.push(column);
         }
     }
     let lacking: Vec<Line> = diesel::sql_query(

@@ -436,3 +436,43 @@ table! {
         last_used_at -> Moment,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use diesel::QueryDsl as _;
+    use diesel::debug_query;
+    use diesel::sqlite::Sqlite;
+
+    use super::*;
+    use crate::model::record::RecordKind;
+
+    /// The names of all columns of a table.
+    macro_rules! columns {
+        ($table:ident) => {{
+            let query = debug_query::<Sqlite, _>(&$table::table.select($table::all_columns)).to_string();
+            let (columns, _) = query.split_once(" FROM ").expect("a query");
+            // Each as `table`.`column`.
+            let names = columns.split('`').skip(1).step_by(2).filter(|name| *name != stringify!($table));
+            names.map(str::to_owned).collect::<BTreeSet<_>>()
+        }};
+    }
+
+    /// A column that nobody says anything of is covered by no digest, granted to nobody and exported nowhere.
+    #[test]
+    fn every_column_of_what_is_recorded_has_its_line_in_the_description() {
+        for kind in RecordKind::ALL {
+            let columns = match kind {
+                RecordKind::Event => columns!(audit_events),
+                RecordKind::Attempt => columns!(attempts),
+                RecordKind::SessionStarted | RecordKind::SessionEnded => columns!(sessions),
+                RecordKind::User => columns!(users),
+                RecordKind::Client => columns!(clients),
+                RecordKind::NotBefore => columns!(not_befores),
+            };
+            let described: BTreeSet<String> = kind.table().columns().into_iter().map(str::to_owned).collect();
+            assert_eq!(described, columns, "{kind}: `model::record::tables` or `store::schema`");
+        }
+    }
+}

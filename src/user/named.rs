@@ -12,7 +12,8 @@ use crate::model::folding::fold;
 use crate::model::id::{AlertId, SessionId, UserId};
 use crate::model::not_before::Scope;
 use crate::model::record::RecordKind;
-use crate::model::redaction::{ERASED, WithProofs};
+use crate::model::redaction::WithProofs;
+use crate::model::user::ERASED;
 use crate::store::{Db, StoreError, alerts, attempts, audit, not_befores, sessions};
 
 /// A person, as the history names them.

@@ -13,9 +13,9 @@ use crate::support::backend::Backend::{self, Postgres, Sqlite};
 
 /// Attempts as a version of Vigie covers them that did not know of devices yet, and as the next one does.
 const PART: [Column; 3] = [
-    Column { name: "id", shape: Shape::Id, since: 1 },
-    Column { name: "user_agent", shape: Shape::OptionalPerson, since: 2 },
-    Column { name: "outcome", shape: Shape::Text, since: 1 },
+    Column::new("id", Shape::Id),
+    Column::new("user_agent", Shape::OptionalPerson).since(2),
+    Column::new("outcome", Shape::Text),
 ];
 const BEFORE: [Column; 2] = [PART[0], PART[2]];
 const PARTS: &[&[Column]] = &[&PART];

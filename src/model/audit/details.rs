@@ -46,10 +46,13 @@ pub enum InvalidDetails {
     Unfit(&'static str, serde_json::Error),
 }
 
-/// What is left of the details of an event when the person they name is erased.
+/// What is left of the details of an event when the person they name is erased, as text.
+pub(in crate::model) const ERASED_DETAILS: &str = r#"{"erased":true}"#;
+
+/// The same as an object.
 #[must_use]
 pub fn erased_details() -> &'static Value {
-    static LEFT: LazyLock<Value> = LazyLock::new(|| json!({ "erased": true }));
+    static LEFT: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(ERASED_DETAILS).expect("an object"));
     &LEFT
 }
 

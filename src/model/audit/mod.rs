@@ -15,6 +15,7 @@ use super::id::SessionId;
 use super::session::Actor;
 use super::user::Role;
 use super::words::words;
+pub(super) use details::ERASED_DETAILS;
 pub use details::{InvalidDetails, Member, Names, erased_details};
 pub use kind::{AuditKind, Details, KindFacts};
 pub use reason::Reason;

@@ -177,3 +177,38 @@ fn parsed(text: &str) -> Catalogue {
 pub fn listed(db: &mut Db) -> Result<String, OpenError> {
     Ok(found(db)?.iter().map(|(part, made)| line(part, made)).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::model::record::tables::{ATTEMPTS, AUDIT_EVENTS, SESSIONS};
+    use crate::model::redaction::Group;
+
+    /// The columns that a trigger of SQLite guards.
+    fn guarded(made: &Catalogue, table: &str, trigger: &str) -> BTreeSet<String> {
+        let (of_table, kind) = (table.to_owned(), "trigger".to_owned());
+        let made = made.get(&Part { of_table, kind, name: format!("{table}_{trigger}") }).expect("such a trigger");
+        let (_, columns) = made.definition.split_once("UPDATE OF ").expect("it guards columns");
+        let (columns, _) = columns.split_once(&format!(" ON {table}")).expect("of its table");
+        columns.split(',').map(|column| column.trim().to_owned()).collect()
+    }
+
+    /// SQLite has no roles: there triggers guard what roles may not update on PostgreSQL.
+    #[test]
+    fn log_06_triggers_guard_every_column_of_the_history() {
+        let made = made_on_sqlite().expect("it is made");
+        let tables = [(AUDIT_EVENTS, "unchanged"), (ATTEMPTS, "unchanged"), (SESSIONS, "ended_once")];
+        for (table, lasting) in tables {
+            for (trigger, columns) in [
+                (lasting, table.lasting()),
+                ("addresses_unchanged", table.removed_with(Group::Addresses)),
+                ("person_unchanged", table.removed_with(Group::Person)),
+            ] {
+                let columns: BTreeSet<String> = columns.into_iter().map(str::to_owned).collect();
+                assert_eq!(guarded(&made, table.name, trigger), columns, "{}: {trigger}", table.name);
+            }
+        }
+    }
+}
