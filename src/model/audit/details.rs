@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 /// What may be in a member of the details, and so what becomes of it before the event goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
