@@ -90,7 +90,7 @@ impl Express {
             .env("DATABASE_URL", url)
             .env("PUBLIC_KEY", key.public_jwk().expect("a public key").to_string())
             .env("ISSUER", app.config.issuer())
-            .env("AUDIENCE", &app.config.tokens.audience)
+            .env("AUDIENCE", app.config.tokens.audience.as_str())
             .stdout(Stdio::piped())
             .spawn()
             .expect("node runs");

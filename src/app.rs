@@ -3,8 +3,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use secrecy::ExposeSecret as _;
-
 use crate::alert::{self, Alerts, InvalidNotifier};
 use crate::audit::History;
 use crate::audit::backlog::{self, Backlog};
@@ -26,9 +24,7 @@ use crate::refusals::Refusals;
 use crate::session::{self, Sessions};
 use crate::signed_removal::RemovalKey;
 use crate::signing::{Signing, SigningError};
-use crate::store::{
-    Address, Db, InvalidAddress, OpenError, Settings, Store, StoreError, chain as records, signing_keys,
-};
+use crate::store::{Db, OpenError, Settings, Store, StoreError, chain as records, signing_keys};
 use crate::telemetry::Metrics;
 use crate::token::keys::{KeyError, SigningKey};
 use crate::user::{self, Users};
@@ -81,9 +77,6 @@ pub struct App {
 /// The application cannot be built; each message says what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The address of the database is no address.
-    #[error(transparent)]
-    Address(#[from] InvalidAddress),
     /// The database cannot be opened or migrated.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -335,8 +328,11 @@ impl From<NotSigned> for StartError {
 
 /// Opens the configured database.
 pub fn open_store(config: &Config) -> Result<Store, StartError> {
-    let address = Address::parse(config.database.url.expose_secret())?;
-    let settings = Settings { address, pool_size: config.database.pool_size, wait: config.database.wait };
+    let settings = Settings {
+        address: config.database.url.clone(),
+        pool_size: config.database.pool_size,
+        wait: config.database.wait,
+    };
     Ok(Store::open(settings)?)
 }
 

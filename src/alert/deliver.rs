@@ -74,7 +74,8 @@ impl Alerts {
         let reviewers = self.inner.mail.as_ref().map_or(&[][..], |mail| mail.reviewers());
         reviewers
             .iter()
-            .try_for_each(|reviewer| deliveries::insert(db, &delivery(Channel::ReviewerMail, Some(reviewer.clone()))))
+            .map(|reviewer| Some(reviewer.as_str().to_owned()))
+            .try_for_each(|reviewer| deliveries::insert(db, &delivery(Channel::ReviewerMail, reviewer)))
     }
 
     /// Tells what is due. Failures of one delivery concern no other.

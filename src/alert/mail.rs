@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Mail {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     from: Mailbox,
-    reviewers: Vec<String>,
+    reviewers: Vec<Email>,
     language: Language,
     public_url: Url,
 }
@@ -65,7 +65,7 @@ impl Mail {
     }
 
     /// The reviewers' addresses.
-    pub fn reviewers(&self) -> &[String] {
+    pub fn reviewers(&self) -> &[Email] {
         &self.reviewers
     }
 

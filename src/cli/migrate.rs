@@ -1,14 +1,12 @@
 //! `vigie migrate`: brings the database up to date and makes the roles that work on it, or says what is missing.
 
-use secrecy::ExposeSecret as _;
-
 use super::installation::Installation;
 use super::outcome::{Failure, Outcome};
 use super::output::Output;
 use crate::app::open_store;
-use crate::config::Config;
+use crate::config::{Config, DatabaseAddress};
 use crate::store::roles::{self, DatabaseRole, InvalidRolePrefix, Prepared, RolePrefix, RolesError};
-use crate::store::{Address, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 /// What to do.
 #[derive(Debug, clap::Args)]
@@ -110,12 +108,12 @@ pub(super) async fn lacking(store: &Store, prefix: &RolePrefix) -> Result<Vec<ro
 
 /// Whether there is a database to look at. Opening a SQLite file that is not there would make it.
 pub(super) fn is_there(config: &Config) -> bool {
-    sqlite_file(config).is_none_or(|path| path.exists())
+    sqlite_file(config).is_none_or(std::path::Path::exists)
 }
 
-fn sqlite_file(config: &Config) -> Option<std::path::PathBuf> {
-    match Address::parse(config.database.url.expose_secret()) {
-        Ok(Address::Sqlite(path)) => Some(path),
-        _ => None,
+fn sqlite_file(config: &Config) -> Option<&std::path::Path> {
+    match &config.database.url {
+        DatabaseAddress::Sqlite(path) => Some(path),
+        DatabaseAddress::Postgres(_) => None,
     }
 }

@@ -49,7 +49,7 @@ pub(super) async fn run(arguments: &Arguments, installation: &Installation) -> O
 async fn demonstrate(installation: &Installation) -> Outcome {
     let (mut demonstration, mut config) = Demonstration::prepare(installation.printable_config())?;
     // What is made up concerns nobody, so until it is, the process has no log; signals have this one.
-    let log = telemetry::dispatch(config.log.format, config.log_filter()?, io::stderr);
+    let log = telemetry::dispatch(config.log.format, config.log.level.filter(), io::stderr);
     // From before there is anything to remove.
     signals::ignore_others(&log)?;
     let place = demonstration.place();

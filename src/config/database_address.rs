@@ -2,13 +2,51 @@
 //! The reasons never quote it, because it may hold a password.
 
 use std::net::Ipv6Addr;
+use std::path::PathBuf;
 
-/// Where the database is; each part as it is written.
-pub enum DatabaseAddress<'a> {
-    /// The path of a file.
-    Sqlite(&'a str),
-    /// One server, or several.
-    Postgres(PostgresAddress<'a>),
+use secrecy::SecretString;
+
+use super::masked::{MASK, is_plain};
+use super::setting::Text;
+
+/// Where the database is. Decided once from the configured text: SQLite would take nearly any text as a file name, so
+/// trying one after the other would serve an empty database during an outage.
+#[derive(Debug, Clone)]
+pub enum DatabaseAddress {
+    /// A file.
+    Sqlite(PathBuf),
+    /// A server, or several, by URL; it may hold the password.
+    Postgres(SecretString),
+}
+
+impl DatabaseAddress {
+    /// Reads `sqlite:PATH` or `postgres://…`; otherwise says why not, without quoting it.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        match text.strip_prefix("sqlite:") {
+            Some(path) => read_path(path).map(|path| Self::Sqlite(path.into())),
+            None => PostgresAddress::read(text).map(|_| Self::Postgres(text.into())),
+        }
+    }
+}
+
+impl Text for DatabaseAddress {
+    const SHOWN: Option<fn(&str) -> String> = Some(shown);
+
+    fn parse(text: &str) -> Result<Self, String> {
+        Self::parse(text).map_err(str::to_owned)
+    }
+}
+
+/// Who logs in is masked, and what is not known to be harmless. Where it is not certain which part is which, all of it is.
+fn shown(address: &str) -> String {
+    match (DatabaseAddress::parse(address), PostgresAddress::read(address)) {
+        (Ok(_), Ok(parts)) => parts.shown(),
+        (Ok(_), Err(_)) => address.to_owned(),
+        (Err(_), _) => {
+            let scheme = ["sqlite:", "postgres://", "postgresql://"].into_iter().find(|it| address.starts_with(*it));
+            format!("{}{MASK}", scheme.unwrap_or_default())
+        }
+    }
 }
 
 /// The parts of an address that begins with `postgres://`.
@@ -52,7 +90,7 @@ struct Words {
     otherwise: &'static str,
 }
 
-const fn shown(name: &'static str, form: Form) -> Parameter {
+const fn harmless(name: &'static str, form: Form) -> Parameter {
     Parameter { name, is_shown: true, form }
 }
 
@@ -63,23 +101,23 @@ const fn masked(name: &'static str, form: Form) -> Parameter {
 
 /// All of them (libpq 18).
 const PARAMETERS: &[Parameter] = &[
-    shown("application_name", Form::Any),
+    harmless("application_name", Form::Any),
     masked("channel_binding", Form::Word(CHANNEL_BINDING)),
     masked("client_encoding", Form::Any),
-    shown("connect_timeout", Form::Integer),
-    shown("dbname", Form::Database),
+    harmless("connect_timeout", Form::Integer),
+    harmless("dbname", Form::Database),
     masked("fallback_application_name", Form::Any),
     masked("gssdelegation", Form::Any),
-    shown("gssencmode", Form::Word(GSSENCMODE)),
+    harmless("gssencmode", Form::Word(GSSENCMODE)),
     masked("gsslib", Form::Any),
-    shown("host", Form::Places),
-    shown("hostaddr", Form::Places),
-    shown("keepalives", Form::Integer),
-    shown("keepalives_count", Form::Integer),
-    shown("keepalives_idle", Form::Integer),
-    shown("keepalives_interval", Form::Integer),
+    harmless("host", Form::Places),
+    harmless("hostaddr", Form::Places),
+    harmless("keepalives", Form::Integer),
+    harmless("keepalives_count", Form::Integer),
+    harmless("keepalives_idle", Form::Integer),
+    harmless("keepalives_interval", Form::Integer),
     masked("krbsrvname", Form::Any),
-    shown("load_balance_hosts", Form::Word(LOAD_BALANCE_HOSTS)),
+    harmless("load_balance_hosts", Form::Word(LOAD_BALANCE_HOSTS)),
     masked("max_protocol_version", Form::Any),
     masked("min_protocol_version", Form::Any),
     masked("oauth_client_id", Form::Any),
@@ -89,7 +127,7 @@ const PARAMETERS: &[Parameter] = &[
     masked("options", Form::Any),
     masked("passfile", Form::Any),
     masked("password", Form::Any),
-    shown("port", Form::Ports),
+    harmless("port", Form::Ports),
     masked("replication", Form::Any),
     masked("require_auth", Form::Any),
     masked("requirepeer", Form::Any),
@@ -106,13 +144,13 @@ const PARAMETERS: &[Parameter] = &[
     masked("sslcrldir", Form::Any),
     masked("sslkey", Form::Any),
     masked("sslkeylogfile", Form::Any),
-    shown("sslmode", Form::Word(SSLMODE)),
-    shown("sslnegotiation", Form::Word(SSLNEGOTIATION)),
+    harmless("sslmode", Form::Word(SSLMODE)),
+    harmless("sslnegotiation", Form::Word(SSLNEGOTIATION)),
     masked("sslpassword", Form::Any),
-    shown("sslrootcert", Form::Any),
+    harmless("sslrootcert", Form::Any),
     masked("sslsni", Form::Any),
-    shown("target_session_attrs", Form::Word(TARGET_SESSION_ATTRS)),
-    shown("tcp_user_timeout", Form::Integer),
+    harmless("target_session_attrs", Form::Word(TARGET_SESSION_ATTRS)),
+    harmless("tcp_user_timeout", Form::Integer),
     masked("user", Form::Any),
 ];
 
@@ -150,23 +188,10 @@ const UNKNOWN: &str = "holds a parameter that PostgreSQL's client does not know:
 const TWICE: &str = "holds a parameter twice";
 const VALUE: &str = "cannot be read: in the value of a parameter, @ is written %40, ? %3F, ; %3B, & %26 and = %3D";
 
-impl<'a> DatabaseAddress<'a> {
-    /// Reads `sqlite:PATH` or `postgres://…`; otherwise says why not, without quoting it.
-    pub fn read(text: &'a str) -> Result<Self, &'static str> {
-        if let Some(path) = text.strip_prefix("sqlite:") {
-            return read_path(path).map(Self::Sqlite);
-        }
-        match text.split_once("://") {
-            Some((scheme @ ("postgres" | "postgresql"), rest)) => {
-                PostgresAddress::read(scheme, rest).map(Self::Postgres)
-            }
-            _ => Err(SCHEME),
-        }
-    }
-}
-
 impl<'a> PostgresAddress<'a> {
-    fn read(scheme: &'a str, text: &'a str) -> Result<Self, &'static str> {
+    /// Reads `postgres://…` into its parts.
+    pub fn read(text: &'a str) -> Result<Self, &'static str> {
+        let Some((scheme @ ("postgres" | "postgresql"), text)) = text.split_once("://") else { return Err(SCHEME) };
         if text.contains(|character: char| character.is_whitespace() || character.is_control()) {
             return Err(BLANK);
         }
@@ -189,6 +214,19 @@ impl<'a> PostgresAddress<'a> {
     pub fn given(&self, name: &str) -> Option<&'a str> {
         self.parameters.iter().find(|(given, _)| *given == name).map(|(_, value)| *value)
     }
+
+    fn shown(&self) -> String {
+        let login = if self.login.is_some() { format!("{MASK}@") } else { String::new() };
+        let hosts = self.hosts.join(",");
+        let database = self.database.map(|name| format!("/{}", if is_plain(name) { name } else { MASK }));
+        let members: Vec<String> = self.parameters.iter().map(|(name, value)| member(name, value)).collect();
+        let query = if members.is_empty() { String::new() } else { format!("?{}", members.join("&")) };
+        format!("{}://{login}{hosts}{}{query}", self.scheme, database.unwrap_or_default())
+    }
+}
+
+fn member(name: &str, value: &str) -> String {
+    if is_shown(name) && is_plain(value) { format!("{name}={value}") } else { MASK.to_owned() }
 }
 
 /// Whether the value of a parameter is known to be no secret.
@@ -323,13 +361,13 @@ mod tests {
     use super::*;
 
     fn reason(text: &str) -> &'static str {
-        DatabaseAddress::read(text).err().unwrap_or("none: it was read")
+        DatabaseAddress::parse(text).err().unwrap_or("none: it was read")
     }
 
     #[test]
     fn an_address_is_read_into_its_parts() {
         let text = "postgresql://u:p%40%2F@one:5432,[::1]:5433,[fe80::1%25eth0]/vigie?sslmode=require&options=-cx%3D1";
-        let Ok(DatabaseAddress::Postgres(read)) = DatabaseAddress::read(text) else { panic!("{}", reason(text)) };
+        let read = PostgresAddress::read(text).unwrap();
         assert_eq!((read.scheme, read.login, read.database), ("postgresql", Some("u:p%40%2F"), Some("vigie")));
         assert_eq!(read.hosts, ["one:5432", "[::1]:5433", "[fe80::1%25eth0]"]);
         assert_eq!(read.parameters, [("sslmode", "require"), ("options", "-cx%3D1")]);
@@ -354,11 +392,8 @@ mod tests {
             "postgres://db/x?sslrootcert=%2Fetc%2Fssl%2Fx.pem&sslmode=verify-full",
             "postgres://db/x?password=p%40%3B%26",
         ] {
-            assert!(
-                matches!(DatabaseAddress::read(text), Ok(DatabaseAddress::Postgres(_))),
-                "{text}: {}",
-                reason(text)
-            );
+            let read = DatabaseAddress::parse(text);
+            assert!(matches!(read, Ok(DatabaseAddress::Postgres(_))), "{text}: {read:?}");
         }
     }
 
@@ -466,7 +501,69 @@ mod tests {
             ("sqlite:/var/vigie.db", "/var/vigie.db"),
             ("sqlite:///var/my files/vigie.db", "/var/my files/vigie.db"),
         ] {
-            assert!(matches!(DatabaseAddress::read(text), Ok(DatabaseAddress::Sqlite(read)) if read == path), "{text}");
+            let read = DatabaseAddress::parse(text);
+            assert!(matches!(&read, Ok(DatabaseAddress::Sqlite(read)) if read.to_str() == Some(path)), "{read:?}");
+        }
+    }
+
+    #[test]
+    fn no_part_of_an_address_that_may_be_a_password_is_shown() {
+        for address in [
+            "postgres://vigie:hunter2@db/vigie",
+            "postgres://vigie:hunter2/zz@db/vigie",
+            "postgres://vigie:hunter2?zz#@db/vigie",
+            "postgres://vigie:p@hunter2@db/vigie",
+            "postgres://vigie:p%hunter2@db/vigie",
+            "postgres://vigie:hunter2",
+            "postgres://vigie:hunter2/zz",
+            "postgres://[::1]:hunter2/zz",
+            "postgres://db/vigie?password=hunter2",
+            "postgres://db/vigie?sslmode=require&passwort=hunter2",
+            "postgres://db/vigie?hunter2",
+            "postgres://db/vigie?sslpassword=hunter2&options=-cx%3Dhunter2",
+            "postgres://db/vigie?user=v&password=p@hunter2&sslmode=require",
+            "postgres://db/vigie&password=hunter2",
+            "postgres://db/vigie;password=hunter2",
+            "postgres://db/vigie password=hunter2",
+            "postgres://db/vigie#hunter2",
+            "postgres://db/vigie%26password%3Dhunter2",
+            "postgres://db/vigie?sslmode=require?password=hunter2",
+            "postgres://db/vigie?sslmode=require;password=hunter2",
+            "postgres://db/vigie?sslmode=require%26password=hunter2",
+            "postgres://db/vigie?application_name=x%26password%3Dhunter2",
+            "postgres://db/vigie?connect_timeout=10;password=hunter2",
+            "postgres://db/vigie?dbname=host=1 password=hunter2",
+            "postgres://db/vigie?dbname=host%3D1%20password%3Dhunter2",
+            "postgres:///x?host=127.0.0.1&port=1&password=a@hunter2",
+            "sqlite://vigie:hunter2@h/x",
+            "sqlite:x.db?password=hunter2",
+            "host=db password=hunter2",
+            "hunter2",
+            "hun ter2 ://hunter2",
+            "smtps://vigie:hunter2@mail.example.org",
+        ] {
+            assert!(!shown(address).contains("hunter2"), "{}", shown(address));
+            assert!(!format!("{:?}", DatabaseAddress::parse(address)).contains("hunter2"), "{address}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_secret_is_shown() {
+        for (address, said) in [
+            ("sqlite:data/vigie.db", "sqlite:data/vigie.db"),
+            ("postgres:///vigie", "postgres:///vigie"),
+            ("postgres://@one", "postgres://********@one"),
+            ("postgres:///x?host=/run/postgresql&port=1", "postgres:///x?host=/run/postgresql&port=1"),
+            ("postgres://db/my%20own?sslmode=require", "postgres://db/********?sslmode=require"),
+            ("postgresql://db:x/vigie", "postgresql://********"),
+            ("sqlite:x;y", "sqlite:********"),
+            ("mysql://db/vigie", "********"),
+            (
+                "postgres://app:x@one:5432,[::1]:5433/vigie?sslmode=verify-full&sslpassword=x",
+                "postgres://********@one:5432,[::1]:5433/vigie?sslmode=verify-full&********",
+            ),
+        ] {
+            assert_eq!(shown(address), said);
         }
     }
 }

@@ -3,8 +3,8 @@
 
 use toml::{Table, Value};
 
-use super::masked::MASK;
-use super::{Fault, NOT_THE_TEXT, is_secret};
+use super::faults::Faults;
+use super::masked::{MASK, NOT_THE_TEXT};
 
 /// Of a value no more than so many characters are repeated.
 const MOST_QUOTED: usize = 100;
@@ -50,21 +50,17 @@ fn list(key: &str, text: &str) -> Result<Value, String> {
     Ok(Value::Array(items.into_iter().map(|item| Value::String(item.to_owned())).collect()))
 }
 
-/// Notes each value of another type than the default's, and puts the default in its place.
-pub fn refuse_other_types(section: &str, given: &mut Table, defaults: &Table, faults: &mut Vec<Fault>) {
+/// Notes each value of another type than the default's, and puts the default in its place. What `shown` masks is not repeated.
+pub fn refuse_other_types(section: &str, given: &mut Table, shown: &Value, defaults: &Table, faults: &mut Faults) {
     for (key, default) in defaults {
         let path = if section.is_empty() { key.clone() } else { format!("{section}.{key}") };
-        match (given.get_mut(key), default) {
-            (Some(Value::Table(given)), Value::Table(defaults)) => refuse_other_types(&path, given, defaults, faults),
-            (Some(value), default) => {
-                let Some(message) = misfit(value, default) else { continue };
-                let message = if is_secret(&path) { NOT_THE_TEXT.to_owned() } else { message };
-                *value = default.clone();
-                if !faults.iter().any(|fault| fault.key == path) {
-                    faults.push(Fault::new(path, message));
-                }
-            }
-            (None, _) => {}
+        let (Some(value), Some(shown)) = (given.get_mut(key), shown.get(key)) else { continue };
+        if let (Value::Table(given), Value::Table(defaults)) = (&mut *value, default) {
+            refuse_other_types(&path, given, shown, defaults, faults);
+        } else if let Some(message) = misfit(value, default) {
+            let is_shown = shown.to_string() == value.to_string();
+            faults.add_first(&path, if is_shown { message } else { NOT_THE_TEXT.to_owned() });
+            *value = default.clone();
         }
     }
 }
@@ -96,12 +92,29 @@ fn is_not(default: &Value) -> &'static str {
     }
 }
 
-/// What is said of a value that has the right type and does not fit all the same.
-pub fn in_plain_words(value: Option<&Value>, said: &str) -> String {
+/// No value of ours holds a control character; a file of variables that was written on Windows leaves one at each end.
+pub fn refuse_control_characters(path: &str, value: &Value, faults: &mut Faults) {
     match value {
-        Some(Value::Integer(number)) if *number < 0 => format!("`{number}` is less than 0"),
-        Some(Value::Integer(number)) => format!("`{number}` is too large: {} is the most", u32::MAX),
-        Some(Value::String(text)) if said.starts_with("unknown variant") => {
+        Value::Table(table) => {
+            for (key, value) in table {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                refuse_control_characters(&path, value, faults);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| refuse_control_characters(path, item, faults)),
+        Value::String(text) if text.contains(char::is_control) => {
+            faults.add(path, "holds a control character, such as the carriage return of a line from Windows");
+        }
+        _ => {}
+    }
+}
+
+/// What is said of a value that has the right type and does not fit all the same.
+pub fn in_plain_words(value: &Value, said: &str) -> String {
+    match value {
+        Value::Integer(number) if *number < 0 => format!("`{number}` is less than 0"),
+        Value::Integer(number) => format!("`{number}` is too large: {} is the most", u32::MAX),
+        Value::String(text) if said.starts_with("unknown variant") => {
             let known = said.rsplit_once(", expected ").map_or("", |(_, known)| known);
             format!("{} is not {known}", quoted(text))
         }
@@ -112,7 +125,7 @@ pub fn in_plain_words(value: Option<&Value>, said: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, InvalidConfig};
+    use crate::config::{Config, Fault, InvalidConfig};
 
     fn faults(text: &str) -> Vec<Fault> {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -126,6 +139,7 @@ mod tests {
         for (text, key, said) in [
             ("[database]\npool_size = \"x\"", "database.pool_size", "`x` is not a whole number"),
             ("[passwords]\nmin_length = 1.5", "passwords.min_length", "`1.5` is not a whole number"),
+            ("[passwords]\nmin_length = nan", "passwords.min_length", "`nan` is not a whole number"),
             ("[sessions]\nmax_per_user = true", "sessions.max_per_user", "`true` is not a whole number"),
             ("[sessions]\nmax_per_user = -1", "sessions.max_per_user", "`-1` is less than 0"),
             ("[sessions]\nmax_per_user = 4294967296", "sessions.max_per_user", "`4294967296` is too large"),

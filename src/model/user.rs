@@ -220,18 +220,17 @@ pub struct Permissions {
 #[derive(Debug, Clone, Default)]
 pub struct RolePolicy {
     /// Roles of administrators.
-    pub admin: Vec<String>,
+    pub admin: Vec<Role>,
     /// Roles of security reviewers.
-    pub auditor: Vec<String>,
+    pub auditor: Vec<Role>,
 }
 
 impl RolePolicy {
     /// What a role allows.
     #[must_use]
     pub fn permissions(&self, role: &Role) -> Permissions {
-        let is_in = |roles: &[String]| roles.iter().any(|known| known == role.as_str());
-        let admin = is_in(&self.admin);
-        Permissions { admin, auditor: admin || is_in(&self.auditor) }
+        let admin = self.admin.contains(role);
+        Permissions { admin, auditor: admin || self.auditor.contains(role) }
     }
 }
 
@@ -410,8 +409,9 @@ mod tests {
 
     #[test]
     fn administrators_may_also_review() {
-        let policy = RolePolicy { admin: vec!["administrateur".into()], auditor: vec!["auditeur".into()] };
-        let of = |role: &str| policy.permissions(&Role::parse(role).unwrap());
+        let role = |text: &str| Role::parse(text).unwrap();
+        let policy = RolePolicy { admin: vec![role("administrateur")], auditor: vec![role("auditeur")] };
+        let of = |text: &str| policy.permissions(&role(text));
         assert_eq!(of("administrateur"), Permissions { admin: true, auditor: true });
         assert_eq!(of("auditeur"), Permissions { admin: false, auditor: true });
         assert_eq!(of("Administrateur"), Permissions::default());

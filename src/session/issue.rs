@@ -37,7 +37,7 @@ impl TokenRules {
         let tokens = &config.tokens;
         Self {
             issuer: config.issuer(),
-            audience: tokens.audience.clone(),
+            audience: tokens.audience.as_str().to_owned(),
             form: if tokens.legacy_claims { TokenForm::Legacy } else { TokenForm::Standard },
             access_life: TimeDelta::from_std(tokens.access_ttl).unwrap_or(TimeDelta::MAX),
             tolerance: tokens.clock_tolerance,

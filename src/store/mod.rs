@@ -63,7 +63,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-pub use address::{Address, InvalidAddress};
+pub use address::Address;
 pub use backend::Db;
 pub use error::{Constraint, OpenError, Overtaken, StoreError};
 pub use keyset::Page;

@@ -359,11 +359,11 @@ pub fn any(db: &mut Db) -> Result<bool, StoreError> {
 
 /// How many active users have one of these roles. Until the end of the transaction no other can change that: on
 /// PostgreSQL two administrators who demote each other at once would otherwise both succeed.
-pub fn count_active_with_roles(db: &mut Db, roles: &[String]) -> Result<i64, StoreError> {
+pub fn count_active_with_roles(db: &mut Db, roles: &[Role]) -> Result<i64, StoreError> {
     if let Db::Postgres(connection) = db {
         diesel::sql_query("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE").execute(connection)?;
     }
-    let active =
-        users::table.filter(users::state.eq(UserState::Active.as_str())).filter(users::role.eq_any(roles.to_vec()));
+    let roles: Vec<&str> = roles.iter().map(Role::as_str).collect();
+    let active = users::table.filter(users::state.eq(UserState::Active.as_str())).filter(users::role.eq_any(roles));
     Ok(active.count().get_result(db)?)
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use tracing::{Dispatch, Metadata};
-use tracing_subscriber::filter::{EnvFilter, ParseError};
+use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
@@ -16,9 +16,6 @@ use crate::config::{Config, LogFormat};
 /// The log cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// `[log] level` is no filter.
-    #[error("the level of the log cannot be read")]
-    Filter(#[from] ParseError),
     /// The process has a log already.
     #[error("the log is set up already")]
     AlreadyInitialised(#[from] TryInitError),
@@ -26,7 +23,7 @@ pub enum TelemetryError {
 
 /// Sets up the log of the process, and sends panics to it.
 pub fn init(config: &Config) -> Result<(), TelemetryError> {
-    dispatch(config.log.format, config.log_filter()?, io::stderr).try_init()?;
+    dispatch(config.log.format, config.log.level.filter(), io::stderr).try_init()?;
     log_panics();
     Ok(())
 }

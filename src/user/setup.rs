@@ -9,7 +9,7 @@ use crate::model::audit::{AuditContext, AuditEvent, Details, Subject};
 use crate::model::id::UserId;
 use crate::model::secret::{Secret, SecretKind};
 use crate::model::session::Actor;
-use crate::model::user::{Role, User, Username};
+use crate::model::user::{User, Username};
 use crate::store::one_time_tokens::{self, Purpose};
 use crate::store::{StoreError, audit, users};
 
@@ -63,8 +63,7 @@ impl Users {
         if found.map(|found| found.purpose) != Some(Purpose::Setup) {
             return Err(OneTimeTokenError::Invalid);
         }
-        let role =
-            self.roles().admin.first().and_then(|role| Role::parse(role).ok()).ok_or(OneTimeTokenError::Invalid)?;
+        let role = self.roles().admin.first().cloned().ok_or(OneTimeTokenError::Invalid)?;
         let new = NewUser { username, role, password: Some(password), change_at_login: false, email: None };
         let user = self.new_user(new).await?;
         let (created, now, throttles) = (user.clone(), self.now(), self.inner.throttles.clone());

@@ -205,10 +205,10 @@ impl Retention {
     fn asked(&self) -> RetentionCutoffs {
         let (rules, now) = (self.inner.dependencies.rules, self.now());
         RetentionCutoffs {
-            sessions: before(now, rules.sessions),
-            attempts: before(now, rules.attempts),
-            events: before(now, rules.audit),
-            addresses: before(now, rules.addresses),
+            sessions: before(now, rules.sessions.0),
+            attempts: before(now, rules.attempts.0),
+            events: before(now, rules.audit.0),
+            addresses: before(now, rules.addresses.0),
             records: None,
         }
     }

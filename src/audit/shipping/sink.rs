@@ -31,9 +31,9 @@ impl Sink {
     pub fn configured(config: &Config) -> Result<Vec<Self>, InvalidSink> {
         let shipping = &config.shipping;
         let mut sinks = Vec::new();
-        if !shipping.syslog.address.is_empty() {
+        if let Some(address) = &shipping.syslog.address {
             let host = config.server.public_url.host_str().unwrap_or("-");
-            let way = Way::Syslog(Syslog::new(&shipping.syslog, host)?);
+            let way = Way::Syslog(Syslog::new(address, &shipping.syslog, host)?);
             sinks.push(Self { format: shipping.syslog.format, way });
         }
         if !shipping.file.path.as_os_str().is_empty() {

@@ -17,7 +17,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::error::{InvalidSink, SinkError};
 use super::shipment::Item;
-use crate::config;
+use crate::config::{HostAndPort, SyslogSink};
 use crate::trust;
 use crate::view::ocsf::Severity;
 use crate::view::time;
@@ -43,10 +43,10 @@ impl std::fmt::Debug for Syslog {
 }
 
 impl Syslog {
-    /// The collector at the configured address. Events name `host` as theirs.
-    pub(super) fn new(config: &config::SyslogSink, host: &str) -> Result<Self, InvalidSink> {
-        let tls = if config.tls { Some(connector(config)?) } else { None };
-        Ok(Self { address: config.address.clone(), tls, host: host.to_owned() })
+    /// The collector at `address`, as configured. Events name `host` as theirs.
+    pub(super) fn new(address: &HostAndPort, config: &SyslogSink, host: &str) -> Result<Self, InvalidSink> {
+        let tls = if config.tls { Some(connector(address.host(), config)?) } else { None };
+        Ok(Self { address: address.as_str().to_owned(), tls, host: host.to_owned() })
     }
 
     /// Whether the collector is there, and who it should be; nothing is sent.
@@ -98,10 +98,10 @@ impl Syslog {
     }
 }
 
-fn connector(config: &config::SyslogSink) -> Result<(TlsConnector, ServerName<'static>), InvalidSink> {
+fn connector(host: &str, config: &SyslogSink) -> Result<(TlsConnector, ServerName<'static>), InvalidSink> {
     let trust = trust::client_config(&config.ca_file);
     let trust = trust.map_err(|reason| InvalidSink::new("shipping.syslog.ca_file", reason))?;
-    let host = config.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let name = ServerName::try_from(host);
     let name = name.map_err(|_| InvalidSink::new("shipping.syslog.address", "the host is no name for TLS"))?;
     Ok((TlsConnector::from(Arc::new(trust)), name))
@@ -149,13 +149,14 @@ mod tests {
     use syslog_rfc5424::{SyslogFacility, SyslogSeverity, parse_message};
 
     use super::*;
-    use crate::config::ShippingFormat;
+    use crate::config::Config;
     use crate::view::ocsf::{CRITICAL, INFORMATIONAL};
 
     fn collector(address: &str) -> Syslog {
-        let (tls, ca_file, format) = (false, std::path::PathBuf::new(), ShippingFormat::Vigie);
-        let config = config::SyslogSink { address: address.to_owned(), tls, ca_file, format };
-        Syslog::new(&config, "vigie.example").unwrap()
+        let given = [("VIGIE__SHIPPING__SYSLOG__ADDRESS", address), ("VIGIE__SHIPPING__SYSLOG__TLS", "false")];
+        let given = given.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let config = Config::load(None, given).unwrap().shipping.syslog;
+        Syslog::new(config.address.as_ref().unwrap(), &config, "vigie.example").unwrap()
     }
 
     fn item(severity: Severity) -> Item {

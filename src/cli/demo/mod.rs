@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::outcome::{Failure, Outcome};
 use crate::app::App;
 use crate::clock::{Clock, ManualClock, SystemClock};
-use crate::config::{Config, InvalidConfig};
+use crate::config::{Config, DatabaseAddress, InvalidConfig};
 use crate::credential::password::Passwords;
 use crate::model::audit::AuditContext;
 use crate::model::client::{ClientId, Scope};
@@ -66,7 +66,7 @@ impl Demonstration {
     /// Makes the directory, and points the configuration at it.
     pub(super) fn settle(&self, config: &mut Config) -> Outcome {
         let directory = self.place.make()?;
-        config.database.url = format!("sqlite:{}", directory.join("vigie.db").display()).into();
+        config.database.url = DatabaseAddress::Sqlite(directory.join("vigie.db"));
         config.data.dir = directory;
         Ok(())
     }

@@ -55,9 +55,9 @@ const BROWSERS: [&str; 7] = [
 
 /// Sixty people. Everybody has the same password.
 pub(super) fn cast(roles: &Roles, hash: &PasswordHash, begin: DateTime<Utc>) -> Vec<User> {
-    let agent = role("agent", "agent");
+    let agent = role("agent");
     let admin = administrator(roles);
-    let auditor = role(first_french(&roles.auditor), "auditeur");
+    let auditor = first_french(&roles.auditor).unwrap_or_else(|| role("auditeur"));
     let role_of = |number| match number {
         7 | 23 | 41 => &admin,
         11 | 37 => &auditor,
@@ -72,7 +72,7 @@ pub(super) fn demo(roles: &Roles, hash: &PasswordHash, now: DateTime<Utc>) -> Us
 }
 
 fn administrator(roles: &Roles) -> Role {
-    role(first_french(&roles.admin), "admin")
+    first_french(&roles.admin).unwrap_or_else(|| role("admin"))
 }
 
 /// A user who has the password of the demonstration.
@@ -98,15 +98,13 @@ pub(super) fn name(number: usize) -> String {
 }
 
 /// The history is French, so where a role is configured in French and English the French word is taken.
-fn first_french(configured: &[String]) -> &str {
-    let french = configured.iter().find(|role| role.starts_with("administrateur") || role.starts_with("auditeur"));
-    french.or(configured.first()).map_or("", String::as_str)
+fn first_french(configured: &[Role]) -> Option<Role> {
+    let is_french = |role: &&Role| ["administrateur", "auditeur"].iter().any(|word| role.as_str().starts_with(word));
+    configured.iter().find(is_french).or(configured.first()).cloned()
 }
 
-fn role(configured: &str, otherwise: &str) -> Role {
-    Role::parse(configured)
-        .or_else(|_| Role::parse(otherwise))
-        .expect("the roles of the demonstration are roles: a test makes them all")
+fn role(text: &str) -> Role {
+    Role::parse(text).expect("the roles of the demonstration are roles: a test makes them all")
 }
 
 /// From where and with what somebody works, by habit.
@@ -155,8 +153,8 @@ mod tests {
     #[test]
     fn everybody_has_a_name_of_their_own_and_a_role_that_counts() {
         let roles = Roles {
-            admin: vec!["admin".into(), "administrateur".into()],
-            auditor: vec!["auditor".into(), "auditeur".into()],
+            admin: vec![role("admin"), role("administrateur")],
+            auditor: vec![role("auditor"), role("auditeur")],
         };
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         let hash = PasswordHash("x".into());

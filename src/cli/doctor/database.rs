@@ -12,7 +12,7 @@ use crate::cli::migrate;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, is_loopback};
 use crate::model::id::NodeId;
-use crate::model::user::UserState;
+use crate::model::user::{Role, UserState};
 use crate::store::roles::{self, OwnRole, RolePrefix};
 use crate::store::users::{self, UserFilter};
 use crate::store::{OpenError, Store, StoreError, catalogue, chain, changes, nodes};
@@ -208,9 +208,14 @@ fn compare(ours: DateTime<Utc>, theirs: DateTime<Utc>, report: &mut Report) {
 /// Whether there is an active administrator.
 pub(super) async fn administrator(config: &Config, store: &Store, report: &mut Report) {
     let roles = config.roles.admin.clone();
+    let names: Vec<&str> = config.roles.admin.iter().map(Role::as_str).collect();
     let found = store.read(move |db| {
         for role in roles {
-            let filter = UserFilter { role: Some(role), state: Some(UserState::Active), name_contains: None };
+            let filter = UserFilter {
+                role: Some(role.as_str().to_owned()),
+                state: Some(UserState::Active),
+                name_contains: None,
+            };
             if !users::list(db, &filter, None, 1)?.items.is_empty() {
                 return Ok(true);
             }
@@ -221,7 +226,7 @@ pub(super) async fn administrator(config: &Config, store: &Store, report: &mut R
         Ok(true) => report.ok("administrator", "there is an active one"),
         Ok(false) => report.warn(
             "administrator",
-            format_args!("there is no active one: `vigie user add NAME --role {}`", config.roles.admin.join("|")),
+            format_args!("there is no active one: `vigie user add NAME --role {}`", names.join("|")),
         ),
         Err(error) => report.fail("administrator", error),
     }

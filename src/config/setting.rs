@@ -1,0 +1,176 @@
+//! What each type of a setting says of itself: how it is read, and how it is shown. Sections are made of such types, so
+//! that nothing is used that does not fit, and no secret is printed by mistake.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::de::{Deserialize as _, Deserializer, Error as _};
+use toml::Value;
+
+use super::masked::{MASK, mask_text};
+use super::values::quoted;
+
+/// A type of the configuration.
+pub trait Setting: Sized {
+    /// Reads a value; the error says what belongs there.
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error>;
+
+    /// Masks what may be secret in a value as it was given for this type: it need not fit.
+    fn mask(_given: &mut Value) {}
+}
+
+/// A type that is written as one text. Where it may be left out, `Option` of it reads "" as none.
+pub trait Text: Sized {
+    /// How a text is shown that was given for this type, whether or not it fits. `None`: as it is.
+    const SHOWN: Option<fn(&str) -> String> = None;
+
+    /// Reads the text; otherwise says what belongs there.
+    fn parse(text: &str) -> Result<Self, String>;
+}
+
+/// A section: unknown keys are refused, and what is read and shown of it follows from the types of its keys.
+macro_rules! section {
+    ($(#[$meta:meta])* pub struct $name:ident { $($(#[$key_meta:meta])* pub $key:ident: $type:ty,)+ }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name {
+            $(
+                $(#[$key_meta])*
+                #[doc = "`config/default.toml` says what it means."]
+                #[serde(deserialize_with = "crate::config::setting::Setting::read")]
+                pub $key: $type,
+            )+
+        }
+
+        impl $crate::config::setting::Setting for $name {
+            fn read<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                serde::Deserialize::deserialize(deserializer)
+            }
+
+            fn mask(given: &mut toml::Value) {
+                $(if let Some(value) = given.get_mut(stringify!($key)) {
+                    <$type as $crate::config::setting::Setting>::mask(value);
+                })+
+            }
+        }
+    };
+}
+pub(super) use section;
+
+/// Numbers and words, which are read as everywhere and are no secret.
+macro_rules! plain {
+    ($($type:ty),+) => {
+        $(impl $crate::config::setting::Setting for $type {
+            fn read<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                serde::Deserialize::deserialize(deserializer)
+            }
+        })+
+    };
+}
+pub(super) use plain;
+
+plain!(bool, u32, usize);
+
+impl<T: Text> Setting for T {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+
+    fn mask(given: &mut Value) {
+        if let Some(shown) = T::SHOWN {
+            mask_text(given, shown);
+        }
+    }
+}
+
+impl<T: Text> Setting for Option<T> {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.is_empty() { Ok(None) } else { T::parse(&text).map(Some).map_err(D::Error::custom) }
+    }
+
+    fn mask(given: &mut Value) {
+        T::mask(given);
+    }
+}
+
+impl<T: Text> Setting for Vec<T> {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        texts.iter().map(|text| T::parse(text)).collect::<Result<_, _>>().map_err(D::Error::custom)
+    }
+
+    fn mask(given: &mut Value) {
+        given.as_array_mut().into_iter().flatten().for_each(T::mask);
+    }
+}
+
+impl Text for String {
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(text.to_owned())
+    }
+}
+
+impl Text for SecretString {
+    const SHOWN: Option<fn(&str) -> String> = Some(|_| MASK.to_owned());
+
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(text.into())
+    }
+}
+
+impl Text for Duration {
+    fn parse(text: &str) -> Result<Self, String> {
+        let said = || format!("{} is not a duration such as \"90s\", \"15m\" or \"12h\"", quoted(text));
+        humantime::parse_duration(text).map_err(|_| said())
+    }
+}
+
+/// No path is expanded, and none is trimmed: what is meant for a shell would be a file of that name.
+impl Text for PathBuf {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.trim() != text {
+            Err("holds a blank before or behind a path, or nothing else".to_owned())
+        } else if text.contains(['~', '$']) {
+            Err("holds a ~ or a $, which nobody expands: write the whole path".to_owned())
+        } else {
+            Ok(text.into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::support::{assert_fault, load};
+
+    #[test]
+    fn a_path_that_only_a_shell_would_expand_is_a_fault() {
+        for key in [
+            "data.dir",
+            "keys.master_key_file",
+            "tokens.hs256_secret_file",
+            "passwords.blocklist_file",
+            "alerts.webhook_secret_file",
+            "mail.password_file",
+            "mail.ca_file",
+            "shipping.syslog.ca_file",
+            "shipping.file.path",
+            "shipping.webhook.secret_file",
+            "shipping.webhook.ca_file",
+        ] {
+            let name = format!("VIGIE__{}", key.replace('.', "__").to_uppercase());
+            for (path, said) in
+                [("~/x", "~"), ("$HOME/x", "$"), ("/x/${Y}", "$"), (" /x", "blank"), ("/x ", "blank"), ("  ", "blank")]
+            {
+                assert_fault(&name, path, key, said);
+            }
+            if key != "data.dir" {
+                assert!(load(&[(&name, "")]).is_ok(), "{key}");
+            }
+        }
+        assert_fault("VIGIE__DATA__DIR", "", "data.dir", "a directory");
+        assert!(load(&[("VIGIE__DATA__DIR", "/var/my data")]).is_ok());
+    }
+}
