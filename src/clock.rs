@@ -24,6 +24,26 @@ pub fn uptime() -> Duration {
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
+/// A pause that doubles with each failure in a row, up to a limit.
+#[derive(Debug, Clone, Copy)]
+pub struct Backoff {
+    /// After the first failure.
+    pub first: Duration,
+    /// At most.
+    pub longest: Duration,
+}
+
+impl Backoff {
+    /// The pause after this many failures in a row; none after none.
+    #[must_use]
+    pub fn after(self, failures: u32) -> Duration {
+        let doublings = failures.checked_sub(1);
+        doublings.map_or(Duration::ZERO, |doublings| {
+            self.first.saturating_mul(2_u32.saturating_pow(doublings)).min(self.longest)
+        })
+    }
+}
+
 /// The system's clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
@@ -60,5 +80,18 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn now(&self) -> DateTime<Utc> {
         *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_longest() {
+        let backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_mins(1) };
+        let pauses: Vec<u64> = (0..=8).map(|failures| backoff.after(failures).as_secs()).collect();
+        assert_eq!(pauses, [0, 1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(backoff.after(u32::MAX), backoff.longest);
     }
 }

@@ -1,6 +1,7 @@
-//! A key of 32 bytes, and what is done with one: digests that nobody else can make, and sealing.
+//! A key of 32 bytes, and what is done with one: digests that nobody else can make, and sealing. SHA-256 needs none.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::digest::{Context, SHA256};
 use aws_lc_rs::hmac;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
@@ -83,6 +84,19 @@ impl Key {
     }
 }
 
+/// SHA-256 (FIPS 180-4) of these parts, one behind the other.
+///
+/// # Panics
+/// Never: the length is fixed.
+#[must_use]
+pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    for part in parts {
+        context.update(part);
+    }
+    context.finish().as_ref().try_into().expect("SHA-256 is 32 bytes long")
+}
+
 impl std::fmt::Debug for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Key")
@@ -132,6 +146,13 @@ mod tests {
         assert_eq!(Key::from_bytes([1; 32]).digest(b"alice"), digest);
         assert_ne!(key.digest(b"bob"), digest);
         assert_ne!(Key::from_bytes([2; 32]).digest(b"alice"), digest);
+    }
+
+    #[test]
+    fn sha256_is_that_of_the_standard_in_whatever_parts() {
+        let abc = sha256(&[b"abc"]);
+        assert_eq!(abc[..4], [0xba, 0x78, 0x16, 0xbf]);
+        assert_eq!(sha256(&[b"a", b"", b"bc"]), abc);
     }
 
     #[test]

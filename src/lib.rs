@@ -8,7 +8,7 @@
 //!
 //! | rooms | know | must not know |
 //! |---|---|---|
-//! | [`clock`], [`key`], [`connectivity`], [`trust`] | the time, what a key does, who is there, who is believed | |
+//! | [`clock`], [`key`], [`connectivity`], [`trust`], [`whole_file`] | the time, what a key does, who is there, who is believed, files written whole or not at all | |
 //! | [`model`] | what exists and what may happen to it; pure | input, output, the time of day |
 //! | [`config`], [`telemetry`], [`master_key`], [`webhook`], [`keyring`], [`signed_removal`] | the settings, the log and metrics, the key outside the database, how others are told, the keys that the first opens, which events may say what was removed | the database |
 //! | [`token`] | what a token says and whether to believe it; pure | whether its session lives |
@@ -80,3 +80,4 @@ pub mod user;
 pub mod vault;
 pub mod view;
 pub mod webhook;
+pub mod whole_file;

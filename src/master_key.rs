@@ -1,9 +1,9 @@
 //! The master key: 32 bytes that never enter the database, read from a file or the environment. It opens the keyring
 //! (`keyring.rs`), which holds every other key, so that a dump of the database signs, seals and derives nothing.
 
-use std::fs::{self, DirBuilder, File, Metadata, Permissions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::fs::{self, DirBuilder, File, Metadata};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::hkdf;
@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::config::Config;
 use crate::key::{Key, LENGTH};
+use crate::whole_file;
 
 /// More than any spelling of the key needs, in bytes; what follows in the file is not read.
 const MAX_FILE_LENGTH: usize = 1024;
@@ -228,22 +229,16 @@ const fn is_open_to_others(mode: u32, owner: u32) -> bool {
     mode & (if owner == 0 { 0o037 } else { 0o077 }) != 0
 }
 
-/// Writes a file that is not there yet, for its owner alone: whole or not at all, as half a key would stop the next start. The
-/// disk has it when this returns.
+/// Writes a file that is not there yet, for its owner alone, and its directory: half a key would stop the next start.
 fn write_new(path: &Path, text: &str) -> io::Result<()> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    let owner_alone = Permissions::from_mode(0o600);
-    let mut file = tempfile::Builder::new().prefix(".key-").permissions(owner_alone).tempfile_in(directory)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist_noclobber(path)?;
-    File::open(directory)?.sync_all()
+    DirBuilder::new().recursive(true).mode(0o700).create(whole_file::directory_of(path))?;
+    whole_file::create(path, text.as_bytes(), whole_file::PRIVATE)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
     use std::os::unix::net::UnixListener;
     use std::process::Command;
     use std::sync::mpsc;
@@ -264,7 +259,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("master.key");
         fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
         let config = config(directory.path(), &[]);
         (directory, config)
     }

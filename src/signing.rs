@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::{self, Algorithm};
 use crate::model::audit::{AuditContext, AuditEvent, Details, Subject, SubjectKind};
 use crate::model::change::Change;
-use crate::store::signing_keys::{self, StoredKey};
+use crate::store::signing_keys::{self, KeyStatus, StoredKey};
 use crate::store::{Constraint, Db, Store, StoreError, audit, changes};
 use crate::token::keys::{KeyError, KeyRing, SigningKey, VerifyingKey};
 use crate::vault::{Vault, VaultError};
@@ -39,7 +39,7 @@ pub struct Signing {
     last_look: tokio::sync::Mutex<Option<Instant>>,
 }
 
-/// Keys already unsealed, the ring made of them, and until when each is good.
+/// Keys already unsealed, the ring made of them, and the status of each.
 #[derive(Debug, Default)]
 struct Opened {
     keys: HashMap<String, Arc<SigningKey>>,
@@ -47,37 +47,6 @@ struct Opened {
     statuses: HashMap<String, KeyStatus>,
     /// Counts readings of the statuses: what was concluded from an earlier one no longer holds.
     key_set_version: u64,
-}
-
-/// Whether tokens of a key are accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyStatus {
-    /// Always.
-    Good,
-    /// Until this moment.
-    GoodUntil(DateTime<Utc>),
-    /// Never again.
-    Revoked,
-}
-
-impl KeyStatus {
-    fn of(stored: &StoredKey) -> Self {
-        match (stored.revoked_at, stored.retired) {
-            (Some(_), _) => Self::Revoked,
-            (None, None) => Self::Good,
-            (None, Some((_, until))) => Self::GoodUntil(until),
-        }
-    }
-
-    /// Whether tokens of the key are accepted at `now`.
-    #[must_use]
-    pub fn accepts(self, now: DateTime<Utc>) -> bool {
-        match self {
-            Self::Good => true,
-            Self::GoodUntil(until) => now < until,
-            Self::Revoked => false,
-        }
-    }
 }
 
 /// A signing key cannot be had.
@@ -123,7 +92,7 @@ impl Signing {
         if let Some(key) = &foreign {
             opened.keys.insert(key.id().as_str().to_owned(), Arc::clone(key));
             opened.ring = Arc::new(std::iter::once(key.verifying()).collect());
-            opened.statuses.insert(key.id().as_str().to_owned(), KeyStatus::Good);
+            opened.statuses.insert(key.id().as_str().to_owned(), KeyStatus::Current);
         }
         let tolerance = TimeDelta::from_std(rules.access_ttl + rules.clock_tolerance).unwrap_or(TimeDelta::MAX);
         let overlap = tolerance + TimeDelta::hours(1);
@@ -223,7 +192,7 @@ impl Signing {
         self.opened.read().unwrap_or_else(PoisonError::into_inner).key_set_version
     }
 
-    /// How the key stood when the keys were read last.
+    /// The status of the key when the keys were read last.
     #[must_use]
     pub fn status(&self, id: &str) -> Option<KeyStatus> {
         self.opened.read().unwrap_or_else(PoisonError::into_inner).statuses.get(id).copied()
@@ -244,7 +213,7 @@ impl Signing {
                 self.open(key).await?;
             }
         }
-        let statuses = stored.iter().map(|key| (key.id.clone(), KeyStatus::of(key))).collect();
+        let statuses = stored.iter().map(|key| (key.id.clone(), key.status())).collect();
         let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
         // What was concluded still holds where nothing has changed.
         if opened.statuses != statuses {
@@ -276,17 +245,13 @@ impl Signing {
 
     /// Whether tokens of this key are accepted now, as the store says.
     pub fn accepts(&self, db: &mut Db, id: &str, now: DateTime<Utc>) -> Result<bool, StoreError> {
-        let is_foreign = self.foreign.as_ref().is_some_and(|key| key.id().as_str() == id);
-        if is_foreign { Ok(true) } else { signing_keys::verifies(db, id, now) }
+        Ok(self.status_in(db, id)?.is_some_and(|status| status.accepts(now)))
     }
 
-    /// How this key stands now, as the store says; `None` where there is none of this id.
+    /// The status of the key now, as the store says; `None` where there is none of this id.
     pub fn status_in(&self, db: &mut Db, id: &str) -> Result<Option<KeyStatus>, StoreError> {
         let is_foreign = self.foreign.as_ref().is_some_and(|key| key.id().as_str() == id);
-        if is_foreign {
-            return Ok(Some(KeyStatus::Good));
-        }
-        Ok(signing_keys::find(db, id)?.as_ref().map(KeyStatus::of))
+        if is_foreign { Ok(Some(KeyStatus::Current)) } else { signing_keys::status(db, id) }
     }
 
     /// Unseals a key and keeps it.

@@ -106,7 +106,7 @@ Written from the code by a test (`tests/documents.rs`): what stands here is what
 - **Where, how long**: in the table `audit_events`, and each try to log in also in `attempts`. Rows go when
   they are older than they are kept, addresses are cut before that, and names go when a person is erased
   (`docs/retention.md`); nothing else is changed or removed.
-- **Who reads**: administrators and auditors, by `GET /admin/audit` and its exports (CSV, NDJSON, OCSF 1.3), and the operator,
+- **Who reads**: administrators and auditors, by `GET /admin/audit` and its exports (CSV, NDJSON, OCSF 1.8), and the operator,
   by `vigie audit export`. Each such reading is itself an event, with its filter. Also every system that events are sent to
   (`[shipping]`, `docs/shipping.md`).
 - **When it is written**: in the transaction of what it describes. Refusals change nothing, so they are gathered in memory and

@@ -26,7 +26,7 @@ use vigie::user::create::NewUser;
 
 /// As in `src/main.rs`.
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 pub const PASSWORD: &str = "quatre lapins verts dansent";
 

@@ -1,10 +1,13 @@
 //! The outbox: what is to be told is written with the alert and sent afterwards, so nothing waits for it, and a restart
 //! loses none. Each try is claimed by one node; a node that dies in the middle of it is only late.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 
 use super::Alerts;
+use crate::clock::Backoff;
 use crate::model::alert::Alert;
 use crate::model::delivery::{About, AccountChange, Channel, Delivery, Occasion};
 use crate::model::id::{AlertId, DeliveryId};
@@ -15,9 +18,8 @@ use crate::view::AlertObject;
 
 /// Sent in one step.
 const AT_ONCE: i64 = 10;
-/// The pause after the first failure; then twice as long each time. Longer than a try may take.
-const FIRST_PAUSE: TimeDelta = TimeDelta::seconds(30);
-const LONGEST_PAUSE: TimeDelta = TimeDelta::hours(1);
+/// The pause after failures. The first is longer than a try may take.
+const BACKOFF: Backoff = Backoff { first: Duration::from_secs(30), longest: Duration::from_hours(1) };
 /// How long it is tried.
 const TRIED_FOR: TimeDelta = TimeDelta::days(3);
 /// How long what was told is kept.
@@ -153,7 +155,8 @@ impl Alerts {
 fn claim(db: &mut Db, now: DateTime<Utc>) -> Result<Vec<Claimed>, StoreError> {
     let mut claimed = Vec::new();
     for delivery in deliveries::due(db, now, AT_ONCE)? {
-        if !deliveries::claim(db, &delivery, now + pause(delivery.tries))? {
+        let tries = u32::try_from(delivery.tries).unwrap_or(0) + 1;
+        if !deliveries::claim(db, &delivery, now + BACKOFF.after(tries))? {
             continue;
         }
         if let Some(matter) = matter(db, &delivery)? {
@@ -179,21 +182,4 @@ fn matter(db: &mut Db, delivery: &Delivery) -> Result<Option<Matter>, StoreError
         None => None,
     };
     Ok(Some(Matter::Alert { alert, occasion, user }))
-}
-
-/// The pause after this many tries before.
-fn pause(tries: i32) -> TimeDelta {
-    let doublings = u32::try_from(tries).unwrap_or(0).min(16);
-    (FIRST_PAUSE * 2_i32.pow(doublings)).min(LONGEST_PAUSE)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_pause_doubles_up_to_an_hour() {
-        let pauses: Vec<_> = [0, 1, 2, 6, 7, 50].map(|tries| pause(tries).num_seconds()).into();
-        assert_eq!(pauses, [30, 60, 120, 1920, 3600, 3600]);
-    }
 }

@@ -11,6 +11,7 @@ use lettre::transport::smtp;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::REPORT_LINK_LIFE;
@@ -52,7 +53,7 @@ impl Mail {
             .timeout(Some(PATIENCE));
         if !url.username().is_empty() {
             let password = read_secret("mail.password_file", &rules.password_file)?;
-            builder = builder.credentials(Credentials::new(decoded(url.username()), password.to_string()));
+            builder = builder.credentials(Credentials::new(decoded_user(url), password.to_string()));
         }
         let from = rules.from.parse::<Mailbox>().map_err(|error| failed("mail.from")(error.to_string()))?;
         Ok(Some(Self {
@@ -181,10 +182,9 @@ fn security(url: &Url, host: &str, authorities: Option<Certificate>) -> Result<(
     })
 }
 
-/// A part of an address without its percent signs.
-fn decoded(part: &str) -> String {
-    let pair = format!("x={}", part.replace('+', "%2B"));
-    url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned()).unwrap_or_default()
+/// The name to log in with, without the percent signs of an address.
+fn decoded_user(url: &Url) -> String {
+    percent_decode_str(url.username()).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]
@@ -214,7 +214,8 @@ mod tests {
 
     #[test]
     fn a_user_name_may_hold_an_at_sign() {
-        assert_eq!(decoded("vigie%40example.org"), "vigie@example.org");
-        assert_eq!(decoded("a+b"), "a+b");
+        for (user, name) in [("vigie%40example.org", "vigie@example.org"), ("a+b", "a+b"), ("a&b=c", "a&b=c")] {
+            assert_eq!(decoded_user(&format!("smtp://{user}@example.org").parse().unwrap()), name);
+        }
     }
 }

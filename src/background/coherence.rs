@@ -16,6 +16,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::app::App;
 use crate::store::Store;
+use crate::telemetry::LastLogged;
 
 /// Renewals in the time of one lease: three may fail before it runs out.
 const RENEWALS: u32 = 4;
@@ -62,7 +63,7 @@ impl Coherence {
 async fn keep_true(app: Arc<App>, address: String, stop: CancellationToken) {
     let notifications = Listener::start(app.store.clone());
     let mut member = app.coherence.member(address.clone());
-    let mut mode = Mode::default();
+    let mode = Mode::default();
     let (mut next, mut next_save) = (Instant::now(), Instant::now() + SAVE);
     loop {
         let is_due = Instant::now() >= next;
@@ -105,18 +106,15 @@ async fn until_next_step(app: &App, notifications: &Listener, stop: &Cancellatio
     }
 }
 
-/// How checks are answered, told once each time it changes.
+/// How checks are answered, logged once each time it changes: whether a lease is held, and whether they are answered from memory.
 #[derive(Default)]
-struct Mode {
-    /// Whether a lease is held, and whether checks are answered from memory.
-    told: Option<(bool, bool)>,
-}
+struct Mode(LastLogged<Option<(bool, bool)>>);
 
 impl Mode {
-    fn note(&mut self, app: &App, cause: Option<String>) {
+    fn note(&self, app: &App, cause: Option<String>) {
         let (holds_lease, is_live) = (app.coherence.holds_lease(), app.coherence.is_live());
         app.metrics.lease(is_live, app.coherence.lease_left());
-        if self.told.replace((holds_lease, is_live)) == Some((holds_lease, is_live)) {
+        if !self.0.changes_to(Some((holds_lease, is_live))) {
             return;
         }
         match (holds_lease, is_live) {

@@ -10,12 +10,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::audit::shipping::Progress;
+use crate::clock::Backoff;
 
 /// How often it is looked whether there is anything to send.
 const PERIOD: Duration = Duration::from_millis(500);
-/// The pause after a failure; each further one waits twice as long.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+/// The pause after failures.
+const BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_mins(1) };
 
 /// The loops that are running.
 #[derive(Debug)]
@@ -97,14 +97,10 @@ impl Health {
                     tracing::debug!(sink, %cause, "shipping still fails");
                 }
                 self.failures = self.failures.saturating_add(1);
-                pause_after(self.failures)
+                BACKOFF.after(self.failures)
             }
         }
     }
-}
-
-fn pause_after(failures: u32) -> Duration {
-    FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(LONGEST_PAUSE)
 }
 
 #[cfg(test)]
@@ -131,12 +127,5 @@ mod tests {
         assert_eq!(told.len(), 2, "{text}");
         assert!(told[0].contains("shipping failed") && told[0].contains("cause=gone"), "{text}");
         assert!(told[1].contains("shipping recovered") && told[1].contains("failures=2"), "{text}");
-    }
-
-    #[test]
-    fn pauses_grow_up_to_a_minute() {
-        let pauses: Vec<u64> = (1..=8).map(|failures| pause_after(failures).as_secs()).collect();
-        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
-        assert_eq!(pause_after(u32::MAX), LONGEST_PAUSE);
     }
 }

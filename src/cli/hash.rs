@@ -23,6 +23,6 @@ pub(super) async fn run(arguments: &Arguments, installation: &Installation, outp
     } else {
         password::from_stdin()?
     };
-    let accepted = passwords.accept(&password, "")?;
+    let accepted = passwords.accept(&password, "").await?;
     output.line(passwords.hash(accepted).await?.0)
 }

@@ -11,7 +11,7 @@ use super::rotate_master;
 use super::table::{Table, moment};
 use crate::app::App;
 use crate::model::audit::AuditContext;
-use crate::store::signing_keys::StoredKey;
+use crate::store::signing_keys::{KeyStatus, StoredKey};
 
 /// What to do with the keys.
 #[derive(Debug, clap::Subcommand)]
@@ -95,10 +95,10 @@ impl<'key> From<&'key StoredKey> for KeyObject<'key> {
         Self {
             id: &key.id,
             algorithm: &key.algorithm,
-            state: match (key.revoked_at, key.retired) {
-                (Some(_), _) => "revoked",
-                (None, Some(_)) => "retired",
-                (None, None) => "current",
+            state: match key.status() {
+                KeyStatus::Revoked => "revoked",
+                KeyStatus::RetiredUntil(_) => "retired",
+                KeyStatus::Current => "current",
             },
             created_at: text(key.created_at),
             retired_at: key.retired.map(|(at, _)| text(at)),

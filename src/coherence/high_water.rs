@@ -4,8 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinHandle;
 
 use crate::store::changes::Head;
+use crate::whole_file;
 
 /// The file in the data directory.
 const FILE: &str = "high-water.json";
@@ -29,6 +31,8 @@ pub(super) struct HighWater {
     path: PathBuf,
     mark: Option<Mark>,
     is_saved: bool,
+    /// What is being written now.
+    saving: Option<JoinHandle<()>>,
 }
 
 impl HighWater {
@@ -44,7 +48,7 @@ impl HighWater {
             tracing::warn!(path = %path.display(), %cause, "the high-water mark cannot be read: an older copy of the database would not be noticed");
             None
         });
-        Self { path, mark, is_saved: true }
+        Self { path, mark, is_saved: true, saving: None }
     }
 
     /// Whether the same database once had come further than this.
@@ -79,23 +83,37 @@ impl HighWater {
         self.mark = None;
     }
 
-    /// Writes it down, whole or not at all. A failure is logged; the next one may succeed.
+    /// Begins to write it down, unless it is being written: who keeps the lease does not wait for the disk. A failure is logged;
+    /// the next change is written again.
     pub fn save(&mut self) {
-        let Some(mark) = self.mark.as_ref().filter(|_| !self.is_saved) else { return };
-        match write(&self.path, mark) {
-            Ok(()) => self.is_saved = true,
-            Err(error) => {
-                tracing::warn!(path = %self.path.display(), cause = %error, "the high-water mark cannot be written");
-            }
+        let is_saving = self.saving.as_ref().is_some_and(|saving| !saving.is_finished());
+        let Some(mark) = self.mark.clone().filter(|_| !self.is_saved && !is_saving) else { return };
+        self.is_saved = true;
+        let path = self.path.clone();
+        self.saving = Some(tokio::task::spawn_blocking(move || write(&path, &mark)));
+    }
+
+    /// Writes it down; returns when the disk has it.
+    pub async fn save_now(&mut self) {
+        self.saved().await;
+        self.save();
+        self.saved().await;
+    }
+
+    async fn saved(&mut self) {
+        if let Some(saving) = self.saving.take()
+            && let Err(error) = saving.await
+        {
+            tracing::warn!(path = %self.path.display(), cause = %error, "the high-water mark cannot be written");
         }
     }
 }
 
-fn write(path: &Path, mark: &Mark) -> std::io::Result<()> {
-    // Of this process alone: nodes on one machine may share the directory.
-    let new = path.with_extension(format!("json.{}", std::process::id()));
-    std::fs::write(&new, serde_json::to_vec(mark)?)?;
-    std::fs::rename(new, path)
+fn write(path: &Path, mark: &Mark) {
+    let text = serde_json::to_vec(mark).map_err(std::io::Error::from);
+    if let Err(error) = text.and_then(|text| whole_file::replace(path, &text, whole_file::PRIVATE)) {
+        tracing::warn!(path = %path.display(), cause = %error, "the high-water mark cannot be written");
+    }
 }
 
 #[cfg(test)]
@@ -106,13 +124,13 @@ mod tests {
         Head { seq, database: database.to_owned() }
     }
 
-    #[test]
-    fn an_older_copy_of_the_same_database_is_noticed_after_a_restart() {
+    #[tokio::test]
+    async fn an_older_copy_of_the_same_database_is_noticed_after_a_restart() {
         let directory = tempfile::tempdir().unwrap();
         let mut mark = HighWater::in_directory(directory.path());
         assert!(!mark.is_above(&head("a", 0)));
         mark.raise_to(&head("a", 7));
-        mark.save();
+        mark.save_now().await;
         let mark = HighWater::in_directory(directory.path());
         assert!(mark.is_above(&head("a", 6)));
         assert!(!mark.is_above(&head("a", 7)));

@@ -226,7 +226,7 @@ impl Membership {
         {
             tracing::warn!(cause = %error, "this node's row stays until others notice that it has gone");
         }
-        self.high_water.save();
+        self.high_water.save_now().await;
     }
 
     async fn number_and_apply(&mut self) -> Result<bool, SigningError> {

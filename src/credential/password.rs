@@ -100,18 +100,26 @@ impl Passwords {
     }
 
     /// Checks a password that a user wants to have (PWD-01 to PWD-04).
-    pub fn accept(&self, password: &SecretString, username: &str) -> Result<NewPassword, Unacceptable> {
-        self.inner.policy.accept(password.expose_secret(), username)
+    ///
+    /// It takes some milliseconds, on a thread that may be blocked.
+    ///
+    /// # Panics
+    /// If the estimate does.
+    pub async fn accept(&self, password: &SecretString, username: &str) -> Result<NewPassword, Unacceptable> {
+        let (inner, password, username) = (Arc::clone(&self.inner), password.clone(), username.to_owned());
+        let accepted =
+            tokio::task::spawn_blocking(move || inner.policy.accept(password.expose_secret(), &username)).await;
+        accepted.unwrap_or_else(|stopped| std::panic::resume_unwind(stopped.into_panic()))
     }
 
     /// The same of one that is to take the place of another.
-    pub fn accept_another(
+    pub async fn accept_another(
         &self,
         password: &SecretString,
         current: &SecretString,
         username: &str,
     ) -> Result<NewPassword, Unacceptable> {
-        let accepted = self.accept(password, username)?;
+        let accepted = self.accept(password, username).await?;
         let current = normalised(current.expose_secret()).unwrap_or_default();
         if bool::from(current.as_bytes().ct_eq(accepted.0.as_bytes())) {
             return Err(Unacceptable::Unchanged);
@@ -296,7 +304,7 @@ mod tests {
     }
 
     async fn hashed(passwords: &Passwords, text: &str) -> PasswordHash {
-        passwords.hash(passwords.accept(&text.into(), "alice").unwrap()).await.unwrap()
+        passwords.hash(passwords.accept(&text.into(), "alice").await.unwrap()).await.unwrap()
     }
 
     fn bcrypt_hash(password: &str, cost: u32) -> PasswordHash {
@@ -481,11 +489,11 @@ mod tests {
         assert!(message.starts_with("passwords.blocklist_file: /nowhere/list.txt"), "{message}");
     }
 
-    #[test]
-    fn the_words_of_the_house_and_of_the_product_are_refused() {
+    #[tokio::test]
+    async fn the_words_of_the_house_and_of_the_product_are_refused() {
         let passwords = passwords();
         for text in ["vigievigievigie", "belleville2026!", "Vigie-Belleville"] {
-            assert_eq!(passwords.accept(&text.into(), "alice").unwrap_err(), Unacceptable::Context, "{text}");
+            assert_eq!(passwords.accept(&text.into(), "alice").await.unwrap_err(), Unacceptable::Context, "{text}");
         }
     }
 }

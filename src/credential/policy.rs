@@ -10,14 +10,15 @@ use std::path::Path;
 use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
-use super::guessing::{Guesser, Lexicon, Measure, Piece, Sequences, fold};
+use super::strength::{Estimator, Kind, fold};
 
 /// The longest password, in bytes of its normal form; 256 characters of any script at the least (PWD-02).
 pub const MAX_BYTES: usize = 1024;
 /// The longest text that is looked at: the normal form of a longer one cannot fit either.
 const MAX_RAW_BYTES: usize = 4 * MAX_BYTES;
-/// What a password must be worth, in random characters: the least length that NIST SP 800-63B allows anywhere.
-const LEAST_WORTH: usize = 8;
+/// A password must take 10 to the power of so many guesses at least, `zxcvbn`'s highest score, or as many as random digits of the
+/// least length do.
+const LEAST_DIGITS: usize = 10;
 
 /// Why a password is refused. The text is for the person who chose it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -74,8 +75,9 @@ pub(super) fn normalised(password: &str) -> Option<Zeroizing<String>> {
 /// The rules for new passwords.
 pub(super) struct Policy {
     min_length: usize,
-    words: Lexicon,
-    sequences: Sequences,
+    /// The logarithm to base 10 of the guesses that a password must take.
+    least_digits: f64,
+    estimator: Estimator,
     listed: Listed,
 }
 
@@ -86,14 +88,13 @@ impl Policy {
         context_words: impl IntoIterator<Item = &'a str>,
         blocklist_file: &Path,
     ) -> Result<Self, std::io::Error> {
-        let mut words = Lexicon::built_in();
-        context_words.into_iter().for_each(|word| words.insert_context(word));
         let listed = if blocklist_file.as_os_str().is_empty() {
             Listed::default()
         } else {
             Listed::read(BufReader::new(File::open(blocklist_file)?))?
         };
-        Ok(Self { min_length, words, sequences: Sequences::built_in(), listed })
+        let least_digits = u32::try_from(min_length.min(LEAST_DIGITS)).map_or(f64::MAX, f64::from);
+        Ok(Self { min_length, least_digits, estimator: Estimator::new(context_words), listed })
     }
 
     /// Checks a new password.
@@ -106,19 +107,13 @@ impl Policy {
         if self.listed.contains(&folded) {
             return Err(Unacceptable::Listed);
         }
-        let mut user = Lexicon::default();
-        user.insert_context(username);
-        let guesser = Guesser { words: &self.words, user: &user, sequences: &self.sequences };
-        let Measure { worth, mostly } = guesser.measure(&folded);
-        if worth >= LEAST_WORTH {
-            return Ok(NewPassword(normal));
+        match self.estimator.weakness(&folded, username, self.least_digits) {
+            None => Ok(NewPassword(normal)),
+            Some(Kind::Context) => Err(Unacceptable::Context),
+            Some(Kind::Sequence) => Err(Unacceptable::Sequence),
+            Some(Kind::Repeat) => Err(Unacceptable::Repetitive),
+            Some(Kind::Common) => Err(Unacceptable::Common),
         }
-        Err(match mostly {
-            Piece::Context => Unacceptable::Context,
-            Piece::Sequence => Unacceptable::Sequence,
-            Piece::Repeat => Unacceptable::Repetitive,
-            Piece::Common | Piece::Filler | Piece::Digits | Piece::Unknown => Unacceptable::Common,
-        })
     }
 }
 
@@ -214,13 +209,13 @@ mod tests {
             ("motdepasse123456", Unacceptable::Common),
             ("MotDePasse2026!", Unacceptable::Common),
             ("M0t.d3.P@ss3.2026", Unacceptable::Common),
-            ("passwordpassword", Unacceptable::Common),
+            ("passwordpassword", Unacceptable::Repetitive),
             ("P@ssw0rd20262026", Unacceptable::Common),
             ("jetaimemonamour!", Unacceptable::Common),
             ("bonjour-soleil-2024", Unacceptable::Common),
             ("Nicolas et Camille", Unacceptable::Common),
             ("correct horse battery staple", Unacceptable::Common),
-            ("iloveyouiloveyou", Unacceptable::Common),
+            ("iloveyouiloveyou", Unacceptable::Repetitive),
             ("aaaaaaaaaaaaaaa", Unacceptable::Repetitive),
             ("chapchapchapchapchap", Unacceptable::Repetitive),
             ("123456789012345", Unacceptable::Sequence),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::clock::Backoff;
 use crate::config;
 use crate::key::Key;
 use crate::keyring::{Keyring, Purpose};
@@ -343,8 +344,8 @@ impl Throttle {
     /// The delay after this many failures in a row: none at first, then doubling up to the limit.
     fn delay(&self, failures: i32) -> Option<TimeDelta> {
         let beyond = u32::try_from(failures).ok()?.checked_sub(self.rules.free_failures)?;
-        let factor = 1_u32.checked_shl(beyond.min(31)).unwrap_or(u32::MAX);
-        Some(delta(self.rules.first_delay.saturating_mul(factor).min(self.rules.max_delay)))
+        let backoff = Backoff { first: self.rules.first_delay, longest: self.rules.max_delay };
+        Some(delta(backoff.after(beyond.saturating_add(1))))
     }
 }
 

@@ -2,9 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::ZeroizeOnDrop;
+
+use crate::key::sha256;
 
 /// What a secret is for. The prefix lets scanners find leaked ones and lets Vigie refuse one kind used as another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +73,7 @@ impl Secret {
     /// SHA-256 of its bytes. The secret has full entropy, so a slow hash would add nothing.
     #[must_use]
     pub fn digest(&self) -> SecretDigest {
-        SecretDigest(Sha256::digest(self.0).into())
+        SecretDigest(sha256(&[&self.0]))
     }
 
     /// The text form: prefix and base64url without padding.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::Sessions;
 use super::change::Changes;
-use super::end::{end_by, end_same_in};
+use super::end::{BATCH, end_by, end_same_in, is_last_batch};
 use crate::alert::Alerts;
 use crate::model::alert::{AlertKind, NewAlert};
 use crate::model::audit::{AuditContext, AuditEvent, Details, HistoryPart, Subject};
@@ -17,9 +17,6 @@ use crate::model::id::BulkEndId;
 use crate::model::session::{EndReason, SessionState};
 use crate::store::sessions::SessionFilter;
 use crate::store::{Db, StoreError, audit, sessions};
-
-/// Sessions ended in one transaction.
-const BATCH: i64 = 500;
 
 /// How many sessions a filter matched, and how many of them this ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,7 +126,7 @@ impl BulkEnd {
         let ids = sessions::ids_matching(db, &self.filter, self.at, BATCH)?;
         let end = end_by(&self.context, EndReason::BulkEnd, self.at, self.note.clone());
         let ended = before.ended + end_same_in(db, changes, &ids, &end, &self.context)?;
-        let is_over = i64::try_from(ids.len()).is_ok_and(|found| found < BATCH);
+        let is_over = is_last_batch(ids.len());
         let progress = Progress { has_begun: true, is_over, ended };
         if is_over {
             record_outcome(db, &self.outcome(now, progress), ended, alerts)?;

@@ -17,9 +17,10 @@ use crate::model::not_before::Scope;
 use crate::model::session::{EndReason, Session, expired};
 use crate::model::user::UserState;
 use crate::model::user::UserStatus;
-use crate::signing::{KeyStatus, SigningError};
+use crate::signing::SigningError;
 use crate::store::not_befores;
 use crate::store::sessions::Seen;
+use crate::store::signing_keys::KeyStatus;
 use crate::store::{Db, StoreError, sessions, users};
 use crate::token::claims::AccessClaims;
 use crate::token::refusal::TokenRefusal;
@@ -293,8 +294,8 @@ impl Sessions {
             self.signing().reload().await?;
         }
         let key_until = match self.signing().status(&key_id) {
-            Some(KeyStatus::Good) => None,
-            Some(KeyStatus::GoodUntil(until)) => Some(until),
+            Some(KeyStatus::Current) => None,
+            Some(KeyStatus::RetiredUntil(until)) => Some(until),
             Some(KeyStatus::Revoked) | None => return Err(CheckError::Invalid(Reason::KeyRevoked)),
         };
         let verified = Verified::new(&claims, key_until);

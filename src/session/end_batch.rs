@@ -17,7 +17,7 @@ use super::end::{Ending, end_all_in};
 use crate::model::audit::{AuditContext, Reason};
 use crate::model::id::{SessionId, UserId};
 use crate::model::session::End;
-use crate::signing::KeyStatus;
+use crate::store::signing_keys::KeyStatus;
 use crate::store::{Db, StoreError, sessions};
 
 /// Ends that share one transaction at most.

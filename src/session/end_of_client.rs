@@ -8,15 +8,12 @@ use chrono::{DateTime, Utc};
 use super::Sessions;
 use super::bulk_end::Progress;
 use super::change::Changes;
-use super::end::{end_by, end_same_in};
+use super::end::{BATCH, end_by, end_same_in, is_last_batch};
 use crate::model::audit::AuditContext;
 use crate::model::client::ClientId;
 use crate::model::not_before::Scope;
 use crate::model::session::EndReason;
 use crate::store::{Db, StoreError, clients, sessions};
-
-/// Sessions ended in one transaction.
-const BATCH: i64 = 500;
 
 impl Sessions {
     /// Ends the client's sessions; `remove` takes the client away with the last of them, and is told how many ended.
@@ -73,7 +70,7 @@ impl Sessions {
                 if is_there { sessions::open_since(db, &Scope::Client(id), BEGINNING, BATCH)? } else { Vec::new() };
             let end = end_by(&context, EndReason::ClientRemoved, now, None);
             let ended = before.ended + end_same_in(db, changes, &open, &end, &context)?;
-            let is_over = i64::try_from(open.len()).is_ok_and(|found| found < BATCH);
+            let is_over = is_last_batch(open.len());
             if is_over {
                 remove(db, ended)?;
             }

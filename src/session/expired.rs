@@ -2,15 +2,12 @@
 //! it down, before lists are read and regularly in the background.
 
 use super::Sessions;
-use super::end::{Ending, end_all_in, end_same_in};
+use super::end::{BATCH, Ending, end_all_in, end_same_in};
 use crate::model::audit::AuditContext;
 use crate::model::id::{SessionId, UserId};
 use crate::model::session::{End, EndReason, expired};
 use crate::store::sessions::{self, Limits};
 use crate::store::{StoreError, not_befores};
-
-/// Sessions recorded in one transaction.
-const BATCH: i64 = 500;
 
 impl Sessions {
     /// Brings the store up to date for somebody who reads sessions there: writes their last uses, and records every end that

@@ -13,15 +13,15 @@ use crate::model::session::Session;
 use crate::store::{Db, StoreError, sessions};
 
 impl Sessions {
-    /// Raises an alert where this session, not yet in the store, began on a new device. The device is known by browser and
-    /// system: addresses change too often, versions too.
-    pub(super) fn notice_new_device_in(&self, db: &mut Db, session: &Session) -> Result<(), StoreError> {
+    /// Raises an alert where this session, not yet in the store, began on a new device or network; returns whether the device is
+    /// new. It is known by browser and system: addresses change too often, versions too.
+    pub(super) fn notice_new_device_in(&self, db: &mut Db, session: &Session) -> Result<bool, StoreError> {
         let since = session.started_at.checked_sub_signed(KNOWN_FOR).unwrap_or(DateTime::UNIX_EPOCH);
         let network = wide_network(session.client_info.ip);
         let new_network = !sessions::is_known_network(db, session.user_id, network, since)?;
         let new_device = !sessions::is_known_device(db, session.user_id, &session.device, since)?;
         if !new_network && !new_device {
-            return Ok(());
+            return Ok(false);
         }
         // Each is told: one by a stranger must not be counted with one by the user.
         let subject = Subject::new(SubjectKind::Session, session.id);
@@ -35,6 +35,7 @@ impl Sessions {
         });
         let alerts = &self.inner.dependencies.alerts;
         let id = alerts.raise_in(db, &alert.with(details))?;
-        alerts.notify_user_in(db, id, session)
+        alerts.notify_user_in(db, id, session)?;
+        Ok(new_device)
     }
 }

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::Sessions;
 use super::bulk_end::ends_alert;
 use super::change::Changes;
-use super::end::{end_by, end_same_in};
+use super::end::{BATCH, end_by, end_same_in};
 use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Reason, Subject, SubjectKind};
 use crate::model::change::Change;
 use crate::model::client::ClientId;
@@ -31,9 +31,6 @@ pub enum NotBeforeError {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
-
-/// Sessions ended by name in one statement.
-const BATCH: i64 = 500;
 
 impl Sessions {
     /// Refuses every credential issued before `at` (`None`: now). Takes effect with this one write; the single ends are

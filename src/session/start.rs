@@ -168,15 +168,14 @@ impl Sessions {
     ) -> Result<(Option<(DateTime<Utc>, IpAddr)>, i64), StoreError> {
         let previous = sessions::latest_of_user(db, session.user_id)?;
         let replaced = self.enforce_session_limit_in(db, changes, session.user_id, session.started_at, context)?;
-        if previous.is_some() {
-            self.notice_new_device_in(db, session)?;
-        }
+        let new_device = previous.is_none() || self.notice_new_device_in(db, session)?;
         sessions::insert(db, session)?;
         access_tokens::insert(db, session.id, &session.token)?;
         let details = Details::SessionStarted {
             token: session.token.id,
             client_id: session.client_id.clone(),
             methods: session.methods.clone(),
+            new_device,
         };
         let subject = Subject::new(SubjectKind::User, session.user_id);
         let event = AuditEvent::new(session.started_at, details, context, subject);

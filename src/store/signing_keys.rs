@@ -25,17 +25,42 @@ pub struct StoredKey {
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
-impl StoredKey {
-    /// Whether tokens signed with it are accepted at `now`.
-    #[must_use]
-    pub fn verifies(&self, now: DateTime<Utc>) -> bool {
-        self.revoked_at.is_none() && self.retired.is_none_or(|(_, until)| now < until)
+/// Whether a key signs, and whether its tokens are accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyStatus {
+    /// It signs, and its tokens are accepted.
+    Current,
+    /// It signs no more; its tokens are accepted until this moment.
+    RetiredUntil(DateTime<Utc>),
+    /// Its tokens are refused.
+    Revoked,
+}
+
+impl KeyStatus {
+    const fn new(verify_until: Option<DateTime<Utc>>, revoked_at: Option<DateTime<Utc>>) -> Self {
+        match (revoked_at, verify_until) {
+            (Some(_), _) => Self::Revoked,
+            (None, Some(until)) => Self::RetiredUntil(until),
+            (None, None) => Self::Current,
+        }
     }
 
-    /// Whether it signs new tokens.
+    /// Whether tokens of the key are accepted at `now`.
     #[must_use]
-    pub const fn is_current(&self) -> bool {
-        self.revoked_at.is_none() && self.retired.is_none()
+    pub fn accepts(self, now: DateTime<Utc>) -> bool {
+        match self {
+            Self::Current => true,
+            Self::RetiredUntil(until) => now < until,
+            Self::Revoked => false,
+        }
+    }
+}
+
+impl StoredKey {
+    /// Whether it signs, and whether its tokens are accepted.
+    #[must_use]
+    pub fn status(&self) -> KeyStatus {
+        KeyStatus::new(self.retired.map(|(_, until)| until), self.revoked_at)
     }
 }
 
@@ -76,14 +101,14 @@ pub fn current_id(db: &mut Db) -> Result<Option<String>, StoreError> {
     Ok(signing_keys::table.filter(current).select(signing_keys::id).first(db).optional()?)
 }
 
-/// Whether tokens signed with the key are accepted at `now`.
-pub fn verifies(db: &mut Db, id: &str, now: DateTime<Utc>) -> Result<bool, StoreError> {
+/// Whether the key signs, and whether its tokens are accepted; `None` where there is none of this id.
+pub fn status(db: &mut Db, id: &str) -> Result<Option<KeyStatus>, StoreError> {
     let row: Option<(Option<At>, Option<At>)> = signing_keys::table
         .find(id)
         .select((signing_keys::verify_until, signing_keys::revoked_at))
         .first(db)
         .optional()?;
-    Ok(row.is_some_and(|(until, revoked)| revoked.is_none() && until.is_none_or(|until| now < until.0)))
+    Ok(row.map(|(until, revoked)| KeyStatus::new(until.map(|at| at.0), revoked.map(|at| at.0))))
 }
 
 /// Adds a key that signs from now on. If another is current, it is a conflict on [`super::Constraint::CurrentKey`].

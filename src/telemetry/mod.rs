@@ -1,8 +1,10 @@
 //! What operators see of a running server: its log and its metrics.
 
+mod last_logged;
 mod log;
 mod metrics;
 
+pub use last_logged::LastLogged;
 pub(crate) use log::steers;
 #[cfg(test)]
 pub(crate) use log::tests::CapturedLog;

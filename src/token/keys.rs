@@ -12,10 +12,10 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{DecodingKey, EncodingKey};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::config::Algorithm;
+use crate::key::sha256;
 
 /// The least strength of a key, in bits (KEY-02).
 const MIN_RSA_BITS: usize = 3072;
@@ -40,7 +40,7 @@ impl KeyId {
     }
 
     fn of_secret(secret: &[u8]) -> Self {
-        let digest = Sha256::new().chain_update("vigie: name of an HS256 key\0").chain_update(secret).finalize();
+        let digest = sha256(&[b"vigie: name of an HS256 key\0", secret]);
         Self(format!("hs-{}", &URL_SAFE_NO_PAD.encode(digest)[..22]))
     }
 }

@@ -65,7 +65,7 @@ impl Users {
         let password_hash = match new.password {
             None => None,
             Some(password) => {
-                let accepted = self.inner.passwords.accept(&password, new.username.as_str())?;
+                let accepted = self.inner.passwords.accept(&password, new.username.as_str()).await?;
                 Some(self.inner.passwords.hash(accepted).await?)
             }
         };

@@ -128,7 +128,7 @@ impl Users {
     pub async fn change_password(&self, change: PasswordChange) -> Result<Issued, ChangePasswordError> {
         let user = self.find(change.user_id).await?.ok_or(UserError::NotFound)?;
         let accepted = self.inner.passwords.accept_another(&change.new, &change.current, user.username.as_str());
-        let accepted = accepted.map_err(|refused| {
+        let accepted = accepted.await.map_err(|refused| {
             self.refuse_new_password(&change.context, Reason::UnacceptablePassword);
             UserError::from(refused)
         })?;
@@ -243,7 +243,7 @@ impl Users {
         let Some(Purpose::Reset(id)) = found.map(|found| found.purpose) else { return Err(OneTimeTokenError::Invalid) };
         let user = self.find(id).await?.ok_or(OneTimeTokenError::Invalid)?;
         // A password that is refused leaves the token good for another try.
-        let accepted = self.inner.passwords.accept(new, user.username.as_str()).map_err(UserError::from)?;
+        let accepted = self.inner.passwords.accept(new, user.username.as_str()).await.map_err(UserError::from)?;
         let hash = self.inner.passwords.hash(accepted).await.map_err(UserError::from)?;
         let (now, throttles, alerts) = (self.now(), self.inner.throttles.clone(), self.inner.alerts.clone());
         let context = AuditContext { actor: Actor::user(id), ..context };

@@ -1,4 +1,4 @@
-//! The history in the words of the Open Cybersecurity Schema Framework (OCSF 1.3, <https://schema.ocsf.io/1.3.0>), for
+//! The history in the words of the Open Cybersecurity Schema Framework (OCSF 1.8, <https://schema.ocsf.io/1.8.0>), for
 //! systems that read it (LOG-09). What OCSF has no word for stands under `unmapped`.
 
 use std::net::IpAddr;
@@ -12,7 +12,7 @@ use crate::model::audit::{AuditEvent, AuditKind, Outcome, Reason, RecordedEvent,
 use crate::model::session::{ActorKind, Session};
 
 /// The version of the schema.
-const VERSION: &str = "1.3.0";
+const VERSION: &str = "1.8.0";
 /// The activity that has no number in its class, and is told by its name.
 const OTHER: u32 = 99;
 
@@ -81,9 +81,9 @@ const fn activity(kind: AuditKind) -> Activity {
         AuditKind::UserDisabled => (Class::AccountChange, 5, "Disable"),
         AuditKind::UserDeleted | AuditKind::UserErased => (Class::AccountChange, 6, "Delete"),
         AuditKind::UserLocked => (Class::AccountChange, 9, "Lock"),
+        AuditKind::UserUnlocked => (Class::AccountChange, 12, "Unlock"),
         AuditKind::UserRenamed => (Class::AccountChange, OTHER, "Rename"),
         AuditKind::UserRoleChanged => (Class::AccountChange, OTHER, "Role Change"),
-        AuditKind::UserUnlocked => (Class::AccountChange, OTHER, "Unlock"),
         AuditKind::UserEmailChanged => (Class::AccountChange, OTHER, "E-mail Change"),
         AuditKind::PasswordVoided => (Class::AccountChange, OTHER, "Password Void"),
         AuditKind::PasswordUpgraded => (Class::AccountChange, OTHER, "Password Hash Upgrade"),
@@ -162,7 +162,8 @@ pub fn session(session: &Session, now: DateTime<Utc>) -> Value {
     event.insert(
         "session".into(),
         json!({
-            "uid": object.id, "is_remote": true, "created_time": session.started_at.timestamp_millis(),
+            "uid": object.id, "uuid": object.id, "is_remote": true,
+            "created_time": session.started_at.timestamp_millis(),
             "expiration_time": session.expires_at.timestamp_millis(),
             "expiration_reason": end.map(|end| end.reason),
         }),
@@ -192,7 +193,7 @@ pub fn attempt(attempt: &Attempt) -> Value {
     event.insert("service".into(), service(object.client_id.as_deref()));
     event.insert("src_endpoint".into(), json!({ "ip": object.ip }));
     event.insert("is_remote".into(), json!(true));
-    event.insert("session".into(), json!({ "uid": object.session_id }));
+    event.insert("session".into(), json!({ "uid": object.session_id, "uuid": object.session_id }));
     event.insert("http_request".into(), json!({ "uid": object.request_id, "user_agent": object.user_agent }));
     without_nulls(Value::Object(event))
 }
@@ -214,15 +215,12 @@ pub fn event(recorded: &RecordedEvent) -> Value {
     event.insert("unmapped".into(), json!({ "subject": object.subject, "details": object.details }));
     if let Some(folded) = told.details["folded"].as_u64() {
         event.insert("count".into(), json!(folded));
+        event.insert("start_time".into(), milliseconds(&told.details["from"]));
+        event.insert("end_time".into(), milliseconds(&told.details["to"]));
     }
     match activity.0 {
         Class::AccountChange => drop(event.insert("user".into(), user(told))),
-        Class::Authentication => {
-            event.insert("user".into(), user(told));
-            event.insert("session".into(), json!({ "uid": object.session_id }));
-            event.insert("service".into(), service(told.details["client_id"].as_str()));
-            event.insert("is_remote".into(), json!(told.context.ip.is_some()));
-        }
+        Class::Authentication => add_authentication(&mut event, told, object.session_id.as_deref()),
         Class::EntityManagement => drop(event.insert("entity".into(), entity(told))),
         Class::Base => {}
         Class::ApiActivity => {
@@ -231,6 +229,18 @@ pub fn event(recorded: &RecordedEvent) -> Value {
         }
     }
     without_nulls(Value::Object(event))
+}
+
+/// The members of the class Authentication.
+fn add_authentication(members: &mut Map<String, Value>, event: &AuditEvent, session_id: Option<&str>) {
+    let details = &event.details;
+    let end_reason = [&details["reason"], &details["end_reason"]].into_iter().find(|reason| reason.is_string());
+    let session = json!({ "uid": session_id, "uuid": session_id, "expiration_reason": end_reason });
+    members.insert("user".into(), user(event));
+    members.insert("session".into(), session);
+    members.insert("service".into(), service(details["client_id"].as_str()));
+    members.insert("is_remote".into(), json!(event.context.ip.is_some()));
+    members.insert("is_new_logon".into(), details["new_device"].clone());
 }
 
 /// What is told of the history and is no event in it; `unmapped` is all of it.
@@ -318,7 +328,14 @@ fn entity(event: &AuditEvent) -> Value {
         AuditKind::RecordVerified | AuditKind::RecordDamaged | AuditKind::RecordKeyed => "record",
         _ => event.subject.kind.as_str(),
     };
-    json!({ "type": kind, "name": kind, "uid": event.subject.id })
+    // 99: of a type that the schema does not number.
+    json!({ "type_id": 99, "type": kind, "name": kind, "uid": event.subject.id })
+}
+
+/// A time of `details` as the schema has it; null where there is none.
+fn milliseconds(at: &Value) -> Value {
+    let at = at.as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+    json!(at.map(|at| at.timestamp_millis()))
 }
 
 /// Without members that say nothing: OCSF leaves them out.

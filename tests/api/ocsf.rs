@@ -1,4 +1,4 @@
-//! LOG-09: exports in the words of OCSF 1.3, held against the members that the published schema requires.
+//! LOG-09: exports in the words of OCSF 1.8, held against the members that the published schema requires.
 
 use std::collections::BTreeSet;
 
@@ -40,13 +40,16 @@ const CLASSES: &[Class] = &[
             (5, "Disable"),
             (6, "Delete"),
             (9, "Lock"),
+            (10, "MFA Factor Enable"),
+            (11, "MFA Factor Disable"),
+            (12, "Unlock"),
         ],
     },
     Class {
         uid: 3002,
         required: &["user"],
         one_of: &["service", "dst_endpoint"],
-        activities: &[(1, "Logon"), (2, "Logoff")],
+        activities: &[(1, "Logon"), (2, "Logoff"), (7, "Account Switch")],
     },
     Class {
         uid: 3004,
@@ -66,7 +69,7 @@ const CLASSES: &[Class] = &[
 const OBJECTS: &[(&str, &[&str])] = &[
     ("actor", &["process", "user", "session", "app_name", "app_uid"]),
     ("user", &["account", "name", "uid"]),
-    ("entity", &["name", "uid"]),
+    ("entity", &["name", "uid", "user"]),
     ("src_endpoint", &["ip", "uid", "name", "hostname"]),
     ("service", &["name", "uid"]),
     ("session", &["uid"]),
@@ -91,7 +94,7 @@ pub fn assert_valid(event: &Value) {
     assert!(STATUSES.contains(&(number("status_id"), event["status"].as_str().expect("a name"))), "{event}");
     assert!(DateTime::from_timestamp_millis(number("time")).is_some_and(|time| time.timestamp() > 1_000_000_000));
     let metadata = &event["metadata"];
-    assert_eq!(metadata["version"], "1.3.0");
+    assert_eq!(metadata["version"], "1.8.0");
     for name in ["name", "vendor_name", "version"] {
         assert!(metadata["product"][name].is_string(), "{event}");
     }
@@ -102,6 +105,11 @@ pub fn assert_valid(event: &Value) {
             "{name} of {event}"
         );
     }
+    if let Some(entity) = event.get("entity") {
+        assert_eq!(entity["type_id"], 99, "{event}");
+    }
+    assert_eq!(event["session"]["uid"], event["session"]["uuid"], "{event}");
+    assert!(event.get("count").is_none_or(|_| event["start_time"].is_i64() && event["end_time"].is_i64()), "{event}");
     assert_no_nulls(event);
 }
 
@@ -162,6 +170,7 @@ async fn log_09_exports_are_valid_ocsf_events(#[values(Sqlite, Postgres)] backen
     let wrong = json!({ "username": "alice", "password": "wrong wrong wrong" });
     app.nobody().post("/auth/login", wrong).await.problem(401, "invalid_credentials");
     app.nobody().post("/auth/login", json!({ "username": "nobody", "password": PASSWORD })).await;
+    app.log_in("alice").await;
     app.app.refusals.write_due().await.expect("recorded");
 
     let sessions = lines(&admin, "sessions").await;
@@ -182,12 +191,19 @@ async fn log_09_exports_are_valid_ocsf_events(#[values(Sqlite, Postgres)] backen
     let events = lines(&admin, "audit").await;
     events.iter().for_each(assert_valid);
     let of = |code: &str| events.iter().find(|line| line["metadata"]["event_code"] == code).expect(code);
+    assert_eq!(of("session.ended")["session"]["expiration_reason"], "logout");
+    assert_eq!(of("token.refused")["session"]["expiration_reason"], "logout");
     assert_eq!((&of("session.ended")["activity_name"], &of("session.ended")["user"]["uid"]), (&json!("Logoff"), &me));
     assert_eq!(of("login.failed")["status"], "Failure");
     assert_eq!(of("token.refused")["status_detail"], "session_ended");
     assert_eq!(of("user.created")["class_uid"], 3001);
     assert_eq!(of("history.exported")["api"]["operation"], "history.exported");
     let found = admin.get("/admin/audit?limit=500").await.expect(200);
+    let hers =
+        events.iter().filter(|line| line["metadata"]["event_code"] == "session.started" && line["user"]["uid"] == me);
+    let mut is_new: Vec<_> = hers.map(|line| line["is_new_logon"].as_bool()).collect();
+    is_new.sort_unstable();
+    assert_eq!(is_new, [Some(false), Some(true)], "her second login is not of a new device");
     // The last export and this list recorded themselves since.
     assert_eq!(events.len() + 1, found["items"].as_array().map_or(0, Vec::len) + 1);
 }

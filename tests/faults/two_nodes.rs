@@ -14,6 +14,7 @@ use vigie::model::user::{Role, UserState};
 use vigie::session::bulk_end::BulkEnded;
 use vigie::store::StoreError;
 use vigie::store::sessions::{Seen, SessionFilter, touch_all};
+use vigie::store::signing_keys::KeyStatus;
 use vigie::user::change::UserChange;
 
 use crate::support::app::{PASSWORD, TestApp, TestClient};
@@ -159,7 +160,7 @@ async fn two_nodes_may_start_at_once_on_an_empty_database(#[values(Sqlite, Postg
     for _ in 0..5 {
         let (a, b) = TestApp::two_at_once(backend).await;
         let keys = a.app.sessions.signing().list().await.unwrap();
-        assert_eq!(keys.iter().filter(|key| key.is_current()).count(), 1, "{}", keys.len());
+        assert_eq!(keys.iter().filter(|key| key.status() == KeyStatus::Current).count(), 1, "{}", keys.len());
         assert_eq!(b.app.store.pending_migrations().await.unwrap(), Vec::<String>::new());
         let (alice, bob) = (a.signed_in("alice").await, b.signed_in("bob").await);
         on(&b, &alice).get("/auth/me").await.expect(200);

@@ -8,12 +8,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use aws_lc_rs::digest::{Context, SHA256};
 use aws_lc_rs::hmac;
 use tlog_tiles::Hash;
 
 use super::checkpoint::Checkpoint;
-use crate::key::Key;
+use crate::key::{Key, sha256};
 use crate::keyring::{Keyring, Purpose};
 use crate::model::record::Digest;
 use crate::store::link_keys::{self, LinkStart};
@@ -122,10 +121,7 @@ impl ChainHashKeys {
 }
 
 fn plain_chain_hash(before: &Digest, leaf: Hash) -> Digest {
-    let mut context = Context::new(&SHA256);
-    context.update(before);
-    context.update(&leaf.0);
-    fixed(context.finish().as_ref())
+    sha256(&[before, &leaf.0])
 }
 
 #[cfg(test)]

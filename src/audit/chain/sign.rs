@@ -2,9 +2,6 @@
 //! since is linked by the key. A chain that was rewritten or cut off never gets the server's signature, and the file in the
 //! data directory stays the witness of what was.
 
-use std::fs::File;
-use std::io::Write as _;
-
 use tlog_tiles::{check_tree, prove_tree};
 
 use super::chain_hash::ChainHashKeys;
@@ -14,6 +11,7 @@ use super::verify::{Signed, is_rightful};
 use super::{Chain, Checkpoint, Fault, size};
 use crate::store::chain::{self, Head, StoredCheckpoint};
 use crate::store::{Db, StoreError};
+use crate::whole_file;
 
 /// Why nothing was signed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -140,14 +138,9 @@ impl Chain {
         }
     }
 
-    /// Whole or not at all, also when the machine stops: half a checkpoint would be damage. By way of a file of this process
-    /// alone: nodes on one machine may share the directory.
+    /// Half a checkpoint would be damage.
     fn write_file(&self, note: &str) -> std::io::Result<()> {
-        let new = self.file().with_extension(format!("new.{}", std::process::id()));
-        let mut file = File::create(&new)?;
-        file.write_all(note.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(new, self.file())
+        whole_file::replace(&self.file(), note.as_bytes(), whole_file::PUBLIC)
     }
 }
 

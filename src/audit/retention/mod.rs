@@ -6,15 +6,14 @@
 
 mod clock_jump;
 mod run;
-mod told;
 
+use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use clock_jump::ClockJumpWatch;
 pub use run::Run;
-use told::Told;
 
 use super::chain::{Chain, cutoffs};
 use crate::clock::{Clock, uptime};
@@ -23,7 +22,7 @@ use crate::model::audit::AuditContext;
 use crate::model::retention::{Counts, RetentionCutoffs, before};
 use crate::signed_removal::RemovalKey;
 use crate::store::{Db, Store, StoreError, attempts, audit, retention, sessions};
-use crate::telemetry::Metrics;
+use crate::telemetry::{LastLogged, Metrics};
 
 /// The pause after a run, before the next that nobody asks for.
 const PERIOD: TimeDelta = TimeDelta::hours(1);
@@ -38,7 +37,8 @@ pub struct Retention {
 struct Inner {
     dependencies: Dependencies,
     clock_jumps: ClockJumpWatch,
-    told: Told,
+    /// Why this process removes nothing by itself.
+    hindrance: LastLogged<Option<Discriminant<RetentionError>>>,
 }
 
 /// What the operations stand on.
@@ -89,7 +89,13 @@ impl Retention {
     /// The operations.
     #[must_use]
     pub fn new(dependencies: Dependencies) -> Self {
-        Self { inner: Arc::new(Inner { dependencies, clock_jumps: ClockJumpWatch::default(), told: Told::default() }) }
+        Self {
+            inner: Arc::new(Inner {
+                dependencies,
+                clock_jumps: ClockJumpWatch::default(),
+                hindrance: LastLogged::default(),
+            }),
+        }
     }
 
     fn store(&self) -> &Store {
@@ -138,7 +144,7 @@ impl Retention {
             Ok(()) => self.run(&AuditContext::system("retention")).await,
             Err(error) => Err(error),
         };
-        let is_news = self.inner.told.is_news(outcome.as_ref().err());
+        let is_news = self.inner.hindrance.changes_to(outcome.as_ref().err().map(discriminant));
         match outcome {
             Ok(run) => {
                 if !run.removed.is_none() {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::error::SinkError;
 use super::shipment::Item;
 use crate::config;
+use crate::whole_file::{directory_of, sync_directory_of};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -31,7 +32,7 @@ impl EventFile {
         let tried = if self.path.exists() {
             OpenOptions::new().append(true).open(&self.path).map(drop)
         } else {
-            tempfile::tempfile_in(directory(&self.path)).map(drop)
+            tempfile::tempfile_in(directory_of(&self.path)).map(drop)
         };
         tried.map_err(|error| format!("{}: {error}", self.path.display()))
     }
@@ -66,7 +67,7 @@ impl EventFile {
         let is_new = !self.path.exists();
         let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&self.path)?;
         if is_new {
-            sync_directory(&self.path)?;
+            sync_directory_of(&self.path)?;
         }
         Ok(file)
     }
@@ -80,7 +81,7 @@ impl EventFile {
             0 => std::fs::remove_file(&self.path)?,
             _ => rename(&self.path, &self.numbered(1))?,
         }
-        sync_directory(&self.path)
+        sync_directory_of(&self.path)
     }
 
     fn numbered(&self, number: u32) -> PathBuf {
@@ -96,14 +97,6 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         renamed => renamed,
     }
-}
-
-fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(directory(path))?.sync_all()
-}
-
-fn directory(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Removes a line without an end, which a crash has left, and which is sent again; the length that remains.

@@ -156,7 +156,7 @@ async fn play(app: &App, clock: &ManualClock, password: &str, now: DateTime<Utc>
 /// The stored form of the password that everybody in the demonstration has.
 async fn hash(config: &Config, password: &str) -> Outcome<PasswordHash> {
     let passwords = Passwords::new(&config.passwords, &[])?;
-    let accepted = passwords.accept(&SecretString::from(password.to_owned()), "")?;
+    let accepted = passwords.accept(&SecretString::from(password.to_owned()), "").await?;
     Ok(passwords.hash(accepted).await?)
 }
 

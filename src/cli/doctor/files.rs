@@ -8,6 +8,7 @@ use super::Report;
 use crate::app;
 use crate::config::{Config, DatabaseAddress};
 use crate::master_key::{MasterKey, MasterKeyError};
+use crate::whole_file::directory_of;
 
 /// Whether the data directory can be written: by a file that never has a name.
 pub(super) fn data_directory(config: &Config, report: &mut Report) {
@@ -28,7 +29,7 @@ pub(super) fn data_directory(config: &Config, report: &mut Report) {
 /// Whether others on this machine can read a SQLite database: its file is open, and so is the directory around it.
 pub(super) fn database_file(config: &Config, report: &mut Report) {
     let DatabaseAddress::Sqlite(path) = &config.database.url else { return };
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = directory_of(path);
     let (Some(file_mode), Some(directory_mode)) = (mode(path), mode(directory)) else { return };
     let is_closed = |mode: u32| mode.is_multiple_of(0o100);
     if is_closed(file_mode) || is_closed(directory_mode) {

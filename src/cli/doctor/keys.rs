@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::keyring::Keyring;
 use crate::master_key::MasterKey;
 use crate::store::keyring;
-use crate::store::signing_keys::{self, StoredKey};
+use crate::store::signing_keys::{self, KeyStatus, StoredKey};
 use crate::store::{self, Db, Store, StoreError};
 use crate::vault::{self, Vault, VaultError};
 
@@ -79,14 +79,14 @@ async fn signing(config: &Config, store: &Store, vault: &Vault, keys: &[StoredKe
     if !config.tokens.hs256_secret_file.as_os_str().is_empty() {
         return;
     }
-    let Some(current) = keys.iter().find(|key| key.is_current()) else {
+    let Some(current) = keys.iter().find(|key| key.status() == KeyStatus::Current) else {
         return match keys {
             [] => report.warn(NAME, "there are none yet: the first start makes one"),
             _ => report.fail(NAME, "none signs: run `vigie key rotate`"),
         };
     };
     let now = SystemClock.now();
-    for key in keys.iter().filter(|key| key.verifies(now)) {
+    for key in keys.iter().filter(|key| key.status().accepts(now)) {
         let (vault, id, sealed) = (vault.clone(), key.id.clone(), key.sealed.clone());
         let opened = store.read(move |db| vault.open_in(db, &id, |_| Ok(Some(sealed.clone())))).await;
         if let Err(error) = opened {

@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use chrono::{DateTime, Utc};
 
 use super::versioned_cache::VersionedCache;
 use super::{LiveSession, LiveUser};
+use crate::key::sha256;
 use crate::model::id::{SessionId, TokenId, UserId};
 use crate::token::claims::{AccessClaims, TokenTimes};
 
@@ -62,8 +62,6 @@ impl Digest {
     /// The digest of `token` (SHA-256).
     #[must_use]
     pub fn of(token: &str) -> Self {
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
-        Self(bytes)
+        Self(sha256(&[token.as_bytes()]))
     }
 }

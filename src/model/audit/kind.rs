@@ -39,6 +39,8 @@ kinds! {
         client_id: Option<ClientId>,
         /// how the user proved the identity (RFC 8176)
         methods: Vec<String>,
+        /// whether it is the user's first login, or one with a browser and system not seen for long
+        new_device: bool,
     }
     /// A refresh token was spent for a new pair of tokens.
     SessionRefreshed = "session.refreshed": Success about [Session] for [] {
