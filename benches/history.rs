@@ -13,11 +13,12 @@ use support::{Cluster, median, microseconds, say};
 use uuid::Uuid;
 use vigie::model::attempt::AttemptOutcome;
 use vigie::model::audit::AuditKind;
+use vigie::model::filter::{
+    AttemptFilter, Criterion, EventFilter, Moment, Network, SessionFilter, Sort, Text, UserSelector,
+};
+use vigie::model::folding::forms;
 use vigie::model::id::{SessionId, UserId};
-use vigie::store::attempts::{self, AttemptFilter};
-use vigie::store::audit::{self, AuditFilter};
-use vigie::store::sessions::{self, SessionFilter, Sort, UserSelector};
-use vigie::store::{Address, Db, Page, Settings, Store, StoreError};
+use vigie::store::{Address, Db, Page, Settings, Store, StoreError, attempts, audit, sessions};
 
 const PAGE: i64 = 50;
 const REPEATS: usize = 15;
@@ -64,7 +65,7 @@ async fn compare(database: &str, small: &str, large: &str, rows: u64) {
     }
     for (name, filter) in attempt_filters() {
         let list = move |db: &mut Db, after| {
-            let page = attempts::list(db, &filter, after, PAGE)?;
+            let page = attempts::list(db, &filter, &forms, after, PAGE)?;
             Ok(last(&page, |attempt| attempts::Position { at: attempt.at, id: attempt.id }))
         };
         both.measure(&format!("attempts {name}"), list).await;
@@ -86,16 +87,20 @@ fn begin() -> DateTime<Utc> {
 }
 
 /// Between the beginning and the end of what the tables are filled with.
-fn half() -> DateTime<Utc> {
-    begin() + TimeDelta::days(29)
+fn half() -> Moment {
+    Moment(begin() + TimeDelta::days(29))
 }
 
 fn user() -> UserId {
     UserId(Uuid::from_u128(4))
 }
 
-fn network() -> ipnet::IpNet {
-    ipnet::IpNet::from(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 3)))
+fn text(text: &str) -> Text {
+    Text(text.to_owned())
+}
+
+fn network() -> Criterion<Network> {
+    Criterion::is(Network(ipnet::IpNet::from(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 3)))))
 }
 
 /// Each filter matches more than a hundred pages of the large table.
@@ -104,10 +109,10 @@ fn session_filters() -> Vec<(&'static str, SessionFilter)> {
     let filter = SessionFilter::default;
     vec![
         ("all", filter()),
-        ("by user", SessionFilter { user: Some(UserSelector::Id(user())), ..filter() }),
-        ("by name", SessionFilter { user: Some(UserSelector::Name("user3".to_owned())), ..filter() }),
-        ("by address", SessionFilter { network: Some(network()), ..filter() }),
-        ("by period", SessionFilter { started: (None, Some(half())), ..filter() }),
+        ("by user", SessionFilter::of_user(user())),
+        ("by name", SessionFilter { user: Criterion::is(UserSelector(text("user3"))), ..filter() }),
+        ("by address", SessionFilter { ip: network(), ..filter() }),
+        ("by period", SessionFilter { started_to: Some(half()), ..filter() }),
     ]
 }
 
@@ -115,25 +120,25 @@ fn attempt_filters() -> Vec<(&'static str, AttemptFilter)> {
     let filter = AttemptFilter::default;
     vec![
         ("all", filter()),
-        ("by user", AttemptFilter { user_id: Some(user()), ..filter() }),
-        ("by name", AttemptFilter { usernames: Some(vec!["user3".to_owned()]), ..filter() }),
-        ("by address", AttemptFilter { network: Some(network()), ..filter() }),
-        ("by outcome", AttemptFilter { outcome: Some(AttemptOutcome::WrongPassword), ..filter() }),
+        ("by user", AttemptFilter::of_user(user())),
+        ("by name", AttemptFilter { username: Criterion::is(text("user3")), ..filter() }),
+        ("by address", AttemptFilter { ip: network(), ..filter() }),
+        ("by outcome", AttemptFilter { outcome: Criterion::is(AttemptOutcome::WrongPassword), ..filter() }),
         ("by period", AttemptFilter { to: Some(half()), ..filter() }),
     ]
 }
 
 /// But for that by session, which is one page.
-fn event_filters() -> Vec<(&'static str, AuditFilter)> {
-    let filter = AuditFilter::default;
+fn event_filters() -> Vec<(&'static str, EventFilter)> {
+    let filter = EventFilter::default;
     let session = SessionId(Uuid::parse_str("00000003-0000-7000-8000-000000000003").expect("an id"));
     vec![
         ("all", filter()),
-        ("by kind", AuditFilter { kind: Some(AuditKind::SessionEnded), ..filter() }),
-        ("by actor", AuditFilter { actor: Some(user().to_string()), ..filter() }),
-        ("by subject", AuditFilter { subject: Some(session.to_string()), ..filter() }),
-        ("by session", AuditFilter { session_id: Some(session), ..filter() }),
-        ("by period", AuditFilter { to: Some(half()), ..filter() }),
+        ("by kind", EventFilter { kind: Criterion::is(AuditKind::SessionEnded), ..filter() }),
+        ("by actor", EventFilter { actor: Criterion::is(text(&user().to_string())), ..filter() }),
+        ("by subject", EventFilter { subject: Criterion::is(text(&session.to_string())), ..filter() }),
+        ("by session", EventFilter { session_id: Criterion::is(session), ..filter() }),
+        ("by period", EventFilter { to: Some(half()), ..filter() }),
     ]
 }
 

@@ -168,8 +168,14 @@ impl App {
         });
         users.refresh_schemes().await?;
         let clients = Clients::new(store.clone(), Arc::clone(&clock), sessions.clone(), refusals.clone());
-        let history =
-            History::new(store.clone(), Arc::clone(&clock), sessions.clone(), refusals.clone(), &config.audit);
+        let history = History::new(
+            store.clone(),
+            Arc::clone(&clock),
+            authentication.clone(),
+            sessions.clone(),
+            refusals.clone(),
+            &config.audit,
+        );
         let watch = ground.watch(&chain, &alerts);
         watch.begin_key().await?;
         let backlog = ground.backlog(&alerts);

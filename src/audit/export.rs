@@ -10,11 +10,9 @@ use super::History;
 use super::shape::{ATTEMPTS, EVENTS, SESSIONS, Shape};
 use super::sheet::{Dialect, Separator};
 use crate::model::audit::{AuditContext, AuditEvent, Details, HistoryPart, Subject};
+use crate::model::filter::{AttemptFilter, EventFilter, Filter as _, SessionFilter, Sort};
 use crate::model::words::words;
-use crate::store::attempts::{self, AttemptFilter};
-use crate::store::audit::AuditFilter;
-use crate::store::sessions::{self, SessionFilter, Sort};
-use crate::store::{Db, StoreError, audit};
+use crate::store::{StoreError, attempts, audit, sessions};
 
 /// Rows read at a time.
 const PAGE: i64 = 500;
@@ -123,11 +121,11 @@ pub enum ExportError {
 #[derive(Debug, Clone)]
 pub enum Selection {
     /// Sessions, in this order.
-    Sessions(SessionFilter, Sort),
+    Sessions(Box<SessionFilter>, Sort),
     /// Attempts, newest first.
     Attempts(AttemptFilter),
     /// Events, newest first.
-    Events(AuditFilter),
+    Events(EventFilter),
 }
 
 /// An export under way: [`Export::next`] gives piece after piece.
@@ -158,7 +156,6 @@ impl History {
         &self,
         selection: Selection,
         form: Form,
-        described: Value,
         purpose: Option<Purpose>,
         context: &AuditContext,
     ) -> Result<Export, ExportError> {
@@ -167,36 +164,34 @@ impl History {
         }
         self.sessions.record_expired().await?;
         let now = self.clock.now();
-        let asked = selection.clone();
-        let count = self.store.read(move |db| asked.count(db, now)).await?;
-        let details = Details::HistoryExported {
-            what: selection.part(),
-            filter: described,
-            format: form.format.to_string(),
-            count,
-            purpose: purpose.map(|purpose| purpose.0),
-        };
+        let count = self.count(selection.clone(), now).await?;
+        let (what, filter) = selection.asked();
+        let (format, purpose) = (form.format.to_string(), purpose.map(|purpose| purpose.0));
+        let details = Details::HistoryExported { what, filter, format, count, purpose };
         let event = AuditEvent::new(now, details, context, Subject::everybody());
         self.store.write::<_, StoreError>(move |db| audit::record(db, &event)).await?;
         let context = context.clone();
         Ok(Export { history: self.clone(), selection, form, now, context, place: Place::Start })
     }
+
+    async fn count(&self, selection: Selection, now: DateTime<Utc>) -> Result<i64, StoreError> {
+        let forms = self.attempt_names();
+        let count = self.store.read(move |db| match &selection {
+            Selection::Sessions(filter, _) => sessions::count(db, filter, now),
+            Selection::Attempts(filter) => attempts::count(db, filter, &forms),
+            Selection::Events(filter) => audit::count(db, filter),
+        });
+        count.await
+    }
 }
 
 impl Selection {
-    const fn part(&self) -> HistoryPart {
+    /// What was asked for, as the record keeps it.
+    fn asked(&self) -> (HistoryPart, Value) {
         match self {
-            Self::Sessions(..) => HistoryPart::Sessions,
-            Self::Attempts(_) => HistoryPart::Attempts,
-            Self::Events(_) => HistoryPart::Events,
-        }
-    }
-
-    fn count(&self, db: &mut Db, now: DateTime<Utc>) -> Result<i64, StoreError> {
-        match self {
-            Self::Sessions(filter, _) => sessions::count(db, filter, now),
-            Self::Attempts(filter) => attempts::count(db, filter),
-            Self::Events(filter) => audit::count(db, filter),
+            Self::Sessions(filter, _) => (HistoryPart::Sessions, filter.to_value()),
+            Self::Attempts(filter) => (HistoryPart::Attempts, filter.to_value()),
+            Self::Events(filter) => (HistoryPart::Events, filter.to_value()),
         }
     }
 }
@@ -211,7 +206,7 @@ impl Export {
         self.history.sessions.ensure_allowed(&self.context).await?;
         let mut piece = Vec::new();
         match self.selection.clone() {
-            Selection::Sessions(filter, sort) => self.next_sessions(filter, sort, is_first, &mut piece).await?,
+            Selection::Sessions(filter, sort) => self.next_sessions(*filter, sort, is_first, &mut piece).await?,
             Selection::Attempts(filter) => self.next_attempts(filter, is_first, &mut piece).await?,
             Selection::Events(filter) => self.next_events(filter, is_first, &mut piece).await?,
         }
@@ -253,7 +248,7 @@ impl Export {
 
     async fn next_events(
         &mut self,
-        filter: AuditFilter,
+        filter: EventFilter,
         is_first: bool,
         piece: &mut Vec<u8>,
     ) -> Result<(), StoreError> {

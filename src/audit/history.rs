@@ -6,18 +6,15 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 
 use super::History;
 use crate::model::attempt::Attempt;
 use crate::model::audit::{AuditContext, AuditEvent, Details, HistoryPart, RecordedEvent, Subject, SubjectKind};
+use crate::model::filter::{AttemptFilter, EventFilter, Filter, SessionFilter, Sort};
 use crate::model::id::SessionId;
 use crate::model::session::Session;
-use crate::store::attempts::{self, AttemptFilter};
-use crate::store::audit::AuditFilter;
-use crate::store::sessions::{self, SessionFilter, Sort, UserSelector};
 use crate::store::statistics::{self, Bucket};
-use crate::store::{Db, Page, StoreError, audit};
+use crate::store::{Db, Page, StoreError, attempts, audit, sessions};
 
 /// Events shown in a session's timeline.
 const TIMELINE: i64 = 500;
@@ -45,22 +42,19 @@ pub struct Statistics {
 }
 
 impl History {
-    /// Sessions that match. `described` is the filter as it was asked for.
+    /// Sessions that match.
     pub async fn sessions(
         &self,
         filter: SessionFilter,
         sort: Sort,
         after: Option<sessions::Position>,
         limit: i64,
-        described: Value,
         context: &AuditContext,
     ) -> Result<Page<Session>, StoreError> {
         self.sessions.record_expired().await?;
         let now = self.clock.now();
-        self.recorded(HistoryPart::Sessions, described, context, move |db| {
-            sessions::list(db, &filter, now, sort, after, limit)
-        })
-        .await
+        let page = move |db: &mut Db, filter: &_| sessions::list(db, filter, now, sort, after, limit);
+        self.recorded(HistoryPart::Sessions, filter, context, page).await
     }
 
     /// Attempts that match, newest first.
@@ -69,23 +63,23 @@ impl History {
         filter: AttemptFilter,
         after: Option<attempts::Position>,
         limit: i64,
-        described: Value,
         context: &AuditContext,
     ) -> Result<Page<Attempt>, StoreError> {
-        self.recorded(HistoryPart::Attempts, described, context, move |db| attempts::list(db, &filter, after, limit))
-            .await
+        let forms = self.attempt_names();
+        let page = move |db: &mut Db, filter: &_| attempts::list(db, filter, &forms, after, limit);
+        self.recorded(HistoryPart::Attempts, filter, context, page).await
     }
 
     /// Events that match, newest first.
     pub async fn events(
         &self,
-        filter: AuditFilter,
+        filter: EventFilter,
         after: Option<audit::Position>,
         limit: i64,
-        described: Value,
         context: &AuditContext,
     ) -> Result<Page<RecordedEvent>, StoreError> {
-        self.recorded(HistoryPart::Events, described, context, move |db| audit::list(db, &filter, after, limit)).await
+        self.recorded(HistoryPart::Events, filter, context, move |db, filter| audit::list(db, filter, after, limit))
+            .await
     }
 
     /// A session with its timeline and the user's other sessions.
@@ -96,8 +90,7 @@ impl History {
             .write(move |db| {
                 let Some(session) = sessions::find(db, id)? else { return Ok(None) };
                 let timeline = audit::timeline(db, id, TIMELINE)?;
-                let of_user =
-                    SessionFilter { user: Some(UserSelector::Id(session.user_id)), ..SessionFilter::default() };
+                let of_user = SessionFilter::of_user(session.user_id);
                 let mut siblings = sessions::list(db, &of_user, now, Sort::NewestStart, None, SIBLINGS + 1)?.items;
                 siblings.retain(|sibling| sibling.id != id);
                 siblings.truncate(usize::try_from(SIBLINGS).unwrap_or(0));
@@ -145,12 +138,13 @@ impl History {
         after: Option<attempts::Position>,
         limit: i64,
     ) -> Result<Page<Attempt>, StoreError> {
-        self.store.read_at_length(move |db| attempts::list(db, &filter, after, limit)).await
+        let forms = self.attempt_names();
+        self.store.read_at_length(move |db| attempts::list(db, &filter, &forms, after, limit)).await
     }
 
     pub(super) async fn event_page(
         &self,
-        filter: AuditFilter,
+        filter: EventFilter,
         after: Option<audit::Position>,
         limit: i64,
     ) -> Result<Page<RecordedEvent>, StoreError> {
@@ -158,18 +152,18 @@ impl History {
     }
 
     /// Reads a page of other people's history and records that, together (ADM-06).
-    async fn recorded<T: Send + 'static>(
+    async fn recorded<F: Filter, T: Send + 'static>(
         &self,
         what: HistoryPart,
-        filter: Value,
+        filter: F,
         context: &AuditContext,
-        page: impl FnOnce(&mut Db) -> Result<Page<T>, StoreError> + Send + 'static,
+        page: impl FnOnce(&mut Db, &F) -> Result<Page<T>, StoreError> + Send + 'static,
     ) -> Result<Page<T>, StoreError> {
         let (now, context) = (self.clock.now(), context.clone());
         self.store
             .write_at_length(move |db| {
-                let page = page(db)?;
-                let (filter, count) = (Some(filter), Some(page.items.len()));
+                let page = page(db, &filter)?;
+                let (filter, count) = (Some(filter.to_value()), Some(page.items.len()));
                 let details = Details::HistoryRead { what, filter, count, dry_run: None };
                 audit::record(db, &AuditEvent::new(now, details, &context, Subject::everybody()))?;
                 Ok(page)

@@ -16,6 +16,7 @@ pub mod watch;
 
 use std::sync::Arc;
 
+use crate::authentication::Authentication;
 use crate::clock::Clock;
 use crate::config;
 use crate::refusals::Refusals;
@@ -27,6 +28,7 @@ use crate::store::Store;
 pub struct History {
     store: Store,
     clock: Arc<dyn Clock>,
+    authentication: Authentication,
     sessions: Sessions,
     refusals: Refusals,
     /// Whether whoever exports must say what for.
@@ -39,10 +41,17 @@ impl History {
     pub const fn new(
         store: Store,
         clock: Arc<dyn Clock>,
+        authentication: Authentication,
         sessions: Sessions,
         refusals: Refusals,
         rules: &config::Audit,
     ) -> Self {
-        Self { store, clock, sessions, refusals, purpose_required: rules.purpose_required }
+        Self { store, clock, authentication, sessions, refusals, purpose_required: rules.purpose_required }
+    }
+
+    /// The forms under which attempts with a name are kept.
+    fn attempt_names(&self) -> impl Fn(&str) -> Vec<String> + Send + 'static {
+        let authentication = self.authentication.clone();
+        move |name| authentication.attempt_names(name)
     }
 }

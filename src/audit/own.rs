@@ -9,12 +9,10 @@ use serde_json::json;
 
 use super::History;
 use crate::model::audit::{AuditContext, AuditEvent, Details, RecordedEvent, Subject, SubjectKind};
+use crate::model::filter::{AttemptFilter, Criterion, EventFilter, SessionFilter, Sort, Text};
 use crate::model::id::UserId;
 use crate::model::session::{ActorKind, Session};
-use crate::store::attempts::{self, AttemptFilter};
-use crate::store::audit::AuditFilter;
-use crate::store::sessions::{self, SessionFilter, Sort, UserSelector};
-use crate::store::{StoreError, audit, users};
+use crate::store::{StoreError, attempts, audit, sessions, users};
 use crate::view::{AttemptObject, EventObject, SessionObject, UserObject};
 
 /// Rows read at a time.
@@ -86,7 +84,7 @@ impl OwnExport {
                     Place::Sessions { read, after, has_more }
                 }
                 None if has_more => {
-                    let filter = SessionFilter { user: Some(UserSelector::Id(user_id)), ..SessionFilter::default() };
+                    let filter = SessionFilter::of_user(user_id);
                     let page = self.history.session_page(filter, Sort::NewestStart, after, PAGE).await?;
                     let after = page.items.last().map(|last| sessions::Position::of(last, Sort::NewestStart));
                     Place::Sessions { read: page.items.into(), after, has_more: page.has_more }
@@ -94,7 +92,7 @@ impl OwnExport {
                 None => Place::Attempts(None),
             },
             Place::Attempts(after) => {
-                let filter = AttemptFilter { user_id: Some(user_id), ..AttemptFilter::default() };
+                let filter = AttemptFilter::of_user(user_id);
                 let page = self.history.attempt_page(filter, after, PAGE).await?;
                 for attempt in &page.items {
                     line(piece, "attempt", &AttemptObject::from(attempt));
@@ -107,7 +105,8 @@ impl OwnExport {
                 }
             }
             Place::Events(after) => {
-                let filter = AuditFilter { subject: Some(user_id.to_string()), ..AuditFilter::default() };
+                let subject = Criterion::is(Text(user_id.to_string()));
+                let filter = EventFilter { subject, ..EventFilter::default() };
                 let page = self.history.event_page(filter, after, PAGE).await?;
                 let after = page.items.last().map(audit::Position::of).filter(|_| page.has_more);
                 page.items.into_iter().for_each(|event| self.write_event(event, piece));

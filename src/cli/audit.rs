@@ -2,21 +2,18 @@
 
 use std::path::PathBuf;
 
-use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::export::{Destination, export};
+use super::filter::Flags;
 use super::installation::Installation;
 use super::outcome::{Failure, Outcome};
 use super::output::Output;
 use super::progress;
-use super::value;
 use crate::app::{App, open_store};
 use crate::audit::chain::{CheckpointVerifier, Fault, Verified, VerifiedOutside, verify_outside};
 use crate::audit::export::Selection;
-use crate::model::audit::{self as model, AuditKind};
-use crate::model::id::SessionId;
-use crate::store::audit::AuditFilter;
+use crate::model::filter::EventFilter;
 
 /// What to do with the record.
 #[derive(Debug, clap::Subcommand)]
@@ -24,7 +21,7 @@ pub(super) enum Command {
     /// Write the events to a file or the standard output, newest first
     Export {
         #[command(flatten)]
-        filter: Filter,
+        filter: Flags<EventFilter>,
         #[command(flatten)]
         destination: Destination,
     },
@@ -49,32 +46,6 @@ pub(super) enum Command {
     },
 }
 
-/// Which events; all flags together.
-#[derive(Debug, Default, clap::Args)]
-pub(super) struct Filter {
-    /// Of this kind, such as `session.ended`; a wrong one lists them all
-    #[arg(long)]
-    kind: Option<AuditKind>,
-    /// With this outcome: `success` or `failure`
-    #[arg(long)]
-    outcome: Option<model::Outcome>,
-    /// Done by this party: the id of a user or client, or a part of Vigie such as `cli`
-    #[arg(long, value_name = "ID")]
-    actor: Option<String>,
-    /// About the user, session, client or key with this id
-    #[arg(long, value_name = "ID")]
-    subject: Option<String>,
-    /// In this session
-    #[arg(long = "session-id", value_name = "ID")]
-    session_id: Option<SessionId>,
-    /// Not before this time
-    #[arg(long, value_parser = value::time, value_name = "TIME")]
-    from: Option<DateTime<Utc>>,
-    /// Before this time
-    #[arg(long, value_parser = value::time, value_name = "TIME")]
-    to: Option<DateTime<Utc>>,
-}
-
 impl Command {
     /// Runs the command.
     pub(super) async fn run(self, installation: &Installation, output: &mut Output) -> Outcome {
@@ -84,8 +55,7 @@ impl Command {
         installation
             .with_app(async |app| match self {
                 Self::Export { filter, destination } => {
-                    let described = filter.described();
-                    export(app, Selection::Events(filter.into_filter()), described, &destination, output).await
+                    export(app, Selection::Events(*filter.0), &destination, output).await
                 }
                 Self::Verify { checkpoint, json, .. } => verify(app, &checkpoint, json, output).await,
                 Self::Checkpoint { key } => checkpoint(app, key, output).await,
@@ -192,30 +162,4 @@ async fn checkpoint(app: &App, key: bool, output: &mut Output) -> Outcome {
     }
     app.chain.seal().await?;
     output.line(app.chain.checkpoint().await?.note.trim_end())
-}
-
-impl Filter {
-    /// The filter as it was asked for, under the names of the API.
-    fn described(&self) -> Value {
-        let mut members = json!({
-            "kind": self.kind, "outcome": self.outcome, "actor": self.actor, "subject": self.subject,
-            "session_id": self.session_id, "from": self.from, "to": self.to,
-        });
-        if let Value::Object(members) = &mut members {
-            members.retain(|_, value| !value.is_null());
-        }
-        members
-    }
-
-    fn into_filter(self) -> AuditFilter {
-        AuditFilter {
-            kind: self.kind,
-            outcome: self.outcome,
-            actor: self.actor,
-            subject: self.subject,
-            session_id: self.session_id,
-            from: self.from,
-            to: self.to,
-        }
-    }
 }

@@ -5,8 +5,6 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
 use super::outcome::{Failure, Outcome};
 use super::output::Output;
 use super::progress;
@@ -35,17 +33,11 @@ pub(super) struct Destination {
     output: Option<PathBuf>,
 }
 
-/// Exports what was selected; `described` is the selection as it was asked for, for the record.
-pub(super) async fn export(
-    app: &App,
-    selection: Selection,
-    described: Value,
-    to: &Destination,
-    output: &mut Output,
-) -> Outcome {
+/// Exports what was selected.
+pub(super) async fn export(app: &App, selection: Selection, to: &Destination, output: &mut Output) -> Outcome {
     let form = Form::new(to.format, to.separator, to.bom).map_err(|error| Failure::wrong_use(format!("--{error}")))?;
     let (purpose, context) = (to.purpose.clone(), AuditContext::command_line());
-    let mut export = app.history.export(selection, form, described, purpose, &context).await?;
+    let mut export = app.history.export(selection, form, purpose, &context).await?;
     // Not before: a file that is there stays as it is where nothing is exported.
     let mut file = to.output.as_deref().map(create).transpose()?;
     // On a terminal that shows the rows themselves, a count between them would only disturb.

@@ -9,6 +9,7 @@ mod demo;
 mod doctor;
 mod exit_code;
 mod export;
+mod filter;
 mod hash;
 mod installation;
 mod key;

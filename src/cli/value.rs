@@ -1,9 +1,7 @@
 //! Reads the values of flags into types that cannot be wrong.
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
-use ipnet::IpNet;
 
-use crate::model::address::{InvalidAddress, parse_filter};
 use crate::model::client::{ClientId, InvalidClientId};
 use crate::model::user::{Email, InvalidEmail, InvalidRole, InvalidUsername, Role, Username};
 
@@ -18,11 +16,6 @@ pub(super) fn time(text: &str) -> Result<DateTime<Utc>, InvalidTime> {
         return Ok(day.and_time(NaiveTime::MIN).and_utc());
     }
     DateTime::parse_from_rfc3339(text).map(|time| time.to_utc()).map_err(|_| InvalidTime)
-}
-
-/// An address or network.
-pub(super) fn network(text: &str) -> Result<IpNet, InvalidAddress> {
-    parse_filter(text)
 }
 
 /// A name for a user.

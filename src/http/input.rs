@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::error::ApiError;
 use super::upgrade;
+use crate::model::filter::object_of;
 
 /// Largest body, in bytes.
 pub const MAX_BODY: usize = 64 * 1024;
@@ -180,6 +181,14 @@ pub(super) fn parse_query<T: DeserializeOwned>(text: &str) -> Result<T, ApiError
     serde_path_to_error::deserialize(deserializer).map_err(|error| {
         let path = error.path().to_string();
         ApiError::invalid(&pointer(&path), error.into_inner())
+    })
+}
+
+/// Reads members of which each may be repeated.
+pub(super) fn parse_pairs<T: DeserializeOwned>(pairs: Vec<(String, String)>) -> Result<T, ApiError> {
+    serde_path_to_error::deserialize(object_of(pairs)).map_err(|error| {
+        let path = error.path().to_string();
+        ApiError::invalid(&pointer(&path), plain(&error.into_inner()))
     })
 }
 

@@ -9,6 +9,7 @@ pub mod change;
 pub mod client;
 pub mod delivery;
 pub mod device;
+pub mod filter;
 pub mod folding;
 pub mod id;
 pub mod not_before;

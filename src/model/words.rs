@@ -1,6 +1,6 @@
 //! Closed lists of words: enums that are written as one fixed word everywhere (database, JSON, command line).
 
-/// Defines an enum whose variants each have one word, with `ALL`, `as_str`, `Display`, `FromStr` and `Serialize`.
+/// Defines an enum whose variants each have one word, with `ALL`, `WORDS`, `as_str`, `Display`, `FromStr` and `Serialize`.
 macro_rules! words {
     ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$vmeta:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$meta])*
@@ -10,6 +10,8 @@ macro_rules! words {
         impl $name {
             /// Every value, in the order of its definition.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+            /// The word of each, in the same order.
+            pub const WORDS: &'static [&'static str] = &[$($word,)+];
 
             /// The word that stands for it everywhere.
             #[must_use]
@@ -30,7 +32,7 @@ macro_rules! words {
             fn from_str(word: &str) -> Result<Self, Self::Err> {
                 match word {
                     $($word => Ok(Self::$variant),)+
-                    _ => Err($crate::model::UnknownWord { word: word.chars().take(64).collect(), known: &[$($word,)+] }),
+                    _ => Err($crate::model::UnknownWord { word: word.chars().take(64).collect(), known: Self::WORDS }),
                 }
             }
         }

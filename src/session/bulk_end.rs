@@ -13,9 +13,9 @@ use super::end::{BATCH, end_by, end_same_in, is_last_batch};
 use crate::alert::Alerts;
 use crate::model::alert::{AlertKind, NewAlert};
 use crate::model::audit::{AuditContext, AuditEvent, Details, HistoryPart, Subject};
+use crate::model::filter::{Filter as _, SessionFilter};
 use crate::model::id::BulkEndId;
-use crate::model::session::{EndReason, SessionState};
-use crate::store::sessions::SessionFilter;
+use crate::model::session::EndReason;
 use crate::store::{Db, StoreError, audit, sessions};
 
 /// How many sessions a filter matched, and how many of them this ended.
@@ -27,13 +27,20 @@ pub struct BulkEnded {
     pub ended: i64,
 }
 
+/// Which active sessions are to be ended.
+#[derive(Debug, Clone)]
+pub enum ToEnd {
+    /// All of everybody.
+    Everything,
+    /// Those that match.
+    Matching(Box<SessionFilter>),
+}
+
 /// What is asked for.
 #[derive(Debug, Clone)]
 struct BulkEnd {
     id: BulkEndId,
-    filter: SessionFilter,
-    /// The filter as it was asked for.
-    described: Value,
+    to_end: ToEnd,
     note: Option<String>,
     context: AuditContext,
     at: DateTime<Utc>,
@@ -52,18 +59,16 @@ impl Sessions {
     /// Ends every session that matches, in batches, and records the filter and the count. A dry run only counts.
     pub async fn end_matching(
         &self,
-        filter: SessionFilter,
-        described: Value,
+        to_end: ToEnd,
         note: Option<String>,
         dry_run: bool,
         context: &AuditContext,
     ) -> Result<BulkEnded, StoreError> {
         self.record_expired().await?;
         let at = self.now();
-        let filter = SessionFilter { state: Some(SessionState::Active), ..filter };
-        let counted = filter.clone();
+        let counted = to_end.filter();
         let matched = self.store().read_at_length(move |db| sessions::count(db, &counted, at)).await?;
-        let bulk = BulkEnd { id: BulkEndId::new(at), filter, described, note, context: context.clone(), at, matched };
+        let bulk = BulkEnd { id: BulkEndId::new(at), to_end, note, context: context.clone(), at, matched };
         if dry_run {
             self.store().write(move |db| audit::record(db, &bulk.counted())).await?;
             return Ok(BulkEnded { matched, ended: 0 });
@@ -110,6 +115,32 @@ impl Sessions {
     }
 }
 
+impl From<SessionFilter> for ToEnd {
+    fn from(filter: SessionFilter) -> Self {
+        Self::Matching(Box::new(filter))
+    }
+}
+
+impl ToEnd {
+    fn filter(&self) -> SessionFilter {
+        match self {
+            Self::Everything => SessionFilter::default().only_active(),
+            Self::Matching(filter) => filter.only_active(),
+        }
+    }
+}
+
+/// As the record keeps it: as it was asked for.
+impl ToEnd {
+    /// As the record keeps it.
+    fn to_value(&self) -> Value {
+        match self {
+            Self::Everything => json!({ "everything": true }),
+            Self::Matching(filter) => filter.to_value(),
+        }
+    }
+}
+
 impl BulkEnd {
     /// Ends the next batch, with what goes before the first of all and after the last.
     fn step(
@@ -123,7 +154,7 @@ impl BulkEnd {
         if !before.has_begun {
             audit::record(db, &self.begun())?;
         }
-        let ids = sessions::ids_matching(db, &self.filter, self.at, BATCH)?;
+        let ids = sessions::ids_matching(db, &self.to_end.filter(), self.at, BATCH)?;
         let end = end_by(&self.context, EndReason::BulkEnd, self.at, self.note.clone());
         let ended = before.ended + end_same_in(db, changes, &ids, &end, &self.context)?;
         let is_over = is_last_batch(ids.len());
@@ -140,20 +171,20 @@ impl BulkEnd {
 
     /// Whoever counts other people's sessions reads of them (ADM-06).
     fn counted(&self) -> AuditEvent {
-        let (filter, count) = (Some(self.described.clone()), usize::try_from(self.matched).ok());
+        let (filter, count) = (Some(self.to_end.to_value()), usize::try_from(self.matched).ok());
         let details = Details::HistoryRead { what: HistoryPart::Sessions, filter, count, dry_run: Some(true) };
         self.event(self.at, details)
     }
 
     fn begun(&self) -> AuditEvent {
-        let (filter, note) = (self.described.clone(), self.note.clone());
+        let (filter, note) = (self.to_end.to_value(), self.note.clone());
         self.event(self.at, Details::SessionsEndBegun { end: self.id, filter, matched: self.matched, note })
     }
 
     fn outcome(&self, at: DateTime<Utc>, progress: Progress) -> AuditEvent {
         let details = Details::SessionsEnded {
             end: Some(self.id),
-            filter: Some(self.described.clone()),
+            filter: Some(self.to_end.to_value()),
             matched: Some(self.matched),
             ended: progress.ended,
             complete: Some(progress.is_over),

@@ -4,11 +4,12 @@ use chrono::{DateTime, Utc};
 
 use super::Sessions;
 use crate::model::attempt::Attempt;
+use crate::model::filter::{AttemptFilter, Criterion, SessionFilter, Sort, StateFilter};
+use crate::model::folding::forms;
 use crate::model::id::{SessionId, UserId};
-use crate::model::session::{Session, SessionState};
-use crate::store::attempts::{self, AttemptFilter};
-use crate::store::sessions::{self, Position, SessionFilter, Sort, UserSelector};
-use crate::store::{Page, StoreError};
+use crate::model::session::Session;
+use crate::store::sessions::{self, Position};
+use crate::store::{Page, StoreError, attempts};
 
 impl Sessions {
     /// The session with this id, ended or not.
@@ -22,13 +23,13 @@ impl Sessions {
     pub async fn own(
         &self,
         user_id: UserId,
-        state: Option<SessionState>,
+        state: StateFilter,
         after: Option<Position>,
         limit: i64,
     ) -> Result<Page<Session>, StoreError> {
         self.record_overdue_of(user_id).await?;
         let now = self.now();
-        let filter = SessionFilter { user: Some(UserSelector::Id(user_id)), state, ..SessionFilter::default() };
+        let filter = SessionFilter { state: Criterion::is(state), ..SessionFilter::of_user(user_id) };
         self.store().read(move |db| sessions::list(db, &filter, now, Sort::NewestStart, after, limit)).await
     }
 
@@ -39,8 +40,8 @@ impl Sessions {
         after: Option<attempts::Position>,
         limit: i64,
     ) -> Result<Page<Attempt>, StoreError> {
-        let filter = AttemptFilter { user_id: Some(user_id), ..AttemptFilter::default() };
-        self.store().read(move |db| attempts::list(db, &filter, after, limit)).await
+        let filter = AttemptFilter::of_user(user_id);
+        self.store().read(move |db| attempts::list(db, &filter, &forms, after, limit)).await
     }
 
     /// The present moment, by the clock that sessions go by.

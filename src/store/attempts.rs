@@ -5,17 +5,18 @@ use std::net::IpAddr;
 use chrono::{DateTime, Utc};
 use diesel::deserialize;
 use diesel::prelude::*;
-use ipnet::IpNet;
 
 use super::backend::{Db, MultiBackend};
 use super::chain;
 use super::columns::{At, Id, address, parsed, proofs};
+use super::criteria::{by_networks, by_values};
 use super::error::StoreError;
 use super::keyset::{Page, row_after, row_before, to_before};
 use super::schema::attempts;
-use crate::model::address::{key, key_range};
+use crate::model::address::key;
 use crate::model::attempt::{Attempt, AttemptOutcome};
 use crate::model::client::ClientId;
+use crate::model::filter::{AttemptFilter, Criterion, Text, UserSelector};
 use crate::model::folding::fold;
 use crate::model::id::{AttemptId, SessionId, UserId};
 use crate::model::redaction::{Group, WithProofs};
@@ -84,22 +85,8 @@ impl Row {
     }
 }
 
-/// Which attempts a list shows; all members together.
-#[derive(Debug, Clone, Default)]
-pub struct AttemptFilter {
-    /// Those on this user.
-    pub user_id: Option<UserId>,
-    /// Those under one of these names (folded).
-    pub usernames: Option<Vec<String>>,
-    /// Those from this network.
-    pub network: Option<IpNet>,
-    /// Those with this outcome.
-    pub outcome: Option<AttemptOutcome>,
-    /// Not before.
-    pub from: Option<DateTime<Utc>>,
-    /// Before.
-    pub to: Option<DateTime<Utc>>,
-}
+/// The forms under which attempts with a name are kept, folded. Which masks a name has, the store cannot know.
+pub type NameForms<'a> = &'a dyn Fn(&str) -> Vec<String>;
 
 /// The place of an attempt in the order of lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +108,7 @@ pub fn insert(db: &mut Db, attempt: &Attempt) -> Result<(), StoreError> {
 pub fn list(
     db: &mut Db,
     filter: &AttemptFilter,
+    forms: NameForms<'_>,
     after: Option<Position>,
     limit: i64,
 ) -> Result<Page<Attempt>, StoreError> {
@@ -128,7 +116,7 @@ pub fn list(
     if let Some(after) = after {
         filter.to = to_before(filter.to, after.at);
     }
-    let mut query = matching(&filter);
+    let mut query = matching(&filter, forms);
     if let Some(after) = after {
         query = query.filter(row_before((attempts::at, attempts::id), (At(after.at), Id(after.id.0))));
     }
@@ -138,36 +126,52 @@ pub fn list(
 }
 
 /// How many attempts match.
-pub fn count(db: &mut Db, filter: &AttemptFilter) -> Result<i64, StoreError> {
-    Ok(matching(filter).count().get_result(db)?)
+pub fn count(db: &mut Db, filter: &AttemptFilter, forms: NameForms<'_>) -> Result<i64, StoreError> {
+    Ok(matching(filter, forms).count().get_result(db)?)
 }
 
-fn matching(filter: &AttemptFilter) -> attempts::BoxedQuery<'static, MultiBackend> {
-    let mut query = attempts::table.into_boxed::<MultiBackend>();
-    if let Some(user_id) = filter.user_id {
-        query = query.filter(attempts::user_id.eq(Some(Id(user_id.0))));
+type Query = attempts::BoxedQuery<'static, MultiBackend>;
+
+fn matching(filter: &AttemptFilter, forms: NameForms<'_>) -> Query {
+    let mut query = by_users(attempts::table.into_boxed(), &filter.user, forms);
+    let names = |names: &[Text]| names.iter().flat_map(|name| forms(&name.0)).collect::<Vec<_>>();
+    if !filter.username.include.is_empty() {
+        query = query.filter(attempts::username_folded.eq_any(names(&filter.username.include)));
     }
-    if let Some(usernames) = &filter.usernames {
-        query = query.filter(attempts::username_folded.eq_any(usernames.clone()));
+    if !filter.username.exclude.is_empty() {
+        query = query.filter(attempts::username_folded.ne_all(names(&filter.username.exclude)));
     }
-    if let Some(network) = filter.network {
-        let (first, last) = key_range(network);
-        query = if first == last {
-            query.filter(attempts::ip_key.eq(first.to_vec()))
-        } else {
-            query.filter(attempts::ip_key.between(first.to_vec(), last.to_vec()))
-        };
-    }
-    if let Some(outcome) = filter.outcome {
-        query = query.filter(attempts::outcome.eq(outcome.as_str()));
-    }
+    query = by_networks!(query, attempts::ip_key, filter.ip);
+    query = by_values!(query, attempts::outcome, filter.outcome, |outcome: &AttemptOutcome| outcome.as_str());
     if let Some(from) = filter.from {
-        query = query.filter(attempts::at.ge(At(from)));
+        query = query.filter(attempts::at.ge(At(from.0)));
     }
     if let Some(to) = filter.to {
-        query = query.filter(attempts::at.lt(At(to)));
+        query = query.filter(attempts::at.lt(At(to.0)));
     }
     query
+}
+
+/// Those on users, each meant by the id or by the name.
+fn by_users(mut query: Query, users: &Criterion<UserSelector>, forms: NameForms<'_>) -> Query {
+    let meant = |users: &[UserSelector]| {
+        let ids: Vec<_> = users.iter().filter_map(UserSelector::id).map(|id| Some(Id(id.0))).collect();
+        let named = users.iter().filter(|user| user.id().is_none());
+        (ids, named.flat_map(|user| forms(user.name())).collect::<Vec<_>>())
+    };
+    let (ids, names) = meant(&users.include);
+    query = match (ids.as_slice(), names.is_empty()) {
+        ([], true) => query,
+        ([], false) => query.filter(attempts::username_folded.eq_any(names)),
+        ([one], true) => query.filter(attempts::user_id.eq(*one)),
+        (_, true) => query.filter(attempts::user_id.eq_any(ids)),
+        (_, false) => query.filter(attempts::user_id.eq_any(ids).or(attempts::username_folded.eq_any(names))),
+    };
+    let (ids, names) = meant(&users.exclude);
+    if !ids.is_empty() {
+        query = query.filter(attempts::user_id.is_null().or(attempts::user_id.ne_all(ids)));
+    }
+    if names.is_empty() { query } else { query.filter(attempts::username_folded.ne_all(names)) }
 }
 
 /// Attempts after `after`, oldest first: for following them live.

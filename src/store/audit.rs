@@ -10,11 +10,13 @@ use diesel::prelude::*;
 use super::backend::{Db, MultiBackend};
 use super::chain;
 use super::columns::{At, Id, Json, parsed, proofs};
+use super::criteria::by_values;
 use super::error::StoreError;
 use super::keyset::{Page, row_before, to_before};
 use super::rows::Insert;
 use super::schema::audit_events;
 use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Outcome, Reason, RecordedEvent, Subject};
+use crate::model::filter::{EventFilter, Text};
 use crate::model::id::{SessionId, UserId};
 use crate::model::record::Record;
 use crate::model::redaction::{Group, Proofs, WithProofs};
@@ -73,25 +75,6 @@ impl Row {
     }
 }
 
-/// Which events a list shows; all members together.
-#[derive(Debug, Clone, Default)]
-pub struct AuditFilter {
-    /// Those of this kind.
-    pub kind: Option<AuditKind>,
-    /// Those with this outcome.
-    pub outcome: Option<Outcome>,
-    /// Those done by this party (its id).
-    pub actor: Option<String>,
-    /// Those about this thing (its id).
-    pub subject: Option<String>,
-    /// Those in this session.
-    pub session_id: Option<SessionId>,
-    /// Not before.
-    pub from: Option<DateTime<Utc>>,
-    /// Before.
-    pub to: Option<DateTime<Utc>>,
-}
-
 /// The place of an event in the order of lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
@@ -144,7 +127,7 @@ pub fn record_all(db: &mut Db, events: &[AuditEvent]) -> Result<(), StoreError> 
 /// Events, newest first.
 pub fn list(
     db: &mut Db,
-    filter: &AuditFilter,
+    filter: &EventFilter,
     after: Option<Position>,
     limit: i64,
 ) -> Result<Page<RecordedEvent>, StoreError> {
@@ -162,32 +145,24 @@ pub fn list(
 }
 
 /// How many events match.
-pub fn count(db: &mut Db, filter: &AuditFilter) -> Result<i64, StoreError> {
+pub fn count(db: &mut Db, filter: &EventFilter) -> Result<i64, StoreError> {
     Ok(matching(filter).count().get_result(db)?)
 }
 
-fn matching(filter: &AuditFilter) -> audit_events::BoxedQuery<'static, MultiBackend> {
-    let mut query = audit_events::table.into_boxed::<MultiBackend>();
-    if let Some(kind) = filter.kind {
-        query = query.filter(audit_events::kind.eq(kind.as_str()));
-    }
-    if let Some(outcome) = filter.outcome {
-        query = query.filter(audit_events::outcome.eq(outcome.as_str()));
-    }
-    if let Some(actor) = &filter.actor {
-        query = query.filter(audit_events::actor_id.eq(actor.clone()));
-    }
-    if let Some(subject) = &filter.subject {
-        query = query.filter(audit_events::subject_id.eq(Some(subject.clone())));
-    }
-    if let Some(session_id) = filter.session_id {
-        query = query.filter(audit_events::session_id.eq(Some(Id(session_id.0))));
-    }
+fn matching(filter: &EventFilter) -> audit_events::BoxedQuery<'static, MultiBackend> {
+    let query = audit_events::table.into_boxed::<MultiBackend>();
+    let query = by_values!(query, audit_events::kind, filter.kind, |kind: &AuditKind| kind.as_str());
+    let query = by_values!(query, audit_events::outcome, filter.outcome, |outcome: &Outcome| outcome.as_str());
+    let query = by_values!(query, audit_events::actor_id, filter.actor, |actor: &Text| actor.0.clone());
+    let query = by_values!(query, nullable audit_events::subject_id, filter.subject, |id: &Text| Some(id.0.clone()));
+    let mut query = by_values!(query, nullable audit_events::session_id, filter.session_id, |id: &SessionId| {
+        Some(Id(id.0))
+    });
     if let Some(from) = filter.from {
-        query = query.filter(audit_events::at.ge(At(from)));
+        query = query.filter(audit_events::at.ge(At(from.0)));
     }
     if let Some(to) = filter.to {
-        query = query.filter(audit_events::at.lt(At(to)));
+        query = query.filter(audit_events::at.lt(At(to.0)));
     }
     query
 }

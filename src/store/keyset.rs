@@ -9,6 +9,8 @@ use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{Bool, SingleValue, SqlType};
 use diesel::{AppearsOnTable, SelectableExpression};
 
+use crate::model::filter::Moment;
+
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
@@ -30,13 +32,13 @@ impl<T> Page<T> {
 
 /// What is left of the bound `to` of a list that goes back in time, where a page begins at `place`: that says more than a
 /// bound behind it, and given both SQLite begins at the bound and passes over what is between.
-pub(super) fn to_before(to: Option<DateTime<Utc>>, place: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    to.filter(|to| *to <= place)
+pub(super) fn to_before(to: Option<Moment>, place: DateTime<Utc>) -> Option<Moment> {
+    to.filter(|to| to.0 <= place)
 }
 
 /// The same of the bound `from` of a list that goes forward in time.
-pub(super) fn from_after(from: Option<DateTime<Utc>>, place: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    from.filter(|from| *from > place)
+pub(super) fn from_after(from: Option<Moment>, place: DateTime<Utc>) -> Option<Moment> {
+    from.filter(|from| from.0 > place)
 }
 
 /// `(a, b) < (x, y)` or `(a, b) > (x, y)`: diesel has no row comparison for both databases, and both plan this one as one

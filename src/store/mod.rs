@@ -28,6 +28,7 @@ pub mod clients;
 mod columns;
 mod connection;
 pub mod covered;
+mod criteria;
 pub mod deliveries;
 pub mod devices;
 mod error;

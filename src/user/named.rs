@@ -100,13 +100,14 @@ impl Person {
         Ok(())
     }
 
-    /// Whom something is about: a user who is known, or else the one whose id a filter names.
+    /// Whom something is about: a user who is known, or else those whose ids a filter asks for. Where it asks for others too,
+    /// by name, that is not known.
     fn about(&self, user: Option<UserId>, details: &Value) -> About {
-        let filtered = || details["filter"]["user"].as_str()?.parse().ok();
-        match user.or_else(filtered) {
-            Some(user) if user == self.id => About::Them,
-            Some(user) => About::Other(user),
-            None => About::Unknown,
+        let asked = || texts(&details["filter"]["user"]).map(|user| user.parse().ok()).collect();
+        match user.map_or_else(asked, |user| vec![Some(user)]).as_slice() {
+            users if users.contains(&Some(self.id)) => About::Them,
+            [Some(user)] => About::Other(*user),
+            _ => About::Unknown,
         }
     }
 
@@ -190,20 +191,26 @@ pub(super) fn names_of(db: &mut Db, id: UserId) -> Result<BTreeSet<String>, Stor
     Ok(names)
 }
 
+/// The members of filters that hold names.
+const NAMING: [&str; 4] = ["user", "not_user", "username", "not_username"];
+
 /// Whether details name one of these, or are free text about the person, or by them.
 fn names_somebody(kind: AuditKind, details: &Value, about: About, is_party: bool, names: &BTreeSet<String>) -> bool {
-    let is_name = |value: &Value| match value {
-        Value::String(text) => !matches!(about, About::Other(_)) && names.contains(&fold(text)),
-        _ => false,
-    };
+    let is_name = |text: &str| !matches!(about, About::Other(_)) && names.contains(&fold(text));
     kind.facts().details.iter().any(|member| match (member.names, &details[member.name]) {
-        (Names::Person, name) => is_name(name),
-        (Names::Filter, filter) => ["user", "username"].iter().any(|member| is_name(&filter[*member])),
+        (Names::Person, Value::String(name)) => is_name(name),
+        (Names::Filter, filter) => NAMING.iter().any(|member| texts(&filter[*member]).any(is_name)),
         (Names::Text, Value::String(text)) => {
             is_party || about == About::Them || names.iter().any(|name| mentions(&fold(text), name))
         }
-        (Names::Text | Names::Nobody | Names::Network, _) => false,
+        _ => false,
     })
+}
+
+/// A text, or the texts of a list.
+fn texts(value: &Value) -> impl Iterator<Item = &str> {
+    let list = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+    list.iter().filter_map(Value::as_str)
 }
 
 /// Whether a text holds a name as a word of its own; both folded.
@@ -227,6 +234,14 @@ mod tests {
         let filter = json!({ "what": "sessions", "filter": { "user": "ALICE" } });
         assert!(is_named(AuditKind::UserCreated, json!({ "username": "Alice", "role": "agent" }), them));
         assert!(is_named(AuditKind::HistoryRead, filter, unknown));
+        for filter in [
+            json!({ "user": ["bob", "Alice"] }),
+            json!({ "not_user": "alice" }),
+            json!({ "not_username": ["b", "ALICE"] }),
+        ] {
+            assert!(is_named(AuditKind::HistoryRead, json!({ "filter": filter }), unknown), "{filter}");
+        }
+        assert!(!is_named(AuditKind::HistoryRead, json!({ "filter": { "user": ["bob"], "role": "alice" } }), unknown));
         assert!(is_named(AuditKind::SessionsEnded, json!({ "note": "Alice, again" }), unknown));
         assert!(is_named(AuditKind::SessionsEnded, json!({ "note": "ask Zoé d'O" }), unknown));
         assert!(is_named(AuditKind::SessionEnded, json!({ "note": "a stolen telephone" }), them));

@@ -319,10 +319,23 @@ async fn attempts_are_found_by_every_filter(#[values(Sqlite, Postgres)] backend:
             vec![success, disabled],
         ),
         (format!("username=alice&from={}", at(start + TimeDelta::seconds(2))), vec![wrong]),
+        // Several values: one of them. Excluded ones: none of them, and what has no such value stays.
+        ("username=alice&username=my%20password%201".into(), vec![&masked[0], &masked[0], wrong, success, disabled]),
+        ("not_username=my%20password%201&not_username=reviewer".into(), vec![wrong, success, disabled]),
+        (format!("user={}&user=my%20password%201", alice.id), vec![&masked[0], &masked[0], wrong, success, disabled]),
+        (format!("not_user={}&not_user=reviewer", alice.id), vec![&masked[0], &masked[0]]),
+        ("outcome=disabled&outcome=wrong_password".into(), vec![wrong, disabled]),
+        ("not_outcome=unknown_user&not_outcome=success".into(), vec![wrong, disabled]),
+        ("not_ip=127.0.0.0/8".into(), vec![disabled]),
+        ("ip=127.0.0.0/8&ip=2001:db8::7&username=alice&not_outcome=success".into(), vec![wrong, disabled]),
     ] {
         assert_eq!(found(&auditor, &query).await, expected, "{query}");
     }
-    for query in ["usr=x", "outcome=perhaps", "ip=x", "from=x", "sort=at"] {
+    let exported =
+        auditor.get("/admin/attempts/export?format=ndjson&user=alice&not_outcome=success&not_outcome=disabled");
+    assert_eq!(json_rows(&exported.await).len(), 1);
+    let twice = format!("from={0}&from={0}", at(start));
+    for query in ["usr=x", "outcome=perhaps", "ip=x", "from=x", "sort=at", "not_from=x", &twice] {
         auditor.get(&format!("/admin/attempts?{query}")).await.problem(422, "invalid_input");
     }
 }
@@ -411,6 +424,53 @@ async fn events_of_one_moment_are_each_on_one_page(#[values(Sqlite, Postgres)] b
             let exported = json_rows(&auditor.get(&format!("/admin/audit/export?format=ndjson&{query}")).await);
             assert_eq!(places(&exported), expected, "{query}, exported");
         }
+    }
+}
+
+/// ADM-10: of several values one is enough, and of those excluded none is there; an event without the value stays.
+#[rstest]
+#[actix_web::test]
+async fn events_are_found_by_several_values_and_but_for_excluded_ones(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let auditor = app.auditor().await;
+    let start = app.now() - TimeDelta::hours(1);
+    let [one, other] = [0, 1].map(|number| SessionId::new(start + TimeDelta::seconds(number)));
+    let event =
+        |kind: AuditKind, by: &str, subject: Subject| AuditEvent::new(start, kind, &AuditContext::system(by), subject);
+    let key = |id: &str| Subject::new(SubjectKind::Key, id);
+    let events = vec![
+        event(AuditKind::KeyRotated, "a", key("k1")).in_session(one),
+        event(AuditKind::KeyRotated, "b", key("k2")).in_session(other),
+        event(AuditKind::KeyRevoked, "c", key("k1")),
+        event(AuditKind::RecordVerified, "a", Subject::everybody()),
+    ];
+    app.app.store.write(move |db| audit::record_all(db, &events)).await.expect("recorded");
+    for (query, expected) in [
+        ("kind=key.rotated&kind=key.revoked".to_owned(), "c b a"),
+        ("not_kind=key.rotated".into(), "a c"),
+        ("actor=a&actor=b".into(), "a b a"),
+        ("actor=a&actor=b&not_actor=b".into(), "a a"),
+        ("subject=k1&subject=k2&not_kind=key.revoked".into(), "b a"),
+        ("not_subject=k1".into(), "a b"),
+        (format!("session_id={one}&session_id={other}"), "b a"),
+        (format!("not_session_id={one}"), "a c b"),
+        ("outcome=success&outcome=failure&not_actor=c".into(), "a b a"),
+        ("not_outcome=success".into(), ""),
+    ] {
+        let query = format!("{query}&to={}", at(start + TimeDelta::seconds(1)));
+        let actors = |rows: &[Value]| {
+            let actors = rows.iter().map(|row| row["actor"]["id"].as_str().expect("an id").to_owned());
+            actors.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(actors(&every_page(&auditor, &format!("/admin/audit?{query}"), 2).await), expected, "{query}");
+        let exported = auditor.get(&format!("/admin/audit/export?format=ndjson&{query}")).await;
+        assert_eq!(actors(&json_rows(&exported)), expected, "{query}");
+    }
+    let read = auditor.get("/admin/audit?kind=history.exported&not_subject=k1&not_subject=k2").await.expect(200);
+    let filter = &read["items"][0]["details"]["filter"];
+    assert_eq!(filter["not_outcome"], "success", "the last export, as it was asked for: {filter}");
+    for query in ["kind=key.rotated&kind=key.lost", "not_from=2026-01-01T00:00:00Z", "not_session_id=1"] {
+        auditor.get(&format!("/admin/audit?{query}")).await.problem(422, "invalid_input");
     }
 }
 

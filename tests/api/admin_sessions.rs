@@ -82,7 +82,12 @@ fn at(moment: DateTime<Utc>) -> String {
 async fn each_filter_finds_its_sessions_and_no_other(#[values(Sqlite, Postgres)] backend: Backend) {
     let app = TestApp::start(backend).await;
     let admin = app.admin().await;
-    let [alice, ..] = history(&app).await;
+    let [alice, bob, _] = history(&app).await;
+    let all = admin.get("/admin/sessions").await.expect(200);
+    let token = |label: &str| {
+        let one = all["items"].as_array().expect("rows").iter().find(|session| session["device_name"] == label);
+        token_id(one.expect("a session"))
+    };
     let ago = |count| at(app.now() - hours(count));
     for (query, expected) in [
         (String::new(), "a1 a2 b1 b2 c1 c2 c3 root"),
@@ -126,6 +131,29 @@ async fn each_filter_finds_its_sessions_and_no_other(#[values(Sqlite, Postgres)]
         ("ended_by=expiry".into(), "c1 c3"),
         (format!("user=carol&state=ended&reason=expired&ip=2001:db8::/32&started_to={}", ago(12)), "c1"),
         ("user=alice&role=chef".into(), ""),
+        // Several values: one of them. Excluded ones: none of them, and what has no such value stays.
+        (format!("user=ALICE&user={}&user=nobody", bob.id), "a1 a2 b1 b2"),
+        ("not_user=alice&not_user=nobody".into(), "b1 b2 c1 c2 c3 root"),
+        ("user=alice&user=bob&not_user=bob".into(), "a1 a2"),
+        ("user=nobody&not_user=alice".into(), ""),
+        ("role=chef&role=admin".into(), "c1 c2 c3 root"),
+        ("not_role=agent".into(), "c1 c2 c3 root"),
+        ("state=active&state=ended&role=chef".into(), "c1 c2 c3"),
+        ("not_state=active".into(), "a1 b1 c1 c3"),
+        ("not_state=all".into(), ""),
+        ("reason=logout&reason=expired".into(), "a1 c1"),
+        ("not_reason=logout&not_reason=expired".into(), "a2 b1 b2 c2 c3 root"),
+        ("ip=192.0.2.0/24&ip=2001:db8:2::1".into(), "a1 a2 c1"),
+        ("not_ip=192.0.2.0/24&not_ip=2001:db8::/32".into(), "b2 c2 c3 root"),
+        ("ip=192.0.2.0/23&not_ip=192.0.2.10".into(), "a2 b2"),
+        ("not_client_id=crm".into(), "a2 b1 c1 c2 c3 root"),
+        ("client_id=crm&client_id=shop&not_reason=logout".into(), "b2"),
+        ("user_agent=firefox&user_agent=okhttp".into(), "a1 b1 c1 c2 c3"),
+        ("not_user_agent=firefox&not_user_agent=100%25".into(), "b2 c1 c2 c3 root"),
+        (format!("ended_by=root&ended_by={}", alice.id), "a1 b1"),
+        ("not_ended_by=root&state=ended".into(), "a1 c1 c3"),
+        (format!("token={}&token={NIL}", token("a2")), "a2"),
+        (format!("not_token={}&user=alice", token("a2")), "a1"),
     ] {
         let found = admin.get(&format!("/admin/sessions?{query}")).await.expect(200);
         assert_eq!(label_set(&found), set(expected), "{query}");
@@ -263,7 +291,12 @@ async fn what_does_not_fit_is_refused_with_its_name(#[values(Sqlite, Postgres)] 
         "limit=501",
         "limit=-1",
         "user=",
-        "user=a&user=b",
+        "started_from=2026-01-01T00:00:00Z&started_from=2026-01-02T00:00:00Z",
+        "not_started_from=2026-01-01T00:00:00Z",
+        "not_usr=alice",
+        "not_reason=logout&not_reason=bored",
+        "limit=3&limit=4",
+        &["user=a"; 21].join("&"),
     ] {
         let problem = admin.get(&format!("/admin/sessions?{query}")).await.problem(422, "invalid_input");
         let name = query.split('=').next().expect("a name");
@@ -376,6 +409,38 @@ async fn all_sessions_that_match_are_ended_together(#[values(Sqlite, Postgres)] 
     assert_eq!(all, json!({ "matched": 2, "ended": 2 }));
     alice.get("/auth/me").await.problem(401, "session_ended");
     admin.get("/auth/me").await.problem(401, "session_ended");
+}
+
+/// SES-12: several values and excluded ones end what they would list; what is asked for is recorded as it was asked for.
+#[rstest]
+#[actix_web::test]
+async fn sessions_are_ended_by_several_values_and_but_for_excluded_ones(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let admin = app.admin().await;
+    let (alice, bob, carol) = (app.signed_in("alice").await, app.signed_in("bob").await, app.signed_in("carol").await);
+    let end = async |filter: Value| admin.post("/admin/sessions/end", json!({ "filter": filter })).await;
+    for filter in [json!({ "not_state": "ended" }), json!({ "user": [] }), json!({ "user": vec!["alice"; 21] })] {
+        end(filter).await.problem(422, "invalid_input");
+    }
+    let problem = end(json!({ "user": ["alice", 7] })).await.problem(422, "invalid_input");
+    assert_eq!(problem["errors"][0]["pointer"], "/filter/user/1");
+    end(json!({ "user": "alice", "not_state": "active" })).await.problem(422, "invalid_input");
+    let filter = json!({ "user": ["ALICE", "bob", "nobody"], "not_user": "bob" });
+    assert_eq!(end(filter.clone()).await.expect(200), json!({ "matched": 1, "ended": 1 }));
+    alice.get("/auth/me").await.problem(401, "session_ended");
+    bob.get("/auth/me").await.expect(200);
+    let events = admin.get("/admin/audit?kind=sessions.end_begun&kind=sessions.ended").await.expect(200);
+    let recorded: Vec<&Value> = events["items"].as_array().expect("rows").iter().collect();
+    assert_eq!(recorded.len(), 2);
+    assert!(recorded.iter().all(|event| event["details"]["filter"] == filter), "{events}");
+    // What is excluded alone is not everybody.
+    let ended = end(json!({ "not_role": ["admin", "chef"], "not_user": ["bob"] })).await.expect(200);
+    assert_eq!(ended, json!({ "matched": 1, "ended": 1 }));
+    carol.get("/auth/me").await.problem(401, "session_ended");
+    bob.get("/auth/me").await.expect(200);
+    let events = admin.get("/admin/audit?kind=sessions.ended").await.expect(200);
+    let expected = json!({ "not_role": ["admin", "chef"], "not_user": "bob" });
+    assert_eq!(events["items"][0]["details"]["filter"], expected);
 }
 
 /// 600 active sessions from one network, and one that has ended.

@@ -13,7 +13,7 @@ use vigie::model::id::{SessionId, UserId};
 use vigie::model::not_before::Scope;
 use vigie::model::session::{Actor, EndReason};
 use vigie::model::user::{Role, UserState};
-use vigie::store::sessions::SessionFilter;
+use vigie::session::bulk_end::ToEnd;
 use vigie::store::{Overtaken, StoreError};
 use vigie::user::UserError;
 use vigie::user::change::UserChange;
@@ -289,11 +289,10 @@ async fn no_transaction_does_anything_for_a_session_that_is_over(#[values(Sqlite
     for refused in of_users {
         assert!(matches!(refused, Err(UserError::Store(error)) if error == OVERTAKEN));
     }
-    let everything = SessionFilter::default();
     let of_sessions = [
         sessions.end(session, EndReason::EndedByAdmin, None, &by).await.map(drop),
         sessions.end_of_user(id, None, EndReason::EndedByAdmin, None, &by).await.map(drop),
-        sessions.end_matching(everything, json!({}), None, false, &by).await.map(drop),
+        sessions.end_matching(ToEnd::Everything, None, false, &by).await.map(drop),
         users.lift_throttle("00000000-0000-0000-0000-000000000000".parse().expect("an id"), &by).await.map(drop),
     ];
     assert_eq!(of_sessions, [const { Err(OVERTAKEN) }; 4]);
@@ -376,10 +375,9 @@ async fn no_page_is_made_for_whoever_may_not_see_it_any_more(#[values(Sqlite, Po
     let own = AuditContext { acting: acting("agent"), actor: Actor::user(id), ..AuditContext::command_line() };
     let was_admin = AuditContext { acting: acting("admin"), actor: Actor::admin(id), ..own.clone() };
     let mut export = app.app.history.export_own(id, &own).await.expect("it begins");
-    let selection = vigie::audit::export::Selection::Attempts(vigie::store::attempts::AttemptFilter::default());
+    let selection = vigie::audit::export::Selection::Attempts(vigie::model::filter::AttemptFilter::default());
     let format = vigie::audit::export::ExportFormat::Csv.into();
-    let mut of_others =
-        app.app.history.export(selection, format, json!({}), None, &was_admin).await.expect("it begins");
+    let mut of_others = app.app.history.export(selection, format, None, &was_admin).await.expect("it begins");
     assert_eq!(of_others.next().await, Err(StoreError::Overtaken(Overtaken::NotAllowed)));
     alice.post_empty("/auth/logout").await.expect(204);
     assert_eq!(export.next().await, Err(OVERTAKEN));

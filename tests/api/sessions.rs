@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 use vigie::model::attempt::AttemptOutcome;
 use vigie::model::audit::{AuditContext, AuditKind};
+use vigie::model::filter::SessionFilter;
 use vigie::model::id::{SessionId, UserId};
 use vigie::model::not_before::Scope;
 use vigie::model::session::{Actor, ActorKind, EndReason};
 use vigie::model::user::{Role, UserState};
-use vigie::store::sessions::{SessionFilter, UserSelector};
 use vigie::user::change::UserChange;
 
 use crate::support::app::{PASSWORD, TestApp, TestClient};
@@ -362,7 +362,7 @@ async fn end(app: &TestApp, client: &TestClient<'_>, reason: EndReason, user_id:
     let id: SessionId = client.session_id.parse().expect("an id");
     let (sessions, users) = (&app.app.sessions, &app.app.users);
     let (context, operator) = (AuditContext::command_line(), AuditContext::system("test"));
-    let of_user = SessionFilter { user: Some(UserSelector::Id(user_id)), ..SessionFilter::default() };
+    let of_user = SessionFilter::of_user(user_id).into();
     let mut change = UserChange::default();
     match reason {
         EndReason::Logout => drop(client.post_empty("/auth/logout").await.expect(204)),
@@ -373,7 +373,7 @@ async fn end(app: &TestApp, client: &TestClient<'_>, reason: EndReason, user_id:
             assert_eq!(sessions.end(id, reason, note, &operator).await.expect("ended"), Some(true));
         }
         EndReason::BulkEnd => {
-            sessions.end_matching(of_user, json!({}), None, false, &operator).await.expect("ended");
+            sessions.end_matching(of_user, None, false, &operator).await.expect("ended");
         }
         EndReason::PasswordChanged => {
             let other = app.log_in("alice").await;

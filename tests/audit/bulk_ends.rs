@@ -9,9 +9,8 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use vigie::clock::{Clock as _, ManualClock, SystemClock};
 use vigie::model::audit::{AuditContext, AuditKind, RecordedEvent};
-use vigie::session::bulk_end::BulkEnded;
+use vigie::session::bulk_end::{BulkEnded, ToEnd};
 use vigie::store::StoreError;
-use vigie::store::sessions::SessionFilter;
 
 use crate::support::app::TestApp;
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
@@ -35,8 +34,7 @@ async fn with_sessions(app: &TestApp, count: usize) {
 
 async fn end_all(app: &TestApp) -> Result<BulkEnded, StoreError> {
     let note = Some("a stolen list".to_owned());
-    let described = json!({ "everything": true });
-    app.app.sessions.end_matching(SessionFilter::default(), described, note, false, &AuditContext::command_line()).await
+    app.app.sessions.end_matching(ToEnd::Everything, note, false, &AuditContext::command_line()).await
 }
 
 /// From here on, no session can be ended where so many have been.
@@ -125,7 +123,7 @@ async fn an_end_whose_caller_goes_away_is_done_and_recorded_to_its_outcome(
     with_sessions(&app, 2 * MANY).await;
     let sessions = app.app.sessions.clone();
     let caller = actix_web::rt::spawn(async move {
-        sessions.end_matching(SessionFilter::default(), json!({}), None, false, &AuditContext::command_line()).await
+        sessions.end_matching(ToEnd::Everything, None, false, &AuditContext::command_line()).await
     });
     until(async || !recorded(&app).await[0].is_empty()).await;
     caller.abort();

@@ -97,6 +97,8 @@ async fn past(app: &TestApp) -> User {
     app.log_in(NAME).await;
     root.get(&format!("/admin/sessions?user={FORMER}")).await.expect(200);
     root.get(&format!("/admin/attempts?username={}", "zo%C3%A9-marie")).await.expect(200);
+    root.get(&format!("/admin/attempts?username=nobody&username={FORMER}&not_username={FORMER}")).await.expect(200);
+    root.get(&format!("/admin/sessions?not_user={FORMER}")).await.expect(200);
     let ended = format!("/admin/sessions/{}/end", first["session"]["id"].as_str().unwrap());
     root.post(&ended, json!({ "note": "Zoé-Marie a changé de service" })).await.expect(204);
     let everybody = json!({ "filter": { "user": "nobody-at-all" }, "note": "pas ceux de Zoé-Marie !" });

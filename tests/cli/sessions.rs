@@ -98,6 +98,48 @@ async fn the_history_is_listed_and_exported(#[values(Sqlite, Postgres)] backend:
     assert!(events.lines().count() >= 2, "an export is an event, this one too (ADM-06): {events}");
 }
 
+/// ADM-10: flags are the members of the API: several values by repeating a flag, excluded ones by its twin.
+#[rstest]
+#[actix_web::test]
+async fn flags_take_several_values_and_exclude_others(#[values(Sqlite, Postgres)] backend: Backend) {
+    let program = Program::new(backend);
+    for (name, role) in [("alice", "agent"), ("bob", "chef"), ("carol", "agent")] {
+        program.add_user(name, role);
+    }
+    let server = program.serve();
+    let (alice, bob, carol) = (server.log_in("alice").await, server.log_in("bob").await, server.log_in("carol").await);
+    let [alice, bob, carol] = [&alice, &bob, &carol].map(|answer| answer["session"]["id"].as_str().expect("an id"));
+    let list = |arguments: &[&str]| {
+        let listed = program.run(&[&["session", "list", "--json", "--sort", "started_at"], arguments].concat()).json();
+        ids(&listed).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(list(&["--user", "ALICE", "--user", "bob"]), [alice, bob]);
+    assert_eq!(list(&["--not-user", "alice", "--not-user", "bob"]), [carol]);
+    assert_eq!(list(&["--role", "agent", "--not-user", "carol", "--not-client", "shop"]), [alice]);
+    assert_eq!(list(&["--ip", "192.0.2.0/24", "--ip", "127.0.0.0/8", "--not-reason", "logout"]).len(), 3);
+    program.run(&["session", "list", "--not-ip", "localhost"]).fails(2, "localhost");
+    program.run(&["session", "list", "--ended-to", "2026-01-01", "--ended-to", "2026-01-02"]).fails(2, "--ended-to");
+    let exported = program.run(&["session", "export", "--format", "ndjson", "--not-user", "bob"]).expect(0);
+    assert_eq!(exported.lines().count(), 2);
+    assert!(!exported.contains(bob));
+
+    // What is excluded alone is not everybody.
+    let ended = program.run(&["session", "end", "--not-user", "alice", "--not-user", "bob", "--json"]).json();
+    assert_eq!(ended, json!({ "matched": 1, "ended": 1 }));
+    assert_eq!(list(&["--state", "ended"]), [carol]);
+    program.run(&["session", "end", "--not-state", "ended"]).fails(2, "say which");
+    let kinds = ["--kind", "sessions.ended", "--kind", "history.exported", "--not-actor", "expiry"];
+    let events = program.run(&[&["audit", "export", "--format", "ndjson"][..], &kinds].concat()).expect(0);
+    let filters =
+        events.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")["details"]["filter"].clone());
+    let expected = [
+        json!({ "kind": ["sessions.ended", "history.exported"], "not_actor": "expiry" }),
+        json!({ "not_user": ["alice", "bob"] }),
+        json!({ "not_user": "bob" }),
+    ];
+    assert_eq!(filters.collect::<Vec<_>>(), expected);
+}
+
 /// An export that does not say what it is for leaves a file as it was, where that is asked for.
 #[rstest]
 fn prv_05_an_export_by_command_says_what_it_is_for(#[values(Sqlite, Postgres)] backend: Backend) {

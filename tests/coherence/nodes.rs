@@ -10,12 +10,13 @@ use vigie::app::App;
 use vigie::model::alert::AlertKind;
 use vigie::model::audit::{AuditContext, AuditKind};
 use vigie::model::change::Change;
+use vigie::model::filter::SessionFilter;
 use vigie::model::id::NodeId;
 use vigie::model::not_before::Scope;
 use vigie::model::session::{Actor, End, EndReason};
 use vigie::model::user::Role;
 use vigie::store::nodes::LeaseNumbers;
-use vigie::store::sessions::{self, Closing, SessionFilter};
+use vigie::store::sessions::{self, Closing};
 use vigie::store::{StoreError, changes, nodes};
 use vigie::user::change::UserChange;
 
@@ -348,9 +349,8 @@ async fn ending_many_by_a_filter_lets_checks_of_others_go_on(#[values(Sqlite, Po
     }
     let ending = a.app.sessions.clone();
     let ended = actix_web::rt::spawn(async move {
-        let filter =
-            SessionFilter { user: Some(vigie::store::sessions::UserSelector::Id(id)), ..SessionFilter::default() };
-        ending.end_matching(filter, json!({}), None, false, &AuditContext::command_line()).await
+        let to_end = SessionFilter::of_user(id).into();
+        ending.end_matching(to_end, None, false, &AuditContext::command_line()).await
     });
     let mut asked = 0;
     while !ended.is_finished() {

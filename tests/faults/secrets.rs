@@ -15,10 +15,8 @@ use vigie::audit::export::{ExportFormat, Selection};
 use vigie::config::LogFormat;
 use vigie::keyring::Purpose;
 use vigie::model::audit::{AuditContext, AuditKind};
+use vigie::model::filter::{AttemptFilter, EventFilter, Sort};
 use vigie::model::secret::SecretKind;
-use vigie::store::attempts::AttemptFilter;
-use vigie::store::audit::AuditFilter;
-use vigie::store::sessions::{SessionFilter, Sort};
 use vigie::user::import::{Format, read};
 
 use crate::support::app::{BY_QUERY, TestApp, TestClient};
@@ -244,16 +242,16 @@ async fn add_keys(app: &TestApp, secrets: &mut Secrets) {
 /// Every format of every export.
 async fn exports(app: &TestApp) -> Vec<u8> {
     let selections = [
-        Selection::Sessions(SessionFilter::default(), Sort::NewestStart),
+        Selection::Sessions(Box::default(), Sort::NewestStart),
         Selection::Attempts(AttemptFilter::default()),
-        Selection::Events(AuditFilter::default()),
+        Selection::Events(EventFilter::default()),
     ];
     let mut all = Vec::new();
     for selection in selections {
         for format in ExportFormat::ALL.iter().copied() {
             let history = &app.app.history;
             let context = AuditContext::command_line();
-            let mut export = history.export(selection.clone(), format.into(), json!({}), None, &context).await.unwrap();
+            let mut export = history.export(selection.clone(), format.into(), None, &context).await.unwrap();
             while let Some(piece) = export.next().await.unwrap() {
                 all.extend(piece);
             }

@@ -11,9 +11,9 @@ use tokio::sync::oneshot;
 use vigie::model::audit::AuditContext;
 use vigie::model::not_before::Scope;
 use vigie::model::user::{Role, UserState};
-use vigie::session::bulk_end::BulkEnded;
+use vigie::session::bulk_end::{BulkEnded, ToEnd};
 use vigie::store::StoreError;
-use vigie::store::sessions::{Seen, SessionFilter, touch_all};
+use vigie::store::sessions::{Seen, touch_all};
 use vigie::store::signing_keys::KeyStatus;
 use vigie::user::change::UserChange;
 
@@ -54,8 +54,7 @@ async fn end_on(a: &TestApp, by: &TestClient<'_>, target: &TestClient<'_>, way: 
             a.app.sessions.set_not_before(scope, None, None, &context).await.unwrap();
         }
         "bulk end" => {
-            let filter = SessionFilter::default();
-            let ended = a.app.sessions.end_matching(filter, json!({}), None, false, &context).await;
+            let ended = a.app.sessions.end_matching(ToEnd::Everything, None, false, &context).await;
             assert_eq!(ended, Ok(BulkEnded { matched: 2, ended: 2 }));
         }
         _ => unreachable!("{way}"),

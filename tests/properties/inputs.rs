@@ -263,6 +263,8 @@ async fn any_filter_is_answered_or_refused_with_a_reason(#[values(Sqlite, Postgr
     let members = of_pieces(
         &[
             "user=",
+            "not_user=",
+            "not_ip=",
             "state=",
             "active",
             "reason=",

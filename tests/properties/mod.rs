@@ -1,4 +1,5 @@
 //! What holds for whatever is done, in whatever order.
 
+mod filters;
 mod inputs;
 mod sessions;

@@ -1,11 +1,10 @@
 //! A page of a list within a period, wherever it begins: inside the period, at its ends, or outside of it.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta};
 use rstest::rstest;
-use vigie::store::attempts::{self, AttemptFilter};
-use vigie::store::audit::{self, AuditFilter};
-use vigie::store::sessions::{self, SessionFilter, Sort};
-use vigie::store::{Db, Store, StoreError};
+use vigie::model::filter::{AttemptFilter, EventFilter, Moment, SessionFilter, Sort};
+use vigie::model::folding::forms;
+use vigie::store::{Db, Store, StoreError, attempts, audit, sessions};
 
 use super::migrated;
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
@@ -15,7 +14,7 @@ const ROWS: Rows = Rows { sessions: 40, attempts: 40, events: 40 };
 /// More than there are.
 const LIMIT: i64 = 1_000;
 
-type Period = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+type Period = (Option<Moment>, Option<Moment>);
 
 /// Reads a list within a period, or with `None` all of it; from its beginning, or after a place.
 trait List {
@@ -31,11 +30,13 @@ impl List for Sessions {
     type Place = sessions::Position;
 
     fn read(db: &mut Db, sort: Sort, period: Option<Period>, after: Option<Self::Place>) -> Vec<(Self::Place, String)> {
-        let (started, last_seen) = match sort {
-            Sort::NewestStart | Sort::OldestStart => (period.unwrap_or_default(), (None, None)),
-            Sort::LastSeen => ((None, None), period.unwrap_or_default()),
+        let (from, to) = period.unwrap_or_default();
+        let filter = match sort {
+            Sort::NewestStart | Sort::OldestStart => {
+                SessionFilter { started_from: from, started_to: to, ..SessionFilter::default() }
+            }
+            Sort::LastSeen => SessionFilter { last_seen_from: from, last_seen_to: to, ..SessionFilter::default() },
         };
-        let filter = SessionFilter { started, last_seen, ..SessionFilter::default() };
         let page = sessions::list(db, &filter, DateTime::UNIX_EPOCH, sort, after, LIMIT).unwrap();
         page.items.iter().map(|session| (sessions::Position::of(session, sort), session.id.to_string())).collect()
     }
@@ -46,7 +47,8 @@ impl List for Attempts {
 
     fn read(db: &mut Db, _: Sort, period: Option<Period>, after: Option<Self::Place>) -> Vec<(Self::Place, String)> {
         let (from, to) = period.unwrap_or_default();
-        let page = attempts::list(db, &AttemptFilter { from, to, ..AttemptFilter::default() }, after, LIMIT).unwrap();
+        let filter = AttemptFilter { from, to, ..AttemptFilter::default() };
+        let page = attempts::list(db, &filter, &forms, after, LIMIT).unwrap();
         let place = |attempt: &vigie::model::attempt::Attempt| attempts::Position { at: attempt.at, id: attempt.id };
         page.items.iter().map(|attempt| (place(attempt), attempt.id.to_string())).collect()
     }
@@ -57,7 +59,7 @@ impl List for Events {
 
     fn read(db: &mut Db, _: Sort, period: Option<Period>, after: Option<Self::Place>) -> Vec<(Self::Place, String)> {
         let (from, to) = period.unwrap_or_default();
-        let page = audit::list(db, &AuditFilter { from, to, ..AuditFilter::default() }, after, LIMIT).unwrap();
+        let page = audit::list(db, &EventFilter { from, to, ..EventFilter::default() }, after, LIMIT).unwrap();
         page.items.iter().map(|event| (audit::Position::of(event), event.seq.to_string())).collect()
     }
 }
@@ -87,7 +89,7 @@ async fn a_page_within_a_period_goes_on_wherever_it_begins(#[values(Sqlite, Post
     actix_web::rt::task::spawn_blocking(move || fill(&url, ROWS, false)).await.unwrap();
     let begin = DateTime::from_timestamp_micros(i64::try_from(BEGIN).unwrap()).unwrap();
     // The rows lie over some 58 days.
-    let day = |days| Some(begin + TimeDelta::days(days));
+    let day = |days| Some(Moment(begin + TimeDelta::days(days)));
     for period in [(None, day(40)), (day(15), None), (day(15), day(40))] {
         for sort in [Sort::NewestStart, Sort::OldestStart, Sort::LastSeen] {
             every_place_continues::<Sessions>(&store, sort, period).await;

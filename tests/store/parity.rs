@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 use vigie::clock::{Clock as _, ManualClock, SystemClock};
 use vigie::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Subject, SubjectKind};
 use vigie::model::client::{Client, ClientId};
+use vigie::model::filter::{Criterion, EventFilter, SessionFilter, Text};
 use vigie::model::id::{SessionId, UserId};
 use vigie::model::retention::{Counts, RetentionCutoffs};
 use vigie::model::secret::Secret;
 use vigie::model::session::{Actor, CurrentToken, End, EndReason};
 use vigie::model::user::{Role, User, UserState, Username};
-use vigie::store::audit::AuditFilter;
 use vigie::store::one_time_tokens::{self, Purpose};
-use vigie::store::sessions::{self, Closing, Seen, SessionFilter};
+use vigie::store::sessions::{self, Closing, Seen};
 use vigie::store::signing_keys::{self, StoredKey};
 use vigie::store::users::{self, UserFilter};
 use vigie::store::{Constraint, Store, StoreError, audit, clients};
@@ -115,7 +115,7 @@ async fn user_agents_are_found_in_any_case(#[values(Sqlite, Postgres)] backend: 
         app.app.store.write(move |db| sessions::insert(db, &session)).await.unwrap();
     }
     for (part, count) in [("FIREFOX", 1), ("firefox", 1), ("8_5", 1), ("x_5", 0), ("%", 0), ("zz", 0)] {
-        let filter = SessionFilter { user_agent: Some(part.to_owned()), ..SessionFilter::default() };
+        let filter = SessionFilter { user_agent: Criterion::is(Text(part.to_owned())), ..SessionFilter::default() };
         let at = app.now();
         let found = app.app.store.read(move |db| sessions::count(db, &filter, at)).await;
         assert_eq!(found, Ok(count), "{part}");
@@ -449,7 +449,7 @@ fn event(number: usize) -> AuditEvent {
 }
 
 async fn recorded(store: &Store) -> Vec<usize> {
-    let page = store.read(|db| audit::list(db, &AuditFilter::default(), None, 1_000)).await.unwrap();
+    let page = store.read(|db| audit::list(db, &EventFilter::default(), None, 1_000)).await.unwrap();
     page.items.iter().rev().map(|recorded| recorded.event.subject.id.as_deref().unwrap().parse().unwrap()).collect()
 }
 

@@ -3,12 +3,13 @@
 use vigie::model::alert::{Alert, AlertKind};
 use vigie::model::attempt::Attempt;
 use vigie::model::audit::{AuditKind, RecordedEvent};
+use vigie::model::filter::{AttemptFilter, SessionFilter};
+use vigie::model::folding::forms;
 use vigie::model::id::{SessionId, UserId};
 use vigie::model::session::{EndReason, Session};
 use vigie::model::user::User;
 use vigie::store::alerts::{self, AlertFilter};
-use vigie::store::attempts::{self, AttemptFilter};
-use vigie::store::{StoreError, audit, sessions, users};
+use vigie::store::{StoreError, attempts, audit, sessions, users};
 
 use super::app::TestApp;
 use super::dump::dump;
@@ -34,7 +35,7 @@ impl TestApp {
 
     /// Every attempt, newest first.
     pub async fn attempts(&self) -> Vec<Attempt> {
-        let list = |db: &mut _| attempts::list(db, &AttemptFilter::default(), None, 1000);
+        let list = |db: &mut _| attempts::list(db, &AttemptFilter::default(), &forms, None, 1000);
         self.app.store.read(list).await.expect("the store answers").items
     }
 
@@ -65,7 +66,7 @@ impl TestApp {
     /// How many session rows there are.
     pub async fn session_rows(&self) -> i64 {
         let now = self.now();
-        let count = move |db: &mut _| sessions::count(db, &sessions::SessionFilter::default(), now);
+        let count = move |db: &mut _| sessions::count(db, &SessionFilter::default(), now);
         self.app.store.read::<i64, StoreError>(count).await.expect("the store answers")
     }
 

@@ -1,15 +1,16 @@
 //! `vigie session end`: ends one session, or all that match.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::filter::Filter;
 use crate::app::App;
+use crate::cli::filter::Flags;
 use crate::cli::outcome::{Failure, Outcome};
 use crate::cli::output::Output;
 use crate::model::audit::AuditContext;
+use crate::model::filter::SessionFilter;
 use crate::model::id::SessionId;
 use crate::model::session::{EndReason, SessionState};
-use crate::session::bulk_end::BulkEnded;
+use crate::session::bulk_end::{BulkEnded, ToEnd};
 
 /// What to end.
 #[derive(Debug, clap::Args)]
@@ -18,7 +19,7 @@ pub(in crate::cli) struct Arguments {
     #[arg(conflicts_with_all = ["filter", "everything"])]
     id: Option<SessionId>,
     #[command(flatten)]
-    filter: Filter,
+    filter: Flags<SessionFilter>,
     /// End every active session of everybody
     #[arg(long, conflicts_with = "filter")]
     everything: bool,
@@ -36,18 +37,17 @@ pub(in crate::cli) struct Arguments {
 impl Arguments {
     /// Refuses what would end every session without saying so, and what could end none.
     pub(super) fn check(&self) -> Outcome {
-        if self.filter.asks_for_ended() {
+        if !self.filter.0.allows(SessionState::Active) {
             return Err(Failure::wrong_use("only active sessions can be ended"));
         }
-        if self.id.is_none() && !self.everything && self.filter.matches_every_active() {
+        if self.id.is_none() && !self.everything && self.filter.0.matches_every_active() {
             return Err(Failure::wrong_use("say which: an id, a filter such as --user, or --everything"));
         }
         Ok(())
     }
 
-    /// The filter as it was asked for, for the record.
-    fn described(&self) -> Value {
-        if self.everything { json!({ "everything": true }) } else { self.filter.described() }
+    fn to_end(&self) -> ToEnd {
+        if self.everything { ToEnd::Everything } else { ToEnd::Matching(self.filter.0.clone()) }
     }
 }
 
@@ -82,9 +82,8 @@ async fn end_one(id: SessionId, arguments: &Arguments, app: &App) -> Outcome<Bul
 }
 
 async fn end_matching(arguments: &Arguments, app: &App) -> Outcome<BulkEnded> {
-    let (filter, described) = (arguments.filter.selection(), arguments.described());
     let (note, dry_run) = (arguments.note.clone(), arguments.dry_run);
-    Ok(app.sessions.end_matching(filter, described, note, dry_run, &AuditContext::command_line()).await?)
+    Ok(app.sessions.end_matching(arguments.to_end(), note, dry_run, &AuditContext::command_line()).await?)
 }
 
 #[cfg(test)]
@@ -107,7 +106,9 @@ mod tests {
     #[test]
     fn nothing_ends_everything_by_mistake() {
         let id = "0198c2a0-0000-7000-8000-000000000000";
-        for line in [id, "--user alice", "--everything", "--ip 192.0.2.1 --state active --dry-run --note x"] {
+        for line in
+            [id, "--user alice", "--not-user alice", "--everything", "--ip 192.0.2.1 --state active --dry-run --note x"]
+        {
             assert!(is_accepted(line), "{line}");
         }
         for line in [
@@ -116,6 +117,8 @@ mod tests {
             "--note x",
             "--state active",
             "--state all",
+            "--not-state ended",
+            "--not-state active --user alice",
             "--state ended --user alice",
             "alice",
             "--everything --user alice",

@@ -1,12 +1,13 @@
 //! `vigie session list`: the connection history.
 
 use super::device;
-use super::filter::{Filter, Order};
 use crate::app::App;
+use crate::cli::filter::Flags;
 use crate::cli::outcome::Outcome;
 use crate::cli::output::Output;
 use crate::cli::table::{Table, moment};
 use crate::model::audit::AuditContext;
+use crate::model::filter::{SessionFilter, Sort};
 use crate::model::session::Session;
 use crate::store::sessions::Position;
 use crate::view::SessionObject;
@@ -14,11 +15,19 @@ use crate::view::SessionObject;
 /// The most sessions read at a time.
 const PAGE: usize = 500;
 
+/// In which order.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Order {
+    /// Order: `-started_at`, `started_at` or `-last_seen_at`; write `--sort=-started_at`
+    #[arg(long, default_value = "-started_at", allow_hyphen_values = true)]
+    pub(super) sort: Sort,
+}
+
 /// Which sessions, and how many.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Arguments {
     #[command(flatten)]
-    filter: Filter,
+    filter: Flags<SessionFilter>,
     #[command(flatten)]
     order: Order,
     /// At most so many; `vigie session export` has no limit
@@ -46,13 +55,13 @@ pub(super) async fn run(arguments: &Arguments, app: &App, output: &mut Output) -
 }
 
 async fn read(arguments: &Arguments, app: &App) -> Outcome<(Vec<Session>, bool)> {
-    let sort = arguments.order.sort();
+    let sort = arguments.order.sort;
     let mut sessions = Vec::new();
     let mut after = None;
     loop {
         let limit = i64::try_from(PAGE.min(arguments.limit - sessions.len())).unwrap_or(i64::MAX);
-        let (filter, described) = (arguments.filter.selection(), arguments.filter.described());
-        let page = app.history.sessions(filter, sort, after, limit, described, &AuditContext::command_line()).await?;
+        let filter = SessionFilter::clone(&arguments.filter.0);
+        let page = app.history.sessions(filter, sort, after, limit, &AuditContext::command_line()).await?;
         after = page.items.last().map(|last| Position::of(last, sort));
         sessions.extend(page.items);
         if !page.has_more || sessions.len() >= arguments.limit {
@@ -78,4 +87,30 @@ pub(super) fn table(sessions: &[SessionObject]) -> Table {
         ]);
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Flags {
+        #[command(flatten)]
+        order: Order,
+    }
+
+    fn sort(line: &str) -> Result<Sort, clap::Error> {
+        Flags::try_parse_from(std::iter::once("list").chain(line.split_whitespace())).map(|flags| flags.order.sort)
+    }
+
+    #[test]
+    fn an_order_is_written_as_in_the_api_also_after_a_space() {
+        assert_eq!(sort("").unwrap(), Sort::NewestStart);
+        assert_eq!(sort("--sort=-last_seen_at").unwrap(), Sort::LastSeen);
+        assert_eq!(sort("--sort -last_seen_at").unwrap(), Sort::LastSeen);
+        assert_eq!(sort("--sort started_at").unwrap(), Sort::OldestStart);
+        assert_eq!(sort("--sort id").unwrap_err().exit_code(), 2);
+    }
 }

@@ -1,19 +1,20 @@
 //! `vigie session`: the connection history, and ending what is active.
 
 mod end;
-mod filter;
 mod list;
 mod show;
 mod watch;
 
 use super::export::{Destination, export};
+use super::filter::Flags;
 use super::installation::Installation;
 use super::outcome::Outcome;
 use super::output::Output;
 use crate::audit::export::Selection;
+use crate::model::filter::SessionFilter;
 use crate::model::id::SessionId;
 use crate::view::SessionObject;
-use filter::{Filter, Order};
+use list::Order;
 
 /// What to do with sessions.
 #[derive(Debug, clap::Subcommand)]
@@ -33,7 +34,7 @@ pub(super) enum Command {
     /// Write sessions to a file or the standard output, without a limit
     Export {
         #[command(flatten)]
-        filter: Filter,
+        filter: Flags<SessionFilter>,
         #[command(flatten)]
         order: Order,
         #[command(flatten)]
@@ -55,8 +56,8 @@ impl Command {
                 Self::Show { id, json } => show::run(id, json, app, output).await,
                 Self::End(arguments) => end::run(arguments, app, output).await,
                 Self::Export { filter, order, destination } => {
-                    let selection = Selection::Sessions(filter.selection(), order.sort());
-                    export(app, selection, filter.described(), &destination, output).await
+                    let selection = Selection::Sessions(filter.0, order.sort);
+                    export(app, selection, &destination, output).await
                 }
                 Self::Watch(arguments) => watch::run(&arguments, app, output).await,
             })

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, get, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::member::{AlertStateFilter, Text};
+use super::member::AlertStateFilter;
 use super::query::{Filtered, PageOptions, described};
 use super::sessions::NoteBody;
 use crate::app::App;
@@ -17,6 +17,7 @@ use crate::http::paging::list;
 use crate::http::paging::{self, List};
 use crate::http::problems::{BadBody, BadQuery, NotFound, Refused};
 use crate::model::alert::{Alert, AlertKind};
+use crate::model::filter::Text;
 use crate::model::id::AlertId;
 use crate::store::alerts::{AlertFilter, Position};
 use crate::view::AlertObject;

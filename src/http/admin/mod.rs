@@ -5,6 +5,7 @@ pub mod attempts;
 pub mod audit;
 pub mod clients;
 mod export;
+mod filter;
 pub mod member;
 pub mod not_before;
 pub mod proof;

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::member::{Moment, Note};
+use super::member::Note;
 use crate::app::App;
 use crate::http::asked::By;
 use crate::http::authenticate::Admin;
@@ -13,6 +13,7 @@ use crate::http::error::ApiError;
 use crate::http::input::Body;
 use crate::http::problems::{BadBody, NotFound, Refused};
 use crate::model::client::ClientId;
+use crate::model::filter::Moment;
 use crate::model::id::UserId;
 use crate::model::not_before::Scope;
 

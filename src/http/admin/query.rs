@@ -11,11 +11,11 @@ use url::form_urlencoded;
 use utoipa::IntoParams;
 use utoipa::openapi::path::ParameterIn;
 
-use super::member::SessionOrder;
 use crate::audit::export::{ExportFormat, Form, OnlyForCsv, Purpose};
 use crate::audit::sheet::Separator;
 use crate::http::error::ApiError;
-use crate::http::input::parse_query;
+use crate::http::input::{parse_pairs, parse_query};
+use crate::model::filter::Sort;
 
 /// The query string: the members that `O` documents, and all others, which `F` reads and refuses where it knows them not.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ pub struct PageOptions {
 pub struct SessionPageOptions {
     /// The order; newest login first unless said otherwise.
     #[param(inline)]
-    pub sort: Option<SessionOrder>,
+    pub sort: Option<Sort>,
     /// Rows of the page; 50 unless said otherwise.
     #[param(minimum = 1, maximum = 500)]
     pub limit: Option<i64>,
@@ -89,7 +89,7 @@ pub struct SessionExportOptions {
     pub purpose: Option<Purpose>,
     /// The order; newest login first unless said otherwise.
     #[param(inline)]
-    pub sort: Option<SessionOrder>,
+    pub sort: Option<Sort>,
 }
 
 impl ExportOptions {
@@ -109,14 +109,17 @@ impl SessionExportOptions {
 impl<F: DeserializeOwned, O: DeserializeOwned + IntoParams> Filtered<F, O> {
     fn parse(query: &str) -> Result<Self, ApiError> {
         let documented = O::into_params(|| Some(ParameterIn::Query));
-        let mut filter = form_urlencoded::Serializer::new(String::new());
+        let mut filter = Vec::new();
         let mut options = form_urlencoded::Serializer::new(String::new());
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let is_option = documented.iter().any(|parameter| parameter.name == name);
-            let part = if is_option { &mut options } else { &mut filter };
-            part.append_pair(&name, &value);
+            if is_option {
+                options.append_pair(&name, &value);
+            } else {
+                filter.push((name.into_owned(), value.into_owned()));
+            }
         }
-        Ok(Self { filter: parse_query(&filter.finish())?, options: parse_query(&options.finish())? })
+        Ok(Self { filter: parse_pairs(filter)?, options: parse_query(&options.finish())? })
     }
 }
 
@@ -143,9 +146,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::http::admin::attempts::AttemptMembers;
+    use crate::model::filter::AttemptFilter;
 
-    fn parse(query: &str) -> Result<Filtered<AttemptMembers, PageOptions>, ApiError> {
+    fn parse(query: &str) -> Result<Filtered<AttemptFilter, PageOptions>, ApiError> {
         Filtered::parse(query)
     }
 
@@ -153,12 +156,24 @@ mod tests {
     fn both_parts_of_a_query_are_read() {
         let read = parse("user=a%26limit%3D9&limit=3&outcome=disabled").unwrap();
         assert_eq!(read.options.limit, Some(3));
-        assert_eq!(described(&read.filter), json!({ "user": "a&limit=9", "outcome": "disabled" }));
+        assert_eq!(json!(read.filter), json!({ "user": "a&limit=9", "outcome": "disabled" }));
     }
 
     #[test]
-    fn a_member_of_neither_part_is_refused_and_so_is_one_given_twice() {
-        for query in ["usr=a", "sort=started_at", "limit=3&limit=4", "user=a&user=b", "outcome=perhaps", "limit="] {
+    fn a_member_may_be_repeated_and_excluded() {
+        let read = parse("user=a&not_outcome=success&user=b&not_outcome=disabled&not_user=c").unwrap();
+        let expected = json!({ "user": ["a", "b"], "not_user": "c", "not_outcome": ["success", "disabled"] });
+        assert_eq!(json!(read.filter), expected);
+        assert!(parse(&["user=a"; 20].join("&")).is_ok());
+    }
+
+    #[test]
+    fn a_member_of_neither_part_is_refused_and_so_is_one_given_too_often() {
+        let (time, users) = ("from=2026-01-01T00:00:00Z", ["user=a"; 21].join("&"));
+        let twice = format!("{time}&{time}");
+        for query in
+            ["usr=a", "sort=started_at", "limit=3&limit=4", &users, &twice, "outcome=perhaps", "limit=", "not_from=x"]
+        {
             let Err(ApiError::Invalid(errors)) = parse(query) else { panic!("{query}") };
             let name = query.split('=').next().unwrap();
             assert!(errors[0].pointer.ends_with(name) || errors[0].message.contains(name), "{query}: {errors:?}");

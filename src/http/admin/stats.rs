@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::member::{Moment, StretchLength};
+use super::member::StretchLength;
 use crate::app::App;
 use crate::audit::history::Statistics;
 use crate::http::authenticate::Reviewer;
@@ -15,6 +15,7 @@ use crate::http::error::ApiError;
 use crate::http::input::Given;
 use crate::http::input::Query;
 use crate::http::problems::{BadQuery, Refused};
+use crate::model::filter::Moment;
 use crate::model::session::EndReason;
 use crate::view::{TimeText, time};
 

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::member::{Text, ThrottleState};
+use super::member::ThrottleState;
 use super::query::{Filtered, PageOptions};
 use crate::app::App;
 use crate::http::authenticate::{Admin, Reviewer};
@@ -15,6 +15,7 @@ use crate::http::input::Given;
 use crate::http::paging::list;
 use crate::http::paging::{self, List};
 use crate::http::problems::{BadQuery, NotFound, Refused};
+use crate::model::filter::Text;
 use crate::model::user::User;
 use crate::store::throttles::{Position, ThrottleFilter, ThrottleRow, ThrottleScope};
 use crate::view::ThrottleObject;

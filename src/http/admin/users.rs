@@ -6,7 +6,6 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::member::Text;
 use super::query::{Filtered, PageOptions};
 use super::sessions::NoteBody;
 use crate::app::App;
@@ -19,6 +18,7 @@ use crate::http::paging::list;
 use crate::http::paging::{self, List};
 use crate::http::problems::{BadBody, BadQuery, Conflict, NotFound, Refused};
 use crate::model::audit::AuditKind;
+use crate::model::filter::Text;
 use crate::model::folding::fold;
 use crate::model::id::UserId;
 use crate::model::secret::SecretKind;

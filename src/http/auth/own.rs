@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
-use crate::http::admin::member::StateFilter;
 use crate::http::authenticate::{Caller, Leaver};
 use crate::http::error::ApiError;
 use crate::http::input::{Given, Query};
 use crate::http::paging::{self, List, list};
 use crate::http::problems::{BadQuery, CallerRefused, NotFound, PasswordChangeFirst};
 use crate::model::attempt::Attempt;
+use crate::model::filter::StateFilter;
 use crate::model::id::SessionId;
 use crate::model::session::Session;
 use crate::store::{attempts, sessions};
@@ -88,7 +88,7 @@ pub async fn list_sessions(
     query: Given<Query<OwnSessionsQuery>>,
 ) -> Result<HttpResponse, ApiError> {
     let Query(query) = query?;
-    let state = query.state.unwrap_or(StateFilter::Active).state();
+    let state = query.state.unwrap_or(StateFilter::Active);
     let limit = paging::limit(query.limit)?;
     let after = match paging::keys::<2>("own sessions", query.cursor.as_deref())? {
         None => None,

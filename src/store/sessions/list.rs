@@ -2,69 +2,19 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use ipnet::IpNet;
 
 use super::super::backend::{Db, MultiBackend};
 use super::super::columns::{At, Id};
+use super::super::criteria::{AnyOf, by_networks, by_values};
 use super::super::error::StoreError;
 use super::super::keyset::{Page, from_after, row_after, row_before, to_before};
 use super::super::schema::sessions;
 use super::super::{access_tokens, containing, users};
 use super::Row;
-use crate::model::address::key_range;
+use crate::model::filter::{Criterion, SessionFilter, Sort, Text, UserSelector};
 use crate::model::folding::{fold, forms};
-use crate::model::id::{SessionId, TokenId, UserId};
+use crate::model::id::{SessionId, UserId};
 use crate::model::session::{EndReason, Session, SessionState};
-
-/// Whose sessions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum UserSelector {
-    /// The user with this id; where there is none, who has it as a name.
-    Id(UserId),
-    /// Everybody who has this name, or had it at a login; case does not matter.
-    Name(String),
-}
-
-/// Which sessions a list shows; all members together.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SessionFilter {
-    /// Of this user.
-    pub user: Option<UserSelector>,
-    /// Of users who had this role at login.
-    pub role: Option<String>,
-    /// In this state at `now`.
-    pub state: Option<SessionState>,
-    /// Ended for this reason.
-    pub reason: Option<EndReason>,
-    /// Whose login came from this network.
-    pub network: Option<IpNet>,
-    /// Through this client.
-    pub client_id: Option<String>,
-    /// Whose user agent contains this, whatever the case.
-    pub user_agent: Option<String>,
-    /// Started in this period: not before, before.
-    pub started: (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
-    /// Last seen in this period.
-    pub last_seen: (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
-    /// Ended in this period.
-    pub ended: (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
-    /// Ended by the party with this id.
-    pub ended_by: Option<String>,
-    /// For which this access token was issued.
-    pub token: Option<TokenId>,
-}
-
-/// In which order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Sort {
-    /// `-started_at`: newest login first.
-    #[default]
-    NewestStart,
-    /// `started_at`: oldest login first.
-    OldestStart,
-    /// `-last_seen_at`: last used first.
-    LastSeen,
-}
 
 /// The place of a session in an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,9 +51,9 @@ pub fn list(
     let mut filter = filter.clone();
     if let Some(after) = after {
         match sort {
-            Sort::NewestStart => filter.started.1 = to_before(filter.started.1, after.at),
-            Sort::OldestStart => filter.started.0 = from_after(filter.started.0, after.at),
-            Sort::LastSeen => filter.last_seen.1 = to_before(filter.last_seen.1, after.at),
+            Sort::NewestStart => filter.started_to = to_before(filter.started_to, after.at),
+            Sort::OldestStart => filter.started_from = from_after(filter.started_from, after.at),
+            Sort::LastSeen => filter.last_seen_to = to_before(filter.last_seen_to, after.at),
         }
     }
     let Some(mut query) = matching(db, &filter, now)? else { return Ok(Page::cut(Vec::new(), limit)) };
@@ -145,79 +95,83 @@ pub fn ids_matching(
 
 /// The query for a filter; `None` where nothing can match.
 fn matching(db: &mut Db, filter: &SessionFilter, now: DateTime<Utc>) -> Result<Option<Query<'static>>, StoreError> {
-    let mut query = sessions::table.into_boxed::<MultiBackend>();
-    if let Some(user) = &filter.user {
-        let ids = user_ids(db, user)?;
-        // One id keeps the order of the index; several do not, but are rare.
-        query = match ids.as_slice() {
-            [] => return Ok(None),
-            [one] => query.filter(sessions::user_id.eq(*one)),
-            _ => query.filter(sessions::user_id.eq_any(ids)),
-        };
-    }
-    if let Some(token) = filter.token {
-        let Some(id) = access_tokens::session_of(db, token)? else { return Ok(None) };
-        query = query.filter(sessions::id.eq(Id(id.0)));
-    }
-    if let Some(network) = filter.network {
-        let (first, last) = key_range(network);
-        query = if first == last {
-            query.filter(sessions::ip_key.eq(first.to_vec()))
-        } else {
-            query.filter(sessions::ip_key.between(first.to_vec(), last.to_vec()))
-        };
-    }
-    query = match filter.state {
-        Some(SessionState::Active) => {
-            query.filter(sessions::ended_at.is_null()).filter(sessions::idle_expires_at.gt(At(now)))
-        }
-        Some(SessionState::Ended) => {
-            query.filter(sessions::ended_at.is_not_null().or(sessions::idle_expires_at.le(At(now))))
-        }
-        None => query,
+    let Some(users) = ids_meant(&filter.user, |user| user_ids(db, user))? else { return Ok(None) };
+    let of_token = |token: &_| Ok(access_tokens::session_of(db, *token)?.map(|id| Id(id.0)).into_iter().collect());
+    let Some(tokens) = ids_meant(&filter.token, of_token)? else { return Ok(None) };
+    let query = sessions::table.into_boxed::<MultiBackend>();
+    let query = by_values!(query, sessions::user_id, users, |id: &Id| *id);
+    let query = by_values!(query, sessions::id, tokens, |id: &Id| *id);
+    let query = by_networks!(query, sessions::ip_key, filter.ip);
+    let query = match (filter.allows(SessionState::Active), filter.allows(SessionState::Ended)) {
+        (true, true) => query,
+        (true, false) => query.filter(sessions::ended_at.is_null()).filter(sessions::idle_expires_at.gt(At(now))),
+        (false, true) => query.filter(sessions::ended_at.is_not_null().or(sessions::idle_expires_at.le(At(now)))),
+        (false, false) => return Ok(None),
     };
-    if let Some(agent) = &filter.user_agent {
-        // User agents are kept as visible ASCII, so both databases fold case alike.
-        let folded = diesel::dsl::sql::<diesel::sql_types::Text>("lower(coalesce(sessions.user_agent, ''))");
-        query = query.filter(folded.like(containing(&agent.to_ascii_lowercase())).escape('\\'));
-    }
-    Ok(Some(by_columns(within_periods(query, filter), filter)))
+    Ok(Some(by_columns(within_periods(by_user_agent(query, &filter.user_agent), filter), filter)))
 }
 
-fn by_columns(mut query: Query<'static>, filter: &SessionFilter) -> Query<'static> {
-    if let Some(role) = &filter.role {
-        query = query.filter(sessions::role.eq(role.clone()));
+/// The ids that a criterion means; `None` where it asks for what there is not.
+fn ids_meant<T>(
+    criterion: &Criterion<T>,
+    mut find: impl FnMut(&T) -> Result<Vec<Id>, StoreError>,
+) -> Result<Option<Criterion<Id>>, StoreError> {
+    let mut all = |values: &[T]| {
+        let mut ids = Vec::new();
+        for value in values {
+            ids.extend(find(value)?);
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        Ok::<_, StoreError>(ids)
+    };
+    let (include, exclude) = (all(&criterion.include)?, all(&criterion.exclude)?);
+    let is_nobody = include.is_empty() && !criterion.include.is_empty();
+    Ok((!is_nobody).then_some(Criterion { include, exclude }))
+}
+
+fn by_user_agent(mut query: Query<'static>, agents: &Criterion<Text>) -> Query<'static> {
+    let contains = |agent: &Text| {
+        // User agents are kept as visible ASCII, so both databases fold case alike.
+        let folded = diesel::dsl::sql::<diesel::sql_types::Text>("lower(coalesce(sessions.user_agent, ''))");
+        folded.like(containing(&agent.0.to_ascii_lowercase())).escape('\\')
+    };
+    if !agents.include.is_empty() {
+        query = query.filter(AnyOf(agents.include.iter().map(contains).collect()));
     }
-    if let Some(reason) = filter.reason {
-        query = query.filter(sessions::end_reason.eq(Some(reason.as_str())));
-    }
-    if let Some(client_id) = &filter.client_id {
-        query = query.filter(sessions::client_id.eq(Some(client_id.clone())));
-    }
-    if let Some(by) = &filter.ended_by {
-        query = query.filter(sessions::ended_by_id.eq(Some(by.clone())));
+    if !agents.exclude.is_empty() {
+        query = query.filter(diesel::dsl::not(AnyOf(agents.exclude.iter().map(contains).collect::<Vec<_>>())));
     }
     query
 }
 
+fn by_columns(query: Query<'static>, filter: &SessionFilter) -> Query<'static> {
+    let query = by_values!(query, sessions::role, filter.role, |role: &Text| role.0.clone());
+    let query = by_values!(query, nullable sessions::end_reason, filter.reason, |reason: &EndReason| {
+        Some(reason.as_str())
+    });
+    let query = by_values!(query, nullable sessions::client_id, filter.client_id, |id: &Text| Some(id.0.clone()));
+    by_values!(query, nullable sessions::ended_by_id, filter.ended_by, |by: &Text| Some(by.0.clone()))
+}
+
 fn within_periods(mut query: Query<'static>, filter: &SessionFilter) -> Query<'static> {
-    if let Some(from) = filter.started.0 {
-        query = query.filter(sessions::started_at.ge(At(from)));
+    if let Some(from) = filter.started_from {
+        query = query.filter(sessions::started_at.ge(At(from.0)));
     }
-    if let Some(to) = filter.started.1 {
-        query = query.filter(sessions::started_at.lt(At(to)));
+    if let Some(to) = filter.started_to {
+        query = query.filter(sessions::started_at.lt(At(to.0)));
     }
-    if let Some(from) = filter.last_seen.0 {
-        query = query.filter(sessions::last_seen_at.ge(At(from)));
+    if let Some(from) = filter.last_seen_from {
+        query = query.filter(sessions::last_seen_at.ge(At(from.0)));
     }
-    if let Some(to) = filter.last_seen.1 {
-        query = query.filter(sessions::last_seen_at.lt(At(to)));
+    if let Some(to) = filter.last_seen_to {
+        query = query.filter(sessions::last_seen_at.lt(At(to.0)));
     }
-    if let Some(from) = filter.ended.0 {
-        query = query.filter(sessions::ended_at.ge(Some(At(from))));
+    if let Some(from) = filter.ended_from {
+        query = query.filter(sessions::ended_at.ge(Some(At(from.0))));
     }
-    if let Some(to) = filter.ended.1 {
-        query = query.filter(sessions::ended_at.lt(Some(At(to))));
+    if let Some(to) = filter.ended_to {
+        query = query.filter(sessions::ended_at.lt(Some(At(to.0))));
     }
     query
 }
@@ -229,12 +183,14 @@ fn is_of_somebody(db: &mut Db, id: UserId) -> Result<bool, StoreError> {
     Ok(at_login.is_some() || users::find(db, id)?.is_some())
 }
 
+/// The users meant by an id, or else by a name: whoever has it, or had it at a login; case does not matter.
 fn user_ids(db: &mut Db, user: &UserSelector) -> Result<Vec<Id>, StoreError> {
-    let name = match user {
-        UserSelector::Id(id) if is_of_somebody(db, *id)? => return Ok(vec![Id(id.0)]),
-        UserSelector::Id(id) => &id.to_string(),
-        UserSelector::Name(name) => name,
-    };
+    if let Some(id) = user.id()
+        && is_of_somebody(db, id)?
+    {
+        return Ok(vec![Id(id.0)]);
+    }
+    let name = user.name();
     let now = users::find_by_name(db, name)?;
     let is_one_of_several = now.is_none() && users::having_name(db, name)?.len() > 1;
     if is_one_of_several {

@@ -12,7 +12,7 @@ use diesel::deserialize;
 use diesel::prelude::*;
 
 pub use change::{Closing, Seen, end_all, reissue, spend, touch_all};
-pub use list::{Position, SessionFilter, Sort, UserSelector, count, ids_matching, list};
+pub use list::{Position, count, ids_matching, list};
 pub use old::{
     count_ended_before, count_whole_addresses, kept_of_user, names_of_user, oldest, redact, remove_ended_before,
     whole_addresses,
