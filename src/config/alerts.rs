@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::DAY;
 use super::faults::Faults;
-use super::masked::SecretUrl;
+use super::secret_url::SecretUrl;
 use super::setting::section;
 
 section! {

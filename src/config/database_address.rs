@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use secrecy::SecretString;
 
-use super::masked::{MASK, is_plain};
+use super::mask::{MASK, is_plain};
 use super::setting::Text;
 
 /// Where the database is. Decided once from the configured text: SQLite would take nearly any text as a file name, so

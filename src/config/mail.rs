@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use lettre::message::Mailbox;
 
 use super::faults::Faults;
-use super::masked::SecretUrl;
+use super::secret_url::SecretUrl;
 use super::setting::{Text, plain, section};
 use crate::model::user::Email;
 use crate::model::words;

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::faults::Faults;
 use super::loopback::is_loopback;
-use super::masked::MASK;
+use super::mask::MASK;
 use super::setting::{Text, section};
 use super::values::quoted;
 use crate::model::address::canonical;

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use serde::de::{Deserialize as _, Deserializer, Error as _};
 use toml::Value;
 
-use super::masked::{MASK, mask_text};
+use super::mask::{MASK, mask_text};
 use super::values::quoted;
 
 /// A type of the configuration.

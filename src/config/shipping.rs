@@ -7,7 +7,7 @@ use url::Host;
 
 use super::faults::Faults;
 use super::loopback::is_local;
-use super::masked::SecretUrl;
+use super::secret_url::SecretUrl;
 use super::setting::{Text, plain, section};
 
 section! {

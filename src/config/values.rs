@@ -4,7 +4,7 @@
 use toml::{Table, Value};
 
 use super::faults::Faults;
-use super::masked::{MASK, NOT_THE_TEXT};
+use super::mask::{MASK, NOT_THE_TEXT};
 
 /// Of a value no more than so many characters are repeated.
 const MOST_QUOTED: usize = 100;

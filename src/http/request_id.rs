@@ -35,7 +35,6 @@ impl RequestIdentity {
 
     /// The id as text.
     #[must_use]
-    #[expect(clippy::missing_panics_doc, reason = "both ways to make one give visible ASCII")]
     pub fn as_str(&self) -> &str {
         self.0.to_str().expect("checked to be visible ASCII when it was made")
     }

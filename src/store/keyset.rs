@@ -21,7 +21,7 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// RetentionCutoffs a list that was asked for one row more than wanted.
+    /// Cuts a list that was asked for one row more than wanted.
     pub(super) fn cut(mut items: Vec<T>, limit: i64) -> Self {
         let limit = usize::try_from(limit).unwrap_or(0);
         let has_more = items.len() > limit;

@@ -82,7 +82,7 @@ fn take_turn(db: &mut Db, wait: Duration) -> Result<(), OpenError> {
     match lock(db, wait) {
         Ok(()) => return Ok(()),
         Err(OpenError::Locked(holder)) => {
-            tracing::warn!(%holder, "waiting for another process that applies migrations")
+            tracing::warn!(%holder, "waiting for another process that applies migrations");
         }
         // Nobody holds it any more, or what went wrong does so again.
         Err(_) => {}

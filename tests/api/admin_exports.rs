@@ -435,14 +435,15 @@ async fn events_are_found_by_several_values_and_but_for_excluded_ones(#[values(S
     let auditor = app.auditor().await;
     let start = app.now() - TimeDelta::hours(1);
     let [one, other] = [0, 1].map(|number| SessionId::new(start + TimeDelta::seconds(number)));
-    let event =
-        |kind: AuditKind, by: &str, subject: Subject| AuditEvent::new(start, kind, &AuditContext::system(by), subject);
+    let event = |details: Details, by: &str, subject: Subject| {
+        AuditEvent::new(start, details, &AuditContext::system(by), subject)
+    };
     let key = |id: &str| Subject::new(SubjectKind::Key, id);
     let events = vec![
-        event(AuditKind::KeyRotated, "a", key("k1")).in_session(one),
-        event(AuditKind::KeyRotated, "b", key("k2")).in_session(other),
-        event(AuditKind::KeyRevoked, "c", key("k1")),
-        event(AuditKind::RecordVerified, "a", Subject::everybody()),
+        event(Details::KeyRotated {}, "a", key("k1")).in_session(one),
+        event(Details::KeyRotated {}, "b", key("k2")).in_session(other),
+        event(Details::KeyRevoked {}, "c", key("k1")),
+        event(Details::RecordVerified { records: 1, checkpoints: 1 }, "a", Subject::everybody()),
     ];
     app.app.store.write(move |db| audit::record_all(db, &events)).await.expect("recorded");
     for (query, expected) in [

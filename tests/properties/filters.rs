@@ -10,7 +10,7 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use rstest::rstest;
 use vigie::model::attempt::{Attempt, AttemptOutcome};
-use vigie::model::audit::{AuditContext, AuditEvent, AuditKind, Outcome, RecordedEvent, Subject};
+use vigie::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Outcome, RecordedEvent, Subject};
 use vigie::model::client::ClientId;
 use vigie::model::filter::{
     AttemptFilter, Criterion, EventFilter, Moment, Network, SessionFilter, Sort, StateFilter, Text, UserSelector,
@@ -119,7 +119,7 @@ fn some_sessions(app: &TestApp, users: &[User]) -> Vec<Session> {
         Session {
             role: Role::parse(["agent", "chef", "directeur"][row / 3 % 3]).expect("a role"),
             client_id: CLIENTS[row / 4 % 3].and_then(|id| ClientId::parse(id).ok()),
-            origin: ClientInfo { ip: ADDRESSES[row % 5].parse().expect("an address"), user_agent },
+            client_info: ClientInfo { ip: ADDRESSES[row % 5].parse().expect("an address"), user_agent },
             last_seen_at: begun.started_at + TimeDelta::minutes(20),
             end: (row % 7 < 4).then(over),
             ..begun.clone()
@@ -165,12 +165,12 @@ fn session_filter(app: &TestApp, users: &[User], rows: &[Session]) -> impl Strat
 
 fn describes_session(filter: &SessionFilter, row: &Session, now: DateTime<Utc>) -> bool {
     let (end, is_active) = (row.end.as_ref(), row.state(now) == SessionState::Active);
-    let agent = row.origin.user_agent.as_deref().unwrap_or_default().to_lowercase();
+    let agent = row.client_info.user_agent.as_deref().unwrap_or_default().to_lowercase();
     meets(&filter.user, |user| is_user(user, row.user_id, row.username.as_str()))
         && meets(&filter.role, |role| role.0 == row.role.as_str())
         && meets(&filter.state, |state| state.state().is_none_or(|state| (state == SessionState::Active) == is_active))
         && meets(&filter.reason, |reason| end.is_some_and(|end| end.reason == *reason))
-        && meets(&filter.ip, |network| holds(network, row.origin.ip))
+        && meets(&filter.ip, |network| holds(network, row.client_info.ip))
         && meets(&filter.client_id, |id| row.client_id.as_ref().is_some_and(|client| client.as_str() == id.0))
         && meets(&filter.user_agent, |part| agent.contains(&part.0.to_lowercase()))
         && meets(&filter.ended_by, |by| end.is_some_and(|end| end.by.id == by.0))
@@ -301,14 +301,15 @@ async fn a_list_of_attempts_has_what_its_filter_describes(#[values(Sqlite, Postg
 
 fn some_events(app: &TestApp, places: &[SessionId]) -> Vec<AuditEvent> {
     let of_row = |row: usize| {
-        let facts = KINDS[row % 3].facts();
+        let details = match KINDS[row % 3] {
+            AuditKind::KeyRotated => Details::KeyRotated {},
+            AuditKind::PasswordVoided => Details::PasswordVoided {},
+            _ => Details::AccessRefused { route: "GET /admin/users".to_owned() },
+        };
+        let facts = details.kind().facts();
         let subject = Subject { kind: facts.subjects[0], id: (row % 4 != 1).then(|| (row / 3 % 3).to_string()) };
-        let event = AuditEvent::new(
-            app.now() - hours(row),
-            KINDS[row % 3],
-            &AuditContext::system(PARTIES[row / 2 % 3]),
-            subject,
-        );
+        let event =
+            AuditEvent::new(app.now() - hours(row), details, &AuditContext::system(PARTIES[row / 2 % 3]), subject);
         let session_id = (!row.is_multiple_of(5)).then(|| places[row % places.len()]);
         AuditEvent { reason: facts.reasons.first().copied(), session_id, ..event }
     };
