@@ -231,20 +231,22 @@ mod tests {
     async fn no_more_run_at_the_same_time_than_there_are_threads() {
         let pool = Pool::start(2, 100).unwrap();
         let running = Arc::new(Mutex::new((0_usize, 0_usize)));
+        // None of them is over before another has begun.
+        let two = Arc::new(std::sync::Barrier::new(2));
         let tasks = (0..20).map(|_| {
-            let running = Arc::clone(&running);
+            let (running, two) = (Arc::clone(&running), Arc::clone(&two));
             pool.run(move || {
                 let mut counts = running.lock().unwrap();
                 counts.0 += 1;
                 counts.1 = counts.1.max(counts.0);
                 drop(counts);
-                std::thread::yield_now();
+                two.wait();
                 running.lock().unwrap().0 -= 1;
             })
         });
         let results = futures_util::future::join_all(tasks).await;
         assert!(results.iter().all(|result| *result == Ok(())));
-        assert!(running.lock().unwrap().1 <= 2);
+        assert_eq!(running.lock().unwrap().1, 2);
     }
 
     #[tokio::test]

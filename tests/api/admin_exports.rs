@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rstest::rstest;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 use vigie::model::attempt::{Attempt, AttemptOutcome};
 use vigie::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Subject, SubjectKind};
 use vigie::model::id::{BulkEndId, SessionId};
@@ -18,7 +18,7 @@ use crate::support::app::{Answer, PASSWORD, TestApp, TestClient};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::dump::Beside;
 use crate::support::history::{ELSEWHERE, attempt, ended, every_page};
-use crate::support::thousands::{Rows, fill};
+use crate::support::thousands::Rows;
 
 /// Rows that need more than two pages of the export.
 const MANY: usize = 1_234;
@@ -152,26 +152,29 @@ async fn every_event_is_exported(#[values(Sqlite, Postgres)] backend: Backend) {
     }
 }
 
+/// Asks for an export and reads until something has come: the connection, and that.
+pub(super) async fn export_begun(reader: &TestClient<'_>, path: &str) -> (TcpStream, Vec<u8>) {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4_096).expect("a small buffer");
+    let mut stream = socket.connect(reader.app.address).await.expect("a connection");
+    let head = format!("GET {path} HTTP/1.1\r\nHost: vigie\r\nConnection: close\r\n");
+    let request = format!("{head}Authorization: Bearer {}\r\n\r\n", reader.token());
+    stream.write_all(request.as_bytes()).await.expect("it is sent");
+    let mut answer = Vec::new();
+    while answer.len() < 4_096 {
+        assert!(stream.read_buf(&mut answer).await.expect("it begins") > 0, "{}", String::from_utf8_lossy(&answer));
+    }
+    (stream, answer)
+}
+
 /// An export is as fast as its reader: what is not asked for yet is not read, so no export grows with its rows.
 #[rstest]
 #[actix_web::test]
 async fn a_slow_reader_holds_an_export_back(#[values(Sqlite, Postgres)] backend: Backend) {
     let app = TestApp::start(backend).await;
     let auditor = app.auditor().await;
-    let filled = app.database.url.clone();
-    let rows = Rows { sessions: 1, attempts: 30_000, events: 1 };
-    actix_web::rt::task::spawn_blocking(move || fill(&filled, rows, false)).await.expect("it is filled");
-    let socket = TcpSocket::new_v4().expect("a socket");
-    socket.set_recv_buffer_size(4_096).expect("a small buffer");
-    let mut stream = socket.connect(app.address).await.expect("a connection");
-    let head = "GET /admin/attempts/export?format=ndjson HTTP/1.1\r\nHost: vigie\r\nConnection: close\r\n";
-    let request = format!("{head}Authorization: Bearer {}\r\n\r\n", auditor.token());
-    stream.write_all(request.as_bytes()).await.expect("it is sent");
-    let mut answer = Vec::new();
-    while answer.len() < 4_096 {
-        let read = stream.read_buf(&mut answer).await.expect("it begins");
-        assert!(read > 0, "{}", String::from_utf8_lossy(&answer));
-    }
+    app.database.fill(Rows { sessions: 1, attempts: 30_000, events: 1 }, false).await;
+    let (mut stream, mut answer) = export_begun(&auditor, "/admin/attempts/export?format=ndjson").await;
     // Time to read everything, for whoever would.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let mut beside = Beside::connect(&app.database.url);

@@ -30,18 +30,19 @@ async fn get_from(client: &TestClient<'_>, address: &str) -> Answer {
 async fn ath_08_a_login_after_failures_is_told(#[values(Sqlite, Postgres)] backend: Backend) {
     let app = TestApp::start_with(backend, &[PROXIED]).await;
     let alice = app.user("alice", "agent").await;
+    let mut login = Value::Null;
     for failures in [2, 3] {
         for _ in 0..failures {
             try_from(&app, HOME, "alice", "wrong").await.problem(401, "invalid_credentials");
         }
-        try_from(&app, HOME, "alice", PASSWORD).await.expect(200);
+        login = try_from(&app, HOME, "alice", PASSWORD).await.expect(200);
     }
     let told = app.alerts_of(AlertKind::LoginAfterFailures).await;
     assert_eq!(told.len(), 1, "{told:?}");
     let raised = &told[0].raised;
     assert_eq!((raised.subject.kind, raised.user_id), (SubjectKind::User, Some(alice.id)));
     assert_eq!((&raised.details["failures"], raised.ip.map(|ip| ip.to_string())), (&json!(3), Some(HOME.to_owned())));
-    assert!(raised.session_id.is_some());
+    assert_eq!(raised.session_id.map(|id| json!(id.to_string())), Some(login["session"]["id"].clone()));
     // The failures of an attacker elsewhere are not the owner's.
     for _ in 0..4 {
         try_from(&app, ELSEWHERE, "alice", "wrong").await.problem(401, "invalid_credentials");

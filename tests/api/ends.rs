@@ -9,12 +9,7 @@ use vigie::model::session::EndReason;
 use crate::support::app::{Answer, TestApp, TestClient};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::dump::Beside;
-
-/// The same client, at another node.
-fn on<'a>(app: &'a TestApp, client: &TestClient<'_>) -> TestClient<'a> {
-    let TestClient { token, refresh_token, session_id, .. } = client.clone();
-    TestClient { app, token, refresh_token, session_id }
-}
+use crate::support::until::until;
 
 /// How the session ended, and how many events tell of it.
 async fn end_of(app: &TestApp, client: &TestClient<'_>) -> (Option<EndReason>, usize) {
@@ -45,17 +40,17 @@ async fn of_many_who_end_sessions_at_once_each_gets_their_own_outcome(#[values(S
         asked.push((
             204,
             match number % 4 {
-                0 => Box::pin(async move { on(node, session).post_empty("/auth/logout").await }),
+                0 => Box::pin(async move { session.at(node).post_empty("/auth/logout").await }),
                 1 => {
                     let body = json!({ "refresh_token": session.refresh_token });
                     Box::pin(async move { node.nobody().post("/auth/logout", body).await })
                 }
                 2 => {
-                    let (alice, path) = (on(node, &alice), format!("/auth/sessions/{}", session.session_id));
+                    let (alice, path) = (alice.at(node), format!("/auth/sessions/{}", session.session_id));
                     Box::pin(async move { alice.delete(&path).await })
                 }
                 _ => {
-                    let root = on(node, &root);
+                    let root = root.at(node);
                     Box::pin(async move { root.post(&path, json!({ "note": "a drill" })).await })
                 }
             },
@@ -76,7 +71,7 @@ async fn of_many_who_end_sessions_at_once_each_gets_their_own_outcome(#[values(S
         let noted = (reason == EndReason::EndedByAdmin).then(|| "a drill".to_owned());
         assert_eq!(b.session_row(&session.session_id).await.end.unwrap().note, noted);
         for node in [&a, &b] {
-            on(node, session).get("/auth/me").await.problem(401, "session_ended");
+            session.at(node).get("/auth/me").await.problem(401, "session_ended");
         }
     }
     assert_eq!(end_of(&a, &ended_before).await, (Some(EndReason::Logout), 1));
@@ -125,6 +120,8 @@ async fn ends_that_come_together_share_a_transaction() {
     beside.execute("LOCK TABLE sessions IN SHARE ROW EXCLUSIVE MODE").unwrap();
     let (answers, ()) =
         tokio::join!(join_all(sessions.iter().map(|session| session.post_empty("/auth/logout"))), async {
+            until("the first waits for the lock", async || beside.waiting_for_this() == 1).await;
+            // The others wait in the server's memory, where nobody sees them.
             tokio::time::sleep(std::time::Duration::from_millis(300)).await;
             beside.execute("COMMIT").unwrap();
         });

@@ -7,7 +7,7 @@ use reqwest::Method;
 use rstest::rstest;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use vigie::model::audit::{Acting, AuditContext};
 use vigie::model::id::{SessionId, UserId};
 use vigie::model::not_before::Scope;
@@ -19,11 +19,13 @@ use vigie::user::UserError;
 use vigie::user::change::UserChange;
 use vigie::user::create::NewUser;
 
+use super::admin_exports::export_begun;
 use super::authorisation::routes;
 use crate::support::app::{PASSWORD, TestApp, TestClient};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::dump::Beside;
-use crate::support::thousands::{Rows, fill};
+use crate::support::thousands::Rows;
+use crate::support::until::until;
 
 /// A body that the route does what it says with, for every route that asks for a token and takes one.
 fn effective_body(method: &Method, path: &str, others: &Others) -> Value {
@@ -316,9 +318,8 @@ async fn a_password_is_not_changed_by_a_session_that_ended_while_it_was_hashed(
     let body = json!({ "current_password": PASSWORD, "new_password": "neuf renards roux courent vite" });
     let (changing, ()) = tokio::join!(alice.post("/auth/password", body), async {
         // Judged at the head and when the body was whole; now come two hashes.
-        while !app.app.metrics.encode().contains("vigie_checks_total{outcome=\"ok\"} 2\n") {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        let checked = async || app.app.metrics.encode().contains("vigie_checks_total{outcome=\"ok\"} 2\n");
+        until("both checks are over", checked).await;
         let id = alice.session_id.parse().expect("an id");
         app.app.sessions.end(id, EndReason::EndedByAdmin, None, &AuditContext::command_line()).await.expect("it ends");
     });
@@ -328,18 +329,7 @@ async fn a_password_is_not_changed_by_a_session_that_ended_while_it_was_hashed(
 
 /// Reads an export until something has come; then the session ends, and the rest is read.
 async fn export_cut_short(app: &TestApp, reader: &TestClient<'_>, path: &str) -> String {
-    let socket = TcpSocket::new_v4().expect("a socket");
-    socket.set_recv_buffer_size(4_096).expect("a small buffer");
-    let mut stream = socket.connect(app.address).await.expect("a connection");
-    let head = format!(
-        "GET {path} HTTP/1.1\r\nHost: vigie\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\r\n",
-        reader.token()
-    );
-    stream.write_all(head.as_bytes()).await.expect("it is sent");
-    let mut answer = Vec::new();
-    while answer.len() < 4_096 {
-        assert!(stream.read_buf(&mut answer).await.expect("it begins") > 0, "{}", String::from_utf8_lossy(&answer));
-    }
+    let (mut stream, mut answer) = export_begun(reader, path).await;
     let id = reader.session_id.parse().expect("an id");
     app.app.sessions.end(id, EndReason::EndedByAdmin, None, &AuditContext::command_line()).await.expect("it ends");
     // How the connection ends is of no account: the last chunk does not come.
@@ -351,9 +341,7 @@ async fn export_cut_short(app: &TestApp, reader: &TestClient<'_>, path: &str) ->
 #[actix_web::test]
 async fn an_export_ends_with_the_session_that_asked_for_it(#[values(Sqlite, Postgres)] backend: Backend) {
     let app = TestApp::start(backend).await;
-    let rows = Rows { sessions: 1, attempts: 30_000, events: 30_000 };
-    let filled = app.database.url.clone();
-    actix_web::rt::task::spawn_blocking(move || fill(&filled, rows, false)).await.expect("it is filled");
+    app.database.fill(Rows { sessions: 1, attempts: 30_000, events: 30_000 }, false).await;
     app.user("reviewer", "auditor").await;
     for list in ["attempts", "audit"] {
         let reviewer = app.log_in("reviewer").await;
@@ -408,7 +396,7 @@ async fn what_waited_for_a_lock_is_not_done_for_a_session_that_ended_meanwhile()
             }
         };
         let meanwhile = async {
-            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            until("the request waits for the lock", async || beside.waiting_for_this() == 1).await;
             asking_too.post_empty("/auth/logout").await.expect(204);
             beside.execute("COMMIT").unwrap();
         };

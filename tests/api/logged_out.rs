@@ -31,7 +31,7 @@ async fn rev_01_no_request_that_starts_after_the_answered_end_is_accepted(
     here.user("alice", "agent").await;
     for round in 0..5 {
         let alice = here.log_in("alice").await;
-        let elsewhere = TestClient { app: &there, ..alice.clone() };
+        let elsewhere = alice.at(&there);
         let state = Arc::new(Hammering { is_over: AtomicBool::new(false), accepted: AtomicUsize::new(0) });
         let clients = (0..50).map(|number| hammer(if number % 2 == 0 { &alice } else { &elsewhere }, &state));
         let end = async {

@@ -32,7 +32,7 @@ async fn the_sessions_of_a_removed_client_end_on_every_node(#[values(Sqlite, Pos
     here.registered_client("erp").await;
     let of_crm = through(&here, "alice", "crm").await.expect("it is registered");
     let (of_erp, of_none) = (through(&here, "alice", "erp").await.expect("registered"), here.log_in("alice").await);
-    let elsewhere = TestClient { app: &there, ..of_crm.clone() };
+    let elsewhere = of_crm.at(&there);
     elsewhere.get("/auth/me").await.expect(200);
     root.delete("/admin/clients/crm").await.expect(204);
     for node in [&of_crm, &elsewhere] {

@@ -94,6 +94,7 @@ const SLOW: [(&str, &str); 2] =
 /// Fails at a name, and meanwhile renames a user.
 async fn fail_while_renamed(app: &TestApp, name: &str, user: &User, to: &str) {
     let renamed = async {
+        // The password is being compared by then, which nobody sees from outside.
         tokio::time::sleep(std::time::Duration::from_millis(600)).await;
         rename(app, user, to).await;
     };

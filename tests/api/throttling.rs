@@ -13,6 +13,7 @@ use vigie::user::create::NewUser;
 
 use crate::support::app::{Answer, PASSWORD, TestApp, TestClient, send};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
+use crate::support::until::until;
 
 /// The test is a proxy: it says where a request came from.
 pub(super) const PROXIED: (&str, &str) = ("VIGIE__SERVER__TRUSTED_PROXIES", "127.0.0.1/32");
@@ -417,13 +418,11 @@ async fn ath_05_a_try_counts_whose_client_goes_away(#[values(Sqlite, Postgres)] 
         let gone = request.timeout(std::time::Duration::from_millis(60)).send().await;
         assert!(gone.is_err(), "it had not been answered");
     }
-    for _ in 0..1000 {
-        if outcomes(&app).await.len() == 3 {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    panic!("{:?}", outcomes(&app).await);
+    let recorded = async || {
+        let outcomes = outcomes(&app).await;
+        if outcomes.len() == 3 { Ok(()) } else { Err(outcomes) }
+    };
+    until("all three tries are recorded", recorded).await;
 }
 
 /// And a closed address tells nobody which names exist, although users log in from it (ATH-01).

@@ -1,6 +1,7 @@
 //! Verifying looks both ways: no row without a record, and no record that stands for what has one already (P6).
 
 use rstest::rstest;
+use vigie::audit::chain::NotSigned;
 use vigie::model::record::RecordKind;
 
 use super::chain::record;
@@ -125,7 +126,8 @@ async fn p6_a_record_that_is_in_no_chain_makes_up_for_nothing(
         .unwrap();
     let fault = verify(&app).await.unwrap_err();
     assert_eq!(fault.to_string(), format!("record {position} is in no chain: it was added"));
-    assert!(app.app.chain.checkpoint().await.is_err(), "the server signs no such history");
+    let refused = app.app.chain.checkpoint().await.unwrap_err();
+    assert!(matches!(refused, NotSigned::Damaged(_)), "the server signs no such history: {refused}");
 }
 
 /// What waits is looked at from the first on, whatever number it has.

@@ -2,7 +2,6 @@
 //! the last.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use rstest::rstest;
@@ -17,6 +16,7 @@ use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::backend::TestDatabase;
 use crate::support::dump::Beside;
 use crate::support::program::Program;
+use crate::support::until::until;
 
 /// More than are ended in one transaction.
 const MANY: usize = 600;
@@ -125,19 +125,11 @@ async fn an_end_whose_caller_goes_away_is_done_and_recorded_to_its_outcome(
     let caller = actix_web::rt::spawn(async move {
         sessions.end_matching(ToEnd::Everything, None, false, &AuditContext::command_line()).await
     });
-    until(async || !recorded(&app).await[0].is_empty()).await;
+    until("the end has begun", async || !recorded(&app).await[0].is_empty()).await;
     caller.abort();
-    until(async || !recorded(&app).await[2].is_empty()).await;
+    until("the outcome is recorded", async || !recorded(&app).await[2].is_empty()).await;
     let [_, ended, outcome] = recorded(&app).await;
     assert_eq!((ended.len(), &details(&outcome[0])["complete"]), (2 * MANY, &json!(true)));
-}
-
-async fn until(is_so: impl AsyncFn() -> bool) {
-    let begun = Instant::now();
-    while !is_so().await {
-        assert!(begun.elapsed() < Duration::from_mins(1), "it does not come about");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
 }
 
 /// The real program, killed in the middle: the ends that are there are explained, and that there is no outcome shows that it
@@ -160,11 +152,7 @@ async fn a_process_that_is_killed_in_the_middle_leaves_ends_that_are_explained(
     let mut count =
         |what: &str| beside.lines(&format!("SELECT count(*) || '' AS line FROM {what}"))[0].parse().unwrap();
     let ended = "sessions WHERE ended_at IS NOT NULL";
-    let since = Instant::now();
-    while count(ended) == 0_usize {
-        assert!(since.elapsed() < Duration::from_mins(1), "nothing is ended");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until("the first are ended", async || count(ended) > 0_usize).await;
     killed.kill().unwrap();
     killed.wait().unwrap();
     let ended = count(ended);

@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use crate::support::app::PASSWORD;
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::program::Program;
+use crate::support::until::until;
 
 #[rstest]
 #[actix_web::test]
@@ -47,8 +48,11 @@ async fn a_server_killed_under_load_leaves_a_chain_that_verifies(#[values(Sqlite
     }
     // What the last server left waiting is sealed by the next.
     let server = program.serve();
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
-    let told = program.run(&["audit", "verify", "--json"]).json();
-    assert_eq!((told["intact"].as_bool(), told["waiting"].as_u64()), (Some(true), Some(0)), "{told}");
+    until("what waited is sealed", async || {
+        let told = program.run(&["audit", "verify", "--json"]).json();
+        assert_eq!(told["intact"], true, "{told}");
+        told["waiting"] == 0
+    })
+    .await;
     drop(server);
 }

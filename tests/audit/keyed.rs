@@ -24,6 +24,7 @@ use crate::support::app::TestApp;
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::dump::Beside;
 use crate::support::program::Program;
+use crate::support::until::until;
 
 /// A hundred events of which a checkpoint has seen the first half.
 async fn history(backend: Backend) -> TestApp {
@@ -157,7 +158,7 @@ async fn p6_what_a_killed_server_had_sealed_is_not_cut_off_unseen(#[values(Sqlit
     let waits =
         |beside: &mut Beside| beside.lines("SELECT CAST(count(*) AS TEXT) AS line FROM unsealed_records")[0] != "0";
     let size = |beside: &mut Beside| beside.lines("SELECT CAST(size AS TEXT) AS line FROM chain_head")[0].clone();
-    until(|| {
+    until("what was sealed is marked", async || {
         let marked = verifier.open_file(&program.path("data/checkpoint")).unwrap().size.to_string();
         !waits(&mut beside) && marked == size(&mut beside)
     })
@@ -184,16 +185,6 @@ async fn p6_what_a_killed_server_had_sealed_is_not_cut_off_unseen(#[values(Sqlit
     beside.execute(&format!("UPDATE chain_head SET size = {position}, chain_hash = {hash}")).unwrap();
     program.run(&["audit", "verify"]).fails(1, "");
     program.run(&["audit", "checkpoint"]).fails(1, "cut off");
-}
-
-async fn until(mut holds: impl FnMut() -> bool) {
-    for _ in 0..2_000 {
-        if holds() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("it does not come");
 }
 
 /// As a version before left it: no key links anything, and no checkpoint knows of one.

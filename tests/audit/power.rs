@@ -160,7 +160,8 @@ async fn p6_what_is_added_behind_the_server_is_found(
 async fn p6_a_version_that_was_never_recorded_is_found(#[values(Sqlite, Postgres)] backend: Backend) {
     let app = installation(backend).await;
     tamper(&app, &["UPDATE users SET version = version + 1, role = 'admin' WHERE username = 'alice'"]);
-    verify(&app).await.unwrap_err();
+    let fault = verify(&app).await.unwrap_err();
+    assert_eq!(word(&fault).1, Some(User), "{fault}");
 }
 
 /// The whole row as it was once: with the old password, and the old version.

@@ -1,7 +1,6 @@
 //! Copies of the database, and a start on another one than the data directory remembers.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use rstest::rstest;
 
@@ -9,6 +8,7 @@ use crate::support::app::TestApp;
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::dump::Beside;
 use crate::support::program::{Program, Server};
+use crate::support::until::until_blocking;
 
 const WARNING: &str = "remembers another database";
 
@@ -73,7 +73,7 @@ fn a_start_on_a_hollow_copy_of_the_file_is_told() {
     let program = Program::new(Sqlite);
     let server = program.serve();
     let mark = program.path("data").join("high-water.json");
-    until(|| mark.exists());
+    until_blocking("the server has marked how far it came", || mark.exists());
     let copy = program.path("copy.db");
     std::fs::copy(file_of(&program.database.url), &copy).expect("it is copied");
     server.kill();
@@ -125,13 +125,4 @@ async fn the_file_is_brought_up_to_what_was_committed(#[case] is_stopped: bool) 
 
 fn file_of(url: &str) -> &Path {
     Path::new(url.strip_prefix("sqlite:").expect("a file"))
-}
-
-#[expect(clippy::disallowed_methods, reason = "another process has its own time")]
-fn until(is_so: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "it does not come about");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }

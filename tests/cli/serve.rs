@@ -16,6 +16,7 @@ use crate::support::app::{PASSWORD, send};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::program::{Program, Server, terminate};
 use crate::support::token::claims;
+use crate::support::until::until;
 
 /// PWD-13: no default account; the first start prints a token, which works once.
 #[rstest]
@@ -91,7 +92,7 @@ async fn signals_that_are_not_for_a_server_are_logged_and_change_nothing(#[value
     let server = program.serve();
     for (option, name) in [("-HUP", "SIGHUP"), ("-USR1", "SIGUSR1"), ("-USR2", "SIGUSR2")] {
         server.signal(option);
-        until(|| server.log().contains(name)).await;
+        until("the signal is logged", async || server.log().contains(name)).await;
         server.get("/health/ready", "").await.expect(200);
     }
     assert_eq!(server.stop().0, Some(0));
@@ -144,7 +145,7 @@ async fn told_to_stop_with_a_request_under_way(server: &Server) -> TcpStream {
     stream.write_all(half.as_bytes()).await.expect("it is taken");
     until_read(server).await;
     server.signal("-INT");
-    until(|| server.log().contains("requests under way finish first")).await;
+    until("the stop is logged", async || server.log().contains("requests under way finish first")).await;
     stream
 }
 
@@ -170,20 +171,10 @@ async fn half_a_body_that_goes_on_slowly_holds_no_stop() {
     dribbling.abort();
 }
 
-/// Lets the server read what was sent: a request that came after it has been answered.
+/// Lets the server read what was sent, which nobody sees from outside: a request that came a moment later has been answered.
 async fn until_read(server: &Server) {
     tokio::time::sleep(Duration::from_millis(100)).await;
     server.get("/health/live", "").await.expect(200);
-}
-
-async fn until(is_so: impl Fn() -> bool) {
-    for _ in 0..500 {
-        if is_so() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("it does not come");
 }
 
 fn demonstration(program: &Program) -> Server {
@@ -285,7 +276,7 @@ impl Filling {
         let mut command = program.command(&["serve", "--demo"]);
         command.env("TMPDIR", &place).stdout(Stdio::piped()).stderr(File::create(&log).expect("a log file"));
         let filling = Self { child: command.spawn().expect("it starts"), place, log };
-        until(|| !is_empty(&filling.place)).await;
+        until("its directory is made", async || !is_empty(&filling.place)).await;
         filling
     }
 
@@ -296,13 +287,11 @@ impl Filling {
 
     /// Its exit code, in time.
     async fn code(&mut self) -> Option<i32> {
-        for _ in 0..1000 {
-            if let Some(status) = self.child.try_wait().expect("its state can be asked") {
-                return status.code();
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        panic!("it does not end: {}", self.log());
+        let ended = async || {
+            let status = self.child.try_wait().expect("its state can be asked");
+            status.ok_or_else(|| self.log())
+        };
+        until("it has ended", ended).await.code()
     }
 
     fn log(&self) -> String {
@@ -347,7 +336,7 @@ async fn a_terminal_that_is_closed_while_a_demonstration_is_filled_changes_nothi
     let program = Program::new(Sqlite);
     let mut filling = Filling::start(&program, "hangup").await;
     filling.tell("-HUP");
-    until(|| filling.log().contains("SIGHUP")).await;
+    until("the signal is logged", async || filling.log().contains("SIGHUP")).await;
     let mut output = BufReader::new(filling.child.stdout.take().expect("a pipe"));
     let mut line = String::new();
     while !line.contains("listening on ") {

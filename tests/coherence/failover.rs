@@ -15,6 +15,7 @@ use crate::support::app::{TestApp, TestClient};
 use crate::support::dump::Beside;
 use crate::support::postgres::{Options, PrivateCluster, execute};
 use crate::support::proxy::Proxy;
+use crate::support::until::{until, until_status};
 
 /// How soon nodes recover once the new primary can be reached.
 const RECOVERY: Duration = Duration::from_secs(5);
@@ -49,22 +50,11 @@ fn fail_over(primary: &PrivateCluster, standby: &PrivateCluster) {
     standby.promote();
 }
 
-/// The same client, at another node.
-fn on<'a>(app: &'a TestApp, client: &TestClient<'_>) -> TestClient<'a> {
-    TestClient { token: client.token.clone(), ..app.nobody() }
-}
-
 /// Asks until the answer has this status; returns how long that took.
-async fn until(status: u16, client: &TestClient<'_>, path: &str) -> Duration {
+async fn time_until(status: u16, client: &TestClient<'_>, path: &str) -> Duration {
     let begun = Instant::now();
-    loop {
-        let answer = client.get(path).await;
-        if answer.status == status {
-            return begun.elapsed();
-        }
-        assert!(begun.elapsed() < Duration::from_secs(20), "{path}: still {}: {}", answer.status, answer.body);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until_status(status, || client.get(path)).await;
+    begun.elapsed()
 }
 
 /// Asks for this long whether a session is good; nobody may say so.
@@ -90,23 +80,24 @@ async fn what_is_ended_after_a_failover_is_over_at_a_node_that_was_left_on_the_o
     let (proxy, url) = Proxy::in_front_of(primary.url());
     let a = b.another_node_at(&url).await;
     let (alice, bob) = (b.signed_in("alice").await, b.signed_in("bob").await);
-    on(&a, &alice).get("/auth/verify").await.expect(200);
-    on(&a, &bob).get("/auth/verify").await.expect(200);
+    alice.at(&a).get("/auth/verify").await.expect(200);
+    bob.at(&a).get("/auth/verify").await.expect(200);
 
     fail_over(&primary, &standby);
-    let recovered = until(200, &b.nobody(), "/health/ready").await + until(200, &bob, "/auth/verify").await;
+    let recovered = time_until(200, &b.nobody(), "/health/ready").await + time_until(200, &bob, "/auth/verify").await;
     assert!(recovered < RECOVERY, "{recovered:?}");
     alice.post_empty("/auth/logout").await.expect(204);
-    never_accepted(&on(&a, &alice), Duration::from_secs(4)).await;
+    never_accepted(&alice.at(&a), Duration::from_secs(4)).await;
     // Nor does it decide anything else.
-    assert_eq!(on(&a, &bob).get("/auth/verify").await.status, 503);
+    assert_eq!(bob.at(&a).get("/auth/verify").await.status, 503);
     let ready = a.nobody().get("/health/ready").await.expect(503);
     assert!(ready["reason"].as_str().is_some_and(|reason| reason.contains("read-only")), "{ready}");
 
     proxy.lead_to(standby.url());
-    let recovered = until(200, &on(&a, &bob), "/auth/verify").await + until(200, &a.nobody(), "/health/ready").await;
+    let recovered =
+        time_until(200, &bob.at(&a), "/auth/verify").await + time_until(200, &a.nobody(), "/health/ready").await;
     assert!(recovered < RECOVERY, "{recovered:?}");
-    on(&a, &alice).get("/auth/verify").await.problem(401, "session_ended");
+    alice.at(&a).get("/auth/verify").await.problem(401, "session_ended");
 }
 
 /// The old primary is not told that it is one: it goes on, and waits for a standby that has gone.
@@ -123,7 +114,7 @@ async fn a_node_on_a_primary_that_lost_its_synchronous_standby_decides_nothing(
     primary.wait_for_standby();
     standby.promote();
     let b = a.another_node_at(standby.url()).await;
-    on(&b, &alice).post_empty("/auth/logout").await.expect(204);
+    alice.at(&b).post_empty("/auth/logout").await.expect(204);
     never_accepted(&alice, Duration::from_secs(4)).await;
     assert_eq!(bob.get("/auth/verify").await.status, 503);
     a.nobody().get("/health/ready").await.expect(503);
@@ -141,12 +132,13 @@ async fn a_standby_is_not_asked_by_whatever_name_it_is_reached() {
     proxy.cut();
     proxy.lead_to(standby.url());
     proxy.restore();
-    until(503, &alice, "/auth/verify").await;
+    time_until(503, &alice, "/auth/verify").await;
     never_accepted(&alice, Duration::from_secs(2)).await;
     let ready = app.nobody().get("/health/ready").await.expect(503);
     assert!(ready["reason"].as_str().is_some_and(|reason| reason.contains("read-only")), "{ready}");
     proxy.lead_to(primary.url());
-    let recovered = until(200, &alice, "/auth/verify").await + until(200, &app.nobody(), "/health/ready").await;
+    let recovered =
+        time_until(200, &alice, "/auth/verify").await + time_until(200, &app.nobody(), "/health/ready").await;
     assert!(recovered < RECOVERY, "{recovered:?}");
 }
 
@@ -177,9 +169,11 @@ async fn a_node_whose_lease_the_database_has_lost_takes_it_for_an_older_copy() {
     let alice = app.signed_in("alice").await;
     let beside = |statement: &str| execute(cluster.url(), statement).expect("a superuser may");
     app.advance(chrono::TimeDelta::seconds(5));
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (mut looking, renewed) =
+        (Beside::connect(cluster.url()), "SELECT id::text AS line FROM nodes WHERE lease_no > 2");
+    until("the lease is renewed", async || !looking.lines(renewed).is_empty()).await;
     beside("UPDATE nodes SET lease_no = 1");
-    until(401, &alice, "/auth/verify").await;
+    time_until(401, &alice, "/auth/verify").await;
     let kind = vigie::model::audit::AuditKind::DatabaseWentBack;
     assert!(app.events().await.iter().any(|recorded| recorded.event.kind == kind));
     app.log_in("alice").await.get("/auth/verify").await.expect(200);
@@ -209,7 +203,7 @@ async fn an_end_that_did_not_reach_the_standby_is_not_acknowledged_though_its_wa
     assert_eq!(answer.status, 503, "acknowledged, and not on the standby");
 
     standby.start();
-    until(200, &app.nobody(), "/health/ready").await;
+    time_until(200, &app.nobody(), "/health/ready").await;
     alice.post_empty("/auth/logout").await.expect(204);
     alice.get("/auth/verify").await.problem(401, "session_ended");
 }

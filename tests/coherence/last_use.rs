@@ -13,11 +13,6 @@ use crate::support::backend::Backend::{self, Postgres, Sqlite};
 
 const LONG_TOKENS: (&str, &str) = ("VIGIE__TOKENS__ACCESS_TTL", "3h");
 
-/// The same client, at another node.
-fn on<'a>(app: &'a TestApp, client: &TestClient<'_>) -> TestClient<'a> {
-    TestClient { token: client.token.clone(), ..app.nobody() }
-}
-
 /// What the background does every five and every ten seconds.
 async fn run_jobs(app: &TestApp) {
     app.app.sessions.flush_due().await.expect("written");
@@ -83,7 +78,7 @@ async fn no_other_node_finds_a_session_idle_that_is_in_use(
     let a = TestApp::start_with(backend, &[LONG_TOKENS, ("VIGIE__SESSIONS__IDLE_TIMEOUT", idle)]).await;
     let b = a.another_node().await;
     let alice = a.signed_in("alice").await;
-    on(&b, &alice).get("/auth/verify").await.expect(200);
+    alice.at(&b).get("/auth/verify").await.expect(200);
     for number in 0..uses {
         a.advance(TimeDelta::seconds(pause));
         run_jobs(&a).await;
@@ -91,11 +86,11 @@ async fn no_other_node_finds_a_session_idle_that_is_in_use(
         b.app.sessions.record_ends().await.expect("recorded");
         assert_eq!(a.end_reason(&alice.session_id).await, None, "use {number}");
     }
-    on(&b, &alice).get("/auth/verify").await.expect(200);
+    alice.at(&b).get("/auth/verify").await.expect(200);
     // And once it is not in use any more, both do.
     a.advance(TimeDelta::minutes(31));
     alice.get("/auth/verify").await.problem(401, "session_ended");
-    on(&b, &alice).get("/auth/verify").await.problem(401, "session_ended");
+    alice.at(&b).get("/auth/verify").await.problem(401, "session_ended");
 }
 
 /// The clock is set, or the store was away for a while: what the store knows is not all.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use chrono::TimeDelta;
 use futures_util::future::join_all;
 use rstest::rstest;
-use serde_json::json;
+use serde_json::{Value, json};
 use vigie::app::App;
 use vigie::model::alert::AlertKind;
 use vigie::model::audit::{AuditContext, AuditKind};
@@ -20,32 +20,15 @@ use vigie::store::sessions::{self, Closing};
 use vigie::store::{StoreError, changes, nodes};
 use vigie::user::change::UserChange;
 
-use crate::support::app::{Answer, TestApp, TestClient};
+use crate::support::app::TestApp;
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::dump::Beside;
 use crate::support::proxy::Proxy;
+use crate::support::until::{until, until_status};
 
 const LEASE: Duration = Duration::from_secs(2);
 /// A lease, the margin, and what a busy machine may add.
 const ACKNOWLEDGED_BY: Duration = Duration::from_secs(6);
-
-/// The same client, at another node.
-fn on<'a>(app: &'a TestApp, client: &TestClient<'_>) -> TestClient<'a> {
-    TestClient { token: client.token.clone(), ..app.nobody() }
-}
-
-/// Asks until the answer has this status; it must come within twenty seconds.
-async fn until(status: u16, ask: impl AsyncFn() -> Answer) -> Answer {
-    let begun = Instant::now();
-    loop {
-        let answer = ask().await;
-        if answer.status == status {
-            return answer;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(20), "still {}: {}", answer.status, answer.body);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
 
 async fn checks(app: &TestApp) -> String {
     let ready = app.nobody().get("/health/ready").await.json();
@@ -77,12 +60,8 @@ async fn cut_off_from_its_database_a_node_answers_while_its_lease_lasts_and_503_
     assert_eq!(checks(&app).await, "store");
 
     proxy.restore();
-    until(200, async || alice.get("/auth/verify").await).await;
-    let begun = Instant::now();
-    while checks(&app).await != "memory" {
-        assert!(begun.elapsed() < Duration::from_secs(20), "no lease is taken again");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until_status(200, || alice.get("/auth/verify")).await;
+    until("a lease is taken again", async || checks(&app).await == "memory").await;
 }
 
 /// P2, P3: the end waits until the node that cannot be asked holds no lease any more.
@@ -92,13 +71,13 @@ async fn an_end_is_acknowledged_when_a_node_that_is_cut_off_can_answer_no_longer
     let (proxy, url) = Proxy::in_front_of(&a.database.url);
     let b = a.another_node_at(&url).await;
     let alice = a.signed_in("alice").await;
-    on(&b, &alice).get("/auth/verify").await.expect(200);
+    alice.at(&b).get("/auth/verify").await.expect(200);
 
     proxy.stall();
     let begun = Instant::now();
     alice.post_empty("/auth/logout").await.expect(204);
     assert!(begun.elapsed() < ACKNOWLEDGED_BY, "{:?}", begun.elapsed());
-    let answer = on(&b, &alice).get("/auth/verify").await;
+    let answer = alice.at(&b).get("/auth/verify").await;
     assert_eq!(answer.status, 503, "from memory: {}", answer.body);
     // The node was evicted: the next end need not wait for it.
     let bob = a.signed_in("bob").await;
@@ -107,7 +86,8 @@ async fn an_end_is_acknowledged_when_a_node_that_is_cut_off_can_answer_no_longer
     assert!(begun.elapsed() < LEASE, "{:?}", begun.elapsed());
 
     proxy.restore();
-    until(401, async || on(&b, &alice).get("/auth/verify").await).await.problem(401, "session_ended");
+    let elsewhere = alice.at(&b);
+    until_status(401, || elsewhere.get("/auth/verify")).await.problem(401, "session_ended");
 }
 
 /// P2: whoever asks once more, because no answer came, is not answered sooner than the first.
@@ -126,7 +106,7 @@ async fn an_end_that_is_asked_for_again_is_not_acknowledged_sooner(
         a.nobody().post("/auth/refresh", spent.clone()).await.expect(200);
         a.advance(chrono::TimeDelta::minutes(5));
     }
-    on(&b, &alice).get("/auth/verify").await.expect(200);
+    alice.at(&b).get("/auth/verify").await.expect(200);
     proxy.stall();
     let ask = async || match how {
         "reuse" => a.nobody().post("/auth/refresh", spent.clone()).await.status,
@@ -136,8 +116,8 @@ async fn an_end_that_is_asked_for_again_is_not_acknowledged_sooner(
         _ => root.post_empty(&format!("/admin/users/{id}/erase")).await.status,
     };
     let again = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        (ask().await, on(&b, &alice).get("/auth/verify").await.status)
+        until("the first has been committed", async || a.end_reason(&alice.session_id).await).await;
+        (ask().await, alice.at(&b).get("/auth/verify").await.status)
     };
     let (first, (second, status)) = tokio::join!(ask(), again);
     let answers = match how {
@@ -185,15 +165,11 @@ async fn a_silent_node_holds_up_no_later_end(#[values(Sqlite, Postgres)] backend
     tokio::time::sleep(LEASE / 2).await;
     let begun = Instant::now();
     let second = async {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        until("the first end is committed", async || a.end_reason(&alice.session_id).await).await;
         bob.post_empty("/auth/logout").await.expect(204);
     };
     let committed = async {
-        let query = "SELECT count(*) || '' AS line FROM sessions WHERE ended_at IS NOT NULL";
-        let mut beside = Beside::connect(&a.database.url);
-        while beside.lines(query).remove(0) != "2" {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        until("the second end is committed", async || a.end_reason(&bob.session_id).await).await;
         begun.elapsed()
     };
     let first = async { alice.post_empty("/auth/logout").await.expect(204) };
@@ -220,10 +196,7 @@ async fn the_first_leases_of_a_node_are_no_longer_than_those_of_the_others(
         assert!(left <= short, "{left:?} after {:?}", begun.elapsed());
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    while b.app.coherence.lease_left() < long / 2 {
-        assert!(begun.elapsed() < Duration::from_secs(20), "its leases stay short");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("its leases are long", async || b.app.coherence.lease_left() >= long / 2).await;
 }
 
 /// Ends every connection that listens for notifications.
@@ -237,10 +210,10 @@ async fn without_notifications_an_end_is_acknowledged_all_the_same() {
     let mut beside = Beside::connect(&a.database.url);
     for name in ["alice", "bob", "carol"] {
         let client = a.signed_in(name).await;
-        on(&b, &client).get("/auth/verify").await.expect(200);
+        client.at(&b).get("/auth/verify").await.expect(200);
         beside.lines(DEAFEN);
         client.post_empty("/auth/logout").await.expect(204);
-        on(&b, &client).get("/auth/verify").await.problem(401, "session_ended");
+        client.at(&b).get("/auth/verify").await.problem(401, "session_ended");
     }
 }
 
@@ -251,14 +224,14 @@ async fn what_a_process_that_is_no_node_ends_is_over_on_every_node(#[values(Sqli
     let a = TestApp::start(backend).await;
     let b = a.another_node().await;
     let alice = a.signed_in("alice").await;
-    on(&b, &alice).get("/auth/verify").await.expect(200);
+    alice.at(&b).get("/auth/verify").await.expect(200);
     let command = App::open(a.app.config.clone(), a.clock.clone()).await.expect("it opens");
     assert!(!command.coherence.is_live());
     let id = alice.session_id.parse().expect("an id");
     let ended = command.sessions.end(id, EndReason::EndedByAdmin, None, &AuditContext::command_line()).await;
     assert_eq!(ended, Ok(Some(true)));
     alice.get("/auth/verify").await.problem(401, "session_ended");
-    on(&b, &alice).get("/auth/verify").await.problem(401, "session_ended");
+    alice.at(&b).get("/auth/verify").await.problem(401, "session_ended");
     command.close().await;
 }
 
@@ -274,7 +247,7 @@ async fn what_a_dead_process_ended_is_over_when_the_next_end_is_acknowledged(
         let name = || format!("user-{}", uuid::Uuid::now_v7().simple());
         let (left, other) = (a.signed_in(&name()).await, a.signed_in(&name()).await);
         left.get("/auth/verify").await.expect(200);
-        on(&b, &left).get("/auth/verify").await.expect(200);
+        left.at(&b).get("/auth/verify").await.expect(200);
         let (id, now) = (left.session_id.parse().expect("an id"), a.now());
         let end = End { at: now, reason: EndReason::EndedByAdmin, by: Actor::command_line(), note: None };
         let write = move |db: &mut _| {
@@ -289,9 +262,9 @@ async fn what_a_dead_process_ended_is_over_when_the_next_end_is_acknowledged(
             Beside::connect(&a.database.url).lines(DEAFEN);
         }
         // By turns: whichever renews last must not be the one that the end forgets.
-        on(if round % 2 == 0 { &a } else { &b }, &other).post_empty("/auth/logout").await.expect(204);
+        other.at(if round % 2 == 0 { &a } else { &b }).post_empty("/auth/logout").await.expect(204);
         left.get("/auth/verify").await.problem(401, "session_ended");
-        on(&b, &left).get("/auth/verify").await.problem(401, "session_ended");
+        left.at(&b).get("/auth/verify").await.problem(401, "session_ended");
     }
 }
 
@@ -313,7 +286,7 @@ async fn a_not_before_holds_everywhere_at_once_without_a_change_for_each_session
     let logins = join_all((0..5).map(|_| nobody.post("/auth/login", login.clone()))).await;
     let clients: Vec<_> = logins.into_iter().map(|answer| a.client(&answer.expect(200))).collect();
     for client in &clients {
-        on(&b, client).get("/auth/verify").await.expect(200);
+        client.at(&b).get("/auth/verify").await.expect(200);
     }
     let mut beside = Beside::connect(&a.database.url);
     let mut count = || beside.lines("SELECT count(*) || '' AS line FROM changes").remove(0).parse::<i64>().unwrap();
@@ -327,7 +300,7 @@ async fn a_not_before_holds_everywhere_at_once_without_a_change_for_each_session
     a.app.sessions.set_not_before(scope, None, None, &AuditContext::command_line()).await.expect("set");
     assert_eq!(count() - before, 1, "one change");
     for client in &clients {
-        on(&b, client).get("/auth/verify").await.problem(401, "session_ended");
+        client.at(&b).get("/auth/verify").await.problem(401, "session_ended");
         client.get("/auth/verify").await.problem(401, "session_ended");
     }
 }
@@ -355,13 +328,13 @@ async fn ending_many_by_a_filter_lets_checks_of_others_go_on(#[values(Sqlite, Po
     let mut asked = 0;
     while !ended.is_finished() {
         bob.get("/auth/verify").await.expect(200);
-        on(&b, &bob).get("/auth/verify").await.expect(200);
+        bob.at(&b).get("/auth/verify").await.expect(200);
         asked += 2;
     }
     assert_eq!(ended.await.expect("it ends").expect("the store works").ended, 1501);
     assert!(asked > 0);
     alice.get("/auth/verify").await.problem(401, "session_ended");
-    on(&b, &alice).get("/auth/verify").await.problem(401, "session_ended");
+    alice.at(&b).get("/auth/verify").await.problem(401, "session_ended");
 }
 
 /// SES-06: what another node has seen counts here, however long this one has not.
@@ -371,15 +344,15 @@ async fn a_session_in_use_at_one_node_is_not_idle_at_another(#[values(Sqlite, Po
     let a = TestApp::start_with(backend, &[("VIGIE__TOKENS__ACCESS_TTL", "3h")]).await;
     let b = a.another_node().await;
     let alice = a.signed_in("alice").await;
-    on(&b, &alice).get("/auth/verify").await.expect(200);
+    alice.at(&b).get("/auth/verify").await.expect(200);
     for _ in 0..4 {
         a.advance(TimeDelta::minutes(20));
         alice.get("/auth/verify").await.expect(200);
         a.app.sessions.flush_last_seen().await.expect("written");
     }
-    on(&b, &alice).get("/auth/verify").await.expect(200);
+    alice.at(&b).get("/auth/verify").await.expect(200);
     a.advance(TimeDelta::minutes(31));
-    on(&b, &alice).get("/auth/verify").await.problem(401, "session_ended");
+    alice.at(&b).get("/auth/verify").await.problem(401, "session_ended");
 }
 
 /// A use in the last seconds before the idle end is written before it is answered.
@@ -389,14 +362,14 @@ async fn a_use_just_before_the_idle_end_counts_at_once_on_every_node(#[values(Sq
     let a = TestApp::start_with(backend, &[("VIGIE__TOKENS__ACCESS_TTL", "2h")]).await;
     let b = a.another_node().await;
     let alice = a.signed_in("alice").await;
-    on(&b, &alice).get("/auth/verify").await.expect(200);
+    alice.at(&b).get("/auth/verify").await.expect(200);
     // Not written: 29 min 58 s later B still knows of the login alone.
     a.advance(TimeDelta::seconds(30 * 60 - 2));
     alice.get("/auth/verify").await.expect(200);
     a.advance(TimeDelta::seconds(4));
-    on(&b, &alice).get("/auth/verify").await.expect(200);
+    alice.at(&b).get("/auth/verify").await.expect(200);
     a.advance(TimeDelta::minutes(31));
-    on(&b, &alice).get("/auth/verify").await.problem(401, "session_ended");
+    alice.at(&b).get("/auth/verify").await.problem(401, "session_ended");
 }
 
 /// A node whose row somebody took away must not go on as if it had one.
@@ -406,18 +379,14 @@ async fn an_evicted_node_joins_anew_and_remembers_nothing(#[values(Sqlite, Postg
     let a = TestApp::start(backend).await;
     let b = a.another_node().await;
     let alice = a.signed_in("alice").await;
-    on(&b, &alice).get("/auth/verify").await.expect(200);
+    alice.at(&b).get("/auth/verify").await.expect(200);
     let mut beside = Beside::connect(&a.database.url);
     let mut rows = || beside.lines("SELECT count(*) || '' AS line FROM nodes").remove(0);
     assert_eq!(rows(), "2");
     Beside::connect(&a.database.url).execute("DELETE FROM nodes").expect("deleted");
-    let begun = Instant::now();
-    while rows() != "2" {
-        assert!(begun.elapsed() < Duration::from_secs(20), "they do not join again");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("both have joined again", async || rows() == "2").await;
     alice.post_empty("/auth/logout").await.expect(204);
-    on(&b, &alice).get("/auth/verify").await.problem(401, "session_ended");
+    alice.at(&b).get("/auth/verify").await.problem(401, "session_ended");
 }
 
 /// A node that has applied what the database does not have any more may not say so to those who end sessions: the numbers it
@@ -460,12 +429,11 @@ async fn when_the_database_went_back_in_time_every_session_is_refused_and_it_is_
     let (ended, lasting) = (alice.token().to_owned(), bob.token().to_owned());
     // The end gets its number within a renewal; one that came after the backup is what the mark must have seen.
     let mut beside = Beside::connect(&app.database.url);
-    let begun = Instant::now();
-    while beside.lines("SELECT seq || '' AS line FROM change_head").remove(0) == "0" {
-        assert!(begun.elapsed() < Duration::from_secs(20), "no change is numbered");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    let mark = app.data.path().join("high-water.json");
+    let seen = || Some(serde_json::from_slice::<Value>(&std::fs::read(&mark).ok()?).expect("JSON")["seq"].to_string());
+    let all = "SELECT seq || '' AS line FROM change_head
+               WHERE seq > 0 AND NOT EXISTS (SELECT 1 FROM changes WHERE changes.seq = 0)";
+    until("the mark has seen the end", async || seen().is_some_and(|seen| beside.lines(all) == [seen])).await;
     app.advance(TimeDelta::seconds(5));
     let go_back = |beside: &mut Beside| {
         beside.drop_triggers();
@@ -484,7 +452,7 @@ async fn when_the_database_went_back_in_time_every_session_is_refused_and_it_is_
     } else {
         go_back(&mut beside);
     }
-    let gone = until(401, async || app.nobody().with_token(&lasting).get("/auth/verify").await).await;
+    let gone = until_status(401, async || app.nobody().with_token(&lasting).get("/auth/verify").await).await;
     gone.problem(401, "session_ended");
     app.nobody().with_token(&ended).get("/auth/verify").await.problem(401, "session_ended");
     let events = app.events().await;
@@ -522,10 +490,10 @@ async fn a_new_role_holds_from_the_next_request_on_every_node(#[values(Sqlite, P
     let a = TestApp::start(backend).await;
     let b = a.another_node().await;
     let alice = a.signed_in("alice").await;
-    on(&b, &alice).get("/admin/stats").await.expect(403);
+    alice.at(&b).get("/admin/stats").await.expect(403);
     let id = a.app.users.find_by_id_or_name("alice").await.expect("asked").expect("there").id;
     let change = UserChange { role: Role::parse("auditor").ok(), ..UserChange::default() };
     a.app.users.change(id, change, &AuditContext::command_line()).await.expect("changed");
-    on(&b, &alice).get("/admin/stats").await.expect(200);
+    alice.at(&b).get("/admin/stats").await.expect(200);
     alice.get("/admin/stats").await.expect(200);
 }

@@ -44,20 +44,10 @@ async fn set_not_before(app: &TestApp, word: &str) {
     app.app.sessions.set_not_before(scope, None, None, &AuditContext::command_line()).await.expect("it holds");
 }
 
-/// The same client, at another node.
-fn on<'a>(app: &'a TestApp, client: &TestClient<'_>) -> TestClient<'a> {
-    TestClient {
-        app,
-        token: client.token.clone(),
-        refresh_token: client.refresh_token.clone(),
-        session_id: client.session_id.clone(),
-    }
-}
-
 /// Expects that nothing of the session is accepted at either node.
 async fn assert_over(client: &TestClient<'_>, nodes: [&TestApp; 2]) {
     for node in nodes {
-        let here = on(node, client);
+        let here = client.at(node);
         assert_eq!(here.get("/auth/verify").await.status, 401);
         here.refresh().await.problem(401, "session_ended");
     }
@@ -114,7 +104,7 @@ async fn of_logins_and_not_befores_at_the_same_time_each_comes_before_or_after(
         }
         for answer in meanwhile {
             let client = b.client(&answer.expect(200));
-            let statuses = [client.get("/auth/verify").await.status, on(&a, &client).get("/auth/verify").await.status];
+            let statuses = [client.get("/auth/verify").await.status, client.at(&a).get("/auth/verify").await.status];
             assert!(statuses == [200, 200] || statuses == [401, 401], "the nodes agree: {statuses:?}");
         }
         assert_eq!(log_in(&b).await.status, 200);
@@ -148,10 +138,10 @@ async fn a_token_from_the_future_is_refreshed(
 async fn a_node_that_is_behind_has_tokens_of_another_refreshed(#[values(Sqlite, Postgres)] backend: Backend) {
     let (a, b) = two_nodes(backend, TimeDelta::seconds(12)).await;
     let from_b = b.client(&log_in(&b).await.expect(200));
-    on(&a, &from_b).get("/auth/me").await.problem(401, "token_expired");
-    let refreshed = a.client(&on(&a, &from_b).refresh().await.expect(200));
+    from_b.at(&a).get("/auth/me").await.problem(401, "token_expired");
+    let refreshed = a.client(&from_b.at(&a).refresh().await.expect(200));
     refreshed.get("/auth/me").await.expect(200);
-    on(&b, &refreshed).get("/auth/me").await.expect(200);
+    refreshed.at(&b).get("/auth/me").await.expect(200);
 }
 
 #[rstest]

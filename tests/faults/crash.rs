@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::support::app::{Answer, send};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::program::{Program, Server};
+use crate::support::until::until;
 
 /// The access token of an answer.
 fn token(answer: &Value) -> &str {
@@ -104,16 +105,20 @@ async fn told_to_stop_it_answers_what_is_under_way_and_ends_well(#[values(Sqlite
     let mut server = program.serve();
     let login = async { (server.log_in("alice").await, Instant::now()) };
     let stopping = async {
+        // The password is being hashed by then, which nobody sees from outside.
         tokio::time::sleep(Duration::from_millis(150)).await;
         server.tell_to_stop();
         let told = Instant::now();
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        let late = server.request(Method::GET, "/health/live", "").timeout(Duration::from_millis(200));
-        (told, late.send().await.is_err())
+        let is_refused = async || {
+            let late = server.request(Method::GET, "/health/live", "").header("connection", "close");
+            late.timeout(Duration::from_millis(200)).send().await.is_err()
+        };
+        until("nothing new is taken", is_refused).await;
+        (told, Instant::now())
     };
-    let ((login, answered), (told, late_is_refused)) = tokio::join!(login, stopping);
-    assert!(answered > told, "the login was over before the stop: make it slower");
-    assert!(late_is_refused, "nothing new is taken meanwhile");
+    let ((login, answered), (told, refused)) = tokio::join!(login, stopping);
+    assert!(told < answered, "the login was over before the stop: make it slower");
+    assert!(refused < answered, "something new is taken meanwhile");
     // Told once more, it would end at once.
     assert_eq!(server.wait(), Some(0));
 

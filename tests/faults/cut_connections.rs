@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use rstest::rstest;
@@ -14,8 +14,9 @@ use vigie::store::{Address, Db, Settings, Store, StoreError, audit, users};
 use crate::support::app::{BY_QUERY, PASSWORD, TestApp};
 use crate::support::dump::Beside;
 use crate::support::pgbouncer::PgBouncer;
-use crate::support::postgres::OwnDatabase;
+use crate::support::postgres::{OwnDatabase, cut_connections};
 use crate::support::proxy::Proxy;
+use crate::support::until::until;
 
 const POOL: usize = 4;
 
@@ -136,11 +137,7 @@ async fn a_commit_whose_answer_was_lost_is_not_repeated() {
     proxy.hang_up_behind("COMMIT");
     assert!(matches!(mark(&store, &ran).await, Err(StoreError::Unavailable(_))));
     assert_eq!(ran.load(Ordering::SeqCst), 1);
-    let begun = Instant::now();
-    while marks(&database) == 0 {
-        assert!(begun.elapsed() < Duration::from_secs(10), "the commit did not reach the server");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until("the commit has reached the server", async || marks(&database) == 1).await;
     mark(&store, &ran).await.expect("the next is served");
     assert_eq!((ran.load(Ordering::SeqCst), marks(&database)), (2, 2));
 }
@@ -155,17 +152,11 @@ async fn where_one_connection_was_found_dead_all_others_are_asked_before_they_ar
     // Cut while it is being used: this one cannot be saved.
     let cut = database.url.clone();
     let read = app.app.store.read(move |db| {
-        drop(std::thread::spawn(move || cut_at(&cut)).join());
+        drop(std::thread::spawn(move || cut_connections(&cut)).join());
         users::any(db)
     });
     assert!(matches!(read.await, Err(StoreError::Unavailable(_))));
     for _ in 0..POOL {
         alice.get("/auth/me").await.expect(200);
     }
-}
-
-fn cut_at(url: &str) {
-    let cut = "SELECT pg_terminate_backend(pid, 10000)::text AS line FROM pg_stat_activity
-               WHERE datname = current_database() AND application_name = 'vigie'";
-    Beside::connect(url).lines(cut);
 }

@@ -1,7 +1,7 @@
 //! Ends that share a transaction, when something goes wrong in it: nobody is told of an end that is not kept, and nobody
 //! pays for another.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use rstest::rstest;
@@ -10,18 +10,24 @@ use vigie::model::session::EndReason;
 use vigie::store::StoreError;
 
 use super::assert_unavailable;
-use crate::support::app::{TestApp, TestClient};
+use crate::support::app::{Answer, TestApp, TestClient};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::dump::Beside;
+use crate::support::until::until;
 
 const MANY: (&str, &str) = ("VIGIE__SESSIONS__MAX_PER_USER", "0");
 const IMPATIENT: (&str, &str) = ("VIGIE__DATABASE__WAIT", "300ms");
-/// Until requests have come as far as they can.
+/// Until requests have come as far as they can: all but the first wait in the server's memory, where nobody sees them.
 const A_MOMENT: Duration = Duration::from_millis(150);
 
 async fn logged_in(app: &TestApp, count: usize) -> Vec<TestClient<'_>> {
     app.user("alice", "agent").await;
     join_all((0..count).map(|_| app.log_in("alice"))).await
+}
+
+/// Logs all of them out at once.
+async fn log_out(sessions: &[TestClient<'_>]) -> Vec<Answer> {
+    join_all(sessions.iter().map(|session| session.post_empty("/auth/logout"))).await
 }
 
 /// Nobody else can end a session until this is released.
@@ -57,12 +63,12 @@ async fn ends_that_the_store_is_too_busy_for_are_all_answered_503_and_none_is_ha
     let sessions = logged_in(&app, 8).await;
     let mut beside = Beside::connect(&app.database.url);
     hold(&mut beside);
-    for answer in join_all(sessions.iter().map(|session| session.post_empty("/auth/logout"))).await {
+    for answer in log_out(&sessions).await {
         assert_unavailable(&answer, "a logout");
     }
     beside.execute("ROLLBACK").unwrap();
     assert_whole(&app, &sessions, 0).await;
-    for answer in join_all(sessions.iter().map(|session| session.post_empty("/auth/logout"))).await {
+    for answer in log_out(&sessions).await {
         answer.expect(204);
     }
     assert_whole(&app, &sessions, 8).await;
@@ -74,11 +80,10 @@ async fn ends_whose_store_is_lost_in_the_middle_are_all_answered_503_and_none_is
     let sessions = logged_in(&app, 8).await;
     let mut beside = Beside::connect(&app.database.url);
     hold(&mut beside);
-    let (answers, ()) =
-        tokio::join!(join_all(sessions.iter().map(|session| session.post_empty("/auth/logout"))), async {
-            tokio::time::sleep(A_MOMENT).await;
-            proxy.cut();
-        });
+    let (answers, ()) = tokio::join!(log_out(&sessions), async {
+        tokio::time::sleep(A_MOMENT).await;
+        proxy.cut();
+    });
     for answer in answers {
         assert_unavailable(&answer, "a logout");
     }
@@ -86,7 +91,7 @@ async fn ends_whose_store_is_lost_in_the_middle_are_all_answered_503_and_none_is
     proxy.restore();
     super::recovers(|| sessions[0].get("/auth/me")).await;
     assert_whole(&app, &sessions, 0).await;
-    for answer in join_all(sessions.iter().map(|session| session.post_empty("/auth/logout"))).await {
+    for answer in log_out(&sessions).await {
         answer.expect(204);
     }
     assert_whole(&app, &sessions, 8).await;
@@ -120,12 +125,8 @@ async fn who_goes_away_takes_no_other_end_along(#[values(Sqlite, Postgres)] back
         }
     }
     // What was asked for is done, also for those who did not wait for it.
-    let begun = Instant::now();
-    while app.end_reason(&sessions[0].session_id).await.is_none()
-        || app.end_reason(&sessions[4].session_id).await.is_none()
-    {
-        assert!(begun.elapsed() < Duration::from_secs(20), "the end of one who went away was lost");
-        tokio::time::sleep(Duration::from_millis(10)).await;
+    for gone in [&sessions[0], &sessions[4]] {
+        until("it has ended for one who went away", async || app.end_reason(&gone.session_id).await).await;
     }
     assert_whole(&app, &sessions, 8).await;
 }

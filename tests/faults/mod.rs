@@ -15,10 +15,10 @@ mod tls;
 mod two_nodes;
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
 use crate::support::app::Answer;
 use crate::support::dump::dump;
+use crate::support::until::until;
 
 /// Expects an answer that decides nothing, as http-api.md has it.
 #[track_caller]
@@ -38,16 +38,14 @@ fn dump_but_nodes(url: &str) -> BTreeMap<String, Vec<String>> {
     all
 }
 
-/// Asks until the answer is a 200; until then only 503 may be said. It must come within twenty seconds.
+/// Asks until the answer is a 200; until then only 503 may be said.
 async fn recovers(ask: impl AsyncFn() -> Answer) {
-    let begun = Instant::now();
-    loop {
+    let has_recovered = async || {
         let answer = ask().await;
-        if answer.status == 200 {
-            return;
+        if answer.status != 200 {
+            assert_unavailable(&answer, "while it recovers");
         }
-        assert_unavailable(&answer, "while it recovers");
-        assert!(begun.elapsed() < Duration::from_secs(20), "it does not recover by itself");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        answer.status == 200
+    };
+    until("it has recovered by itself", has_recovered).await;
 }

@@ -86,6 +86,7 @@ async fn a_lock_that_is_held_for_a_moment_is_waited_for() {
     let mut other = Beside::connect(&app.database.url);
     other.execute("BEGIN IMMEDIATE").unwrap();
     let (answer, ()) = tokio::join!(alice.post_empty("/auth/logout"), async {
+        // How long the lock is held. Who waits for a file is not seen from outside.
         tokio::time::sleep(Duration::from_millis(300)).await;
         other.execute("COMMIT").unwrap();
     });

@@ -11,6 +11,7 @@ use super::{assert_unavailable, dump_but_nodes, recovers};
 use crate::support::app::{Answer, PASSWORD, TestApp, TestClient, send};
 use crate::support::backend::Backend::Postgres;
 use crate::support::postgres::{Options, PrivateCluster};
+use crate::support::until::{until, until_status};
 
 /// Gives up early, so that the tests are quick.
 /// Every check is a query: what a node answers while its lease lasts is in `coherence`.
@@ -99,11 +100,7 @@ async fn readiness_follows_the_database_and_life_does_not() {
     assert_eq!(answer, json!({ "status": "unavailable", "checks": "store", "reason": "the database does not answer" }));
     nobody.get("/health/live").await.expect(200);
     proxy.restore();
-    let begun = Instant::now();
-    while nobody.get("/health/ready").await.status != 200 {
-        assert!(begun.elapsed() < Duration::from_secs(20));
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until_status(200, || nobody.get("/health/ready")).await;
 }
 
 /// Questions go on all the while: a dead connection must not be trusted again because it was used a moment ago.
@@ -128,10 +125,8 @@ async fn a_server_that_restarts_is_found_again_under_load() {
     let cluster = restarting.await.expect("the cluster restarts");
     recovers(|| alice.get("/auth/me")).await;
     // All of the pool recovers, not one lucky connection of it.
-    let begun = Instant::now();
-    while join_all((0..8).map(|_| alice.get("/auth/me"))).await.iter().any(|answer| answer.status != 200) {
-        assert!(begun.elapsed() < Duration::from_secs(20), "some connections stay dead");
-    }
+    let ask = async || join_all((0..8).map(|_| alice.get("/auth/me"))).await;
+    until("no connection is dead", async || ask().await.iter().all(|answer| answer.status == 200)).await;
     alice.refresh().await.expect(200);
     drop(app);
     drop(cluster);
@@ -177,14 +172,8 @@ async fn an_end_that_was_not_confirmed_is_whole_or_did_not_happen() {
             proxy.cut();
         });
         proxy.restore();
-        let begun = Instant::now();
-        let after = loop {
-            let after = user.get("/auth/me").await;
-            if after.status != 503 {
-                break after;
-            }
-            assert!(begun.elapsed() < Duration::from_secs(20), "it does not recover by itself");
-        };
+        let decided = async || Some(user.get("/auth/me").await).filter(|answer| answer.status != 503);
+        let after = until("it has recovered by itself", decided).await;
         if answer.status == 204 {
             after.problem(401, "session_ended");
         } else {

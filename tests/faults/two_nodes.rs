@@ -27,7 +27,7 @@ async fn end_on(a: &TestApp, by: &TestClient<'_>, target: &TestClient<'_>, way: 
     let id = a.app.users.find_by_id_or_name("alice").await.unwrap().unwrap().id;
     let context = AuditContext::command_line();
     match way {
-        "logout" => drop(on(a, target).post_empty("/auth/logout").await.expect(204)),
+        "logout" => drop(target.at(a).post_empty("/auth/logout").await.expect(204)),
         "logout by refresh token" => {
             let body = json!({ "refresh_token": target.refresh_token });
             a.nobody().post("/auth/logout", body).await.expect(204);
@@ -61,16 +61,6 @@ async fn end_on(a: &TestApp, by: &TestClient<'_>, target: &TestClient<'_>, way: 
     }
 }
 
-/// The same client, at another node.
-fn on<'a>(app: &'a TestApp, client: &TestClient<'_>) -> TestClient<'a> {
-    TestClient {
-        app,
-        token: client.token.clone(),
-        refresh_token: client.refresh_token.clone(),
-        session_id: client.session_id.clone(),
-    }
-}
-
 #[rstest]
 #[actix_web::test]
 async fn what_one_node_ended_the_other_refuses_from_the_very_next_request(
@@ -95,7 +85,7 @@ async fn what_one_node_ended_the_other_refuses_from_the_very_next_request(
     let by = a.signed_in("alice").await;
     let target = b.log_in("alice").await;
     target.get("/auth/me").await.expect(200);
-    on(&a, &target).get("/auth/me").await.expect(200);
+    target.at(&a).get("/auth/me").await.expect(200);
 
     end_on(&a, &by, &target, way).await;
     target.get("/auth/me").await.problem(401, "session_ended");
@@ -104,7 +94,7 @@ async fn what_one_node_ended_the_other_refuses_from_the_very_next_request(
     b.app.sessions.flush_last_seen().await.unwrap();
     b.app.sessions.record_expired().await.unwrap();
     target.get("/auth/me").await.problem(401, "session_ended");
-    on(&a, &target).get("/auth/me").await.problem(401, "session_ended");
+    target.at(&a).get("/auth/me").await.problem(401, "session_ended");
 }
 
 #[rstest]
@@ -137,19 +127,19 @@ async fn keys_made_rotated_and_revoked_at_one_node_count_at_the_other(#[values(S
     let new_key = a.app.sessions.rotate_key(&context).await.unwrap();
     assert_ne!(old_key, new_key);
     let after = a.log_in("alice").await;
-    on(&b, &after).get("/auth/me").await.expect(200);
-    on(&b, &before).get("/auth/me").await.expect(200);
+    after.at(&b).get("/auth/me").await.expect(200);
+    before.at(&b).get("/auth/me").await.expect(200);
     assert_eq!(b.app.sessions.signing().current().await.unwrap().id().as_str(), new_key);
 
     assert!(a.app.sessions.revoke_key(&old_key, &context).await.unwrap());
-    on(&b, &before).get("/auth/me").await.problem(401, "token_invalid");
-    on(&b, &after).get("/auth/me").await.expect(200);
+    before.at(&b).get("/auth/me").await.problem(401, "token_invalid");
+    after.at(&b).get("/auth/me").await.expect(200);
 
     // The current one: its tokens fall, another key signs on both nodes, and refreshing goes on.
     assert!(b.app.sessions.revoke_key(&new_key, &context).await.unwrap());
-    on(&a, &after).get("/auth/me").await.problem(401, "token_invalid");
-    let refreshed = on(&a, &after).refresh().await.expect(200);
-    on(&b, &a.client(&refreshed)).get("/auth/me").await.expect(200);
+    after.at(&a).get("/auth/me").await.problem(401, "token_invalid");
+    let refreshed = after.at(&a).refresh().await.expect(200);
+    a.client(&refreshed).at(&b).get("/auth/me").await.expect(200);
 }
 
 /// Five rounds: the migrations, the master key and the first signing key are all raced for.
@@ -162,9 +152,9 @@ async fn two_nodes_may_start_at_once_on_an_empty_database(#[values(Sqlite, Postg
         assert_eq!(keys.iter().filter(|key| key.status() == KeyStatus::Current).count(), 1, "{}", keys.len());
         assert_eq!(b.app.store.pending_migrations().await.unwrap(), Vec::<String>::new());
         let (alice, bob) = (a.signed_in("alice").await, b.signed_in("bob").await);
-        on(&b, &alice).get("/auth/me").await.expect(200);
-        on(&a, &bob).get("/auth/me").await.expect(200);
-        on(&b, &alice).refresh().await.expect(200);
+        alice.at(&b).get("/auth/me").await.expect(200);
+        bob.at(&a).get("/auth/me").await.expect(200);
+        alice.at(&b).refresh().await.expect(200);
     }
 }
 
@@ -176,13 +166,13 @@ async fn a_refresh_token_is_spent_once_whichever_node_it_is_brought_to(#[values(
     let b = a.another_node().await;
     for round in 0..5 {
         let alice = a.signed_in(&format!("alice-{round}")).await;
-        let at_b = on(&b, &alice);
+        let at_b = alice.at(&b);
         let (one, two) = tokio::join!(alice.refresh(), at_b.refresh());
         let mut statuses = [one.status, two.status];
         statuses.sort_unstable();
         assert_eq!(statuses, [200, 401], "{} {}", one.body, two.body);
         // RefreshTokenStatus twice without a grace: the session is over, on both.
-        on(&a, &alice).get("/auth/me").await.problem(401, "session_ended");
+        alice.at(&a).get("/auth/me").await.problem(401, "session_ended");
         at_b.get("/auth/me").await.problem(401, "session_ended");
     }
 }
@@ -206,12 +196,12 @@ async fn a_node_that_stands_still_inside_a_transaction_keeps_nobody_from_logging
     });
     let ending = async {
         is_touched.await.expect("it is told");
-        on(&b, &alice).post_empty("/auth/logout").await
+        alice.at(&b).post_empty("/auth/logout").await
     };
     let (stood, ended) = tokio::join!(standing, ending);
     ended.expect(204);
     assert!(matches!(stood, Err(StoreError::Unavailable(_))), "{stood:?}");
-    on(&b, &alice).get("/auth/me").await.problem(401, "session_ended");
+    alice.at(&b).get("/auth/me").await.problem(401, "session_ended");
 }
 
 /// Whoever is behind a load balancer uses every session at every node.
@@ -229,7 +219,7 @@ async fn nodes_that_saw_the_same_sessions_write_it_down_at_once_and_none_fails(
     for _ in 0..5 {
         a.advance(TimeDelta::seconds(1));
         for client in &all {
-            join_all([client.get("/auth/verify"), on(&b, client).get("/auth/verify")]).await;
+            join_all([client.get("/auth/verify"), client.at(&b).get("/auth/verify")]).await;
         }
         let (at_a, at_b) = tokio::join!(a.app.sessions.flush_last_seen(), b.app.sessions.flush_last_seen());
         assert_eq!((at_a, at_b), (Ok(all.len()), Ok(all.len())));

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -11,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use crate::support::certificates::acceptor;
+use crate::support::until::until;
 
 type Messages = Arc<Mutex<Vec<String>>>;
 
@@ -98,13 +98,11 @@ impl Collector {
 
     /// Waits until it has taken so many.
     pub async fn has(&self, count: usize) {
-        for _ in 0..3000 {
-            if self.messages().len() >= count {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("{} of {count} messages have come", self.messages().len());
+        let has_come = async || {
+            let taken = self.messages().len();
+            if taken >= count { Ok(()) } else { Err(taken) }
+        };
+        until(&format!("{count} messages have come"), has_come).await;
     }
 }
 

@@ -1,7 +1,5 @@
 //! What each sink is sent, and from whom it is believed.
 
-use std::time::{Duration, Instant};
-
 use actix_web::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -21,6 +19,7 @@ use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::certificates::{Certificates, write_private};
 use crate::support::dump::Beside;
 use crate::support::program::Program;
+use crate::support::until::until;
 
 fn lines(directory: &tempfile::TempDir) -> Vec<Value> {
     let text = std::fs::read_to_string(directory.path().join("events")).unwrap();
@@ -94,11 +93,7 @@ async fn a_server_ships_what_happens_as_it_happens(#[values(Sqlite, Postgres)] b
         let mut events = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         events.any(|event| event["kind"] == "session.started" && event["session_id"] == session)
     };
-    let begun = Instant::now();
-    while !std::fs::read_to_string(&path).is_ok_and(is_there) {
-        assert!(begun.elapsed() < Duration::from_secs(20), "it is not shipped");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until("the login is shipped", async || std::fs::read_to_string(&path).is_ok_and(is_there)).await;
     assert_eq!(server.stop().0, Some(0));
 }
 

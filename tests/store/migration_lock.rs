@@ -9,6 +9,7 @@ use super::migrated;
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::dump::Beside;
 use crate::support::postgres::OwnDatabase;
+use crate::support::until::until;
 
 /// The bytes of `vigie`: other versions take the same.
 const LOCK: i64 = 0x76_69_67_69_65;
@@ -71,14 +72,7 @@ async fn a_start_waits_for_another_that_is_applying_them() {
     beside.execute(&format!("SELECT pg_advisory_xact_lock({LOCK})")).unwrap();
     let (one, other) = (open(&database.url), open(&database.url));
     let waiting = async {
-        // Both wait by now: what they wait for is seen.
-        let waiting = format!(
-            "SELECT pid::text AS line FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = {LOCK} & 4294967295
-             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-        );
-        while beside.lines(&waiting).len() < 2 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        until("both wait", async || beside.waiting_for_this() == 2).await;
         beside.execute("COMMIT").unwrap();
     };
     let (one, other, ()) = tokio::join!(one.migrate(), other.migrate(), waiting);

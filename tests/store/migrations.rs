@@ -12,7 +12,8 @@ use super::{empty, migrated};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::dump::Beside;
 
-fn names(folder: &str) -> BTreeSet<String> {
+/// The migrations in a folder.
+pub fn names(folder: &str) -> BTreeSet<String> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(folder);
     let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
     let folders: Vec<_> = entries.filter(|entry| entry.file_type().unwrap().is_dir()).collect();

@@ -2,7 +2,7 @@
 
 mod embedded;
 mod migration_lock;
-mod migrations;
+pub mod migrations;
 mod older_nodes;
 mod paging;
 mod parity;

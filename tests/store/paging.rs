@@ -8,7 +8,7 @@ use vigie::store::{Db, Store, StoreError, attempts, audit, sessions};
 
 use super::migrated;
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
-use crate::support::thousands::{BEGIN, Rows, fill};
+use crate::support::thousands::{BEGIN, Rows};
 
 const ROWS: Rows = Rows { sessions: 40, attempts: 40, events: 40 };
 /// More than there are.
@@ -85,8 +85,7 @@ async fn every_place_continues<L: List + 'static>(store: &Store, sort: Sort, per
 #[actix_web::test]
 async fn a_page_within_a_period_goes_on_wherever_it_begins(#[values(Sqlite, Postgres)] backend: Backend) {
     let (store, database) = migrated(backend).await;
-    let url = database.url.clone();
-    actix_web::rt::task::spawn_blocking(move || fill(&url, ROWS, false)).await.unwrap();
+    database.fill(ROWS, false).await;
     let begin = DateTime::from_timestamp_micros(i64::try_from(BEGIN).unwrap()).unwrap();
     // The rows lie over some 58 days.
     let day = |days| Some(Moment(begin + TimeDelta::days(days)));

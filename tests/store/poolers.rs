@@ -16,6 +16,7 @@ use crate::support::dump::Beside;
 use crate::support::pgbouncer::PgBouncer;
 use crate::support::postgres::OwnDatabase;
 use crate::support::program::Program;
+use crate::support::until::until;
 
 const BY_SESSION: &str = "pool_mode = session";
 
@@ -152,11 +153,7 @@ async fn through_a_pooler_by_sessions_notifications_are_heard() {
     assert!(notifications.came(store.server_changes()).expect("it listens"), "connecting counts as one");
     assert!(!notifications.came(store.server_changes()).expect("it listens"));
     store.notify().await.expect("it is sent");
-    let begun = Instant::now();
-    while !notifications.came(store.server_changes()).expect("it listens") {
-        assert!(begun.elapsed() < Duration::from_secs(10), "no notification came");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until("a notification has come", async || notifications.came(store.server_changes()).expect("it listens")).await;
 }
 
 /// A pool by sessions that has only one to give would keep the second connection waiting for two minutes.

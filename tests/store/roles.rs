@@ -1,7 +1,6 @@
 //! Who may do what on PostgreSQL: the server adds to the history and cannot alter it, others do what is theirs (LOG-06).
 
 use std::collections::BTreeSet;
-use std::process::Command;
 
 use diesel::QueryResult;
 use reqwest::Method;
@@ -16,7 +15,7 @@ use crate::support::backend::Backend::{Postgres, Sqlite};
 use crate::support::backend::TestDatabase;
 use crate::support::dump::Beside;
 use crate::support::postgres::{Cluster, TestSchema, execute};
-use crate::support::program::{Finished, Program, finish};
+use crate::support::program::{Finished, Program};
 
 const OF_ROLES: &str = "of_a_test";
 
@@ -116,10 +115,7 @@ fn log_06_the_server_serves_as_a_role_that_cannot_alter_the_history() {
     let url = split.member("app");
     let program = program(&url);
     let server = program.serve();
-    let mut tour = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/tour.sh"));
-    tour.env("VIGIE_URL", &server.url).env("VIGIE_SETUP_TOKEN", server.setup_token().expect("a token"));
-    let said = finish(tour, "").expect(0);
-    assert!(said.ends_with("The tour is over: everything was as promised.\n"), "{said}");
+    server.expect_tour();
 
     program.add_user("bob", "agent");
     program.add_user("eve", "admin");

@@ -21,6 +21,7 @@ use vigie::user::create::NewUser;
 
 use super::backend::{Backend, TestDatabase};
 use super::proxy::Proxy;
+use super::until::until;
 
 /// A password that every test user has.
 pub const PASSWORD: &str = "quatre lapins verts dansent";
@@ -113,7 +114,7 @@ impl TestApp {
         let listening = server::listen(Arc::clone(&app).into()).expect("a free port");
         let address = listening.address;
         let coherence = coherence::start(&app, address);
-        until_lease(&app).await;
+        until("the node holds a lease", async || app.coherence.holds_lease()).await;
         let (stop, stopping) = oneshot::channel::<()>();
         let stopped = actix_web::rt::spawn(listening.serve_until(async move {
             let _ = stopping.await;
@@ -242,17 +243,6 @@ impl TestApp {
     }
 }
 
-/// Waits until the node holds a lease.
-async fn until_lease(app: &App) {
-    for _ in 0..5000 {
-        if app.coherence.holds_lease() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    panic!("the node gets no lease");
-}
-
 fn all_settings(url: &str, data: &Path, settings: &[(&str, &str)]) -> Vec<(String, String)> {
     let place = [("DATABASE_URL", url), ("VIGIE__DATA__DIR", data.to_str().expect("a path in UTF-8"))];
     let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
@@ -288,6 +278,12 @@ pub struct Answer {
 }
 
 impl<'a> TestClient<'a> {
+    /// The same at another node.
+    pub fn at<'b>(&self, node: &'b TestApp) -> TestClient<'b> {
+        let Self { token, refresh_token, session_id, .. } = self.clone();
+        TestClient { app: node, token, refresh_token, session_id }
+    }
+
     /// The same with another token.
     pub fn with_token(&self, token: &str) -> TestClient<'a> {
         TestClient { token: Some(token.to_owned()), ..self.clone() }

@@ -6,6 +6,7 @@ use tempfile::TempDir;
 
 use super::events;
 use super::postgres::{Cluster, TestSchema};
+use super::thousands::{Rows, fill};
 
 /// Which database a test runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +47,12 @@ impl TestDatabase {
     /// Takes what the test itself writes into the record for no fault of the server.
     pub fn let_foreign_events_be(&self) {
         self.holds_foreign_events.store(true, Ordering::Relaxed);
+    }
+
+    /// Puts thousands of rows there, which wait to be sealed if `waiting`.
+    pub async fn fill(&self, rows: Rows, waiting: bool) {
+        let url = self.url.clone();
+        actix_web::rt::task::spawn_blocking(move || fill(&url, rows, waiting)).await.expect("it is filled");
     }
 }
 

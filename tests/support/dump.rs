@@ -73,6 +73,15 @@ impl Beside {
         Ok(lines.into_iter().map(|line| line.line).collect())
     }
 
+    /// How many statements of others wait for a lock that this connection holds. Nobody sees that of a SQLite file.
+    pub fn waiting_for_this(&mut self) -> usize {
+        self.lines(
+            "SELECT DISTINCT pid::text AS line FROM pg_locks
+             WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))",
+        )
+        .len()
+    }
+
     /// What whoever changes the history behind the server's back must do first on SQLite.
     pub fn drop_triggers(&mut self) {
         if let Self::Sqlite(_) = self {

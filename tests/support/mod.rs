@@ -17,6 +17,7 @@ pub mod smtp;
 #[path = "../../benches/support/rows.rs"]
 pub mod thousands;
 pub mod token;
+pub mod until;
 pub mod webhook;
 
 mod self_check;

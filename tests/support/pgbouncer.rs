@@ -3,9 +3,10 @@
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use url::Url;
+
+use super::until::until_blocking;
 
 /// A running `PgBouncer`. It is killed when this is dropped.
 pub struct PgBouncer {
@@ -83,10 +84,8 @@ fn open_to_others(file: &Path) {
 }
 
 fn until_it_listens(process: &mut Child, port: u16) {
-    let begun = Instant::now();
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+    until_blocking("PgBouncer listens", || {
         assert!(process.try_wait().expect("its state can be asked").is_none(), "PgBouncer does not start");
-        assert!(begun.elapsed() < Duration::from_secs(20), "PgBouncer does not listen");
-        std::thread::yield_now();
-    }
+        TcpStream::connect(("127.0.0.1", port))
+    });
 }

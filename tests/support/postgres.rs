@@ -12,6 +12,7 @@ use diesel::{Connection as _, PgConnection, QueryResult};
 use uuid::Uuid;
 
 use super::certificates::Certificates;
+use super::until::until_blocking;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/postgres.sh");
 
@@ -94,13 +95,17 @@ impl OwnDatabase {
     /// Ends all connections of the server under test, as a pooler or a firewall does that cuts idle ones; returns how many
     /// there were, once none is left.
     pub fn cut_connections(&self) -> usize {
-        let mut beside = super::dump::Beside::connect(&self.url);
-        let cut = "SELECT pg_terminate_backend(pid, 10000)::text AS line FROM pg_stat_activity
-                   WHERE datname = current_database() AND application_name = 'vigie'";
-        let ended = beside.lines(cut);
-        assert!(ended.iter().all(|ended| ended == "true"), "{ended:?}");
-        ended.len()
+        cut_connections(&self.url)
     }
+}
+
+/// The same of the database at `url`.
+pub fn cut_connections(url: &str) -> usize {
+    let cut = "SELECT pg_terminate_backend(pid, 10000)::text AS line FROM pg_stat_activity
+               WHERE datname = current_database() AND application_name = 'vigie'";
+    let ended = super::dump::Beside::connect(url).lines(cut);
+    assert!(ended.iter().all(|ended| ended == "true"), "{ended:?}");
+    ended.len()
 }
 
 impl Drop for OwnDatabase {
@@ -163,16 +168,9 @@ impl PrivateCluster {
     }
 
     /// Returns when the standbys have all that was committed here.
-    #[expect(clippy::disallowed_methods, reason = "another process has its own time")]
     pub fn wait_for_standby(&self) {
         let all = "DO $$ BEGIN ASSERT EXISTS (SELECT FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()); END $$";
-        for _ in 0..1000 {
-            if execute(self.url(), all).is_ok() {
-                return;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
-        panic!("the standby does not catch up");
+        until_blocking("the standby has caught up", || execute(self.url(), all));
     }
 
     /// Ends all its processes at once: what is not on the disk is lost.

@@ -4,13 +4,14 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use super::app::{Answer, PASSWORD, TEST_SETTINGS, send};
 use super::backend::{Backend, TestDatabase};
+use super::until::until_blocking;
 
 /// An installation of its own: a database, a data directory, settings.
 pub struct Program {
@@ -194,18 +195,21 @@ impl Server {
         self.log_in(name).await["access_token"].as_str().expect("a token").to_owned()
     }
 
+    /// Goes with `examples/tour.sh` through what it shows to newcomers; it must set the server up.
+    pub fn expect_tour(&self) {
+        let mut tour = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/tour.sh"));
+        tour.env("VIGIE_URL", &self.url).env("VIGIE_SETUP_TOKEN", self.setup_token().expect("a token"));
+        let said = finish(tour, "").expect(0);
+        assert!(said.ends_with("The tour is over: everything was as promised.\n"), "{said}");
+    }
+
     /// Tells it to stop, as an operating system does; returns its exit code and what else it printed.
-    #[expect(clippy::disallowed_methods, reason = "another process has its own time")]
     pub fn stop(mut self) -> (Option<i32>, String) {
         terminate(&self.child);
-        let begun = Instant::now();
-        let status = loop {
-            if let Some(status) = self.child.try_wait().expect("its state can be asked") {
-                break status;
-            }
-            assert!(begun.elapsed() < Duration::from_secs(20), "it does not stop: {}", read(&self.log));
-            std::thread::sleep(Duration::from_millis(20));
-        };
+        let status = until_blocking("the server has stopped", || {
+            let status = self.child.try_wait().expect("its state can be asked");
+            status.ok_or_else(|| self.log())
+        });
         let mut rest = String::new();
         self.output.read_to_string(&mut rest).expect("the output is text");
         (status.code(), rest)
