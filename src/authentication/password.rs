@@ -180,7 +180,8 @@ impl Authentication {
                 let owner = DeviceToken::owner(device.as_ref(), db, now)?;
                 let own = device.filter(|_| user.is_some() && owner == user).map(|device| device.digest());
                 // The same is asked of nobody: one query less would tell that there is no such user (D5-34).
-                let form = users::kept_form(db, user.unwrap_or(NOBODY))?.unwrap_or_else(|| fold(&name));
+                let form = users::kept_form(db, user.unwrap_or(NOBODY))?.filter(|_| user.is_some());
+                let form = form.unwrap_or_else(|| fold(&name));
                 ThrottleKeys::find(db, &authentication.inner.dependencies.keys.throttles, &form, ip, own)
             })
             .await
@@ -263,7 +264,8 @@ fn ticks(elapsed: Duration) -> u32 {
     u32::try_from(elapsed.as_nanos() / UNSEEN.as_nanos()).map_or(u32::MAX, |passed| passed.saturating_add(1))
 }
 
-/// An id that no user has.
+/// What is asked for where there is no user, so that as much is asked. What is found is not looked at: a row that was written by
+/// hand may have this id.
 pub(super) const NOBODY: UserId = UserId(uuid::Uuid::nil());
 
 impl Authenticated {

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use futures_util::future::select_all;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::Dispatch;
@@ -9,13 +10,15 @@ use tracing::dispatcher::with_default;
 
 use super::exit_code::FAILED;
 
-/// Takes note of what is not meant to end a server: a terminal that was closed, a log that was rotated. Unheard, each would.
+/// Takes note of what is not meant to end a server: a terminal that was closed, a log that was rotated, a timer. Unheard, each would.
 /// The log is given: there are signals before the process has one.
 pub(super) fn ignore_others(log: &Dispatch) -> io::Result<()> {
     let others = [
         ("SIGHUP", SignalKind::hangup()),
         ("SIGUSR1", SignalKind::user_defined1()),
         ("SIGUSR2", SignalKind::user_defined2()),
+        ("SIGALRM", SignalKind::alarm()),
+        ("SIGIO", SignalKind::io()),
     ];
     for (name, kind) in others {
         let (mut heard, log) = (signal(kind)?, log.clone());
@@ -33,14 +36,17 @@ pub(super) fn ignore_others(log: &Dispatch) -> io::Result<()> {
 /// Cancelled when the process is told to stop. Told once more, it does this last thing and ends at once: whatever was
 /// acknowledged is in the database.
 pub(super) fn stop(log: &Dispatch, last: impl FnOnce() + Send + 'static) -> io::Result<CancellationToken> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut stops = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::quit()]
+        .into_iter()
+        .map(signal)
+        .collect::<io::Result<Vec<Signal>>>()?;
     let stop = CancellationToken::new();
     let (told, log) = (stop.clone(), log.clone());
     tokio::spawn(async move {
-        either(&mut terminate, &mut interrupt).await;
+        any(&mut stops).await;
         with_default(&log, || tracing::info!("stop signal: requests under way finish first"));
         told.cancel();
-        either(&mut terminate, &mut interrupt).await;
+        any(&mut stops).await;
         with_default(&log, || tracing::warn!("second stop signal: the server ends at once"));
         last();
         std::process::exit(i32::from(FAILED));
@@ -48,6 +54,6 @@ pub(super) fn stop(log: &Dispatch, last: impl FnOnce() + Send + 'static) -> io::
     Ok(stop)
 }
 
-async fn either(one: &mut Signal, other: &mut Signal) {
-    tokio::select! { _ = one.recv() => {}, _ = other.recv() => {} }
+async fn any(signals: &mut [Signal]) {
+    select_all(signals.iter_mut().map(|signal| Box::pin(signal.recv()))).await;
 }

@@ -161,7 +161,7 @@ pub struct RefreshTokens {
     pub generation: u32,
     /// Random, made with the session.
     pub seed: [u8; 32],
-    /// When the generation before the live one was spent.
+    /// When a generation was last spent: the one before the live one, or, where the live one replaced others, the one before those.
     pub spent_at: Option<DateTime<Utc>>,
     /// Tokens of an earlier generation are void.
     pub valid_from: u32,
@@ -182,9 +182,9 @@ impl RefreshTokens {
 
     /// The next generation, all tokens from before being void: there is no grace for those of the live one.
     #[must_use]
-    pub const fn replaced(&self, now: DateTime<Utc>) -> Self {
-        let next = self.next(now);
-        Self { valid_from: next.generation, ..next }
+    pub const fn replaced(&self) -> Self {
+        let generation = self.generation.saturating_add(1);
+        Self { generation, valid_from: generation, ..*self }
     }
 
     /// What presenting generation `presented` at `now` means (TOK-02, TOK-04).
@@ -196,10 +196,17 @@ impl RefreshTokens {
         if presented.checked_add(1) == Some(self.valid_from) {
             return RefreshTokenStatus::Void;
         }
-        let is_predecessor = presented.checked_add(1) == Some(self.generation);
         // In either direction: the clock may have been set back since, or be behind that of the node where it was spent.
         let within_grace = self.spent_at.is_some_and(|spent_at| (now - spent_at).abs() < grace);
-        if is_predecessor && within_grace { RefreshTokenStatus::Again } else { RefreshTokenStatus::Reused }
+        let is_before = |generation: u32| presented.checked_add(1) == Some(generation);
+        // A lost answer, had its successor not been replaced meanwhile: there is nothing to give again.
+        let is_before_replaced =
+            self.generation == self.valid_from && presented.checked_add(2) == Some(self.valid_from);
+        match within_grace {
+            true if is_before_replaced => RefreshTokenStatus::Void,
+            true if is_before(self.generation) => RefreshTokenStatus::Again,
+            _ => RefreshTokenStatus::Reused,
+        }
     }
 }
 
@@ -326,11 +333,17 @@ mod tests {
         let third = second.next(spent + TimeDelta::seconds(1));
         assert_eq!(third.presented(0, grace, spent + TimeDelta::seconds(2)), RefreshTokenStatus::Reused);
         assert_eq!(third.presented(1, grace, spent + TimeDelta::seconds(2)), RefreshTokenStatus::Again);
-        let fourth = third.replaced(spent);
+        let fourth = third.replaced();
         assert_eq!((fourth.valid_from, fourth.next(spent).valid_from), (3, 3));
         assert_eq!(fourth.presented(2, grace, spent + TimeDelta::seconds(2)), RefreshTokenStatus::Void);
         assert_eq!(fourth.next(spent).presented(2, grace, spent + grace), RefreshTokenStatus::Void);
-        assert_eq!(fourth.presented(1, grace, spent), RefreshTokenStatus::Reused);
+        // Another window that had missed its answer before the password was changed ends nothing (TOK-02).
+        assert_eq!(fourth.presented(1, grace, spent + grace), RefreshTokenStatus::Void);
+        assert_eq!(fourth.presented(1, grace, spent + grace + TimeDelta::seconds(1)), RefreshTokenStatus::Reused);
+        assert_eq!(fourth.presented(0, grace, spent), RefreshTokenStatus::Reused);
+        assert_eq!(fourth.next(spent).presented(1, grace, spent), RefreshTokenStatus::Reused);
+        let first = RefreshTokens::first([7; 32]).replaced();
+        assert_eq!(first.presented(0, grace, spent), RefreshTokenStatus::Void);
     }
 
     #[test]

@@ -71,6 +71,7 @@ fn open_postgres(url: &SecretString, wait: Duration) -> ConnectionResult<(PgConn
     put_own_names_first(&mut connection).map_err(ConnectionError::CouldntSetupConfiguration)?;
     let settings = format!(
         "SET TIME ZONE 'UTC'; SET synchronous_commit = on; SET statement_timeout = '60s'; SET lock_timeout = '{}ms';
+         SET standard_conforming_strings = on;
          SET idle_in_transaction_session_timeout = '{}ms'; SET client_min_messages = warning; SET application_name = 'vigie';",
         wait.as_millis(),
         (wait / 2).max(SHORTEST_STANDSTILL).as_millis()

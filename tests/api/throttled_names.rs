@@ -4,8 +4,11 @@
 use futures_util::future::join;
 use rstest::rstest;
 use serde_json::json;
+use uuid::Uuid;
 use vigie::model::audit::AuditContext;
+use vigie::model::id::UserId;
 use vigie::model::user::{User, Username};
+use vigie::store::users;
 use vigie::user::change::UserChange;
 use vigie::user::import::{Format, read};
 
@@ -85,6 +88,20 @@ async fn the_failures_of_a_user_go_with_the_user(#[values(Sqlite, Postgres)] bac
         let shown = root.get(&format!("/admin/throttles?state=all&scope={scope}")).await.expect(200);
         assert_eq!(shown["items"], json!([]), "{scope}");
     }
+}
+
+/// What is asked for where there is no user finds a row that was written by hand with the id of nobody, and does not take it.
+#[rstest]
+#[actix_web::test]
+async fn nobodys_failures_are_not_those_of_a_user_with_the_nil_id(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let alice = app.user("alice", "agent").await;
+    let nina = User { id: UserId(Uuid::nil()), username: Username::parse("nina").expect("a name"), ..alice };
+    app.app.store.write(move |db| users::insert(db, &nina, None)).await.expect("inserted");
+    for number in 0..7 {
+        try_login(&app, &format!("stranger{number}"), "wrong").await.problem(401, "invalid_credentials");
+    }
+    try_login(&app, "nina", PASSWORD).await.expect(200);
 }
 
 /// A password takes seconds to compare: what else happens is over by then.

@@ -90,7 +90,9 @@ fn a_server_that_cannot_start_says_why(#[values(Sqlite, Postgres)] backend: Back
 async fn signals_that_are_not_for_a_server_are_logged_and_change_nothing(#[values(Sqlite, Postgres)] backend: Backend) {
     let program = Program::new(backend);
     let server = program.serve();
-    for (option, name) in [("-HUP", "SIGHUP"), ("-USR1", "SIGUSR1"), ("-USR2", "SIGUSR2")] {
+    for (option, name) in
+        [("-HUP", "SIGHUP"), ("-USR1", "SIGUSR1"), ("-USR2", "SIGUSR2"), ("-ALRM", "SIGALRM"), ("-IO", "SIGIO")]
+    {
         server.signal(option);
         until("the signal is logged", async || server.log().contains(name)).await;
         server.get("/health/ready", "").await.expect(200);
@@ -126,7 +128,7 @@ async fn a_server_whose_log_nobody_reads_goes_on(#[values(Sqlite, Postgres)] bac
 /// Who is told to stop twice stops at once, whatever is under way.
 #[rstest]
 #[actix_web::test]
-async fn a_second_signal_ends_a_server_at_once(#[values("-TERM", "-INT")] second: &str) {
+async fn a_second_signal_ends_a_server_at_once(#[values("-TERM", "-INT", "-QUIT")] second: &str) {
     let program = Program::new(Sqlite);
     let mut server = program.serve();
     let _held = told_to_stop_with_a_request_under_way(&server).await;
@@ -314,7 +316,7 @@ fn is_empty(directory: &Path) -> bool {
 #[actix_web::test]
 async fn a_demonstration_that_is_stopped_while_it_is_filled_leaves_nothing() {
     let program = Program::new(Sqlite);
-    for signal in ["-INT", "-TERM"] {
+    for signal in ["-INT", "-TERM", "-QUIT"] {
         for moment in [0, 500] {
             let mut filling = Filling::start(&program, &format!("{signal}-{moment}")).await;
             tokio::time::sleep(Duration::from_millis(moment)).await;

@@ -159,7 +159,8 @@ pub async fn logout(
     match Bearer::extract(&request).await {
         Ok(Bearer(token)) => {
             // Whoever leaves is let go, whatever a client sends by habit where there is nothing to say.
-            if body.leniently().is_some_and(|body: BesideBearer| body.refresh_token.is_some()) {
+            let refresh_token = body.leniently().and_then(|body: BesideBearer| body.refresh_token);
+            if refresh_token.is_some_and(|token| !token.expose_secret().is_empty()) {
                 return Err(two_credentials(&app, &request));
             }
             let ended = app.sessions.logout(&token, context).await;

@@ -76,6 +76,16 @@ fn users(rows: Rows, now: DateTime<Utc>) -> Result<Lines, ImportError> {
     if refused.is_empty() { Ok(users) } else { Err(ImportError::Refused(refused)) }
 }
 
+fn user_id(text: &str) -> Result<UserId, String> {
+    match Uuid::parse_str(text) {
+        Err(_) => Err("id is not a UUID".to_owned()),
+        Ok(id) if id.is_nil() || id.is_max() => {
+            Err("id is a UUID that stands for nobody (RFC 9562 §5.9, §5.10)".to_owned())
+        }
+        Ok(id) => Ok(UserId(id)),
+    }
+}
+
 fn user(mut row: Row, now: DateTime<Utc>) -> Result<User, String> {
     if let Some(missing) = Field::REQUIRED.iter().find(|field| !row.contains_key(*field)) {
         return Err(format!("{missing} is missing"));
@@ -85,7 +95,7 @@ fn user(mut row: Row, now: DateTime<Utc>) -> Result<User, String> {
     let role = Role::new(&text(Field::Role)).map_err(|error| format!("role: {error}"))?;
     let state = if is_true(&text(Field::Disabled))? { UserState::Disabled } else { UserState::Active };
     let id = match row.get(&Field::Id) {
-        Some(id) => Uuid::parse_str(id).map(UserId).map_err(|_| "id is not a UUID".to_owned())?,
+        Some(id) => user_id(id)?,
         None => UserId::new(now),
     };
     let email = row.get(&Field::Email).map(|email| Email::parse(email)).transpose();
@@ -292,6 +302,14 @@ mod tests {
     fn a_role_that_nobody_sees_whole_is_refused() {
         for role in ["adm\u{200b}in", "\u{202e}admin", "\u{feff}a"] {
             assert_eq!(only_reason(format!("username,role\nann,{role}\n"), Format::Csv), ROLE, "{role:?}");
+        }
+    }
+
+    #[test]
+    fn an_id_that_stands_for_nobody_is_refused() {
+        for id in ["00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"] {
+            let reason = only_reason(format!("id,username,role\n{id},ann,agent\n"), Format::Csv);
+            assert!(reason.contains("stands for nobody"), "{reason}");
         }
     }
 
