@@ -170,7 +170,7 @@ impl Words {
         let session_id = id(&sid);
         let details = json(&format!(
             "CASE n % 5
-               WHEN 0 THEN '{{\"client_id\":null,\"methods\":[\"pwd\"],\"token\":\"' || {sid} || '\"}}'
+               WHEN 0 THEN '{{\"client_id\":null,\"methods\":[\"pwd\"],\"new_device\":false,\"token\":\"' || {sid} || '\"}}'
                WHEN 4 THEN '{{\"reason\":\"logout\"}}'
                ELSE '{{\"generation\":' || (n % 5) || ',\"token\":\"' || {sid} || '\"}}' END"
         ));
