@@ -1,6 +1,6 @@
 //! CSV (RFC 4180) for spreadsheets: no cell is a formula (ADM-11), whichever separator the reader takes cells apart by.
 
-use crate::model::user::is_unseen;
+use crate::model::lookalike::is_unseen;
 use crate::model::words::words;
 
 words! {

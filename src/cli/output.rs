@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, IsTerminal as _, Stderr, Stdout, Write};
 use serde::Serialize;
 
 use super::outcome::{Failure, Outcome};
-use crate::model::user::is_unseen;
+use crate::model::lookalike::is_unseen;
 use crate::telemetry::steers;
 
 /// The two streams that a command writes to.

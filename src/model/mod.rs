@@ -12,6 +12,7 @@ pub mod device;
 pub mod filter;
 pub mod folding;
 pub mod id;
+pub mod lookalike;
 pub mod not_before;
 pub mod record;
 pub mod redaction;

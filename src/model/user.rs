@@ -1,13 +1,16 @@
 //! Users: a person with a name, a password and one role.
 
 use chrono::{DateTime, Utc};
-use precis_core::{DerivedPropertyValue, FreeformClass, StringClass as _};
+use precis_core::{FreeformClass, StringClass as _};
 use unicode_normalization::UnicodeNormalization as _;
-use unicode_security::{MixedScript as _, skeleton};
 use uuid::Uuid;
 
 use super::folding::fold;
 use super::id::UserId;
+use super::lookalike::{
+    draws_nothing, has_doubtful_kana, has_stray_mark, has_words_of_one_script, is_unseen, passes_for_plain,
+    with_plain_variants,
+};
 use super::words::words;
 
 words! {
@@ -41,9 +44,17 @@ pub enum InvalidUsername {
         "a username has no characters that are not seen, no two spaces in a row, and no word of letters of different scripts"
     )]
     Unseen,
-    /// All that is not Latin in it looks like plain letters and signs.
-    #[error("a username does not look like another one in plain letters and signs")]
+    /// It has an accent or another mark where readers miss it.
+    #[error(
+        "a username begins with no mark, and has no accent that makes no letter of its own (`é`) with what is before it"
+    )]
+    Mark,
+    /// All that is not Latin in it looks like plain letters and signs, or a letter in it is not told from another.
+    #[error("a username does not look like another one in plain letters and signs, or in other kana")]
     Confusable,
+    /// It stands for those who were erased.
+    #[error("a username is not `(erased)`, which stands for everybody who was erased")]
+    Erased,
 }
 
 impl Username {
@@ -56,36 +67,38 @@ impl Username {
     }
 
     /// Reads a username that is given to a user from now on: nobody takes it for an id, or for what another name looks like
-    /// (RFC 8264 §4.3, UTS #39 §5.1).
+    /// (RFC 8264 §4.3, UTS #39 §5.1). Accents are part of letters (`é`, `ễ`): one that stays a character of its own in NFC, as in
+    /// `m̃`, is refused on Latin, Greek and Cyrillic letters.
     pub fn new(text: &str) -> Result<Self, InvalidUsername> {
         let name = Self::parse(text)?;
         // Also as it is compared: digits have other widths.
-        if Uuid::parse_str(&name.0).is_ok() || Uuid::parse_str(&name.folded()).is_ok() {
+        let folded = name.folded();
+        if Uuid::parse_str(&name.0).is_ok() || Uuid::parse_str(&folded).is_ok() {
             return Err(InvalidUsername::Id);
+        }
+        if folded == fold(ERASED) {
+            return Err(InvalidUsername::Erased);
         }
         if !name.is_seen() {
             return Err(InvalidUsername::Unseen);
         }
+        if has_stray_mark(&name.0) {
+            return Err(InvalidUsername::Mark);
+        }
         if name.passes_for_another() { Err(InvalidUsername::Confusable) } else { Ok(name) }
     }
 
-    /// Whether a reader sees every character, and what it is.
-    #[must_use]
-    pub fn is_seen(&self) -> bool {
-        let mut words = self.0.split(' ');
+    /// Whether a reader sees every character, and of which script it is.
+    fn is_seen(&self) -> bool {
         FreeformClass::default().allows(&self.0).is_ok()
             && !self.0.contains(draws_nothing)
-            && words.all(|word| !word.is_empty() && !word.contains(char::is_whitespace) && word.is_single_script())
+            && has_words_of_one_script(&self.0, |_| false)
     }
 
-    /// Whether it looks like a name in plain letters and signs, and is none (UTS #39 §4): `асе` in Cyrillic letters, or with
-    /// another hyphen.
+    /// Whether it looks like another name, as it is written or as it is compared.
     fn passes_for_another(&self) -> bool {
-        let other: Vec<char> = self.0.nfkc().filter(|character| !is_latin(*character)).collect();
-        let looks_plain = |character: &char| skeleton(character.encode_utf8(&mut [0; 4])).all(|c| c.is_ascii());
-        // Of signs one is enough: another hyphen is seen in no script.
-        let is_sign = |character: &char| !character.is_alphanumeric();
-        !other.is_empty() && (other.iter().all(looks_plain) || other.iter().any(|c| is_sign(c) && looks_plain(c)))
+        let compared: String = self.0.nfkc().collect();
+        has_doubtful_kana(&compared) || passes_for_plain(&compared) || passes_for_plain(&with_plain_variants(&self.0))
     }
 
     /// What stands for the name of somebody who was erased.
@@ -113,32 +126,6 @@ impl std::fmt::Display for Username {
     }
 }
 
-/// Whether nothing of the character is seen, though the tables of PRECIS (Unicode 6.3) allow it or do not know it: Braille without
-/// a dot, a note without a head, an object that is not there; newer format characters, and what is to be ignored wherever it is
-/// not known (`Default_Ignorable_Code_Point`).
-const fn draws_nothing(character: char) -> bool {
-    matches!(
-        character,
-        '\u{2800}' | '\u{1d159}' | '\u{fffc}'
-            | '\u{180f}' | '\u{2065}' | '\u{fff0}'..='\u{fff8}' | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}'
-            | '\u{e0000}'..='\u{e0fff}'
-    )
-}
-
-/// Letters and signs of Latin names, which readers tell apart; clicks look like bars and exclamation marks.
-const fn is_latin(character: char) -> bool {
-    character.is_ascii()
-        || matches!(character, '\u{c0}'..='\u{1bf}' | '\u{1c4}'..='\u{24f}' | '\u{300}'..='\u{36f}' | '\u{1e00}'..='\u{1eff}')
-}
-
-/// Whether nobody sees this character, or not what it is (RFC 8264 §4.3).
-#[must_use]
-pub fn is_unseen(character: char) -> bool {
-    let value = FreeformClass::default().get_value_from_char(character);
-    let is_hidden = matches!(value, DerivedPropertyValue::Disallowed | DerivedPropertyValue::ContextJ);
-    !character.is_ascii() && (is_hidden || draws_nothing(character))
-}
-
 /// A role: free text of 1 to 64 characters such as `administrateur`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "String")]
@@ -146,21 +133,43 @@ pub struct Role(String);
 
 /// The text cannot be a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a role has 1 to 64 visible characters, and no white space at its ends")]
-pub struct InvalidRole;
+pub enum InvalidRole {
+    /// It has not the form of one, or characters that nobody sees.
+    #[error("a role has 1 to 64 visible characters, and no white space at its ends")]
+    Form,
+    /// It could be taken for another one.
+    #[error(
+        "a role does not look like another one: its words are of one script each, with one plain space between them, and it has no accent apart from its letter, and no letter or sign that looks like a plain one"
+    )]
+    Confusable,
+}
 
 impl Role {
     /// Reads a role that a user has.
     pub fn parse(text: &str) -> Result<Self, InvalidRole> {
         let fits =
             (1..=64).contains(&text.chars().count()) && text.trim() == text && !text.chars().any(char::is_control);
-        if fits { Ok(Self(text.to_owned())) } else { Err(InvalidRole) }
+        if fits { Ok(Self(text.to_owned())) } else { Err(InvalidRole::Form) }
     }
 
-    /// Reads a role that is given to a user from now on: nobody takes it for another that has the same visible characters.
+    /// Reads a role that is given to a user from now on: nobody takes it for another that looks like it. Roles are compared as
+    /// they are, so also `ａ` is not told from `a`.
     pub fn new(text: &str) -> Result<Self, InvalidRole> {
         let role = Self::parse(text)?;
-        if role.0.chars().any(is_unseen) { Err(InvalidRole) } else { Ok(role) }
+        if text.chars().any(is_unseen) {
+            return Err(InvalidRole::Form);
+        }
+        if role.passes_for_another() { Err(InvalidRole::Confusable) } else { Ok(role) }
+    }
+
+    fn passes_for_another(&self) -> bool {
+        // Many write French with this apostrophe.
+        let text: String = self.0.replace('\u{2019}', "'").nfc().collect();
+        // A role may have an abbreviation in another script: `IT-отдел`.
+        !has_words_of_one_script(&text, |character| character.is_ascii_punctuation())
+            || has_stray_mark(&text)
+            || has_doubtful_kana(&text)
+            || passes_for_plain(&text)
     }
 
     /// The role's name.
@@ -364,12 +373,73 @@ mod tests {
             "o\u{2019}neil",
             "иван\u{2010}петров",
             "山田\u{2215}太郎",
+            "\u{458}\u{43e}\u{451}\u{4cf}",
+            "\u{441}\u{4bb}\u{4cf}\u{43e}\u{451}",
+            "o\u{b4}neil",
+            "o`neil",
+            "о\u{2bc}Иван",
+            "ma\u{d7}",
+            "\u{1bf}aul",
+            "\u{185}ob",
+            "a\u{196}ice",
+            "pa\u{17f}cal",
+            "山田\u{30d8}",
+            "山田\u{3078}",
+            "\u{3078}レン",
         ] {
             assert_eq!(Username::new(text), Err(InvalidUsername::Confusable), "{text:?}");
         }
-        for text in ["cœur", "Łukasz", "Nguyễn", "Straße", "Ærø", "иван", "αβγδ", "Ｆｕｌｌ"] {
+        for text in
+            ["cœur", "Łukasz", "Nguyễn", "Straße", "Ærø", "иван", "αβγδ", "Ｆｕｌｌ", "ﬁona", "Işık", "Þór", "ヘレン"]
+        {
             assert!(Username::new(text).is_ok(), "{text:?}");
         }
+        for text in ["Иван", "Александр", "Пётр", "Ольга", "Алёна", "Юрий", "Οδυσσεύς", "Νίκος", "Σοφία"]
+        {
+            assert!(Username::new(text).is_ok(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_new_name_has_no_mark_that_readers_miss() {
+        for text in [
+            "admi\u{307}n",
+            "j\u{307}ean",
+            "zoé\u{301}",
+            "\u{301}alice",
+            "alice\u{332}",
+            "m\u{303}",
+            "иван\u{301}",
+            "αβγδ\u{332}",
+            "山\u{332}田",
+            "alice-\u{301}",
+            "7\u{301}",
+            "が\u{3099}",
+            "שָ\u{5b8}",
+        ] {
+            assert_eq!(Username::new(text), Err(InvalidUsername::Mark), "{text:?}");
+        }
+        for text in [
+            "Zoe\u{301}",
+            "Nguye\u{302}\u{303}n",
+            "Žydrūnas",
+            "अनिता शर्मा",
+            "สมชาย ศรีสุข",
+            "שָׁלוֹם",
+            "مُحَمَّد",
+            "か\u{3099}く",
+        ] {
+            assert!(Username::new(text).is_ok(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_new_name_is_not_that_of_the_erased() {
+        for text in [ERASED, "(Erased)", "\u{ff08}erased\u{ff09}"] {
+            assert_eq!(Username::new(text), Err(InvalidUsername::Erased), "{text}");
+            assert!(Username::parse(text).is_ok());
+        }
+        assert!(Username::new("erased").is_ok());
     }
 
     #[test]
@@ -395,15 +465,38 @@ mod tests {
             "admin\u{3164}",
             "admin\u{e0041}",
         ] {
-            assert_eq!(Role::new(text), Err(InvalidRole), "{text:?}");
+            assert_eq!(Role::new(text), Err(InvalidRole::Form), "{text:?}");
             assert_eq!(Role::parse(text).as_ref().map(Role::as_str), Ok(text));
         }
-        for text in ["admin", "agent·e d’accueil", "stagiaire été", "IT-отдел", "管理员", "e\u{301}te"] {
+        for text in ["admin", "agent·e d’accueil", "stagiaire été", "IT-отдел", "管理员", "e\u{301}te", "1º degré"]
+        {
             assert_eq!(Role::new(text).as_ref().map(Role::as_str), Ok(text));
         }
         for text in ["", " admin", "admin ", "a\nb", "\u{1b}[2J", &"x".repeat(65)] {
-            assert_eq!(Role::new(text), Err(InvalidRole), "{text:?}");
-            assert_eq!(Role::parse(text), Err(InvalidRole), "{text:?}");
+            assert_eq!(Role::new(text), Err(InvalidRole::Form), "{text:?}");
+            assert_eq!(Role::parse(text), Err(InvalidRole::Form), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_new_role_does_not_pass_for_another() {
+        for text in [
+            "\u{430}dmin",
+            "\u{430}\u{501}min",
+            "\u{ff41}dmin",
+            "\u{1d41a}dmin",
+            "\u{ff26}\u{ff30}",
+            "admi\u{307}n",
+            "admin\u{a0}x",
+            "admin  x",
+            "\u{301}admin",
+            "pa\u{17f}cal",
+            "chef\u{2010}adjoint",
+            "\u{441}\u{435}\u{43e}",
+            "IT-\u{430}dmin",
+        ] {
+            assert_eq!(Role::new(text), Err(InvalidRole::Confusable), "{text:?}");
+            assert_eq!(Role::parse(text).as_ref().map(Role::as_str), Ok(text));
         }
     }
 

@@ -39,8 +39,18 @@ async fn nobody_is_given_a_name_that_is_taken_for_an_id_or_for_another_name(
     let bob = app.user("bob", "agent").await;
     let names =
         [LIKE_AN_ID.to_owned(), bob.id.to_string(), bob.id.to_string().to_uppercase(), format!("{{{}}}", bob.id)];
-    let unseen = ["al\u{200b}ice", "\u{202e}ecila", "\u{430}lice"].map(str::to_owned);
-    for name in names.into_iter().chain(unseen) {
+    let unclear = [
+        "al\u{200b}ice",
+        "\u{202e}ecila",
+        "\u{430}lice",
+        "\u{458}\u{43e}\u{451}\u{4cf}",
+        "admi\u{307}n",
+        "o\u{b4}neil",
+        "\u{1bf}aul",
+        "(erased)",
+        "(ERASED)",
+    ];
+    for name in names.into_iter().chain(unclear.map(str::to_owned)) {
         let refused = root.post("/admin/users", json!({ "username": name, "role": "agent" })).await;
         assert_eq!(refused.problem(422, "invalid_input")["errors"][0]["pointer"], "/username", "{name:?}");
         let path = format!("/admin/users/{}", bob.id);
@@ -48,6 +58,41 @@ async fn nobody_is_given_a_name_that_is_taken_for_an_id_or_for_another_name(
         let line = json!({ "username": name, "role": "agent" }).to_string();
         assert!(read(line.as_bytes(), Format::Ndjson, app.now()).is_err(), "{name:?}");
     }
+}
+
+/// Not even the first administrator.
+#[rstest]
+#[actix_web::test]
+async fn the_first_administrator_is_given_no_name_that_is_taken_for_another(
+    #[values(Sqlite, Postgres)] backend: Backend,
+) {
+    let app = TestApp::start(backend).await;
+    for name in ["(erased)", "admi\u{307}n", "\u{458}\u{43e}\u{451}\u{4cf}"] {
+        let body = json!({ "token": "none", "username": name, "password": PASSWORD });
+        let refused = app.nobody().post("/auth/setup", body).await;
+        assert_eq!(refused.problem(422, "invalid_input")["errors"][0]["pointer"], "/username", "{name:?}");
+    }
+}
+
+/// A role that exists stays usable: its users log in, and lists find them.
+#[rstest]
+#[actix_web::test]
+async fn nobody_is_given_a_role_that_is_taken_for_another(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let root = app.admin().await;
+    let bob = app.user("bob", "agent").await;
+    for role in ["\u{430}dmin", "\u{ff41}dmin", "admi\u{307}n", "admin\u{a0}x"] {
+        let refused = root.post("/admin/users", json!({ "username": "alice", "role": role })).await;
+        assert_eq!(refused.problem(422, "invalid_input")["errors"][0]["pointer"], "/role", "{role:?}");
+        let path = format!("/admin/users/{}", bob.id);
+        root.patch(&path, json!({ "role": role })).await.problem(422, "invalid_input");
+        let line = json!({ "username": "alice", "role": role }).to_string();
+        assert!(read(line.as_bytes(), Format::Ndjson, app.now()).is_err(), "{role:?}");
+    }
+    app.user("carol", "\u{430}dmin").await;
+    try_login(&app, "carol", PASSWORD).await.expect(200);
+    let found = root.get("/admin/users?role=%D0%B0dmin").await.expect(200);
+    assert_eq!(found["items"][0]["username"], "carol");
 }
 
 #[rstest]

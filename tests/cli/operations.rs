@@ -85,8 +85,9 @@ fn the_doctor_lists_names_that_are_not_what_they_look_like(#[values(Sqlite, Post
     let program = Program::new(backend);
     program.add_user("root", "admin");
     let report = program.run(&["doctor", "--json"]).json();
-    assert_eq!(check(&report, "names")["status"], "ok");
-    for (number, name) in ["d41d8cd98f00b204e9800998ecf8427e", "al\u{200b}ice"].iter().enumerate() {
+    assert_eq!((&check(&report, "names")["status"], &check(&report, "roles")["status"]), (&json!("ok"), &json!("ok")));
+    let names = ["d41d8cd98f00b204e9800998ecf8427e", "al\u{200b}ice", "(erased)", "admi\u{307}n"];
+    for (number, name) in names.iter().enumerate() {
         program.add_user(&format!("user-{number}"), "agent");
         let set = format!("username = '{name}', username_folded = '{name}' WHERE username = 'user-{number}'");
         Beside::connect(&program.database.url).execute(&format!("UPDATE users SET {set}")).expect("renamed");
@@ -100,7 +101,7 @@ fn the_doctor_lists_names_that_are_not_what_they_look_like(#[values(Sqlite, Post
     let report: Value = serde_json::from_str(&program.run(&["doctor", "--json"]).output).expect("JSON");
     let (status, text) = (&check(&report, "names")["status"], &check(&report, "names")["text"]);
     assert_eq!(status, "warn");
-    assert!(text.as_str().is_some_and(|text| text.contains("d41d8cd98f") && text.contains("al\u{200b}ice")), "{text}");
+    assert!(text.as_str().is_some_and(|text| names.iter().all(|name| text.contains(name))), "{text}");
     let told = |text: &str| text.contains("exact name") && text.contains("οδυσσεύς");
     let all = report.as_array().expect("a list").iter().filter(|check| check["name"] == "names");
     assert!(all.filter_map(|check| check["text"].as_str()).any(told), "{report}");
@@ -109,8 +110,26 @@ fn the_doctor_lists_names_that_are_not_what_they_look_like(#[values(Sqlite, Post
     let refused = program.run(&["user", "add", "al\u{200b}ice", "--role", "agent", "--no-password"]);
     refused.fails(2, "not seen");
     program.run(&["user", "add", "d41d8cd98f00b204e9800998ecf8427e", "--role", "agent"]).fails(2, "UUID");
+    program.run(&["user", "add", "(erased)", "--role", "agent", "--no-password"]).fails(2, "erased");
     let disabled = program.run(&["user", "disable", "d41d8cd98f00b204e9800998ecf8427e"]).expect(0);
     assert!(disabled.contains("disabled"), "{disabled}");
+}
+
+/// Also those of the configuration.
+#[rstest]
+fn the_doctor_lists_roles_that_are_not_what_they_look_like(#[values(Sqlite, Postgres)] backend: Backend) {
+    let program = Program::new(backend).with("VIGIE__ROLES__AUDITOR", "\u{ff41}uditor");
+    program.add_user("root", "admin");
+    program.add_user("alice", "agent");
+    let set = "UPDATE users SET role = '\u{430}dmin' WHERE username = 'alice'";
+    Beside::connect(&program.database.url).execute(set).expect("changed");
+    let report: Value = serde_json::from_str(&program.run(&["doctor", "--json"]).output).expect("JSON");
+    let (status, text) = (&check(&report, "roles")["status"], &check(&report, "roles")["text"]);
+    assert_eq!(status, "warn");
+    let names = |role: &str| text.as_str().is_some_and(|text| text.contains(role));
+    assert!(names("`\u{430}dmin`") && names("`\u{ff41}uditor`") && !names("`agent`"), "{text}");
+    let refused = program.run(&["user", "add", "bob", "--role", "\u{430}dmin", "--no-password"]);
+    refused.fails(2, "look like another");
 }
 
 #[rstest]

@@ -119,7 +119,7 @@ async fn look_at(config: &Config, report: &mut Report) {
         database::sealing(store, report).await;
         database::clock(store, report).await;
         database::administrator(config, store, report).await;
-        names::look_at(store, report).await;
+        names::look_at(config, store, report).await;
     }
 }
 

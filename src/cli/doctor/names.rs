@@ -1,7 +1,11 @@
-//! What the doctor says of names that no user would be given today: they stay, and people should know of them.
+//! What the doctor says of names and roles that no user would be given today: they stay, and people should know of them.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use super::Report;
-use crate::model::user::{InvalidUsername, Username};
+use crate::config::Config;
+use crate::model::user::{InvalidRole, InvalidUsername, Role, User, Username};
 use crate::store::users::{self, Position, UserFilter};
 use crate::store::{Db, Store, StoreError};
 
@@ -10,48 +14,83 @@ const PAGE: i64 = 500;
 /// Names that are told one by one.
 const TOLD: usize = 10;
 
-/// Names that no user would be given today.
+/// Names and roles that no user would be given today.
+#[derive(Default)]
 struct Doubtful {
-    /// Written like an id, or with what nobody sees.
+    /// Written like an id, or not what they look like.
     unclear: Vec<(Username, InvalidUsername)>,
     /// The same as another's but for their case, as it is compared today.
     colliding: Vec<String>,
+    /// Not what they look like.
+    roles: BTreeMap<String, InvalidRole>,
 }
 
-/// Says which names are written like an id, hold what nobody sees, or are another's but for their case.
-pub(super) async fn look_at(store: &Store, report: &mut Report) {
-    match store.read_at_length(read).await {
-        Ok(Doubtful { unclear, colliding }) if unclear.is_empty() && colliding.is_empty() => {
-            report.ok("names", "each is what it looks like, and one user's");
+impl Doubtful {
+    fn add_role(&mut self, role: &Role) {
+        if let Err(reason) = Role::new(role.as_str()) {
+            self.roles.insert(role.as_str().to_owned(), reason);
         }
-        Ok(Doubtful { unclear, colliding }) => {
-            if !unclear.is_empty() {
-                report.warn("names", told_unclear(&unclear));
+    }
+
+    fn add(&mut self, user: &User) {
+        self.add_role(&user.role);
+        if let Err(reason) = Username::new(user.username.as_str()) {
+            self.unclear.push((user.username.clone(), reason));
+        }
+    }
+}
+
+/// Says which names are written like an id, are not what they look like, or are another's but for their case; and which roles
+/// are not what they look like.
+pub(super) async fn look_at(config: &Config, store: &Store, report: &mut Report) {
+    match store.read_at_length(read).await {
+        Ok(mut doubtful) => {
+            for role in config.roles.admin.iter().chain(&config.roles.auditor) {
+                doubtful.add_role(role);
             }
-            if !colliding.is_empty() {
-                report.warn("names", told_colliding(&colliding));
-            }
+            say(&doubtful, report);
         }
         Err(error) => report.fail("names", error),
     }
 }
 
+fn say(Doubtful { unclear, colliding, roles }: &Doubtful, report: &mut Report) {
+    if unclear.is_empty() && colliding.is_empty() {
+        report.ok("names", "each is what it looks like, and one user's");
+    }
+    if !unclear.is_empty() {
+        let way = "rename them (`PATCH /admin/users/{id}`)";
+        report.warn("names", told_unclear(way, unclear.iter().map(|(name, reason)| (name, reason))));
+    }
+    if !colliding.is_empty() {
+        report.warn("names", told_colliding(colliding));
+    }
+    if roles.is_empty() {
+        report.ok("roles", "each is what it looks like");
+    } else {
+        let way = "give their users others, and write others in `[roles]`";
+        report.warn("roles", told_unclear(way, roles.iter()));
+    }
+}
+
 fn read(db: &mut Db) -> Result<Doubtful, StoreError> {
-    let (mut unclear, mut after) = (Vec::new(), None);
+    let (mut doubtful, mut after) = (Doubtful::default(), None);
     loop {
         let page = users::list(db, &UserFilter::default(), after.as_ref(), PAGE)?;
-        let names = page.items.iter().map(|user| user.username.clone());
-        unclear.extend(names.filter_map(|name| Username::new(name.as_str()).err().map(|reason| (name, reason))));
+        for user in &page.items {
+            doubtful.add(user);
+        }
         if !page.has_more {
-            return Ok(Doubtful { unclear, colliding: users::colliding_names(db)? });
+            doubtful.colliding = users::colliding_names(db)?;
+            return Ok(doubtful);
         }
         after = page.items.last().map(Position::of);
     }
 }
 
-fn told_unclear(names: &[(Username, InvalidUsername)]) -> String {
-    let names = first(names.iter().map(|(name, reason)| format!("`{name}` ({reason})")));
-    format!("no user would be given these today, rename them (`PATCH /admin/users/{{id}}`): {names}")
+fn told_unclear(way: &str, names: impl ExactSizeIterator<Item = (impl Display, impl Display)>) -> String {
+    let names = first(names.map(|(name, reason)| format!("`{name}` ({reason})")));
+    format!("no user would be given these today, {way}: {names}")
 }
 
 fn told_colliding(names: &[String]) -> String {
