@@ -14,7 +14,7 @@ use crate::authentication::{self, Authentication};
 use crate::client::Clients;
 use crate::clock::Clock;
 use crate::coherence::{self, Coherence};
-use crate::config::{Algorithm, Config};
+use crate::config::{Algorithm, Config, shown_file};
 use crate::credential::password::{Passwords, PasswordsError};
 use crate::credential::throttle::ThrottleDigests;
 use crate::keyring::{Keyring, Purpose};
@@ -99,7 +99,7 @@ pub enum StartError {
     #[error(transparent)]
     Outlet(#[from] InvalidNotifier),
     /// The shared secret cannot be used.
-    #[error("tokens.hs256_secret_file: {}: {reason}", path.display())]
+    #[error("tokens.hs256_secret_file: {}: {reason}", shown_file(path))]
     SharedSecret {
         /// The file.
         path: PathBuf,

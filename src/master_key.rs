@@ -14,7 +14,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STAN
 use secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
 
-use crate::config::Config;
+use crate::config::{Config, shown_file};
 use crate::key::{Key, LENGTH};
 use crate::whole_file;
 
@@ -40,7 +40,8 @@ pub enum MasterKeyError {
     /// The file is not there.
     #[error(
         "there is no master key at {}: put the file back from your backup, or copy it from another node; \
-         only a new installation may make a new one", path.display()
+         only a new installation may make a new one",
+        shown_file(path)
     )]
     Missing {
         /// Where it should be.
@@ -55,7 +56,7 @@ pub enum MasterKeyError {
         mode: u32,
     },
     /// The system does not let us read the file.
-    #[error("the master key {} cannot be read: {source}; check the file and who owns it", path.display())]
+    #[error("the master key {} cannot be read: {source}; check the file and who owns it", shown_file(path))]
     Unreadable {
         /// Where it is.
         path: PathBuf,
@@ -75,7 +76,7 @@ pub enum MasterKeyError {
         path: PathBuf,
     },
     /// The file cannot be made.
-    #[error("the master key {} cannot be made: {source}; check that the directory is writable", path.display())]
+    #[error("the master key {} cannot be made: {source}; check that the directory is writable", shown_file(path))]
     CannotCreate {
         /// Where it should be.
         path: PathBuf,

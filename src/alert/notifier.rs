@@ -4,6 +4,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
+use crate::config::shown_file;
 use crate::master_key;
 
 /// The webhook or the mail server cannot be used as configured.
@@ -22,7 +23,7 @@ impl InvalidNotifier {
 
 /// The text in a file, without white space at its ends. One that others can read is refused, like the master key.
 pub(super) fn read_secret(key: &'static str, path: &Path) -> Result<Zeroizing<String>, InvalidNotifier> {
-    let failed = |reason: &dyn std::fmt::Display| InvalidNotifier::new(key, &format!("{}: {reason}", path.display()));
+    let failed = |reason: &dyn std::fmt::Display| InvalidNotifier::new(key, &format!("{}: {reason}", shown_file(path)));
     let secret = master_key::read_secret(path).map_err(|reason| failed(&reason))?;
     let text = std::str::from_utf8(&secret).map_err(|error| failed(&error))?;
     Ok(Zeroizing::new(text.trim().to_owned()))

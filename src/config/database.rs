@@ -29,40 +29,59 @@ impl Database {
 
     pub(super) fn weaknesses(&self, weak: &mut Faults) {
         weak.add_if(
-            lacks_verified_tls(&self.url, is_in_environment),
+            lacks_verified_tls(&self.url, in_environment),
             "database.url",
             "PostgreSQL elsewhere without verified TLS: add sslmode=verify-full, and sslrootcert where it is no public authority",
         );
     }
 }
 
+/// The value of a variable that PostgreSQL's client reads; `None` where it is not set or empty.
+type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 /// Whether this leads to PostgreSQL on another machine, which need not prove who it is.
-fn lacks_verified_tls(url: &DatabaseAddress, is_set: impl Fn(&str) -> bool) -> bool {
+fn lacks_verified_tls(url: &DatabaseAddress, variables: impl Fn(&str) -> Option<String>) -> bool {
     let DatabaseAddress::Postgres(url) = url else { return false };
-    PostgresAddress::read(url.expose_secret()).is_ok_and(|address| {
-        let is_verified = address.given("sslmode").is_some_and(|mode| mode.starts_with("verify-"))
-            || address.given("sslrootcert") == Some("system");
-        !is_verified && leads_elsewhere(&address, is_set)
-    })
+    PostgresAddress::read(url.expose_secret())
+        .is_ok_and(|address| !is_verified(&address, &variables) && leads_elsewhere(&address, &variables))
+}
+
+/// As libpq reads it: what the address leaves out, a file of services says, and then the environment.
+fn is_verified(address: &PostgresAddress<'_>, variables: Variables<'_>) -> bool {
+    let asks = |mode: Option<&str>, root: Option<&str>| {
+        mode.is_some_and(|mode| mode.starts_with("verify-")) || root == Some("system")
+    };
+    let (mode, root) = (address.given("sslmode"), address.given("sslrootcert"));
+    let has_service = address.given("service").is_some() || variables("PGSERVICE").is_some();
+    if mode.is_some() || root == Some("system") || has_service {
+        return asks(mode, root);
+    }
+    let root_elsewhere = variables("PGSSLROOTCERT").filter(|_| root.is_none());
+    asks(variables("PGSSLMODE").as_deref(), root_elsewhere.as_deref())
 }
 
 /// As libpq reads it: `hostaddr` before `host`, which is before the hosts in front of the path; a path is a socket of this
 /// machine. What the address leaves out, a file of services or the environment may say.
-fn leads_elsewhere(address: &PostgresAddress<'_>, is_set: impl Fn(&str) -> bool) -> bool {
+fn leads_elsewhere(address: &PostgresAddress<'_>, variables: Variables<'_>) -> bool {
     if ["service", "servicefile"].iter().any(|name| address.given(name).is_some()) {
         return true;
     }
+    let is_elsewhere = |hosts: &str| !hosts.split(',').all(is_this_machine);
+    let set_elsewhere = |name: &str| variables(name).is_some_and(|hosts| is_elsewhere(&hosts));
     let given = ["hostaddr", "host"].iter().find_map(|name| address.given(name));
     let hosts = given.map_or_else(|| address.hosts.clone(), |hosts| hosts.split(',').collect());
     let names_none = hosts.iter().all(|host| host.is_empty());
     let lacks_address = address.given("hostaddr").is_none();
-    (names_none && is_set("PGHOST"))
-        || (lacks_address && (is_set("PGHOSTADDR") || is_set("PGSERVICE")))
-        || !hosts.into_iter().all(is_this_machine)
+    let has_address = lacks_address && variables("PGHOSTADDR").is_some();
+    if lacks_address && (variables("PGSERVICE").is_some() || set_elsewhere("PGHOSTADDR")) {
+        return true;
+    }
+    (names_none && !has_address && set_elsewhere("PGHOST")) || !hosts.into_iter().all(is_this_machine)
 }
 
-fn is_in_environment(name: &str) -> bool {
-    std::env::var_os(name).is_some_and(|value| !value.is_empty())
+fn in_environment(name: &str) -> Option<String> {
+    let value = std::env::var_os(name).filter(|value| !value.is_empty());
+    value.map(|value| value.to_string_lossy().into_owned())
 }
 
 fn is_this_machine(host: &str) -> bool {
@@ -79,8 +98,9 @@ mod tests {
     use super::*;
     use crate::config::support::assert_each_weak;
 
-    fn is_weak(url: &str, is_set: impl Fn(&str) -> bool) -> bool {
-        lacks_verified_tls(&DatabaseAddress::parse(url).unwrap(), is_set)
+    fn is_weak(url: &str, variables: &[(&str, &str)]) -> bool {
+        let set = |name: &str| variables.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned());
+        lacks_verified_tls(&DatabaseAddress::parse(url).unwrap(), set)
     }
 
     #[test]
@@ -100,7 +120,7 @@ mod tests {
             "postgres:///vigie?service=elsewhere",
             "postgres://localhost/vigie?servicefile=/etc/services.conf",
         ] {
-            assert!(is_weak(url, |_| false), "{url}");
+            assert!(is_weak(url, &[]), "{url}");
         }
         for url in [
             "sqlite:data/vigie.db",
@@ -113,7 +133,7 @@ mod tests {
             "postgres://vigie@/vigie?host=/run/postgresql",
             "postgres://vigie@/vigie?hostaddr=::1,127.0.0.1",
         ] {
-            assert!(!is_weak(url, |_| false), "{url}");
+            assert!(!is_weak(url, &[]), "{url}");
         }
     }
 
@@ -131,7 +151,34 @@ mod tests {
             ("postgres:///vigie", "PGPORT", false),
             ("sqlite:data/vigie.db", "PGHOST", false),
         ] {
-            assert_eq!(is_weak(url, |name| name == variable), expected, "{url} {variable}");
+            assert_eq!(is_weak(url, &[(variable, "db.example.org")]), expected, "{url} {variable}");
+        }
+        for (url, variable, value, expected) in [
+            ("postgres:///vigie", "PGHOST", "localhost", false),
+            ("postgres:///vigie", "PGHOST", "/run/postgresql", false),
+            ("postgres:///vigie", "PGHOST", "localhost,db.example.org", true),
+            ("postgres:///vigie", "PGHOSTADDR", "127.0.0.1,::1", false),
+            ("postgres:///vigie", "PGHOSTADDR", "192.0.2.1", true),
+        ] {
+            assert_eq!(is_weak(url, &[(variable, value)]), expected, "{url} {variable}={value}");
+        }
+    }
+
+    #[test]
+    fn where_the_address_asks_for_no_tls_the_environment_may() {
+        let url = "postgres://db.example.org/vigie";
+        for (url, variables, expected) in [
+            (url, &[("PGSSLMODE", "verify-full")][..], false),
+            (url, &[("PGSSLMODE", "verify-ca")][..], false),
+            (url, &[("PGSSLROOTCERT", "system")][..], false),
+            (url, &[("PGSSLMODE", "require")][..], true),
+            (url, &[("PGSSLROOTCERT", "/etc/ssl/x.pem")][..], true),
+            (url, &[("PGSSLMODE", "verify-full"), ("PGSERVICE", "x")][..], true),
+            ("postgres:///vigie", &[("PGSSLMODE", "verify-full"), ("PGHOST", "db.example.org")][..], false),
+            ("postgres://db.example.org/vigie?sslmode=require", &[("PGSSLMODE", "verify-full")][..], true),
+            ("postgres://db.example.org/vigie?sslrootcert=/x", &[("PGSSLROOTCERT", "system")][..], true),
+        ] {
+            assert_eq!(is_weak(url, variables), expected, "{url} {variables:?}");
         }
     }
 }

@@ -2,12 +2,13 @@
 //! The reasons never quote it, because it may hold a password.
 
 use std::net::Ipv6Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
 use super::mask::{MASK, is_plain};
 use super::setting::Text;
+use crate::model::lookalike::is_unseen;
 
 /// Where the database is. Decided once from the configured text: SQLite would take nearly any text as a file name, so
 /// trying one after the other would serve an empty database during an outage.
@@ -250,14 +251,40 @@ fn read_path(text: &str) -> Result<&str, &'static str> {
         "names a file whose ~ nobody expands: write the whole path"
     } else if path.contains('?') {
         "names a file after sqlite:, and takes no parameters behind a ?"
-    } else if lower == ":memory:" || lower.starts_with("file:") {
+    } else if path.contains("://") {
+        "holds an address after sqlite:, which only a path follows: write the address alone"
+    } else if lower.starts_with(':') || lower.starts_with("file:") {
         "must name a file after sqlite:, such as sqlite:data/vigie.db"
+    } else if path.contains([':', '\\']) {
+        "names a file whose path holds a : or a \\, as logins and paths of Windows do: directories are written with /"
+    } else if path.contains(['"', '\'']) {
+        "names a file whose path holds a quotation mark: write it without quotes"
+    } else if path.contains('&') {
+        "names a file after sqlite:, and takes no parameters behind a &"
     } else if path.contains(['#', ';', '%', '$', '@', '*']) {
         "names a file whose path holds one of # ; % $ @ *, which others take for something else"
     } else {
-        return Ok(path);
+        return kept_file(path);
     };
     Err(reason)
+}
+
+/// The same path, where a file that it names is what it seems, and is kept.
+fn kept_file(path: &str) -> Result<&str, &'static str> {
+    if path.chars().any(is_unseen) {
+        Err("names a file whose path holds a character that nobody sees")
+    } else if matches!(path.rsplit('/').next(), Some("" | "." | "..")) {
+        Err("names a directory: name a file in it, such as sqlite:data/vigie.db")
+    } else if is_of_the_system(Path::new(path)) {
+        Err("names a device or a file of the system, which keeps nothing")
+    } else {
+        Ok(path)
+    }
+}
+
+/// Whether it is in a directory of devices or of the kernel; `/dev/shm` holds files, as long as the machine runs.
+fn is_of_the_system(path: &Path) -> bool {
+    ["/dev", "/proc", "/sys"].iter().any(|directory| path.starts_with(directory)) && !path.starts_with("/dev/shm")
 }
 
 /// What stands before the first `at`, and behind it.
@@ -484,6 +511,26 @@ mod tests {
             ("sqlite::memory:", "must name a file"),
             ("sqlite::MEMORY:", "must name a file"),
             ("sqlite:file:x.db", "must name a file"),
+            ("sqlite::memory:x", "must name a file"),
+            ("sqlite:postgres://db/x", "holds an address"),
+            ("sqlite:sqlite:///x.db", "holds an address"),
+            ("sqlite:\"x.db\"", "without quotes"),
+            ("sqlite:'x.db'", "without quotes"),
+            ("sqlite:x.db&mode=ro", "no parameters behind a &"),
+            ("sqlite:C:\\x", "paths of Windows"),
+            ("sqlite:C:/x.db", "paths of Windows"),
+            ("sqlite:data\\x.db", "paths of Windows"),
+            ("sqlite:vigie:hunter2", "logins"),
+            ("sqlite:x\u{200b}.db", "nobody sees"),
+            ("sqlite:\u{feff}x.db", "nobody sees"),
+            ("sqlite:/dev/null", "a device"),
+            ("sqlite:/dev//null", "a device"),
+            ("sqlite:///proc/self/mem", "a device"),
+            ("sqlite:.", "a directory"),
+            ("sqlite:..", "a directory"),
+            ("sqlite:data/.", "a directory"),
+            ("sqlite:x/", "a directory"),
+            ("sqlite:/", "a directory"),
             ("sqlite:x#y.db", "# ; %"),
             ("sqlite:x;y.db", "# ; %"),
             ("sqlite:x%20y.db", "# ; %"),
@@ -499,6 +546,8 @@ mod tests {
         for (text, path) in [
             ("sqlite:data/vigie.db", "data/vigie.db"),
             ("sqlite:/var/vigie.db", "/var/vigie.db"),
+            ("sqlite:/dev/shm/vigie.db", "/dev/shm/vigie.db"),
+            ("sqlite:../été/.vigie", "../été/.vigie"),
             ("sqlite:///var/my files/vigie.db", "/var/my files/vigie.db"),
         ] {
             let read = DatabaseAddress::parse(text);

@@ -8,10 +8,7 @@ use toml::{Table, Value};
 use super::faults::{Faults, InvalidConfig};
 use super::setting::Setting as _;
 use super::values::{self, shown_key};
-use super::{Config, DEFAULT};
-
-const ENVIRONMENT_PREFIX: &str = "VIGIE__";
-const DATABASE_VARIABLE: &str = "DATABASE_URL";
+use super::{Config, DEFAULT, variables};
 
 impl Config {
     /// Reads the defaults, then `file`, then `environment` (pairs of name and value), and checks the result.
@@ -63,7 +60,7 @@ pub fn environment(
 }
 
 fn is_ours(name: &str) -> bool {
-    name == DATABASE_VARIABLE || name.starts_with(ENVIRONMENT_PREFIX)
+    variables::is_read(name) || variables::is_misspelt(name, "")
 }
 
 fn default_table() -> Table {
@@ -131,10 +128,13 @@ fn merge_section(known: &mut Table, path: &str, given: Value, faults: &mut Fault
 fn merge_environment(merged: &mut Table, environment: impl IntoIterator<Item = (String, String)>, faults: &mut Faults) {
     let mut database_url = None;
     for (name, text) in environment {
-        if name == DATABASE_VARIABLE {
+        if name == variables::DATABASE {
             database_url = Some(text);
-        } else if let Some(path) = name.strip_prefix(ENVIRONMENT_PREFIX) {
+        } else if let Some(path) = name.strip_prefix(variables::PREFIX) {
             merge_variable(merged, shown_key(&name), path, &text, faults);
+        } else if variables::is_misspelt(&name, &text) {
+            let right = variables::right_spelling(&name, merged);
+            faults.add(shown_key(&name), format!("is read by nobody, because it is misspelt: write {right}"));
         }
     }
     if let (Some(url), Some(Value::Table(database))) = (database_url, merged.get_mut("database")) {
@@ -306,6 +306,7 @@ mod tests {
             ("DATABASE_URL", "sqlite: x.db", "database.url", "blank"),
             ("DATABASE_URL", "postgres://db/x?sslmode=verify-full&sslmode=disable", "database.url", "twice"),
             ("DATABASE_URL", "postgres://db/x?%73slmode=disable", "database.url", "does not know"),
+            ("DATABASE_URL", "sqlite:postgres://db/x", "database.url", "an address"),
             ("VIGIE__TOKENS__AUDIENCE", "vigie\r", "tokens.audience", "control character"),
             ("VIGIE__TOKENS__ISSUER", "https://a\n", "tokens.issuer", "control character"),
             ("VIGIE__DATA__DIR", "data\r", "data.dir", "control character"),

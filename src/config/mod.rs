@@ -30,6 +30,7 @@ mod support;
 mod throttle;
 mod tokens;
 mod values;
+mod variables;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -48,6 +49,7 @@ pub(crate) use loopback::is_loopback;
 pub use mail::{Language, Mail};
 #[cfg(test)]
 use mask::MASK;
+pub(crate) use mask::shown_file;
 pub use nodes::{LONGEST_LEASE, Nodes};
 pub use passwords::Passwords;
 pub use retention::Retention;

@@ -28,7 +28,7 @@ impl Roles {
 impl Text for Role {
     fn parse(text: &str) -> Result<Self, String> {
         let said = "each must be a role: 1 to 64 visible characters, and no white space at its ends";
-        Self::parse(text).map_err(|_| said.to_owned())
+        Self::new(text).map_err(|_| said.to_owned())
     }
 }
 
@@ -46,6 +46,9 @@ mod tests {
             ("admin = []", "roles.admin"),
             ("auditor = [\"\"]", "roles.auditor"),
             ("auditor = [\"auditor \"]", "roles.auditor"),
+            ("admin = [\"\\ufeffadmin\"]", "roles.admin"),
+            ("admin = [\"ad\u{200b}min\"]", "roles.admin"),
+            ("auditor = [\"auditor\u{2060}\"]", "roles.auditor"),
             ("auditor = [\"auditor\", \"admin\"]", "roles.auditor"),
         ] {
             std::fs::write(file.path(), format!("[roles]\n{roles}")).unwrap();

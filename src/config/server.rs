@@ -1,21 +1,25 @@
 //! `[server]`: how the server is reached.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use url::Url;
 
 use super::faults::Faults;
 use super::loopback::is_loopback;
-use super::mask::MASK;
+use super::mask::{MASK, holds_login};
 use super::setting::{Text, section};
 use super::values::quoted;
-use crate::model::address::canonical;
+use crate::model::address::{canonical, canonical_network};
 
-/// Networks this wide or wider are everybody: nobody's proxies fill them.
-const EVERYBODY_IPV4: u8 = 7;
-const EVERYBODY_IPV6: u8 = 15;
+/// Nobody's proxies fill more than the widest networks that one holder has: an IPv4 /8, and a /19 of IPv6.
+const WIDEST_IPV4: u8 = 8;
+const WIDEST_IPV6: u8 = 19;
+
+/// So many addresses together are everybody's: a sixteenth of IPv4, and an IPv6 /16.
+const MOST_IPV4: u64 = 1 << 28;
+const MOST_IPV6: u128 = 1 << 112;
 
 section! {
     /// `[server]`
@@ -46,7 +50,7 @@ impl Server {
             "http: tokens travel in the clear; put TLS in front",
         );
         weak.add_if(
-            self.trusted_proxies.iter().any(is_everybody),
+            are_everybody(&self.trusted_proxies),
             "server.trusted_proxies",
             "everybody: whoever asks chooses the address that is recorded and throttled; name your proxies",
         );
@@ -58,11 +62,30 @@ impl Server {
     }
 }
 
-fn is_everybody(network: &IpNet) -> bool {
-    match network {
-        IpNet::V4(network) => network.prefix_len() <= EVERYBODY_IPV4,
-        IpNet::V6(network) => network.prefix_len() <= EVERYBODY_IPV6,
+/// Whether the networks hold addresses all over the world, one by one or together.
+fn are_everybody(networks: &[IpNet]) -> bool {
+    let networks: Vec<IpNet> = networks.iter().copied().map(canonical_network).collect();
+    let (mut is_wide, mut ipv4, mut ipv6) = (false, 0_u64, 0_u128);
+    for network in IpNet::aggregate(&networks) {
+        match network {
+            IpNet::V4(network) => {
+                is_wide |= network.prefix_len() < WIDEST_IPV4;
+                ipv4 += 1_u64 << (32 - network.prefix_len());
+            }
+            IpNet::V6(network) => {
+                is_wide |= network.prefix_len() < WIDEST_IPV6 && global_addresses(network) > 0;
+                ipv6 += global_addresses(network);
+            }
+        }
     }
+    is_wide || ipv4 >= MOST_IPV4 || ipv6 >= MOST_IPV6
+}
+
+/// How many addresses of a network are of 2000::/3, which is all that is given to anybody (RFC 4291 §2.4).
+fn global_addresses(network: Ipv6Net) -> u128 {
+    let first = Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0);
+    let is_within = network.network().segments()[0] >> 13 == 1;
+    if is_within || network.contains(&first) { 1_u128 << (128 - network.prefix_len().max(3)) } else { 0 }
 }
 
 /// An origin as browsers write it (RFC 6454 §6.2): scheme, host and a port that is not the scheme's own.
@@ -80,13 +103,12 @@ impl Text for SocketAddr {
 /// The public address becomes the issuer of tokens, and the beginning of links. It has no login; one that is given by
 /// mistake is not repeated.
 impl Text for Url {
-    const SHOWN: Option<fn(&str) -> String> = Some(|text| if text.contains('@') { MASK } else { text }.to_owned());
+    const SHOWN: Option<fn(&str) -> String> =
+        Some(|text| if text.contains('@') || holds_login(text) { MASK } else { text }.to_owned());
 
     fn parse(text: &str) -> Result<Self, String> {
-        let url = Self::parse(text).map_err(|_| {
-            let shown = quoted(if text.contains('@') { MASK } else { text });
-            format!("{shown} is not an address such as \"https://vigie.example.org\"")
-        })?;
+        let url = Self::parse(text)
+            .map_err(|_| format!("{} is not an address such as \"https://vigie.example.org\"", quoted(text)))?;
         if !matches!(url.scheme(), "http" | "https") {
             Err("must be an http or https address".to_owned())
         } else if !url.username().is_empty() || url.password().is_some() {
@@ -150,6 +172,39 @@ mod tests {
             ("VIGIE__SERVER__METRICS_LISTEN", "[::]:9080", "server.metrics_listen"),
             ("VIGIE__SERVER__METRICS_LISTEN", "[::ffff:0.0.0.0]:9080", "server.metrics_listen"),
         ]);
-        assert_eq!(weak(&[("VIGIE__SERVER__TRUSTED_PROXIES", "10.0.0.0/8,fd00::/48,127.0.0.1")]), [""; 0]);
+    }
+
+    /// However they are written, and however they are cut.
+    #[test]
+    fn proxies_that_are_everybody_are_weak() {
+        let eights = (0..256).map(|first| format!("{first}.0.0.0/8")).collect::<Vec<_>>().join(",");
+        let tens = (0..64).map(|first| format!("{}.0.0.0/10", 4 * first)).collect::<Vec<_>>().join(",");
+        for networks in [
+            "0.0.0.0/0",
+            "::ffff:0:0/96",
+            "::ffff:0.0.0.0/96",
+            "::ffff:0:0/97,::ffff:128.0.0.0/97",
+            "16.0.0.0/7",
+            &eights,
+            &tens,
+            "::/0",
+            "::/1",
+            "2000::/3",
+            "2000::/4,3000::/4",
+            "2001::/16,2002::/16,2600::/16,2a00::/16",
+            "2a00::/18",
+            "2001::/19,2400::/19,2600::/19,2601::/19,2800::/19,2a00::/19,2a01::/19,2c00::/19",
+        ] {
+            assert_eq!(weak(&[("VIGIE__SERVER__TRUSTED_PROXIES", networks)]), ["server.trusted_proxies"], "{networks}");
+        }
+        for networks in [
+            "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,127.0.0.0/8,100.64.0.0/10",
+            "::ffff:10.0.0.0/104",
+            "fc00::/7,fe80::/10,::1",
+            "10.0.0.0/8,fd00::/48,127.0.0.1",
+            "2400:cb00::/32,2606:4700::/32,2a06:98c0::/29,173.245.48.0/20,104.16.0.0/13",
+        ] {
+            assert_eq!(weak(&[("VIGIE__SERVER__TRUSTED_PROXIES", networks)]), [""; 0], "{networks}");
+        }
     }
 }

@@ -35,9 +35,9 @@ impl Sessions {
         let (after, key) = (self.reauthentication_after, "sessions.reauthentication_after");
         weak.add_if(after.is_zero(), key, "off: a token of any age gives power to others");
         weak.add_if(
-            after > self.lifetime,
+            after >= self.lifetime.saturating_sub(Duration::from_mins(1)),
             key,
-            "longer than sessions.lifetime: as good as off, no session gets so old",
+            "as long as sessions.lifetime: as good as off, hardly any session gets so old",
         );
         weak.add_if(
             !self.reauthentication_for_exports,
@@ -55,9 +55,11 @@ mod tests {
     fn a_late_reauthentication_is_weak() {
         assert_each_weak(&[
             ("VIGIE__SESSIONS__REAUTHENTICATION_AFTER", "13h", "sessions.reauthentication_after"),
+            ("VIGIE__SESSIONS__REAUTHENTICATION_AFTER", "12h", "sessions.reauthentication_after"),
+            ("VIGIE__SESSIONS__REAUTHENTICATION_AFTER", "11h 59m", "sessions.reauthentication_after"),
             ("VIGIE__SESSIONS__REAUTHENTICATION_AFTER", "0s", "sessions.reauthentication_after"),
             ("VIGIE__SESSIONS__REAUTHENTICATION_FOR_EXPORTS", "false", "sessions.reauthentication_for_exports"),
         ]);
-        assert_eq!(weak(&[("VIGIE__SESSIONS__REAUTHENTICATION_AFTER", "12h")]), [""; 0]);
+        assert_eq!(weak(&[("VIGIE__SESSIONS__REAUTHENTICATION_AFTER", "11h")]), [""; 0]);
     }
 }

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use serde::de::{Deserialize as _, Deserializer, Error as _};
 use toml::Value;
 
-use super::mask::{MASK, mask_text};
+use super::mask::{MASK, NOT_A_PATH, is_no_path, mask_logins, mask_text};
 use super::values::quoted;
 
 /// A type of the configuration.
@@ -17,12 +17,14 @@ pub trait Setting: Sized {
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error>;
 
     /// Masks what may be secret in a value as it was given for this type: it need not fit.
-    fn mask(_given: &mut Value) {}
+    fn mask(given: &mut Value) {
+        mask_logins(given);
+    }
 }
 
 /// A type that is written as one text. Where it may be left out, `Option` of it reads "" as none.
 pub trait Text: Sized {
-    /// How a text is shown that was given for this type, whether or not it fits. `None`: as it is.
+    /// How a text is shown that was given for this type, whether or not it fits. `None`: as it is, unless it holds a login.
     const SHOWN: Option<fn(&str) -> String> = None;
 
     /// Reads the text; otherwise says what belongs there.
@@ -52,6 +54,7 @@ macro_rules! section {
             fn mask(given: &mut toml::Value) {
                 $(if let Some(value) = given.get_mut(stringify!($key)) {
                     <$type as $crate::config::setting::Setting>::mask(value);
+                    $crate::config::mask::mask_path(stringify!($key), value);
                 })+
             }
         }
@@ -79,8 +82,9 @@ impl<T: Text> Setting for T {
     }
 
     fn mask(given: &mut Value) {
-        if let Some(shown) = T::SHOWN {
-            mask_text(given, shown);
+        match T::SHOWN {
+            Some(shown) => mask_text(given, shown),
+            None => mask_logins(given),
         }
     }
 }
@@ -103,7 +107,10 @@ impl<T: Text> Setting for Vec<T> {
     }
 
     fn mask(given: &mut Value) {
-        given.as_array_mut().into_iter().flatten().for_each(T::mask);
+        match given {
+            Value::Array(items) => items.iter_mut().for_each(T::mask),
+            other => T::mask(other),
+        }
     }
 }
 
@@ -128,11 +135,14 @@ impl Text for Duration {
     }
 }
 
-/// No path is expanded, and none is trimmed: what is meant for a shell would be a file of that name.
+/// No path is expanded, and none is trimmed: what is meant for a shell would be a file of that name. What was meant to be
+/// in a file is none, and is not repeated.
 impl Text for PathBuf {
     fn parse(text: &str) -> Result<Self, String> {
         if text.trim() != text {
             Err("holds a blank before or behind a path, or nothing else".to_owned())
+        } else if is_no_path(text) {
+            Err(NOT_A_PATH.to_owned())
         } else if text.contains(['~', '$']) {
             Err("holds a ~ or a $, which nobody expands: write the whole path".to_owned())
         } else {
@@ -143,7 +153,72 @@ impl Text for PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::support::{assert_fault, load};
+    use crate::config::mask::MASK;
+    use crate::config::printable;
+    use crate::config::support::{assert_fault, load, owned};
+
+    /// Every key that takes the path of a file.
+    const FILES: [&str; 8] = [
+        "keys.master_key_file",
+        "tokens.hs256_secret_file",
+        "passwords.blocklist_file",
+        "alerts.webhook_secret_file",
+        "mail.password_file",
+        "mail.ca_file",
+        "shipping.syslog.ca_file",
+        "shipping.webhook.secret_file",
+    ];
+
+    fn variable(key: &str) -> String {
+        format!("VIGIE__{}", key.replace('.', "__").to_uppercase())
+    }
+
+    #[test]
+    fn a_secret_in_the_place_of_its_file_is_a_fault_that_does_not_repeat_it() {
+        let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+        for file in FILES {
+            let name = variable(file);
+            for secret in [key, "https://u:hunter2@h/list", "whsec_hunter2"] {
+                assert_fault(&name, secret, file, "the path of a file");
+                let told = load(&[(&name, secret)]).unwrap_err().to_string();
+                let printed = printable(None, owned(&[(&name, secret)])).unwrap();
+                assert!(!told.contains(secret) && !printed.contains(secret), "{told}{printed}");
+            }
+            let printed = printable(None, owned(&[(&name, "hunter2")])).unwrap();
+            assert!(printed.contains(MASK) && !printed.contains("hunter2"), "{printed}");
+            let printed = printable(None, owned(&[(&name, "secrets/file")])).unwrap();
+            assert!(printed.contains("secrets/file"), "{printed}");
+        }
+    }
+
+    #[test]
+    fn a_login_in_any_place_is_printed_masked() {
+        for key in [
+            "server.listen",
+            "server.trusted_proxies",
+            "server.cors_origins",
+            "tokens.issuer",
+            "tokens.audience",
+            "log.level",
+            "log.format",
+            "database.wait",
+            "nodes.lease",
+            "retention.audit",
+            "roles.admin",
+            "mail.from",
+            "shipping.syslog.address",
+            "shipping.file.path",
+        ] {
+            let name = variable(key);
+            for login in ["postgres://v:hunter2zz@h/x", "https://v:hunter2zz@h"] {
+                let printed = printable(None, owned(&[(&name, login)])).unwrap();
+                assert!(printed.contains(MASK) && !printed.contains("hunter2"), "{key}: {printed}");
+                if let Err(told) = load(&[(&name, login)]) {
+                    assert!(!told.to_string().contains("hunter2"), "{key}: {told}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn a_path_that_only_a_shell_would_expand_is_a_fault() {

@@ -9,6 +9,7 @@ use super::faults::Faults;
 use super::loopback::is_loopback;
 use super::setting::{Text, plain, section};
 use super::{DAY, HOUR};
+use crate::model::lookalike::is_unseen;
 use crate::model::words;
 
 section! {
@@ -57,6 +58,7 @@ impl Text for Audience {
             Some('[' | '{' | '"' | '\'') => {
                 Err("is one text: write it alone, without brackets and quotes around it".to_owned())
             }
+            Some(_) if !is_as_it_seems(text) => Err(ANOTHER_THAN_IT_SEEMS.to_owned()),
             Some(_) => Ok(Self(text.to_owned())),
         }
     }
@@ -64,11 +66,20 @@ impl Text for Audience {
 
 plain!(Algorithm);
 
+const ANOTHER_THAN_IT_SEEMS: &str = "holds a blank before or behind it, or a character that nobody sees";
+
+/// Applications compare the claims byte by byte, with a text that was typed.
+fn is_as_it_seems(text: &str) -> bool {
+    text.trim() == text && !text.chars().any(is_unseen)
+}
+
 impl Tokens {
     pub(super) fn check(&self, faults: &mut Faults) {
         faults.require(!self.access_ttl.is_zero(), "tokens.access_ttl", "must be longer than zero");
         faults.require(self.access_ttl <= DAY, "tokens.access_ttl", "must be at most 24h");
         faults.require(self.clock_tolerance <= Duration::from_mins(1), "tokens.clock_tolerance", "must be at most 60s");
+        faults.require(is_as_it_seems(&self.issuer), "tokens.issuer", ANOTHER_THAN_IT_SEEMS);
+        faults.add_if(names_somebody(&self.issuer), "tokens.issuer", "must hold no user and no password");
         faults.require(
             self.hs256_secret_file.as_os_str().is_empty() || self.algorithm == Algorithm::Hs256,
             "tokens.hs256_secret_file",
@@ -96,9 +107,15 @@ impl Tokens {
     }
 }
 
+/// Whether it is an address with a login in it, also where it is written so that it is none.
+fn names_somebody(issuer: &str) -> bool {
+    let is_in_address = |url: Url| !url.username().is_empty() || url.password().is_some();
+    Url::parse(issuer).map_or_else(|_| issuer.contains("://") && issuer.contains('@'), is_in_address)
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::config::support::{assert_each_weak, assert_fault, weak};
+    use crate::config::support::{assert_each_weak, assert_fault, load, weak};
 
     #[test]
     fn an_audience_is_one_text() {
@@ -106,6 +123,24 @@ mod tests {
             assert_fault("VIGIE__TOKENS__AUDIENCE", audience, "tokens.audience", "alone");
         }
         assert_fault("VIGIE__TOKENS__AUDIENCE", "", "tokens.audience", "not be empty");
+    }
+
+    #[test]
+    fn a_claim_is_what_it_seems() {
+        for text in [" ", " vigie ", "vigie ", "\u{feff}vigie", "vi\u{200b}gie"] {
+            assert_fault("VIGIE__TOKENS__AUDIENCE", text, "tokens.audience", "nobody sees");
+            assert_fault("VIGIE__TOKENS__ISSUER", text, "tokens.issuer", "nobody sees");
+        }
+    }
+
+    #[test]
+    fn an_issuer_has_no_login() {
+        for issuer in ["https://v:hunter2@vigie.example.org", "https://hunter2@h", "https://v:hunter2@h:port"] {
+            assert_fault("VIGIE__TOKENS__ISSUER", issuer, "tokens.issuer", "no user and no password");
+        }
+        for issuer in ["", "vigie", "vigie@example.org", "urn:vigie:1", "https://vigie.example.org/@vigie"] {
+            assert!(load(&[("VIGIE__TOKENS__ISSUER", issuer)]).is_ok(), "{issuer}");
+        }
     }
 
     #[test]

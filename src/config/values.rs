@@ -4,7 +4,7 @@
 use toml::{Table, Value};
 
 use super::faults::Faults;
-use super::mask::{MASK, NOT_THE_TEXT};
+use super::mask::{MASK, NOT_THE_TEXT, is_harmless};
 
 /// Of a value no more than so many characters are repeated.
 const MOST_QUOTED: usize = 100;
@@ -12,8 +12,9 @@ const MOST_QUOTED: usize = 100;
 /// Their items are checked one by one, and may hold what others may not: a quote in the name of a person, an address in brackets.
 const CHECKED_ITEMS: &[&str] = &["mail.reviewers", "server.cors_origins"];
 
-/// A value within a message.
+/// A value within a message, unless it may be a secret that was meant for another key.
 pub fn quoted(text: &str) -> String {
+    let text = if is_harmless(text) { text } else { MASK };
     match text.char_indices().nth(MOST_QUOTED) {
         Some((end, _)) => format!("`{}…`", &text[..end]),
         None => format!("`{text}`"),
@@ -50,7 +51,8 @@ fn list(key: &str, text: &str) -> Result<Value, String> {
     Ok(Value::Array(items.into_iter().map(|item| Value::String(item.to_owned())).collect()))
 }
 
-/// Notes each value of another type than the default's, and puts the default in its place. What `shown` masks is not repeated.
+/// Notes each value of another type than the default's, and puts the default in its place. What `shown` masks is not repeated,
+/// and of a number or a list, which is no secret, only what is harmless.
 pub fn refuse_other_types(section: &str, given: &mut Table, shown: &Value, defaults: &Table, faults: &mut Faults) {
     for (key, default) in defaults {
         let path = if section.is_empty() { key.clone() } else { format!("{section}.{key}") };
@@ -58,7 +60,7 @@ pub fn refuse_other_types(section: &str, given: &mut Table, shown: &Value, defau
         if let (Value::Table(given), Value::Table(defaults)) = (&mut *value, default) {
             refuse_other_types(&path, given, shown, defaults, faults);
         } else if let Some(message) = misfit(value, default) {
-            let is_shown = shown.to_string() == value.to_string();
+            let is_shown = !default.is_str() || shown.to_string() == value.to_string();
             faults.add_first(&path, if is_shown { message } else { NOT_THE_TEXT.to_owned() });
             *value = default.clone();
         }
@@ -166,6 +168,42 @@ mod tests {
             );
             let foreign = ["expected", "u32", "usize", "i128", "sequence", "variant", "hunter2", "1702", "9999999999"];
             assert!(!foreign.iter().any(|word| faults[0].message.contains(word)), "{text}: {faults:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_meant_for_another_key_is_not_repeated() {
+        for key in [
+            "DATABASE__POOL_SIZE",
+            "TOKENS__LEGACY_CLAIMS",
+            "SERVER__LISTEN",
+            "SERVER__METRICS_LISTEN",
+            "SERVER__PUBLIC_URL",
+            "SERVER__TRUSTED_PROXIES",
+            "LOG__FORMAT",
+            "TOKENS__ALGORITHM",
+            "MAIL__LANGUAGE",
+            "DATABASE__WAIT",
+            "NODES__LEASE",
+            "RETENTION__AUDIT",
+            "SHIPPING__FILE__FORMAT",
+            "ROLES__ADMIN",
+        ] {
+            for secret in ["postgres://v:hunter2zz@h/x?x=\"", "v:hunter2zz@[h", "[hunter2zz="] {
+                let given = [(format!("VIGIE__{key}"), secret.to_owned())];
+                // Any word may be the name of a role.
+                let Err(told) = Config::load(None, given) else { continue };
+                assert!(!told.to_string().contains("hunter2"), "{key}: {told}");
+            }
+        }
+        for text in [
+            "[database]\npool_size = \"postgres://v:hunter2@h/x\"",
+            "[server]\ntrusted_proxies = \"postgres://v:hunter2@h/x\"",
+            "[server]\ntrusted_proxies = [[\"postgres://v:hunter2@h/x\"]]",
+            "[tokens]\nlegacy_claims = { x = \"hunter2\" }",
+        ] {
+            let faults = faults(text);
+            assert!(faults.len() == 1 && !faults[0].message.contains("hunter2"), "{text}: {faults:?}");
         }
     }
 

@@ -51,7 +51,7 @@ pub struct Verification {
 #[derive(Debug, thiserror::Error)]
 pub enum PasswordsError {
     /// The file of refused passwords cannot be read.
-    #[error("passwords.blocklist_file: {} cannot be read: {source}", path.display())]
+    #[error("passwords.blocklist_file: {} cannot be read: {source}", config::shown_file(path))]
     Blocklist {
         /// The file.
         path: PathBuf,

@@ -422,6 +422,63 @@ fn a_variable_that_is_not_utf_8_stops_the_start() {
     }
 }
 
+/// Whoever mistakes the variables writes the address of the database, or a key, in the place of something else.
+#[rstest]
+#[case("VIGIE__DATABASE__POOL_SIZE", "postgres://v:hunter2zz@h/x")]
+#[case("VIGIE__SERVER__LISTEN", "postgres://v:hunter2zz@h/x")]
+#[case("VIGIE__SERVER__TRUSTED_PROXIES", "postgres://v:hunter2zz@h/x")]
+#[case("VIGIE__LOG__FORMAT", "postgres://v:hunter2zz@h/x")]
+#[case("VIGIE__DATABASE__WAIT", "postgres://v:hunter2zz@h/x")]
+#[case("VIGIE__NODES__LEASE", "v:hunter2zz@h")]
+#[case("VIGIE__RETENTION__AUDIT", "v:hunter2zz@h")]
+#[case("VIGIE__TOKENS__ISSUER", "https://v:hunter2zz@h")]
+#[case("VIGIE__SERVER__CORS_ORIGINS", "https://v:hunter2zz@h")]
+#[case("VIGIE__SHIPPING__SYSLOG__ADDRESS", "v:hunter2zz@h:514")]
+#[case("VIGIE__PASSWORDS__BLOCKLIST_FILE", "https://v:hunter2zz@h/list")]
+#[case("VIGIE__KEYS__MASTER_KEY_FILE", "hunter2zzAQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxw=")]
+#[case("VIGIE__MAIL__PASSWORD_FILE", "whsec_hunter2zz")]
+fn no_message_repeats_a_secret_in_the_place_of_something_else(#[case] name: &str, #[case] value: &str) {
+    let program = Program::new(Sqlite).with(name, value);
+    for arguments in [&["doctor"][..], &["serve"], &["config", "check"], &["config", "print"]] {
+        let done = program.run(arguments);
+        assert!(!format!("{done:?}").contains("hunter2zz"), "{arguments:?}: {done:?}");
+        assert!(done.code == 1 || arguments == ["config", "print"], "{arguments:?}: {done:?}");
+    }
+    assert!(!program.path("data").exists(), "nothing was opened");
+}
+
+/// A name alone may be the password itself.
+#[test]
+fn a_file_that_is_not_there_is_not_named_if_its_name_may_be_the_secret() {
+    let program = Program::new(Sqlite).with("VIGIE__TOKENS__ALGORITHM", "HS256");
+    let program = program.with("VIGIE__TOKENS__HS256_SECRET_FILE", "hunter2zz");
+    for arguments in [&["doctor"][..], &["serve"], &["config", "print"]] {
+        let done = program.run(arguments);
+        assert!(format!("{done:?}").contains("********"), "{arguments:?}: {done:?}");
+        assert!(!format!("{done:?}").contains("hunter2zz"), "{arguments:?}: {done:?}");
+    }
+}
+
+/// Without it, the default would hold, and an empty database be served.
+#[test]
+fn a_misspelt_variable_stops_the_start_and_is_named() {
+    for (name, right) in [
+        ("VIGIE_DATABASE_URL", "VIGIE__DATABASE__URL"),
+        ("vigie__database__url", "VIGIE__DATABASE__URL"),
+        ("database_url", "DATABASE_URL"),
+        ("VIGIE_CONFIG_FILE", "VIGIE_CONFIG"),
+    ] {
+        let program = Program::new(Sqlite).with(name, "postgres://v:hunter2zz@h/x");
+        for arguments in [&["serve"][..], &["doctor"], &["config", "check"], &["config", "print"]] {
+            let done = program.run(arguments);
+            let said = format!("{done:?}");
+            assert!(done.code == 1 && said.contains(name) && said.contains(&format!("write {right}")), "{said}");
+            assert!(!said.contains("hunter2zz"), "{said}");
+        }
+        assert!(!program.path("data").exists(), "{name}");
+    }
+}
+
 /// The same command where the umask leaves everything open.
 fn with_open_umask(command: &Command) -> Command {
     let mut shell = Command::new("sh");

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::Report;
 use crate::app;
-use crate::config::{Config, DatabaseAddress};
+use crate::config::{Config, DatabaseAddress, shown_file};
 use crate::master_key::{MasterKey, MasterKeyError};
 use crate::whole_file::directory_of;
 
@@ -56,7 +56,7 @@ pub(super) fn master_key(config: &Config, is_needed: bool, report: &mut Report) 
             Some(key)
         }
         Err(MasterKeyError::Missing { path }) if !is_needed => {
-            report.warn("master key", format_args!("{} is not there yet: the first start makes it", path.display()));
+            report.warn("master key", format_args!("{} is not there yet: the first start makes it", shown_file(&path)));
             None
         }
         Err(error) => {
