@@ -6,7 +6,7 @@ use lettre::message::Mailbox;
 
 use super::faults::Faults;
 use super::secret_url::SecretUrl;
-use super::setting::{Text, plain, section};
+use super::setting::{Text, section, word};
 use crate::model::user::Email;
 use crate::model::words;
 
@@ -32,7 +32,7 @@ words! {
     }
 }
 
-plain!(Language);
+word!(Language);
 
 impl Mail {
     pub(super) fn check(&self, faults: &mut Faults) {

@@ -2,7 +2,7 @@
 
 use super::faults::Faults;
 use super::setting::{Text, section};
-use crate::model::user::Role;
+use crate::model::user::{InvalidRole, Role};
 
 section! {
     /// `[roles]`
@@ -28,7 +28,12 @@ impl Roles {
 impl Text for Role {
     fn parse(text: &str) -> Result<Self, String> {
         let said = "each must be a role: 1 to 64 visible characters, and no white space at its ends";
-        Self::new(text).map_err(|_| said.to_owned())
+        // One that looks like another may be what users have since before such were refused; `doctor` lists it.
+        let read = Self::new(text).or_else(|error| match error {
+            InvalidRole::Confusable => Self::parse(text),
+            InvalidRole::Form => Err(error),
+        });
+        read.map_err(|_| said.to_owned())
     }
 }
 

@@ -81,7 +81,7 @@ fn are_everybody(networks: &[IpNet]) -> bool {
     is_wide || ipv4 >= MOST_IPV4 || ipv6 >= MOST_IPV6
 }
 
-/// How many addresses of a network are of 2000::/3, which is all that is given to anybody (RFC 4291 §2.4).
+/// How many addresses of a network are of `2000::/3`, which is all that is given to anybody (RFC 4291 §2.4).
 fn global_addresses(network: Ipv6Net) -> u128 {
     let first = Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0);
     let is_within = network.network().segments()[0] >> 13 == 1;

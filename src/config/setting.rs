@@ -74,6 +74,21 @@ macro_rules! plain {
 }
 pub(super) use plain;
 
+/// A word of a closed list.
+macro_rules! word {
+    ($type:ty) => {
+        impl $crate::config::setting::Text for $type {
+            fn parse(text: &str) -> Result<Self, String> {
+                let unknown = |$crate::model::UnknownWord { word, known }| {
+                    format!("{} is none of {}", $crate::config::values::quoted(&word), known.join(", "))
+                };
+                text.parse().map_err(unknown)
+            }
+        }
+    };
+}
+pub(super) use word;
+
 plain!(bool, u32, usize);
 
 impl<T: Text> Setting for T {

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::faults::Faults;
 use super::loopback::is_loopback;
-use super::setting::{Text, plain, section};
+use super::setting::{Text, section, word};
 use super::{DAY, HOUR};
 use crate::model::lookalike::is_unseen;
 use crate::model::words;
@@ -64,7 +64,7 @@ impl Text for Audience {
     }
 }
 
-plain!(Algorithm);
+word!(Algorithm);
 
 const ANOTHER_THAN_IT_SEEMS: &str = "holds a blank before or behind it, or a character that nobody sees";
 

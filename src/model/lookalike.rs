@@ -4,7 +4,7 @@ use precis_core::{DerivedPropertyValue, FreeformClass, StringClass as _};
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 use unicode_security::mixed_script::AugmentedScriptSet;
-use unicode_security::{MixedScript as _, skeleton};
+use unicode_security::{MixedScript, skeleton};
 
 /// Whether nobody sees this character, or not what it is (RFC 8264 §4.3).
 #[must_use]
@@ -31,7 +31,7 @@ pub(super) fn has_words_of_one_script(text: &str, ends_part: impl Fn(char) -> bo
     text.split(' ').all(|word| {
         !word.is_empty()
             && !word.contains(char::is_whitespace)
-            && word.split(&ends_part).all(|part| part.is_single_script())
+            && word.split(&ends_part).all(MixedScript::is_single_script)
     })
 }
 

@@ -182,9 +182,9 @@ impl RefreshTokens {
 
     /// The next generation, all tokens from before being void: there is no grace for those of the live one.
     #[must_use]
-    pub const fn replaced(&self) -> Self {
+    pub fn replaced(&self, now: DateTime<Utc>) -> Self {
         let generation = self.generation.saturating_add(1);
-        Self { generation, valid_from: generation, ..*self }
+        Self { generation, valid_from: generation, spent_at: self.spent_at.or(Some(now)), ..*self }
     }
 
     /// What presenting generation `presented` at `now` means (TOK-02, TOK-04).
@@ -333,7 +333,7 @@ mod tests {
         let third = second.next(spent + TimeDelta::seconds(1));
         assert_eq!(third.presented(0, grace, spent + TimeDelta::seconds(2)), RefreshTokenStatus::Reused);
         assert_eq!(third.presented(1, grace, spent + TimeDelta::seconds(2)), RefreshTokenStatus::Again);
-        let fourth = third.replaced();
+        let fourth = third.replaced(spent);
         assert_eq!((fourth.valid_from, fourth.next(spent).valid_from), (3, 3));
         assert_eq!(fourth.presented(2, grace, spent + TimeDelta::seconds(2)), RefreshTokenStatus::Void);
         assert_eq!(fourth.next(spent).presented(2, grace, spent + grace), RefreshTokenStatus::Void);
@@ -342,7 +342,7 @@ mod tests {
         assert_eq!(fourth.presented(1, grace, spent + grace + TimeDelta::seconds(1)), RefreshTokenStatus::Reused);
         assert_eq!(fourth.presented(0, grace, spent), RefreshTokenStatus::Reused);
         assert_eq!(fourth.next(spent).presented(1, grace, spent), RefreshTokenStatus::Reused);
-        let first = RefreshTokens::first([7; 32]).replaced();
+        let first = RefreshTokens::first([7; 32]).replaced(spent);
         assert_eq!(first.presented(0, grace, spent), RefreshTokenStatus::Void);
     }
 

@@ -30,7 +30,7 @@ impl Sessions {
             let Some(session) = sessions::find(db, id)?.filter(|session| session.end.is_none()) else {
                 return Ok(None);
             };
-            let next = session.refresh.replaced();
+            let next = session.refresh.replaced(now);
             if let Some(session) = self.advance(db, session, next, client_info, now)? {
                 changes.note(Change::Session(id));
                 record(db, &session, context, How::Replaced)?;
