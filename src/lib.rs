@@ -8,25 +8,25 @@
 //!
 //! | rooms | know | must not know |
 //! |---|---|---|
-//! | [`clock`], [`key`], [`connectivity`], [`trust`], [`whole_file`] | the time, what a key does, who is there, who is believed, files written whole or not at all | |
+//! | [`clock`], [`key`], [`connectivity`], [`trust`], [`whole_file`] | the time, cryptographic keys, reachable servers, trusted authorities, files written completely or not at all | |
 //! | [`model`] | what exists and what may happen to it; pure | input, output, the time of day |
-//! | [`config`], [`telemetry`], [`master_key`], [`webhook`], [`keyring`], [`signed_removal`] | the settings, the log and metrics, the key outside the database, how others are told, the keys that the first opens, which events may say what was removed | the database |
-//! | [`token`] | what a token says and whether to believe it; pure | whether its session lives |
+//! | [`config`], [`telemetry`], [`master_key`], [`webhook`], [`keyring`], [`signed_removal`] | the settings, the log and metrics, the key outside the database, signed webhooks, the keys that the master key opens, events that justify removals | the database |
+//! | [`token`] | what a token says and whether it is genuine; pure | whether its session lives |
 //! | [`store`] | both databases: the only folder that names diesel | rules |
 //! | [`view`] | the objects of the contract, for the API, exports and the command line | |
-//! | [`vault`], [`signing`] | the keyring as it is kept, and what is sealed with it; the keys that sign tokens | sessions |
+//! | [`vault`], [`signing`] | the stored keyring and what it seals; the keys that sign tokens | sessions |
 //! | [`credential`] | passwords and what failures cost | sessions |
 //! | [`refusals`] | what was refused, aggregated and recorded; below everything that refuses | why |
-//! | [`alert`] | what a reviewer should look at: raised, kept, acknowledged | sessions |
-//! | [`coherence`] | the lease protocol, this node's live view: what is changed here holds on every node | logins |
+//! | [`alert`] | what reviewers should look at: raised, stored, acknowledged | sessions |
+//! | [`coherence`] | the lease protocol and this node's live view: a change made through it holds on every node | logins |
 //! | [`authentication`] | who are you: a password against an account, under the throttles | sessions |
 //! | [`session`] | what may be done with sessions: start, refresh, end, **check** | HTTP |
-//! | [`audit`], [`client`], [`user`], [`rotation`] | the history as others read it and as it is sent to them, applications, accounts, the master key exchanged | HTTP |
+//! | [`audit`], [`client`], [`user`], [`rotation`] | the history as it is read and shipped, applications, accounts, replacing the master key | HTTP |
 //! | [`app`] | all of these, built once | |
 //! | [`background`], [`http`], [`cli`] | the same operations by the clock, by HTTP (the only folder that names actix), and by hand | SQL |
 //!
 //! The plan (`model → view → store → … → coherence → refusals, alert`) has alerts above the protocol and views below the
-//! database. Here a database that went back in time is told by the protocol itself, so alerts stand below it; and views show rows
+//! database. Here the protocol itself reports a database that went back in time, so alerts stand below it; and views show rows
 //! of the store as they are.
 //!
 //! # How a request passes
@@ -40,7 +40,7 @@
 //! # How the check is fast and never wrong
 //!
 //! While a node holds a lease it answers checks from its live view. Whatever a check depends on is changed through
-//! [`coherence`], whose front page tells the protocol. Without a lease every check is a query.
+//! [`coherence`], whose front page describes the protocol. Without a lease every check is a query.
 //!
 //! # What holds everywhere
 //!

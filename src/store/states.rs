@@ -133,7 +133,7 @@ pub fn carry(db: &mut Db, things: &[Thing], at: DateTime<Utc>) -> Result<(), Sto
     Ok(())
 }
 
-/// Holds these users against changes by others, as [`lock`] does; all before any of them is changed.
+/// Holds these users against changes by others, as `users::lock` does; all before any of them is changed.
 pub(super) fn lock_users(db: &mut Db, ids: impl Iterator<Item = UserId>) -> Result<(), StoreError> {
     use super::schema::users;
     if let Db::Postgres(connection) = db {
