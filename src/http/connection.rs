@@ -31,6 +31,8 @@ pub(super) struct Activity {
     /// Requests under way, from the head of each to the last byte of its answer.
     requests: Cell<u32>,
     waits_since: Cell<Instant>,
+    /// Whether an answer has said that the connection closes.
+    is_closing: Cell<bool>,
 }
 
 /// A request under way.
@@ -39,13 +41,23 @@ pub(super) struct UnderWay(Rc<Activity>);
 
 impl Activity {
     fn new() -> Rc<Self> {
-        Rc::new(Self { requests: Cell::new(0), waits_since: Cell::new(Instant::now()) })
+        Rc::new(Self { requests: Cell::new(0), waits_since: Cell::new(Instant::now()), is_closing: Cell::new(false) })
     }
 
     /// A request begins.
     pub fn begin(self: &Rc<Self>) -> UnderWay {
         self.requests.set(self.requests.get() + 1);
         UnderWay(Rc::clone(self))
+    }
+
+    /// The answer under way is the last: what was sent behind its request is not acted on (RFC 9112 §9.6).
+    pub fn close(&self) {
+        self.is_closing.set(true);
+    }
+
+    /// Whether the last answer was given.
+    pub fn is_closing(&self) -> bool {
+        self.is_closing.get()
     }
 
     /// Until when the next head must be whole, should no request be under way until then.

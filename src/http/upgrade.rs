@@ -2,13 +2,18 @@
 //! everything. That is ignored, as a server may (RFC 9110 §7.8).
 
 use actix_web::HttpRequest;
-use actix_web::dev::ServiceResponse;
+use actix_web::dev::{RequestHead, ServiceResponse};
 use actix_web::http::ConnectionType;
 use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
 
+/// Whether a request asks for it: then its answer is the last on its connection.
+pub(super) fn is_asked_for(request: &RequestHead) -> bool {
+    request.connection_type() == ConnectionType::Upgrade
+}
+
 /// Answers as if nothing had been asked for. The framework keeps no such connection, so the answer says that it closes.
 pub(super) fn ignore<B>(mut response: ServiceResponse<B>) -> ServiceResponse<B> {
-    if response.request().head().connection_type() == ConnectionType::Upgrade {
+    if is_asked_for(response.request().head()) {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     response

@@ -48,6 +48,27 @@ async fn who_would_rather_speak_another_protocol_is_answered_in_this_one(
     assert!(login.contains("access_token"), "{login}");
 }
 
+/// RFC 9112 §9.6: nothing is done of what was sent behind a request whose answer closes the connection.
+#[rstest]
+#[actix_web::test]
+async fn what_follows_the_last_answer_of_a_connection_is_not_done(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let alice = app.signed_in("alice").await;
+    let logout = format!(
+        "POST /auth/logout HTTP/1.1\r\nHost: vigie\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\r\n",
+        alice.token()
+    );
+    for asks in ["Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n", "Connection: upgrade\r\n"] {
+        let live = format!("GET /health/live HTTP/1.1\r\nHost: vigie\r\n{asks}\r\n");
+        let answers = said(&app, &format!("{live}{logout}")).await;
+        assert!(answers.starts_with("HTTP/1.1 200 ") && !answers.contains("HTTP/1.1 204 "), "{answers}");
+        alice.get("/auth/me").await.expect(200);
+    }
+    // Where none asks for another protocol, one follows the other.
+    let answers = said(&app, &format!("GET /health/live HTTP/1.1\r\nHost: vigie\r\n\r\n{logout}")).await;
+    assert!(answers.contains("HTTP/1.1 204 "), "{answers}");
+}
+
 /// RFC 9110 §9.3.2: HEAD is GET without the content.
 #[rstest]
 #[actix_web::test]

@@ -79,7 +79,8 @@ async fn a_pooler_that_shares_sessions_is_refused_and_leaves_no_lock_behind(
         let refused = open(&pooler.url, Duration::from_secs(2)).map(drop);
         assert!(matches!(refused, Err(OpenError::SharedSessions)), "{refused:?}");
     }
-    assert_eq!(left_behind(&database), Vec::<String>::new());
+    // A pooler takes a moment to end the transactions of clients that have gone.
+    until("nothing is left behind", async || left_behind(&database).is_empty()).await;
     let store = open(&database.url, Duration::from_secs(2)).expect("past the pooler");
     assert!(!store.migrate().await.expect("nobody holds the lock").applied.is_empty());
 }

@@ -37,6 +37,7 @@ use super::problem;
 use super::remote_address::RemoteAddress;
 use super::request_extension::RequestExtension;
 use super::request_id::{RequestIdentity, X_REQUEST_ID};
+use super::upgrade;
 use crate::clock::Clock;
 use crate::config;
 use crate::model::address::canonical_network;
@@ -103,8 +104,17 @@ async fn observe<B>(
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<Answering<EitherBody<B>>>, Error> {
-    let under_way = request.conn_data::<Rc<Activity>>().map(Activity::begin);
+    let activity = request.conn_data::<Rc<Activity>>().cloned();
+    let under_way = activity.as_ref().map(Activity::begin);
     let exchange = Exchange::begin(counts, &request);
+    if let Some(activity) = activity {
+        if activity.is_closing() {
+            return Err(exchange.finish_error(ApiError::Unavailable.into()));
+        }
+        if upgrade::is_asked_for(request.head()) {
+            activity.close();
+        }
+    }
     if head_length(&request) > MAX_HEAD {
         return Err(exchange.finish_error(ApiError::HeadTooLarge.into()));
     }
