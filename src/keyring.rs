@@ -26,7 +26,7 @@ words! {
         Removal = "removal",
         /// Derives refresh tokens.
         RefreshToken = "refresh_token",
-        /// Derives the tokens by which users disown sessions.
+        /// Derives the tokens by which users report logins.
         ReportLink = "not_me",
         /// Masks names that nobody has.
         UnknownName = "unknown_name",

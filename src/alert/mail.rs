@@ -90,7 +90,7 @@ impl Mail {
         self.send(delivery, reviewer, message::to_reviewer(self.language, alert, &self.public_url), now).await
     }
 
-    /// Mails to a user that a session began on a new device, with the means to disown it.
+    /// Mails to a user that a session began on a new device, with the means to report it.
     pub async fn to_user(
         &self,
         delivery: &Delivery,

@@ -85,7 +85,7 @@ pub(super) fn to_reviewer(language: Language, alert: &AlertObject, public_url: &
     })
 }
 
-/// To a user about a session from a new device, with the address at which it is disowned until `until`.
+/// To a user about a session from a new device, with the address at which the login is reported until `until`.
 pub(super) fn to_user(language: Language, user: &User, session: &Session, link: &str, until: DateTime<Utc>) -> Text {
     let device: Vec<&str> =
         [&session.device.browser, &session.device.os].into_iter().flatten().map(String::as_str).collect();

@@ -48,7 +48,7 @@ pub struct Dependencies {
     pub store: Store,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// Derives the tokens by which users disown sessions.
+    /// Derives the tokens by which users report logins.
     pub report_link_key: Key,
     /// Notes what was refused.
     pub refusals: Refusals,

@@ -51,7 +51,7 @@ impl Alerts {
         )
     }
 
-    /// Notes that the user has disowned a session, opens its alert again, and tells reviewers.
+    /// Notes that the user has reported a session, opens its alert again, and notifies reviewers.
     pub fn report_unrecognised_login_in(
         &self,
         db: &mut Db,

@@ -173,7 +173,7 @@ mod tests {
     use crate::config::support::{assert_fault, load, owned};
 
     /// Every key that takes the path of a file.
-    const FILES: [&str; 8] = [
+    const FILES: [&str; 9] = [
         "keys.master_key_file",
         "tokens.hs256_secret_file",
         "passwords.blocklist_file",
@@ -182,6 +182,7 @@ mod tests {
         "mail.ca_file",
         "shipping.syslog.ca_file",
         "shipping.webhook.secret_file",
+        "shipping.webhook.ca_file",
     ];
 
     fn variable(key: &str) -> String {
@@ -237,20 +238,8 @@ mod tests {
 
     #[test]
     fn a_path_that_only_a_shell_would_expand_is_a_fault() {
-        for key in [
-            "data.dir",
-            "keys.master_key_file",
-            "tokens.hs256_secret_file",
-            "passwords.blocklist_file",
-            "alerts.webhook_secret_file",
-            "mail.password_file",
-            "mail.ca_file",
-            "shipping.syslog.ca_file",
-            "shipping.file.path",
-            "shipping.webhook.secret_file",
-            "shipping.webhook.ca_file",
-        ] {
-            let name = format!("VIGIE__{}", key.replace('.', "__").to_uppercase());
+        for key in FILES.into_iter().chain(["data.dir", "shipping.file.path"]) {
+            let name = variable(key);
             for (path, said) in
                 [("~/x", "~"), ("$HOME/x", "$"), ("/x/${Y}", "$"), (" /x", "blank"), ("/x ", "blank"), ("  ", "blank")]
             {

@@ -50,20 +50,22 @@ impl Activity {
         UnderWay(Rc::clone(self))
     }
 
-    /// The answer under way is the last: what was sent behind its request is not acted on (RFC 9112 §9.6).
-    pub fn close(&self) {
-        self.is_closing.set(true);
-    }
-
-    /// Whether the last answer was given.
-    pub fn is_closing(&self) -> bool {
-        self.is_closing.get()
-    }
-
     /// Until when the next head must be whole, should no request be under way until then.
     fn deadline(&self) -> Instant {
         let since = if self.requests.get() > 0 { Instant::now() } else { self.waits_since.get() };
         since + LONGEST_BETWEEN
+    }
+}
+
+impl UnderWay {
+    /// Its answer is the last: what was sent behind it is not acted on (RFC 9112 §9.6).
+    pub fn close(&self) {
+        self.0.is_closing.set(true);
+    }
+
+    /// Whether it was sent behind one whose answer is the last.
+    pub fn is_too_late(&self) -> bool {
+        self.0.is_closing.get()
     }
 }
 

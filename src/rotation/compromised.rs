@@ -158,7 +158,7 @@ fn renew(keys: &mut Keyring, size: u64) {
     }
 }
 
-/// Every session is over, and so are the links by which users disown one: they were derived.
+/// Every session is over, and so are the links by which users report one: they were derived.
 fn end_everything(db: &mut Db, context: &AuditContext, now: DateTime<Utc>) -> Result<(), StoreError> {
     let note = "the master key was compromised";
     not_befores::raise(db, &Scope::Everybody, now, now, &context.actor, Some(note))?;

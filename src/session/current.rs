@@ -77,7 +77,7 @@ impl Sessions {
             },
         };
         if checked.session.is_none() {
-            // The use by this very request; where it is written already, it is not gathered any more.
+            // The use by this very request; where it is written already, it is not in memory any more.
             let (at, ip) = self.inner.last_seen.of(id).map_or_else(|| (self.now(), ip), |seen| (seen.at, seen.ip));
             session.note_use(at, ip);
         }

@@ -1,4 +1,4 @@
-//! When and where sessions were used: gathered in memory and written in batches. A write for each request would be half of
+//! When and where sessions were used: kept in memory and written in batches. A write for each request would be half of
 //! the database's work, and one every few seconds for each session in use still a good part of it.
 //!
 //! The rule, which nothing else knows:

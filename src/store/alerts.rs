@@ -213,7 +213,7 @@ pub fn acknowledge(db: &mut Db, id: AlertId, acknowledged: &Acknowledged) -> Res
     Ok(diesel::update(open).set(set).execute(db)? == 1)
 }
 
-/// Notes that the user has disowned a session, and opens its alert again: what was looked at is worth another look. `None`
+/// Notes that the user has reported a session, and opens its alert again: what was looked at is worth another look. `None`
 /// where no alert is about this session.
 pub fn report_unrecognised_login(
     db: &mut Db,
@@ -229,8 +229,8 @@ pub fn report_unrecognised_login(
         alerts::acknowledged_by.eq(None::<String>),
         alerts::note.eq(None::<String>),
     );
-    let disowned: Option<Id> = diesel::update(of_session).set(set).returning(alerts::id).get_result(db).optional()?;
-    Ok(disowned.map(|id| AlertId(id.0)))
+    let reported: Option<Id> = diesel::update(of_session).set(set).returning(alerts::id).get_result(db).optional()?;
+    Ok(reported.map(|id| AlertId(id.0)))
 }
 
 /// How many alerts of each kind are open; kinds without any are left out.

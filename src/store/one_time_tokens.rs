@@ -147,7 +147,7 @@ pub fn remove(db: &mut Db, purpose: Purpose) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// How many sessions of the user can be disowned by tokens made since `since`.
+/// How many sessions of the user can be reported by tokens made since `since`.
 pub fn report_links_since(db: &mut Db, user_id: UserId, since: DateTime<Utc>) -> Result<i64, StoreError> {
     let of_user = one_time_tokens::table
         .filter(one_time_tokens::user_id.eq(Some(Id(user_id.0))))

@@ -56,7 +56,7 @@ pub struct Dependencies {
     pub roles: RolePolicy,
     /// Whether a change of role ends sessions.
     pub end_on_role_change: bool,
-    /// Notes what users have disowned.
+    /// Notes the logins that users report.
     pub alerts: Alerts,
     /// Says whether the present password was shown.
     pub authentication: Authentication,

@@ -19,13 +19,13 @@ impl Users {
     /// Ends the session that the token is about. Whoever began it knows the password, so that logs in no more until another
     /// is set by a token of an administrator, and every other session ends as well: some may be of the same stranger.
     pub async fn report_unrecognised_login(&self, token: &str, context: AuditContext) -> Result<(), OneTimeTokenError> {
-        let disowned = self.try_report_unrecognised_login(token, context.clone()).await;
-        if let Some(reason) = disowned.as_ref().err().and_then(OneTimeTokenError::reason) {
+        let reported = self.try_report_unrecognised_login(token, context.clone()).await;
+        if let Some(reason) = reported.as_ref().err().and_then(OneTimeTokenError::reason) {
             let event =
                 AuditEvent::new(self.now(), Details::UnrecognisedLoginReportRefused {}, &context, Subject::unknown());
             self.inner.refusals.note(event.because(reason));
         }
-        disowned
+        reported
     }
 
     async fn try_report_unrecognised_login(&self, token: &str, context: AuditContext) -> Result<(), OneTimeTokenError> {

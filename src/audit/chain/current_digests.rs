@@ -1,4 +1,4 @@
-//! What the things that records stand for are now. Each kind is read as a stretch of its own table, because the chain
+//! What the things that records stand for are now. Each kind is read as a range of its own table, because the chain
 //! follows nearly the same order; what lies elsewhere is asked for by name.
 
 use std::collections::BTreeMap;
@@ -61,7 +61,7 @@ pub(super) fn current_digests<'a>(
     }
     for (coverage, wanted) in wanted.into_values() {
         let mut search = Search::of(coverage, wanted, &mut current_digests);
-        search.read_stretch(db)?;
+        search.read_range(db)?;
         search.ask_by_name(db)?;
     }
     for (coverage, wanted) in states.into_values() {
@@ -96,7 +96,7 @@ impl<'a> Search<'a> {
     }
 
     /// Reads the things from the first to the last of these: as a rule these, and few others.
-    fn read_stretch(&mut self, db: &mut Db) -> Result<(), StoreError> {
+    fn read_range(&mut self, db: &mut Db) -> Result<(), StoreError> {
         let (Some(first), Some(last)) = (self.wanted.first(), self.wanted.last()) else { return Ok(()) };
         let times = self.wanted.iter().map(|wanted| wanted.at);
         let (Some(earliest), Some(latest)) = (times.clone().min(), times.max()) else { return Ok(()) };

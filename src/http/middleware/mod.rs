@@ -31,7 +31,7 @@ use ipnet::IpNet;
 pub use cors::cors;
 pub(super) use head::answers_head;
 
-use super::connection::{Activity, Answering};
+use super::connection::{Activity, Answering, UnderWay};
 use super::error::ApiError;
 use super::problem;
 use super::remote_address::RemoteAddress;
@@ -104,25 +104,23 @@ async fn observe<B>(
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<Answering<EitherBody<B>>>, Error> {
-    let activity = request.conn_data::<Rc<Activity>>().cloned();
-    let under_way = activity.as_ref().map(Activity::begin);
+    let under_way = request.conn_data::<Rc<Activity>>().map(Activity::begin);
     let exchange = Exchange::begin(counts, &request);
-    if let Some(activity) = activity {
-        if activity.is_closing() {
-            return Err(exchange.finish_error(ApiError::Unavailable.into()));
-        }
-        if upgrade::is_asked_for(request.head()) {
-            activity.close();
-        }
+    let is_upgrade = upgrade::is_asked_for(request.head());
+    let answered = if under_way.as_ref().is_some_and(UnderWay::is_too_late) {
+        Err(ApiError::Unavailable.into())
+    } else if head_length(&request) > MAX_HEAD {
+        Err(ApiError::HeadTooLarge.into())
+    } else {
+        head::as_get(&mut request);
+        catch_panic::call(&next, request, &exchange.identity).await
+    };
+    let answer = answered.map(|response| exchange.finish(response)).map_err(|error| exchange.finish_error(error));
+    let closes = |response: &ServiceResponse<_>| response.response().head().connection_type() == ConnectionType::Close;
+    if let Some(under_way) = under_way.as_ref().filter(|_| is_upgrade || answer.as_ref().map_or(true, closes)) {
+        under_way.close();
     }
-    if head_length(&request) > MAX_HEAD {
-        return Err(exchange.finish_error(ApiError::HeadTooLarge.into()));
-    }
-    head::as_get(&mut request);
-    match catch_panic::call(&next, request, &exchange.identity).await {
-        Ok(response) => Ok(exchange.finish(response).map_body(|_, body| Answering::new(body, under_way))),
-        Err(error) => Err(exchange.finish_error(error)),
-    }
+    answer.map(|response| response.map_body(|_, body| Answering::new(body, under_way)))
 }
 
 /// Bytes of the address and the headers, with the separators that HTTP/1.1 puts between them.

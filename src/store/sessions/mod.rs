@@ -314,16 +314,16 @@ pub fn latest_of_user(db: &mut Db, user_id: UserId) -> Result<Option<(DateTime<U
         .map_err(|error: Box<dyn std::error::Error + Send + Sync>| StoreError::Corrupt(error.to_string()))
 }
 
-/// Sessions of this user that began since `since`, without those that the user has disowned: what a stranger did makes
+/// Sessions of this user that began since `since`, without those that the user has reported: what a stranger did makes
 /// nothing known.
 #[diesel::dsl::auto_type]
 fn own_since(user_id: Id, since: At) -> _ {
-    let disowned =
+    let reported =
         alerts::table.filter(alerts::session_id.eq(sessions::id.nullable())).filter(alerts::disowned_at.is_not_null());
     sessions::table
         .filter(sessions::user_id.eq(user_id))
         .filter(sessions::started_at.ge(since))
-        .filter(diesel::dsl::not(diesel::dsl::exists(disowned)))
+        .filter(diesel::dsl::not(diesel::dsl::exists(reported)))
 }
 
 /// Whether the user has logged in with this browser on this system since `since`.
