@@ -59,12 +59,12 @@ impl Alerts {
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         let known = alerts::report_unrecognised_login(db, session.id, now)?;
-        let id = known.map_or_else(|| self.report_unrecognised_login_again_in(db, session, now), Ok)?;
+        let id = known.map_or_else(|| self.raise_alert_of_its_own_in(db, session, now), Ok)?;
         self.notify_reviewers_in(db, id, Occasion::Disowned, now)
     }
 
     /// Raises the alert about a session that was counted with others: now it is worth one of its own.
-    fn report_unrecognised_login_again_in(
+    fn raise_alert_of_its_own_in(
         &self,
         db: &mut Db,
         session: &Session,
