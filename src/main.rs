@@ -1,4 +1,4 @@
-//! Parses the command line, runs one command, and maps its outcome to an exit code.
+//! The program `vigie`: the command line, on an allocator made for many small blocks of many threads.
 
 use std::process::ExitCode;
 
@@ -6,12 +6,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let command_line = match vigie::cli::CommandLine::read() {
-        Ok(command_line) => command_line,
-        Err(code) => return code,
-    };
-    match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime.block_on(command_line.run()),
-        Err(error) => vigie::cli::cannot_start(&error),
-    }
+    vigie::cli::main()
 }

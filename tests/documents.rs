@@ -100,30 +100,30 @@ fn member_line(text: &mut String, Member { name, says, names }: &Member) {
 const INTRODUCTION: &str = "\
 # What is recorded
 
-Written from the code by a test (`tests/documents.rs`): what stands here is what the server records. Changes are made in
+A test writes this page from the code (`tests/documents.rs`). So this page says what the server records. To change it, change
 `src/model/audit/kind.rs`.
 
-- **Where, how long**: in the table `audit_events`, and each try to log in also in `attempts`. Rows go when
-  they are older than they are kept, addresses are cut before that, and names go when a person is erased
-  (`docs/retention.md`); nothing else is changed or removed.
-- **Who reads**: administrators and auditors, by `GET /admin/audit` and its exports (CSV, NDJSON, OCSF 1.8), and the operator,
-  by `vigie audit export`. Each such reading is itself an event, with its filter. Also every system that events are sent to
+- **Where**: in the table `audit_events`. Each login attempt is also a row of the table `attempts`.
+- **How long**: `[retention]` says how long an event is kept. Addresses are shortened before that. Names are removed when a person
+  is erased (`docs/retention.md`). Nothing else is changed or removed.
+- **Who reads**: administrators and auditors, by `GET /admin/audit` and by exports (CSV, NDJSON, OCSF 1.8). The operator, by
+  `vigie audit export`. Each of these readings is an event too, with its filter. Every system that Vigie sends events to
   (`[shipping]`, `docs/shipping.md`).
-- **When it is written**: in the transaction of what it describes. Refusals change nothing, so they are gathered in memory and
-  written within a second, and at the stop; a crash may lose those of the last second.
-- **How much**: refusals of one kind and reason from one network (IPv4 /24, IPv6 /48) are counted together for a minute: one
-  event for the first, one with the count of the rest. Of each kind 64 networks are told apart at once, the others are counted
-  as one.
-- **What is not recorded**: a request without any credential, one whose body or query cannot be read (400, 413, 415, 422), and
-  one about which nothing was decided (503): these are in the access log. Counts (`GET /admin/stats`), accounts and
-  applications (`GET /admin/users`, `GET /admin/clients`) are not history: reading them is no event.
-- **What no event holds**: a password, a token, a secret, or what a client wrote in the place of one.
+- **When it is written**: in the transaction of the operation that it describes. A refusal changes nothing. So refusals are
+  collected in memory and written within a second, and when the server stops. A crash may lose the refusals of the last second.
+- **How much**: refusals of one kind, with one reason, from one network (IPv4 /24, IPv6 /48) are counted together for a minute.
+  There is one event for the first refusal, and one event with the number of the others. For each kind, 64 networks are counted
+  separately at the same time. All further networks are counted as one.
+- **What is not recorded**: a request without a credential; a request whose body or query cannot be read (400, 413, 415, 422); a
+  request that was not decided (503). The access log has these. Reading counts (`GET /admin/stats`), users (`GET /admin/users`)
+  and clients (`GET /admin/clients`) is not reading history, so it is no event.
+- **What no event contains**: a password, a token, a secret, or a text that a client sent in the place of one.
 
 Every event has: `seq`, `at` (RFC 3339, UTC), `kind`, `outcome` (`success` or `failure`), `reason` (a word of the list below,
 or null), `actor`, `subject`, `session_id`, `ip`, `request_id`, `details`.
 
-A member of `details` that is marked *person*, *text* or *filter* may name somebody: when that person is erased, all details of
-the event go. One that is marked *network* stays until the event goes: what is cut before that is `ip` alone.
+A member of `details` that is marked *person*, *text* or *filter* may name a person. When that person is erased, all details of
+the event are removed. A member that is marked *network* stays as long as the event; only `ip` is shortened earlier.
 
 ## Kinds
 ";

@@ -35,7 +35,7 @@ pub struct Watch {
     dependencies: Dependencies,
     period: TimeDelta,
     /// Whether this process has recorded why it signs nothing.
-    told: AtomicBool,
+    reported: AtomicBool,
 }
 
 /// What a verification found, in the words of the record; `Err` says what is damaged.
@@ -48,7 +48,7 @@ impl Watch {
         Self {
             dependencies,
             period: TimeDelta::from_std(period).unwrap_or(TimeDelta::MAX),
-            told: AtomicBool::new(false),
+            reported: AtomicBool::new(false),
         }
     }
 
@@ -102,19 +102,19 @@ impl Watch {
         if let Some(damage) = damage {
             return self.report_damage(&damage).await;
         }
-        self.told.store(false, Ordering::Relaxed);
+        self.reported.store(false, Ordering::Relaxed);
         Ok(())
     }
 
     async fn report_damage(&self, damage: &Fault) -> Result<(), StoreError> {
         let last = self.dependencies.store.read(audit::last_verified).await?;
-        if self.told.load(Ordering::Relaxed) && last.is_some_and(|(_, intact)| !intact) {
+        if self.reported.load(Ordering::Relaxed) && last.is_some_and(|(_, intact)| !intact) {
             return Ok(());
         }
         let at = self.dependencies.clock.now();
         self.dependencies.metrics.record_verified(at, false);
         self.record(at, &Err(damage.to_string())).await?;
-        self.told.store(true, Ordering::Relaxed);
+        self.reported.store(true, Ordering::Relaxed);
         Ok(())
     }
 

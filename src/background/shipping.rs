@@ -123,9 +123,9 @@ mod tests {
             assert_eq!(health.note("syslog", Ok(Progress::Idle)), PERIOD);
         });
         let text = log.text();
-        let told: Vec<&str> = text.lines().collect();
-        assert_eq!(told.len(), 2, "{text}");
-        assert!(told[0].contains("shipping failed") && told[0].contains("cause=gone"), "{text}");
-        assert!(told[1].contains("shipping recovered") && told[1].contains("failures=2"), "{text}");
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        assert!(lines[0].contains("shipping failed") && lines[0].contains("cause=gone"), "{text}");
+        assert!(lines[1].contains("shipping recovered") && lines[1].contains("failures=2"), "{text}");
     }
 }

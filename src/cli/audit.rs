@@ -83,7 +83,7 @@ async fn verify(app: &App, files: &[PathBuf], as_json: bool, output: &mut Output
         Err(unusable) => Err(Fault::File(unusable)),
     };
     bar.finish_and_clear();
-    let told = match &verified {
+    let report = match &verified {
         Ok(Verified { records, checkpoints, waiting, base, too_old }) => json!({
             "intact": true, "records": records, "checkpoints": checkpoints, "waiting": waiting, "base": base,
             "checkpoints_too_old": too_old,
@@ -91,7 +91,7 @@ async fn verify(app: &App, files: &[PathBuf], as_json: bool, output: &mut Output
         Err(fault) => json!({ "intact": false, "fault": fault.to_string() }),
     };
     match verified {
-        _ if as_json => output.json(&told)?,
+        _ if as_json => output.json(&report)?,
         Ok(Verified { records, checkpoints, waiting, base, too_old }) => {
             output.line(format_args!(
                 "intact: {records} records, as {checkpoints} checkpoints saw them; {waiting} wait to be sealed"
@@ -130,7 +130,7 @@ async fn verify_with_public_key(
     let kept = files.iter().map(|file| key.open_file(file).map_err(Failure::saying));
     let kept = kept.collect::<Result<Vec<_>, _>>()?;
     let verified = verify_outside(&store, key, kept).await?;
-    let told = match &verified {
+    let report = match &verified {
         Ok(VerifiedOutside { records, checkpoints, not_judged }) => json!({
             "intact": true, "records": records, "checkpoints": checkpoints, "not_judged": not_judged,
         }),
@@ -138,7 +138,7 @@ async fn verify_with_public_key(
     };
     match verified {
         verified if as_json => {
-            output.json(&told)?;
+            output.json(&report)?;
             verified.map(drop).map_err(|_| Failure::Reported)
         }
         Ok(VerifiedOutside { records, checkpoints, not_judged }) => {

@@ -47,7 +47,7 @@ use output::Output;
     version,
     after_help = "Without a command the server runs. Exit codes: 0 done, 1 failed, 2 wrong use."
 )]
-pub struct CommandLine {
+struct CommandLine {
     #[command(flatten)]
     installation: Installation,
     /// Without one, the server runs.
@@ -99,7 +99,7 @@ enum Command {
 impl CommandLine {
     /// Reads the arguments of this process. Where they ask for help, or cannot be read, that has been written: the
     /// process ends with this code.
-    pub fn read() -> Result<Self, ExitCode> {
+    fn read() -> Result<Self, ExitCode> {
         Self::try_parse().map_err(|error| {
             let code = if error.use_stderr() { exit_code::WRONG_USE } else { exit_code::DONE };
             // Nobody reads it: there is nothing else to do.
@@ -109,7 +109,7 @@ impl CommandLine {
     }
 
     /// Runs the command; says on the standard error stream why it failed.
-    pub async fn run(self) -> ExitCode {
+    async fn run(self) -> ExitCode {
         let mut output = Output::default();
         let command = self.command.unwrap_or(Command::Serve(serve::Arguments::default()));
         let outcome = command.run(&self.installation, &mut output).await;
@@ -138,9 +138,22 @@ impl Command {
     }
 }
 
-/// Says that the process lacks what every command needs.
+/// The whole program: reads the command line, runs one command, and maps its outcome to an exit code.
+///
+/// Not asynchronous, so that what it runs is compiled with the library and not once more with each program that calls it.
 #[must_use]
-pub fn cannot_start(error: &std::io::Error) -> ExitCode {
+pub fn main() -> ExitCode {
+    let command_line = match CommandLine::read() {
+        Ok(command_line) => command_line,
+        Err(code) => return code,
+    };
+    match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime.block_on(command_line.run()),
+        Err(error) => cannot_start(&error),
+    }
+}
+
+fn cannot_start(error: &std::io::Error) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "vigie: no threads can be started: {error}");
     ExitCode::from(exit_code::FAILED)
 }

@@ -99,9 +99,9 @@ async fn new_vault(app: &App) -> Result<Vault, Failure> {
     let path = new_file(&app.config);
     let new = rotation::new_master_key(&path).map_err(Failure::saying)?;
     if new.id() == *app.vault.id() {
-        let told =
+        let message =
             format!("{} is the master key that is in use: remove that file, then run this again", path.display());
-        return Err(Failure::saying(told));
+        return Err(Failure::saying(message));
     }
     Ok(Vault::new(&app.store, new).await?)
 }

@@ -49,7 +49,7 @@ pub struct Membership {
 }
 
 /// That of the lease with which a row is added.
-const FIRST: LeaseNumbers = LeaseNumbers { told: 1, next: 1 };
+const FIRST: LeaseNumbers = LeaseNumbers { acknowledged: 1, next: 1 };
 
 /// A node's leases are no longer than those of the nodes that were there before it, until each of them has seen how long
 /// they are to be: one that commits an end and then loses the store waits for the leases it has seen.
@@ -196,16 +196,16 @@ impl Membership {
         let (numbers, applied) = (self.numbers, self.applied);
         let is_begun = self.coherence.store().write_alone(move |db| nodes::renew(db, id, numbers, applied)).await?;
         if is_begun {
-            self.numbers.told = numbers.next;
+            self.numbers.acknowledged = numbers.next;
         }
         Ok(is_begun)
     }
 
     /// A lease that the database was to keep and does not know any more: it has lost what it had acknowledged.
     async fn compare_lease(&mut self, id: NodeId) -> Result<(), StoreError> {
-        let (told, found) = (self.numbers.told, self.coherence.store().read(move |db| nodes::lease_no(db, id)).await?);
+        let (acknowledged, found) = (self.numbers.acknowledged, self.coherence.store().read(move |db| nodes::lease_no(db, id)).await?);
         match found {
-            Some(found) if found < told => self.history_went_back(told, found).await,
+            Some(found) if found < acknowledged => self.history_went_back(acknowledged, found).await,
             _ => Ok(()),
         }
     }

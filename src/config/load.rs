@@ -326,11 +326,11 @@ mod tests {
     #[test]
     fn an_address_in_the_place_of_a_file_is_not_repeated() {
         for path in ["postgres://vigie:hunter2@db/x", "vigie:hunter2@db", "sqlite://hunter2"] {
-            let told = Config::load(Some(Path::new(path)), []).unwrap_err().to_string();
-            assert!(told.contains("the file that --config or VIGIE_CONFIG names cannot be read"), "{told}");
-            assert!(!told.contains("hunter2"), "{told}");
+            let message = Config::load(Some(Path::new(path)), []).unwrap_err().to_string();
+            assert!(message.contains("the file that --config or VIGIE_CONFIG names cannot be read"), "{message}");
+            assert!(!message.contains("hunter2"), "{message}");
         }
-        let told = Config::load(Some(Path::new("nowhere.toml")), []).unwrap_err().to_string();
-        assert!(told.contains("nowhere.toml cannot be read"), "{told}");
+        let message = Config::load(Some(Path::new("nowhere.toml")), []).unwrap_err().to_string();
+        assert!(message.contains("nowhere.toml cannot be read"), "{message}");
     }
 }

@@ -146,8 +146,8 @@ mod tests {
             ("ftp://vigie.example.org/", "http or https"),
         ] {
             assert_fault(name, address, key, said);
-            let told = load(&[(name, address)]).unwrap_err().to_string();
-            assert!(!told.contains("hunter2"), "{told}");
+            let message = load(&[(name, address)]).unwrap_err().to_string();
+            assert!(!message.contains("hunter2"), "{message}");
         }
         assert!(load(&[(name, "https://example.org/vigie/")]).is_ok());
         let printed = printable(None, owned(&[(name, "https://v:hunter2@vigie.example.org")])).unwrap();

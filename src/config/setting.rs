@@ -196,9 +196,9 @@ mod tests {
             let name = variable(file);
             for secret in [key, "https://u:hunter2@h/list", "whsec_hunter2"] {
                 assert_fault(&name, secret, file, "the path of a file");
-                let told = load(&[(&name, secret)]).unwrap_err().to_string();
+                let message = load(&[(&name, secret)]).unwrap_err().to_string();
                 let printed = printable(None, owned(&[(&name, secret)])).unwrap();
-                assert!(!told.contains(secret) && !printed.contains(secret), "{told}{printed}");
+                assert!(!message.contains(secret) && !printed.contains(secret), "{message}{printed}");
             }
             let printed = printable(None, owned(&[(&name, "hunter2")])).unwrap();
             assert!(printed.contains(MASK) && !printed.contains("hunter2"), "{printed}");
@@ -229,8 +229,8 @@ mod tests {
             for login in ["postgres://v:hunter2zz@h/x", "https://v:hunter2zz@h"] {
                 let printed = printable(None, owned(&[(&name, login)])).unwrap();
                 assert!(printed.contains(MASK) && !printed.contains("hunter2"), "{key}: {printed}");
-                if let Err(told) = load(&[(&name, login)]) {
-                    assert!(!told.to_string().contains("hunter2"), "{key}: {told}");
+                if let Err(message) = load(&[(&name, login)]) {
+                    assert!(!message.to_string().contains("hunter2"), "{key}: {message}");
                 }
             }
         }

@@ -192,8 +192,8 @@ mod tests {
             for secret in ["postgres://v:hunter2zz@h/x?x=\"", "v:hunter2zz@[h", "[hunter2zz="] {
                 let given = [(format!("VIGIE__{key}"), secret.to_owned())];
                 // Any word may be the name of a role.
-                let Err(told) = Config::load(None, given) else { continue };
-                assert!(!told.to_string().contains("hunter2"), "{key}: {told}");
+                let Err(message) = Config::load(None, given) else { continue };
+                assert!(!message.to_string().contains("hunter2"), "{key}: {message}");
             }
         }
         for text in [
@@ -242,8 +242,8 @@ mod tests {
             ("mail.reviewers", "[\"a@example.org\"]"),
             ("server.trusted_proxies", "10.0.0.0/8 192.0.2.1"),
         ] {
-            let told = from_text(key, &none, text).unwrap_err();
-            assert!(told.contains("write the values alone, with commas between them"), "{text}: {told}");
+            let message = from_text(key, &none, text).unwrap_err();
+            assert!(message.contains("write the values alone, with commas between them"), "{text}: {message}");
         }
         for (key, text, items) in [
             ("roles.admin", "admin, root", 2),
@@ -271,8 +271,8 @@ mod tests {
             assert!(!format!("{faults:?}").contains("hunter2"), "{faults:?}");
         }
         let name = "VIGIE__DATABASE__POSTGRES://V:HUNTER2@DB".to_owned();
-        let told = Config::load(None, [(name, "x".to_owned())]).unwrap_err().to_string();
-        assert!(told.contains("no such key") && !told.to_lowercase().contains("hunter2"), "{told}");
+        let message = Config::load(None, [(name, "x".to_owned())]).unwrap_err().to_string();
+        assert!(message.contains("no such key") && !message.to_lowercase().contains("hunter2"), "{message}");
         assert_eq!(shown_key("listenn"), "listenn");
     }
 }

@@ -229,11 +229,11 @@ mod tests {
         }
         assert_eq!(aggregated.waiting.len(), 4);
         aggregated.close(None);
-        let told = |event: &AuditEvent| {
+        let summary = |event: &AuditEvent| {
             let text = |member: &str| event.details[member].as_str().unwrap_or_default().to_owned();
             (event.context.actor.id.clone(), text("route"), event.details["folded"].as_u64())
         };
-        let mut found: Vec<_> = aggregated.waiting[4..].iter().map(told).collect();
+        let mut found: Vec<_> = aggregated.waiting[4..].iter().map(summary).collect();
         found.sort();
         let row = |id: &str, route: &str| (id.to_owned(), route.to_owned(), Some(4));
         assert_eq!(found, [row("bob", "GET /a"), row("eve", "DELETE /a"), row("eve", "GET /a"), row("refusals", "")]);

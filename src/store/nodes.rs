@@ -46,7 +46,7 @@ pub fn join(db: &mut Db, id: NodeId, address: &str, lease: Duration, now: DateTi
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaseNumbers {
     /// The last that the database kept, as far as the node was told.
-    pub told: i64,
+    pub acknowledged: i64,
     /// That of the lease to begin: above every number tried before.
     pub next: i64,
 }
@@ -57,24 +57,24 @@ pub struct LeaseNumbers {
 /// `false` where its row is gone: it has been evicted; and where the database is an older copy: the feed has not come as
 /// far as what the node has applied, or the number of its lease is below what it was told.
 pub fn renew(db: &mut Db, id: NodeId, numbers: LeaseNumbers, applied_seq: i64) -> Result<bool, StoreError> {
-    let LeaseNumbers { told, next } = numbers;
+    let LeaseNumbers { acknowledged, next } = numbers;
     let renewed = match db {
         // In words, so that it is prepared once: it is what nodes do again and again.
         Db::Postgres(connection) => Listing::new(
-            "WITH given (id, told, next, applied_seq) AS (SELECT ",
+            "WITH given (id, acknowledged, next, applied_seq) AS (SELECT ",
             ")
              UPDATE nodes SET lease_no = given.next, applied_seq = given.applied_seq
              FROM given
-             WHERE nodes.id = given.id AND nodes.lease_no >= given.told AND nodes.lease_no < given.next
+             WHERE nodes.id = given.id AND nodes.lease_no >= given.acknowledged AND nodes.lease_no < given.next
                AND nodes.applied_seq <= given.applied_seq AND given.applied_seq <= (SELECT seq FROM change_head)",
         )
         .value::<Identifier, _>(Id(id.0))
-        .value::<BigInt, _>(told)
+        .value::<BigInt, _>(acknowledged)
         .value::<BigInt, _>(next)
         .value::<BigInt, _>(applied_seq)
         .execute(connection)?,
         Db::Sqlite(connection) => {
-            let leases = nodes::lease_no.ge(told).and(nodes::lease_no.lt(next));
+            let leases = nodes::lease_no.ge(acknowledged).and(nodes::lease_no.lt(next));
             let own = nodes::table.find(Id(id.0)).filter(leases).filter(nodes::applied_seq.le(applied_seq));
             let has_come_so_far = exists(change_head::table.filter(change_head::seq.ge(applied_seq)));
             let begun = (nodes::lease_no.eq(next), nodes::applied_seq.eq(applied_seq));

@@ -50,11 +50,11 @@ impl Client {
 pub(super) fn refuse_shared_sessions(address: &Address, wait: Duration, patience: Duration) -> Result<(), OpenError> {
     let Address::Postgres(url) = address else { return Ok(()) };
     let url = connection::postgres_url(url.expose_secret(), wait);
-    let (tell, told) = mpsc::channel();
+    let (sender, answer) = mpsc::channel();
     // A pool without a second session keeps its client waiting, which cannot be called back.
-    let asking = std::thread::Builder::new().name("pooler".into()).spawn(move || tell.send(keeps_sessions(&url)));
+    let asking = std::thread::Builder::new().name("pooler".into()).spawn(move || sender.send(keeps_sessions(&url)));
     asking.map_err(|error| OpenError::Connect(format!("no thread can be started: {error}")))?;
-    match told.recv_timeout(patience) {
+    match answer.recv_timeout(patience) {
         Ok(Ok(true)) => Ok(()),
         Ok(Ok(false)) => Err(OpenError::SharedSessions),
         Ok(Err(error)) if is_of_shared_sessions(&error) => Err(OpenError::SharedSessions),

@@ -60,13 +60,13 @@ impl Person {
         let concerned = alerts::users_of(db, events.iter().filter_map(|event| alert_of(&event.row.event)))?;
         let mut named = Vec::new();
         for event in events {
-            let told = &event.row.event;
-            let of_session = session_of(told)
+            let recorded = &event.row.event;
+            let of_session = session_of(recorded)
                 .and_then(|id| if self.started.contains(&id) { Some(self.id) } else { owners.get(&id).copied() });
-            let of_alert = || alert_of(told).and_then(|id| concerned.get(&id).copied());
-            let user = user_of(told).or(of_session).or_else(of_alert);
-            let about = self.about(user, &told.details);
-            if self.is_named(db, told.kind, &told.details, about, self.is_party_to(told))? {
+            let of_alert = || alert_of(recorded).and_then(|id| concerned.get(&id).copied());
+            let user = user_of(recorded).or(of_session).or_else(of_alert);
+            let about = self.about(user, &recorded.details);
+            if self.is_named(db, recorded.kind, &recorded.details, about, self.is_party_to(recorded))? {
                 named.push(event);
             }
         }

@@ -201,30 +201,30 @@ pub fn attempt(attempt: &Attempt) -> Value {
 /// An audit event in the class that fits its kind.
 #[must_use]
 pub fn event(recorded: &RecordedEvent) -> Value {
-    let RecordedEvent { seq, event: told } = recorded;
+    let RecordedEvent { seq, event: audit_event } = recorded;
     let object = EventObject::from(recorded);
-    let activity = activity(told.kind);
+    let activity = activity(audit_event.kind);
     let mut metadata = metadata("audit", &seq.to_string(), object.kind);
     metadata["sequence"] = json!(seq);
-    let mut event = base(activity, told.at, told.outcome, severity_of(told), &metadata);
-    event.insert("message".into(), json!(told.kind.facts().meaning));
+    let mut event = base(activity, audit_event.at, audit_event.outcome, severity_of(audit_event), &metadata);
+    event.insert("message".into(), json!(audit_event.kind.facts().meaning));
     event.insert("status_detail".into(), json!(object.reason));
-    event.insert("actor".into(), actor(told));
-    event.insert("src_endpoint".into(), source(told.context.ip, &told.context.actor.id));
+    event.insert("actor".into(), actor(audit_event));
+    event.insert("src_endpoint".into(), source(audit_event.context.ip, &audit_event.context.actor.id));
     event.insert("http_request".into(), json!({ "uid": object.request_id }));
     event.insert("unmapped".into(), json!({ "subject": object.subject, "details": object.details }));
-    if let Some(folded) = told.details["folded"].as_u64() {
+    if let Some(folded) = audit_event.details["folded"].as_u64() {
         event.insert("count".into(), json!(folded));
-        event.insert("start_time".into(), milliseconds(&told.details["from"]));
-        event.insert("end_time".into(), milliseconds(&told.details["to"]));
+        event.insert("start_time".into(), milliseconds(&audit_event.details["from"]));
+        event.insert("end_time".into(), milliseconds(&audit_event.details["to"]));
     }
     match activity.0 {
-        Class::AccountChange => drop(event.insert("user".into(), user(told))),
-        Class::Authentication => add_authentication(&mut event, told, object.session_id.as_deref()),
-        Class::EntityManagement => drop(event.insert("entity".into(), entity(told))),
+        Class::AccountChange => drop(event.insert("user".into(), user(audit_event))),
+        Class::Authentication => add_authentication(&mut event, audit_event, object.session_id.as_deref()),
+        Class::EntityManagement => drop(event.insert("entity".into(), entity(audit_event))),
         Class::Base => {}
         Class::ApiActivity => {
-            let operation = told.details["route"].as_str().or_else(|| told.details["operation"].as_str());
+            let operation = audit_event.details["route"].as_str().or_else(|| audit_event.details["operation"].as_str());
             event.insert("api".into(), json!({ "operation": operation.unwrap_or(object.kind) }));
         }
     }
@@ -342,9 +342,9 @@ fn milliseconds(at: &Value) -> Value {
 fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(members) => {
-            let told = members.into_iter().map(|(name, value)| (name, without_nulls(value)));
+            let kept = members.into_iter().map(|(name, value)| (name, without_nulls(value)));
             let is_empty = |value: &Value| value.as_object().is_some_and(Map::is_empty);
-            Value::Object(told.filter(|(_, value)| !value.is_null() && !is_empty(value)).collect())
+            Value::Object(kept.filter(|(_, value)| !value.is_null() && !is_empty(value)).collect())
         }
         other => other,
     }

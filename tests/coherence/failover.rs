@@ -151,7 +151,7 @@ async fn a_lease_that_was_begun_is_in_the_database_after_a_crash() {
     let join = move |db: &mut _| nodes::join(db, id, "192.0.2.1:1", Duration::from_mins(1), now);
     app.app.store.write::<_, StoreError>(join).await.expect("written");
     for next in 2..8 {
-        let numbers = LeaseNumbers { told: next - 1, next };
+        let numbers = LeaseNumbers { acknowledged: next - 1, next };
         let renewed = app.app.store.write_alone(move |db| nodes::renew(db, id, numbers, 0)).await;
         assert_eq!(renewed, Ok(true));
     }

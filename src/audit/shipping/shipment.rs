@@ -95,16 +95,16 @@ impl Following {
         let Some(recorded) = self.events.get(&sealed.record.subject) else {
             return lost(&sealed.record.subject, at, &record, format);
         };
-        let mut told = match format {
+        let mut object = match format {
             ShippingFormat::Vigie => json!(EventObject::from(recorded)),
             ShippingFormat::Ocsf => ocsf::event(recorded),
         };
         match format {
-            ShippingFormat::Vigie => told["record"] = record,
-            ShippingFormat::Ocsf => told["unmapped"]["record"] = record,
+            ShippingFormat::Vigie => object["record"] = record,
+            ShippingFormat::Ocsf => object["unmapped"]["record"] = record,
         }
         let severity = ocsf::severity_of(&recorded.event);
-        Item { kind: recorded.event.kind.as_str(), at, severity, json: told.to_string() }
+        Item { kind: recorded.event.kind.as_str(), at, severity, json: object.to_string() }
     }
 }
 
@@ -128,14 +128,14 @@ fn other(
     members: &Value,
     format: ShippingFormat,
 ) -> Item {
-    let told = match format {
+    let object = match format {
         ShippingFormat::Vigie => {
-            let mut told = members.clone();
-            told["kind"] = json!(kind);
-            told["at"] = json!(time(at));
-            told
+            let mut object = members.clone();
+            object["kind"] = json!(kind);
+            object["at"] = json!(time(at));
+            object
         }
         ShippingFormat::Ocsf => ocsf::other(kind, message, severity, at, members),
     };
-    Item { kind, at, severity, json: told.to_string() }
+    Item { kind, at, severity, json: object.to_string() }
 }

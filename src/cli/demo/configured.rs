@@ -33,7 +33,7 @@ impl Configured {
     }
 
     /// Says in a line what is left aside; `None` where that is nothing.
-    pub(super) fn told(&self) -> Option<String> {
+    pub(super) fn warning(&self) -> Option<String> {
         let but = if self.listen.is_some() { " but the address to listen on" } else { "" };
         match &self.aside[..] {
             _ if self.is_faulty => Some("What is configured has faults; nothing of it is used.".to_owned()),
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn only_an_address_of_this_machine_is_used_and_the_rest_is_named_without_its_values() {
-        assert_eq!(configured(&[]).told(), None);
+        assert_eq!(configured(&[]).warning(), None);
         let given = [
             ("VIGIE__SERVER__LISTEN", "127.0.0.1:0"),
             ("VIGIE__SHIPPING__WEBHOOK__URL", "https://collector.example.org/x"),
@@ -82,11 +82,11 @@ mod tests {
         let given = configured(&given);
         assert_eq!(given.listen, Some("127.0.0.1:0".parse().unwrap()));
         assert_eq!(given.aside, ["database.url", "shipping.webhook.url"]);
-        assert!(given.told().is_some_and(|told| told.contains("shipping.webhook.url") && !told.contains("example")));
+        assert!(given.warning().is_some_and(|warning| warning.contains("shipping.webhook.url") && !warning.contains("example")));
         for everywhere in ["0.0.0.0:8080", "[::]:8080", "192.0.2.1:8080"] {
             let given = configured(&[("VIGIE__SERVER__LISTEN", everywhere)]);
             assert_eq!((given.listen, &given.aside[..]), (None, &["server.listen".to_owned()][..]));
         }
-        assert!(configured(&[("VIGIE__NO__SUCH", "key")]).told().is_some_and(|told| told.contains("faults")));
+        assert!(configured(&[("VIGIE__NO__SUCH", "key")]).warning().is_some_and(|warning| warning.contains("faults")));
     }
 }

@@ -92,10 +92,10 @@ impl Demonstration {
     }
 
     fn introduce(&self, config: &Config, cast: &[User], password: &str) -> String {
-        let told = self.configured.told().map_or(String::new(), |told| format!("{told}\n"));
+        let warning = self.configured.warning().map_or(String::new(), |warning| format!("{warning}\n"));
         format!(
             "This is a demonstration: people and history are made up, and nothing is kept.\n\
-             {told}\
+             {warning}\
              \n\
              \x20 username  {}\n\
              \x20 password  {password}\n\

@@ -11,8 +11,8 @@ use crate::store::{Db, Store, StoreError};
 
 /// Users read at a time.
 const PAGE: i64 = 500;
-/// Names that are told one by one.
-const TOLD: usize = 10;
+/// Names that are shown one by one.
+const SHOWN: usize = 10;
 
 /// Names and roles that no user would be given today.
 #[derive(Default)]
@@ -60,16 +60,16 @@ fn say(Doubtful { unclear, colliding, roles }: &Doubtful, report: &mut Report) {
     }
     if !unclear.is_empty() {
         let way = "rename them (`PATCH /admin/users/{id}`)";
-        report.warn("names", told_unclear(way, unclear.iter().map(|(name, reason)| (name, reason))));
+        report.warn("names", unclear_names(way, unclear.iter().map(|(name, reason)| (name, reason))));
     }
     if !colliding.is_empty() {
-        report.warn("names", told_colliding(colliding));
+        report.warn("names", colliding_names(colliding));
     }
     if roles.is_empty() {
         report.ok("roles", "each is what it looks like");
     } else {
         let way = "give their users others, and write others in `[roles]`";
-        report.warn("roles", told_unclear(way, roles.iter()));
+        report.warn("roles", unclear_names(way, roles.iter()));
     }
 }
 
@@ -88,12 +88,12 @@ fn read(db: &mut Db) -> Result<Doubtful, StoreError> {
     }
 }
 
-fn told_unclear(way: &str, names: impl ExactSizeIterator<Item = (impl Display, impl Display)>) -> String {
+fn unclear_names(way: &str, names: impl ExactSizeIterator<Item = (impl Display, impl Display)>) -> String {
     let names = first(names.map(|(name, reason)| format!("`{name}` ({reason})")));
     format!("no user would be given these today, {way}: {names}")
 }
 
-fn told_colliding(names: &[String]) -> String {
+fn colliding_names(names: &[String]) -> String {
     let names = first(names.iter().map(|name| format!("`{name}`")));
     format!(
         "others are named the same but for the case, so that each logs in by the exact name only; rename one: {names}"
@@ -101,9 +101,9 @@ fn told_colliding(names: &[String]) -> String {
 }
 
 /// The first, and how many more there are.
-fn first(told: impl ExactSizeIterator<Item = String>) -> String {
-    let more = told.len().saturating_sub(TOLD);
-    let names: Vec<String> = told.take(TOLD).collect();
+fn first(found: impl ExactSizeIterator<Item = String>) -> String {
+    let more = found.len().saturating_sub(SHOWN);
+    let names: Vec<String> = found.take(SHOWN).collect();
     let more = if more > 0 { format!(", and {more} more") } else { String::new() };
     format!("{}{more}", names.join(", "))
 }

@@ -12,7 +12,7 @@ use crate::cli::progress;
 use crate::model::audit::AuditContext;
 use crate::user::import::{Format, ImportError, Imported, Lines, RefusedLine, changed_at_login, read};
 
-/// Lines that are told one by one for one reason: a fault of the whole file is in each of them.
+/// Lines that are shown one by one for one reason: a fault of the whole file is in each of them.
 const MOST_OF_A_REASON: usize = 20;
 
 /// What to import.
@@ -46,7 +46,7 @@ pub(super) async fn run(arguments: &Arguments, app: &App, output: &mut Output) -
     let format = format(arguments)?;
     let imported = match import(arguments, format, app).await {
         Err(Failed::Import(ImportError::Refused(lines))) => {
-            for line in told(&lines) {
+            for line in shown(&lines) {
                 output.note(line);
             }
             return Err(ImportError::Refused(lines).into());
@@ -63,9 +63,9 @@ pub(super) async fn run(arguments: &Arguments, app: &App, output: &mut Output) -
     })
 }
 
-/// The refused lines as they are told: the first of each reason one by one, then the numbers of the others.
-fn told(refused: &[RefusedLine]) -> Vec<String> {
-    let (mut told, mut reasons) = (Vec::new(), Vec::new());
+/// The refused lines as they are shown: the first of each reason one by one, then the numbers of the others.
+fn shown(refused: &[RefusedLine]) -> Vec<String> {
+    let (mut shown, mut reasons) = (Vec::new(), Vec::new());
     let mut lines: HashMap<&str, Vec<u64>> = HashMap::new();
     for RefusedLine { line, reason } in refused {
         let lines = lines.entry(reason).or_insert_with(|| {
@@ -74,15 +74,15 @@ fn told(refused: &[RefusedLine]) -> Vec<String> {
         });
         lines.push(*line);
         if lines.len() <= MOST_OF_A_REASON {
-            told.push(format!("line {line}: {}", one_line(reason)));
+            shown.push(format!("line {line}: {}", one_line(reason)));
         }
     }
     for reason in reasons {
         if let Some(further) = lines[reason].get(MOST_OF_A_REASON..).filter(|further| !further.is_empty()) {
-            told.push(format!("and {} further lines ({}): {}", further.len(), ranges(further), one_line(reason)));
+            shown.push(format!("and {} further lines ({}): {}", further.len(), ranges(further), one_line(reason)));
         }
     }
-    told
+    shown
 }
 
 /// Numbers in ascending order, those that follow each other as one range.
@@ -164,13 +164,13 @@ mod tests {
     #[test]
     fn a_fault_of_the_whole_file_is_told_twenty_times_and_then_by_ranges() {
         let fault = |place: usize| String::from(if place % 3 == 2 { "rare\n" } else { "common" });
-        let lines = told(&refused((0..60).map(fault)));
+        let lines = shown(&refused((0..60).map(fault)));
         assert_eq!(lines.len(), 41, "{lines:?}");
         assert_eq!((lines[0].as_str(), lines[2].as_str()), ("line 2: common", "line 4: rare\\u000a"));
         assert_eq!(lines[39], "line 61: rare\\u000a", "the twentieth of its reason");
         assert!(lines[40].starts_with("and 20 further lines (32 to 33, 35 to 36, "), "{}", lines[40]);
         assert!(lines[40].ends_with(", 59 to 60): common"), "{}", lines[40]);
-        let of = |lines: usize| told(&refused(vec!["the same".to_owned(); lines]));
+        let of = |lines: usize| shown(&refused(vec!["the same".to_owned(); lines]));
         assert_eq!((of(0).len(), of(20).len(), of(21).len(), of(3_000).len()), (0, 20, 21, 21));
         assert_eq!(of(3_000)[20], "and 2980 further lines (22 to 3001): the same");
     }

@@ -87,7 +87,7 @@ impl Told {
 
     fn answer(self, language: Language) -> HttpResponse {
         let (title, text) = self.text(language);
-        let body = format!(include_str!("pages/told.html"), language = language, title = title, text = text);
+        let body = format!(include_str!("pages/answer.html"), language = language, title = title, text = text);
         page(self.status(), body)
     }
 }

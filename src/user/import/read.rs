@@ -288,8 +288,8 @@ mod tests {
             for (separator, end) in [(",", "\n"), (";", "\r\n"), ("\t", "\r")] {
                 let text = format!("username|role\n{rows}").replace('|', separator).replace('\n', end);
                 let refused = refused(&text, Format::Csv);
-                let told: Vec<(u64, &str)> = refused.iter().map(|line| (line.line, line.reason.as_str())).collect();
-                assert_eq!(told, expected, "{text:?}");
+                let faults: Vec<(u64, &str)> = refused.iter().map(|line| (line.line, line.reason.as_str())).collect();
+                assert_eq!(faults, expected, "{text:?}");
             }
         }
         assert_eq!(only_reason("user\"name,role\nann,agent\nbob,agent\n", Format::Csv), unquoted);
