@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use vigie::model::audit::{Aggregate, AuditKind, Member, Names, Reason};
+use vigie::model::alert::AlertKind;
+use vigie::model::audit::{Aggregate, AuditKind, Reason};
+use vigie::model::details::{Member, Names};
 use vigie::store::roles::{DatabaseRole, Grant};
 
 /// Every test that `docs/requirements.md` names exists, and every id of the standards stands there once.
@@ -51,12 +53,15 @@ fn prv_05_the_purpose_is_stated_and_nothing_reports_who_was_present() {
 /// `docs/audit-events.md` is written by this test where `INSTA_UPDATE=always` says so; else it must be current (LOG-10).
 #[test]
 fn log_10_the_inventory_of_events_is_current() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/audit-events.md");
-    let current = inventory();
+    is_current("docs/audit-events.md", &inventory());
+}
+
+/// Writes a document where `INSTA_UPDATE=always` says so; else it must be current.
+fn is_current(document: &str, current: &str) {
     if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
-        std::fs::write(&path, &current).unwrap();
+        std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(document), current).unwrap();
     }
-    assert_eq!(read("docs/audit-events.md"), current, "run this test with INSTA_UPDATE=always");
+    assert_eq!(read(document), current, "run this test with INSTA_UPDATE=always");
 }
 
 fn inventory() -> String {
@@ -64,14 +69,14 @@ fn inventory() -> String {
     for kind in AuditKind::ALL {
         let facts = kind.facts();
         let about = facts.subjects.iter().map(|subject| format!("`{subject}`")).collect::<Vec<_>>().join(", ");
-        write!(text, "\n### `{kind}`\n\n{}\n\n", facts.meaning).unwrap();
+        write!(text, "\n### `{kind}`\n\n{}\n\n", kind.meaning()).unwrap();
         let gathered = if kind.is_aggregated() { ", counted together" } else { "" };
         writeln!(text, "- outcome: `{}`{gathered}\n- about: {about}", facts.outcome).unwrap();
         if !facts.reasons.is_empty() {
             let reasons: Vec<String> = facts.reasons.iter().map(|reason| format!("`{reason}`")).collect();
             writeln!(text, "- reasons: {}", reasons.join(", ")).unwrap();
         }
-        for member in facts.details {
+        for member in kind.members() {
             member_line(&mut text, member);
         }
     }
@@ -86,6 +91,19 @@ fn inventory() -> String {
     text
 }
 
+/// `docs/alerts.md` is written by this test where `INSTA_UPDATE=always` says so; else it must be current (LOG-11).
+#[test]
+fn log_11_the_inventory_of_alerts_is_current() {
+    let mut text = ALERTS.to_owned();
+    for kind in AlertKind::ALL {
+        write!(text, "\n### `{kind}`\n\n{}\n\n", kind.meaning()).unwrap();
+        for member in kind.members() {
+            member_line(&mut text, member);
+        }
+    }
+    is_current("docs/alerts.md", &text);
+}
+
 fn member_line(text: &mut String, Member { name, says, names }: &Member) {
     let mark = match names {
         Names::Nobody => "",
@@ -96,6 +114,27 @@ fn member_line(text: &mut String, Member { name, says, names }: &Member) {
     };
     writeln!(text, "- `details.{name}`{mark}: {says}").unwrap();
 }
+
+const ALERTS: &str = "\
+# What reviewers are alerted to
+
+Written from the code by a test (`tests/documents.rs`). Changes are made in `src/model/alert.rs`.
+
+- **Who reads**: administrators and auditors, by `GET /admin/alerts`, and the operator, by `vigie alert`. Each such reading is
+  recorded. New alerts are also posted to `[alerts] webhook_url`, and mailed to `[mail] reviewers`.
+- **How many**: what happens again to the same subject within `[alerts] window` is counted with the first alert, whose details
+  stay. So the details are those of the first time.
+- **From which numbers on**: `[alerts]` in `config/default.toml`.
+
+Every alert has: `id`, `kind`, `subject`, `user`, `session_id`, `ip`, `raised_at`, `last_at`, `count`, `state` (`open` or
+`acknowledged`), `age_seconds`, `is_overdue`, `disowned_at`, `acknowledged`, `details`. While nodes are updated, an older one may
+show a kind or a member that does not stand here.
+
+A member of `details` that is marked *text* or *filter* may name somebody: when that person is erased, all details of the alert
+go. One that is marked *network* stays until the alert goes: what is cut before that is `ip` alone.
+
+## Kinds
+";
 
 const INTRODUCTION: &str = "\
 # What is recorded
@@ -147,10 +186,7 @@ fn the_table_of_what_roles_may_is_current() {
         let retention = cell(&mut of(DatabaseRole::Retention).skip(1));
         writeln!(current, "| `{table}` | {app} | {reader} | {retention} |").unwrap();
     }
-    if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
-        std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(ROLES), &current).unwrap();
-    }
-    assert_eq!(read(ROLES), current, "run this test with INSTA_UPDATE=always");
+    is_current(ROLES, &current);
 }
 
 /// The README names no file that is not there.

@@ -3,23 +3,22 @@
 //! An alert tells who logged in from where, so reading is recorded as that of the history is (ADM-06).
 
 use chrono::TimeDelta;
-use serde_json::Value;
 
 use super::Alerts;
 use crate::model::alert::{Acknowledged, Alert, AlertKind};
 use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Details, HistoryPart, Reason, Subject, SubjectKind};
+use crate::model::filter::{AlertFilter, Filter as _};
 use crate::model::id::AlertId;
-use crate::store::alerts::{self, AlertFilter, Position};
+use crate::store::alerts::{self, Position};
 use crate::store::{Page, StoreError, audit};
 
 impl Alerts {
-    /// Alerts that match, newest first. `described` is the filter as it was asked for.
+    /// Alerts that match, newest first.
     pub async fn list(
         &self,
         filter: AlertFilter,
         after: Option<Position>,
         limit: i64,
-        described: Value,
         context: &AuditContext,
     ) -> Result<Page<Alert>, StoreError> {
         let (now, context) = (self.now(), context.clone());
@@ -28,7 +27,7 @@ impl Alerts {
                 let page = alerts::list(db, &filter, after, limit)?;
                 let details = Details::HistoryRead {
                     what: HistoryPart::Alerts,
-                    filter: Some(described),
+                    filter: Some(filter.to_value()),
                     count: Some(page.items.len()),
                     dry_run: None,
                 };
@@ -67,7 +66,7 @@ impl Alerts {
                 let acknowledged = Acknowledged { at: now, by: context.actor.id.clone(), note };
                 if alerts::acknowledge(db, id, &acknowledged)? {
                     let subject = Subject::new(SubjectKind::Alert, id);
-                    let kind = alert.raised.kind.to_string();
+                    let kind = alert.raised.kind.as_str().to_owned();
                     let details = Details::AlertAcknowledged { kind, note: acknowledged.note };
                     audit::record(db, &AuditEvent::new(now, details, &context, subject))?;
                 }

@@ -5,12 +5,10 @@
 
 use std::collections::HashMap;
 
-use serde_json::json;
-
 use super::Alerts;
 use crate::credential::throttle::Counted;
 use crate::model::address::wide_network;
-use crate::model::alert::{AlertKind, NewAlert};
+use crate::model::alert::{AlertDetails, AlertKind, NewAlert};
 use crate::model::attempt::Attempt;
 use crate::model::audit::{Subject, SubjectKind};
 use crate::store::attempts::{self, Failed};
@@ -23,16 +21,9 @@ const FEW: usize = 3;
 /// After how many more failures they are looked at again: of a network, and of the whole server.
 const AGAIN: (i32, i32) = (5, 50);
 
-/// What the failures of some minutes are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Pattern {
-    kind: AlertKind,
-    names: usize,
-    tries: usize,
-}
-
-/// `least` names that belong to users, with few tries each, are spraying; as many names of any kind are stuffing.
-fn pattern<'a>(failures: impl Iterator<Item = &'a Failed>, least: usize) -> Option<Pattern> {
+/// What the failures of some minutes are: `least` names that belong to users, with few tries each, are spraying; as many names
+/// of any kind are stuffing.
+fn pattern<'a>(failures: impl Iterator<Item = &'a Failed>, least: usize) -> Option<AlertDetails> {
     let mut names: HashMap<&str, (usize, bool)> = HashMap::new();
     for failure in failures {
         names.entry(&failure.name).or_insert((0, failure.is_user)).0 += 1;
@@ -40,9 +31,9 @@ fn pattern<'a>(failures: impl Iterator<Item = &'a Failed>, least: usize) -> Opti
     let tries = names.values().map(|(tries, _)| tries).sum();
     let sprayed = names.values().filter(|(tries, is_user)| *is_user && *tries <= FEW).count();
     if sprayed >= least {
-        return Some(Pattern { kind: AlertKind::PasswordSpraying, names: sprayed, tries });
+        return Some(AlertDetails::PasswordSpraying { names: sprayed, tries });
     }
-    let stuffed = Pattern { kind: AlertKind::CredentialStuffing, names: names.len(), tries };
+    let stuffed = AlertDetails::CredentialStuffing { names: names.len(), tries };
     (names.len() >= least).then_some(stuffed)
 }
 
@@ -67,19 +58,15 @@ impl Alerts {
             let near = failures.iter().filter(|failure| network.contains(&failure.ip));
             if let Some(found) = pattern(near, at_least(rules.names_from_network)) {
                 let subject = Subject::new(SubjectKind::Network, network);
-                self.raise_in(db, &alert(found, subject, attempt).from_address(attempt.ip))?;
+                self.raise_in(db, &NewAlert::new(attempt.at, found, subject).from_address(attempt.ip))?;
             }
         }
         let everywhere = || pattern(failures.iter(), at_least(rules.accounts_sprayed));
-        if overall && let Some(found) = everywhere().filter(|found| found.kind == AlertKind::PasswordSpraying) {
-            self.raise_in(db, &alert(found, Subject::everybody(), attempt))?;
+        if overall && let Some(found) = everywhere().filter(|found| found.kind() == AlertKind::PasswordSpraying) {
+            self.raise_in(db, &NewAlert::new(attempt.at, found, Subject::everybody()))?;
         }
         Ok(())
     }
-}
-
-fn alert(found: Pattern, subject: Subject, attempt: &Attempt) -> NewAlert {
-    NewAlert::new(attempt.at, found.kind, subject).with(json!({ "names": found.names, "tries": found.tries }))
 }
 
 fn at_least(threshold: u32) -> usize {
@@ -100,7 +87,7 @@ mod tests {
     }
 
     fn kind(failures: &[Failed]) -> Option<AlertKind> {
-        pattern(failures.iter(), 10).map(|found| found.kind)
+        pattern(failures.iter(), 10).map(|found| found.kind())
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl Alerts {
         now: DateTime<Utc>,
     ) -> Result<AlertId, StoreError> {
         let subject = Subject::new(SubjectKind::Session, session.id);
-        let new = NewAlert::new(now, AlertKind::NewDevice, subject)
+        let new = NewAlert::without_details(now, AlertKind::NewDevice, subject)
             .of_user(session.user_id)
             .in_session(session.id)
             .from_address(session.client_info.ip);

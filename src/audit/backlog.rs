@@ -5,11 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde_json::json;
-
 use crate::alert::Alerts;
 use crate::clock::Clock;
-use crate::model::alert::{AlertKind, NewAlert};
+use crate::model::alert::{AlertDetails, NewAlert};
 use crate::model::audit::Subject;
 use crate::store::{Store, StoreError, chain};
 use crate::telemetry::Metrics;
@@ -61,8 +59,9 @@ impl Backlog {
             return Ok(());
         }
         tracing::error!(records = waiting.count, seconds = age.as_secs(), "sealing has stopped");
-        let alert = NewAlert::new(self.dependencies.clock.now(), AlertKind::SealingStopped, Subject::everybody());
-        self.dependencies.alerts.raise(alert.with(json!({ "records": waiting.count }))).await?;
+        let details = AlertDetails::SealingStopped { records: waiting.count };
+        let alert = NewAlert::new(self.dependencies.clock.now(), details, Subject::everybody());
+        self.dependencies.alerts.raise(alert).await?;
         self.is_told.store(true, Ordering::Relaxed);
         Ok(())
     }

@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::chain::{Chain, Fault, NotSigned, Verified};
 use crate::alert::Alerts;
 use crate::clock::Clock;
-use crate::model::alert::{AlertKind, NewAlert};
+use crate::model::alert::{AlertDetails, NewAlert};
 use crate::model::audit::{AuditContext, AuditEvent, Details, Reason, Subject};
 use crate::store::{Db, Store, StoreError, audit};
 use crate::telemetry::Metrics;
@@ -138,9 +138,8 @@ impl Watch {
                 tracing::error!(%damage, "history altered");
                 let details = Details::RecordDamaged { damage: damage.clone() };
                 let event = AuditEvent::new(at, details, &context, Subject::everybody()).because(Reason::Altered);
-                let alert = NewAlert::new(at, AlertKind::RecordDamaged, Subject::everybody());
-                let alert = alert.with(event.details.clone());
-                (event, Some(alert))
+                let details = AlertDetails::RecordDamaged { damage: damage.clone() };
+                (event, Some(NewAlert::new(at, details, Subject::everybody())))
             }
         };
         let alerts = self.dependencies.alerts.clone();

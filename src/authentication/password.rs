@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
-use serde_json::json;
 use tokio::time::Instant;
 
 use super::Authentication;
@@ -15,7 +14,7 @@ use crate::alert::Alerts;
 use crate::credential::password::HashingError;
 use crate::credential::scheme::Scheme;
 use crate::credential::throttle::{ThrottleDigests, ThrottleKeys, account_form};
-use crate::model::alert::{AlertKind, NewAlert};
+use crate::model::alert::{AlertDetails, NewAlert};
 use crate::model::attempt::{Attempt, AttemptOutcome};
 use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Subject, SubjectKind};
 use crate::model::client::ClientId;
@@ -312,10 +311,10 @@ impl Authenticated {
             return Ok(());
         }
         let subject = Subject::new(SubjectKind::User, self.user.id);
-        let alert = NewAlert::new(self.at, AlertKind::LoginAfterFailures, subject)
+        let details = AlertDetails::LoginAfterFailures { failures, known_device: self.keys.is_known };
+        let alert = NewAlert::new(self.at, details, subject)
             .of_user(self.user.id)
-            .from_address(self.credentials.client_info.ip)
-            .with(json!({ "failures": failures, "known_device": self.keys.is_known }));
+            .from_address(self.credentials.client_info.ip);
         self.alerts.raise_in(db, &NewAlert { session_id, ..alert }).map(drop)
     }
 

@@ -1,16 +1,18 @@
 //! `vigie alert`: the reviewers' inbox.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::filter::Flags;
 use super::installation::Installation;
 use super::outcome::{Failure, Outcome};
 use super::output::Output;
 use super::table::{Table, facts, moment};
 use crate::app::App;
-use crate::model::alert::{Alert, AlertKind};
+use crate::model::alert::Alert;
 use crate::model::audit::AuditContext;
+use crate::model::filter::{AlertFilter, AlertStateFilter};
 use crate::model::id::AlertId;
-use crate::store::alerts::{AlertFilter, Position};
+use crate::store::alerts::Position;
 use crate::view::AlertObject;
 
 /// Alerts read at a time.
@@ -42,15 +44,11 @@ pub(super) enum Command {
 /// Which alerts.
 #[derive(Debug, clap::Args)]
 pub(super) struct List {
-    /// Also those that are acknowledged
-    #[arg(long)]
+    /// Also those that are acknowledged: `--state all`
+    #[arg(long, conflicts_with = "state")]
     all: bool,
-    /// Of this kind, such as `new_device`; a wrong one lists them all
-    #[arg(long)]
-    kind: Option<AlertKind>,
-    /// About the user, session or network with this id
-    #[arg(long, value_name = "ID")]
-    subject: Option<String>,
+    #[command(flatten)]
+    filter: Flags<AlertFilter>,
     /// Write JSON
     #[arg(long)]
     json: bool,
@@ -87,7 +85,7 @@ async fn list(app: &App, arguments: &List, output: &mut Output) -> Outcome {
         let (count, state) = (alert.count.to_string(), if alert.is_overdue { "overdue" } else { alert.state });
         let ip = alert.ip.as_deref().unwrap_or_default();
         let (raised, last) = (moment(&alert.raised_at), moment(&alert.last_at));
-        table.row([&alert.id, alert.kind, &about(alert), ip, &count, &raised, &last, state]);
+        table.row([&alert.id, &alert.kind, &about(alert), ip, &count, &raised, &last, state]);
     }
     table.write(output)
 }
@@ -99,13 +97,13 @@ fn about(alert: &AlertObject) -> String {
 }
 
 async fn read(app: &App, arguments: &List) -> Outcome<Vec<AlertObject>> {
-    let acknowledged = (!arguments.all).then_some(false);
-    let filter = AlertFilter { acknowledged, kind: arguments.kind, subject: arguments.subject.clone() };
-    let described = json!({ "all": arguments.all, "kind": arguments.kind, "subject": arguments.subject });
+    let mut filter = AlertFilter::clone(&arguments.filter.0);
+    if arguments.all {
+        filter.state = Some(AlertStateFilter::All);
+    }
     let (mut alerts, mut after) = (Vec::new(), None);
     loop {
-        let page =
-            app.alerts.list(filter.clone(), after, PAGE, described.clone(), &AuditContext::command_line()).await?;
+        let page = app.alerts.list(filter.clone(), after, PAGE, &AuditContext::command_line()).await?;
         alerts.extend(page.items.iter().map(|alert| object(app, alert)));
         if !page.has_more {
             return Ok(alerts);
@@ -125,7 +123,7 @@ async fn show(app: &App, id: AlertId, as_json: bool, output: &mut Output) -> Out
         output,
         &[
             ("id", &alert.id),
-            ("kind", alert.kind),
+            ("kind", &alert.kind),
             ("about", &about(&alert)),
             ("session", alert.session_id.as_deref().unwrap_or_default()),
             ("from", alert.ip.as_deref().unwrap_or_default()),

@@ -6,6 +6,7 @@ use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Args, Command, Error, FromArgMa
 
 use super::value;
 use crate::model::filter::{Filter, Member, ValueKind, object_of};
+use crate::model::user::Role;
 
 /// So many words are shown in the help of a flag.
 const FEW_WORDS: usize = 10;
@@ -81,7 +82,7 @@ fn checked<F: Filter>(member: &Member, text: &str) -> Result<String, String> {
         (ValueKind::Moment, _) => {
             return value::time(text).map(|time| time.to_rfc3339()).map_err(|error| error.to_string());
         }
-        (_, "role") => drop(value::role(text).map_err(|error| error.to_string())?),
+        (_, "role") => drop(Role::parse(text).map_err(|error| error.to_string())?),
         (_, "client_id") => drop(value::client_id(text).map_err(|error| error.to_string())?),
         _ => {}
     }
@@ -137,6 +138,11 @@ mod tests {
         assert_eq!(sessions("--user a --not-client shop --user B --not-client crm --not-state ended"), expected);
         let expected = json!({ "kind": "session.ended", "not_actor": "cli" });
         assert_eq!(read::<EventFilter>("--kind session.ended --not-actor cli").unwrap(), expected);
+    }
+
+    #[test]
+    fn a_role_is_found_whatever_it_looks_like() {
+        assert_eq!(sessions("--role \u{430}dmin"), json!({ "role": "\u{430}dmin" }));
     }
 
     #[test]

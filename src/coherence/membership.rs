@@ -12,7 +12,7 @@ use super::Coherence;
 use super::expiry::{LeaseWatch, outlasting};
 use super::high_water::HighWater;
 use crate::clock::uptime;
-use crate::model::alert::{AlertKind, NewAlert};
+use crate::model::alert::{AlertDetails, NewAlert};
 use crate::model::audit::{AuditContext, AuditEvent, Details, Reason, Subject};
 use crate::model::change::Change;
 use crate::model::id::NodeId;
@@ -328,7 +328,8 @@ impl Membership {
         let event = AuditEvent::new(now, details, &AuditContext::system("coherence"), Subject::everybody())
             .because(Reason::OlderCopy);
         let alerts = self.coherence.inner.dependencies.alerts.clone();
-        let alert = NewAlert::new(now, AlertKind::HistoryWentBack, Subject::everybody()).with(event.details.clone());
+        let details = AlertDetails::HistoryWentBack { remembered, found };
+        let alert = NewAlert::new(now, details, Subject::everybody());
         let write = move |db: &mut Db| {
             not_befores::raise(db, &Scope::Everybody, now, now, &Actor::system("coherence"), Some(note))?;
             changes::insert(db, &[Change::NotBefore], now)?;

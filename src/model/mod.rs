@@ -8,6 +8,7 @@ pub mod audit;
 pub mod change;
 pub mod client;
 pub mod delivery;
+pub mod details;
 pub mod device;
 pub mod filter;
 pub mod folding;

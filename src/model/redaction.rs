@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 
 use super::address::cut;
 use super::attempt::Attempt;
-use super::audit::{RecordedEvent, erased_details};
+use super::audit::RecordedEvent;
+use super::details::erased_details;
 use super::record::{Commitments, Members, Record};
 pub use super::record::{Group, Proof, Proofs};
 use super::session::Session;

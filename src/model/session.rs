@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::client::ClientId;
 use super::id::{SessionId, TokenId, UserId};
@@ -72,7 +73,7 @@ words! {
 }
 
 /// Who did something: `{"kind", "id"}`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
     /// What kind of party.
     pub kind: ActorKind,

@@ -11,7 +11,7 @@ use super::Sessions;
 use super::change::Changes;
 use super::end::{BATCH, end_by, end_same_in, is_last_batch};
 use crate::alert::Alerts;
-use crate::model::alert::{AlertKind, NewAlert};
+use crate::model::alert::{AlertDetails, NewAlert};
 use crate::model::audit::{AuditContext, AuditEvent, Details, HistoryPart, Subject};
 use crate::model::filter::{Filter as _, SessionFilter};
 use crate::model::id::BulkEndId;
@@ -108,8 +108,8 @@ impl Sessions {
     /// Says how far an end came that the store broke off. Where the store is gone this fails as well, and the record shows an
     /// end without an outcome.
     async fn record_break_off(&self, bulk: &BulkEnd, progress: Progress) {
-        let (outcome, alerts) = (bulk.outcome(self.now(), progress), self.inner.dependencies.alerts.clone());
-        if let Err(error) = self.store().write(move |db| record_outcome(db, &outcome, progress.ended, &alerts)).await {
+        let (bulk, at, alerts) = (bulk.clone(), self.now(), self.inner.dependencies.alerts.clone());
+        if let Err(error) = self.store().write(move |db| bulk.record_outcome(db, at, progress, &alerts)).await {
             tracing::error!(cause = %error, ended = progress.ended, "bulk end aborted: its outcome is not recorded");
         }
     }
@@ -160,7 +160,7 @@ impl BulkEnd {
         let is_over = is_last_batch(ids.len());
         let progress = Progress { has_begun: true, is_over, ended };
         if is_over {
-            record_outcome(db, &self.outcome(now, progress), ended, alerts)?;
+            self.record_outcome(db, now, progress, alerts)?;
         }
         Ok(progress)
     }
@@ -193,24 +193,35 @@ impl BulkEnd {
         };
         self.event(at, details)
     }
-}
 
-/// Records what came of it, and alerts reviewers where so many sessions ended at once.
-fn record_outcome(db: &mut Db, outcome: &AuditEvent, ended: i64, alerts: &Alerts) -> Result<(), StoreError> {
-    audit::record(db, outcome)?;
-    let threshold = i64::from(alerts.rules().ends_at_once);
-    if threshold > 0 && ended >= threshold {
-        alerts.raise_in(db, &ends_alert(outcome))?;
+    /// The alert that says what the record says of it, and who did it.
+    fn alert(&self, at: DateTime<Utc>, progress: Progress) -> NewAlert {
+        let details = AlertDetails::ManyEnds {
+            by: self.context.actor.clone(),
+            note: self.note.clone(),
+            end: Some(self.id),
+            filter: Some(self.to_end.to_value()),
+            matched: Some(self.matched),
+            ended: Some(progress.ended),
+            complete: Some(progress.is_over),
+            at: None,
+        };
+        NewAlert { ip: self.context.ip, ..NewAlert::new(at, details, Subject::everybody()) }
     }
-    Ok(())
-}
 
-/// An alert about many ends: who did it, and what the record says of it.
-pub(super) fn ends_alert(event: &AuditEvent) -> NewAlert {
-    let (actor, mut details) = (&event.context.actor, event.details.clone());
-    if let Value::Object(members) = &mut details {
-        members.insert("by".into(), json!({ "kind": actor.kind, "id": actor.id }));
+    /// Records what came of it, and alerts reviewers where so many sessions ended at once.
+    fn record_outcome(
+        &self,
+        db: &mut Db,
+        at: DateTime<Utc>,
+        progress: Progress,
+        alerts: &Alerts,
+    ) -> Result<(), StoreError> {
+        audit::record(db, &self.outcome(at, progress))?;
+        let threshold = i64::from(alerts.rules().ends_at_once);
+        if threshold > 0 && progress.ended >= threshold {
+            alerts.raise_in(db, &self.alert(at, progress))?;
+        }
+        Ok(())
     }
-    let alert = NewAlert::new(event.at, AlertKind::ManyEnds, event.subject.clone());
-    NewAlert { ip: event.context.ip, ..alert.with(details) }
 }

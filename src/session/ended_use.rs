@@ -9,11 +9,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use ipnet::IpNet;
-use serde_json::json;
 
 use super::Sessions;
 use crate::model::address::wide_network;
-use crate::model::alert::{AlertKind, NewAlert};
+use crate::model::alert::{AlertDetails, NewAlert};
 use crate::model::audit::{Subject, SubjectKind};
 use crate::model::id::SessionId;
 use crate::model::session::Session;
@@ -116,14 +115,13 @@ fn told(db: &mut Db, id: SessionId, uses: Uses, now: DateTime<Utc>) -> Result<Op
     let Some(session) = sessions::find(db, id)?.filter(|session| !was_used_from(session, uses.ip)) else {
         return Ok(None);
     };
-    let alert = NewAlert::new(now, AlertKind::EndedTokenUsed, Subject::new(SubjectKind::Session, id))
-        .of_user(session.user_id)
-        .in_session(id)
-        .from_address(uses.ip);
-    Ok(Some(alert.with(json!({
-        "uses": uses.count, "end_reason": session.end.as_ref().map(|end| end.reason),
-        "session_network": wide_network(session.last_ip).to_string(),
-    }))))
+    let details = AlertDetails::EndedTokenUsed {
+        uses: uses.count,
+        end_reason: session.end.as_ref().map(|end| end.reason),
+        session_network: wide_network(session.last_ip),
+    };
+    let alert = NewAlert::new(now, details, Subject::new(SubjectKind::Session, id));
+    Ok(Some(alert.of_user(session.user_id).in_session(id).from_address(uses.ip)))
 }
 
 /// Whether the session was begun or last used from the network of this address.

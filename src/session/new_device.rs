@@ -2,12 +2,11 @@
 //! then.
 
 use chrono::DateTime;
-use serde_json::json;
 
 use super::Sessions;
 use crate::authentication::known_device::KNOWN_FOR;
 use crate::model::address::wide_network;
-use crate::model::alert::{AlertKind, NewAlert};
+use crate::model::alert::{AlertDetails, NewAlert};
 use crate::model::audit::{Subject, SubjectKind};
 use crate::model::session::Session;
 use crate::store::{Db, StoreError, sessions};
@@ -25,16 +24,14 @@ impl Sessions {
         }
         // Each is told: one by a stranger must not be counted with one by the user.
         let subject = Subject::new(SubjectKind::Session, session.id);
-        let alert = NewAlert::new(session.started_at, AlertKind::NewDevice, subject)
+        let (browser, os) = (session.device.browser.clone(), session.device.os.clone());
+        let details = AlertDetails::NewDevice { browser, os, network, new_network, new_device };
+        let alert = NewAlert::new(session.started_at, details, subject)
             .of_user(session.user_id)
             .in_session(session.id)
             .from_address(session.client_info.ip);
-        let details = json!({
-            "browser": session.device.browser, "os": session.device.os, "network": network.to_string(),
-            "new_network": new_network, "new_device": new_device,
-        });
         let alerts = &self.inner.dependencies.alerts;
-        let id = alerts.raise_in(db, &alert.with(details))?;
+        let id = alerts.raise_in(db, &alert)?;
         alerts.notify_user_in(db, id, session)?;
         Ok(new_device)
     }

@@ -8,9 +8,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Sessions;
-use super::bulk_end::ends_alert;
 use super::change::Changes;
 use super::end::{BATCH, end_by, end_same_in};
+use crate::model::alert::{AlertDetails, NewAlert};
 use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Reason, Subject, SubjectKind};
 use crate::model::change::Change;
 use crate::model::client::ClientId;
@@ -78,10 +78,11 @@ impl Sessions {
             });
             not_befores::raise(db, &scope, at, now, &context.actor, note.as_deref())?;
             let ended = if is_of_now { end_later_ones_in(db, changes, &scope, at, note.clone(), &context)? } else { 0 };
-            let event = AuditEvent::new(now, Details::NotBeforeSet { at, note }, &context, subject);
-            audit::record(db, &event)?;
+            let details = Details::NotBeforeSet { at, note: note.clone() };
+            audit::record(db, &AuditEvent::new(now, details, &context, subject.clone()))?;
             if !matches!(scope, Scope::User(_)) && alerts.rules().ends_at_once > 0 {
-                alerts.raise_in(db, &ends_alert(&event))?;
+                let alert = NewAlert::new(now, many_ends(at, note, &context), subject);
+                alerts.raise_in(db, &NewAlert { ip: context.ip, ..alert })?;
             }
             Ok(ended)
         });
@@ -110,6 +111,12 @@ impl Sessions {
         }
         Ok(Session { started_at: moment, last_seen_at: moment, ..session })
     }
+}
+
+/// What reviewers are alerted to: what the record says of the not-before, and who set it.
+fn many_ends(at: DateTime<Utc>, note: Option<String>, context: &AuditContext) -> AlertDetails {
+    let (by, at) = (context.actor.clone(), Some(at));
+    AlertDetails::ManyEnds { by, note, end: None, filter: None, matched: None, ended: None, complete: None, at }
 }
 
 /// Ends what is dated at the moment or later: nodes whose clock is ahead have started it, before this. Returns how many.

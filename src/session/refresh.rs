@@ -4,13 +4,12 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde_json::json;
 
 use super::Sessions;
 use super::change::Changes;
 use super::end::{end_by, end_in};
 use super::issue::Issued;
-use crate::model::alert::{AlertKind, NewAlert};
+use crate::model::alert::{AlertDetails, NewAlert};
 use crate::model::audit::{AuditContext, AuditEvent, Details, Reason, Subject, SubjectKind};
 use crate::model::change::Change;
 use crate::model::session::{Actor, ClientInfo, CurrentToken, EndReason, RefreshTokenStatus, RefreshTokens, Session};
@@ -206,13 +205,10 @@ impl Sessions {
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         let subject = Subject::new(SubjectKind::Session, session.id);
-        let alert =
-            NewAlert::new(now, AlertKind::SpentTokenUsed, subject).of_user(session.user_id).in_session(session.id);
-        let details = json!({
-            "generation": generation, "live_generation": session.refresh.generation,
-            "last_ip": session.last_ip.to_string(),
-        });
-        self.inner.dependencies.alerts.raise_in(db, &NewAlert { ip: theft.ip, ..alert.with(details) }).map(drop)
+        let (live_generation, last_ip) = (session.refresh.generation, session.last_ip);
+        let details = AlertDetails::SpentTokenUsed { generation, live_generation, last_ip };
+        let alert = NewAlert::new(now, details, subject).of_user(session.user_id).in_session(session.id);
+        self.inner.dependencies.alerts.raise_in(db, &NewAlert { ip: theft.ip, ..alert }).map(drop)
     }
 
     /// The user, if session and user are both good; else why not.

@@ -11,9 +11,10 @@ use super::columns::{At, Id, Json, parsed};
 use super::error::StoreError;
 use super::keyset::{Page, row_before};
 use super::schema::{alerts, users};
-use crate::model::alert::{Acknowledged, Alert, AlertKind, NewAlert};
-use crate::model::audit::Subject;
-use crate::model::audit::erased_details;
+use crate::model::alert::{Acknowledged, Alert, AlertKind, NewAlert, RaisedKind};
+use crate::model::audit::{Subject, SubjectKind};
+use crate::model::details::erased_details;
+use crate::model::filter::{AlertFilter, Text};
 use crate::model::id::{AlertId, SessionId, UserId};
 
 #[derive(Queryable, Selectable)]
@@ -48,8 +49,12 @@ impl Row {
             id: AlertId(self.id.0),
             raised: NewAlert {
                 at: self.raised_at.0,
-                kind: parsed(&self.kind)?,
-                subject: Subject { kind: parsed(&self.subject_kind)?, id: self.subject_id },
+                kind: RaisedKind::of(self.kind),
+                // A newer version may have raised it: it is shown all the same.
+                subject: Subject {
+                    kind: self.subject_kind.parse().unwrap_or(SubjectKind::Unknown),
+                    id: self.subject_id,
+                },
                 user_id: self.user_id.map(|id| UserId(id.0)),
                 session_id: self.session_id.map(|id| SessionId(id.0)),
                 ip: self.ip.map(|ip| parsed(&ip)).transpose()?,
@@ -141,17 +146,6 @@ fn raised_since(db: &mut Db, kind: AlertKind, since: At) -> Result<i64, StoreErr
     Ok(of_kind.count().get_result(db)?)
 }
 
-/// Which alerts a list shows; all members together.
-#[derive(Debug, Clone, Default)]
-pub struct AlertFilter {
-    /// Those that are acknowledged, or those that are not.
-    pub acknowledged: Option<bool>,
-    /// Those of this kind.
-    pub kind: Option<AlertKind>,
-    /// Those about the user, session or network with this id.
-    pub subject: Option<String>,
-}
-
 /// The place of an alert in the order of lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
@@ -165,7 +159,7 @@ pub struct Position {
 pub fn list(db: &mut Db, filter: &AlertFilter, after: Option<Position>, limit: i64) -> Result<Page<Alert>, StoreError> {
     let joined = alerts::table.left_join(users::table.on(alerts::user_id.eq(users::id.nullable())));
     let mut query = joined.select((Row::as_select(), users::username.nullable())).into_boxed::<MultiBackend>();
-    query = match filter.acknowledged {
+    query = match filter.acknowledged() {
         Some(true) => query.filter(alerts::acknowledged_at.is_not_null()),
         Some(false) => query.filter(alerts::acknowledged_at.is_null()),
         None => query,
@@ -173,7 +167,7 @@ pub fn list(db: &mut Db, filter: &AlertFilter, after: Option<Position>, limit: i
     if let Some(kind) = filter.kind {
         query = query.filter(alerts::kind.eq(kind.as_str()));
     }
-    if let Some(subject) = &filter.subject {
+    if let Some(Text(subject)) = &filter.subject {
         let by_id = alerts::subject_id.eq(Some(subject.clone()));
         query = match subject.parse().map(Id) {
             Ok(id) => query.filter(by_id.or(alerts::user_id.eq(Some(id))).or(alerts::session_id.eq(Some(id)))),
@@ -233,18 +227,14 @@ pub fn report_unrecognised_login(
     Ok(reported.map(|id| AlertId(id.0)))
 }
 
-/// How many alerts of each kind are open; kinds without any are left out.
+/// How many alerts of each kind are open; kinds without any are left out, and so are those of a newer version.
 pub fn open_by_kind(db: &mut Db) -> Result<Vec<(AlertKind, i64)>, StoreError> {
     let rows: Vec<(String, i64)> = alerts::table
         .filter(alerts::acknowledged_at.is_null())
         .group_by(alerts::kind)
         .select((alerts::kind, diesel::dsl::count_star()))
         .load(db)?;
-    let read = |(kind, count): (String, i64)| match kind.parse() {
-        Ok(kind) => Ok((kind, count)),
-        Err(error) => Err(StoreError::Corrupt(format!("alerts: {error}"))),
-    };
-    rows.into_iter().map(read).collect()
+    Ok(rows.into_iter().filter_map(|(kind, count)| Some((kind.parse().ok()?, count))).collect())
 }
 
 /// When the oldest open alert was raised.

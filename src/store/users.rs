@@ -14,6 +14,7 @@ use super::keyset::Page;
 use super::rows::Insert;
 use super::schema::users;
 use super::states::{self, Thing};
+use crate::model::filter::{Text, UserFilter};
 use crate::model::folding::{fold, forms};
 use crate::model::id::UserId;
 use crate::model::record::RecordKind;
@@ -54,17 +55,6 @@ impl Row {
         };
         read().map_err(|error| StoreError::Corrupt(format!("users: {error}")))
     }
-}
-
-/// Which users a list shows.
-#[derive(Debug, Clone, Default)]
-pub struct UserFilter {
-    /// Those with this role.
-    pub role: Option<String>,
-    /// Those in this state.
-    pub state: Option<UserState>,
-    /// Those whose folded name contains this (folded).
-    pub name_contains: Option<String>,
 }
 
 /// The user with this id.
@@ -196,14 +186,14 @@ impl Position {
 /// Users by folded name, those after `after`.
 pub fn list(db: &mut Db, filter: &UserFilter, after: Option<&Position>, limit: i64) -> Result<Page<User>, StoreError> {
     let mut query = users::table.select(Row::as_select()).into_boxed::<MultiBackend>();
-    if let Some(role) = &filter.role {
+    if let Some(Text(role)) = &filter.role {
         query = query.filter(users::role.eq(role.clone()));
     }
     if let Some(state) = filter.state {
         query = query.filter(users::state.eq(state.as_str()));
     }
-    if let Some(part) = &filter.name_contains {
-        query = query.filter(users::username_folded.like(super::containing(part)).escape('\\'));
+    if let Some(Text(part)) = &filter.name {
+        query = query.filter(users::username_folded.like(super::containing(&fold(part))).escape('\\'));
     }
     if let Some(Position { folded, id }) = after {
         let kept = kept_form(db, *id)?.unwrap_or_else(|| folded.clone());

@@ -15,13 +15,13 @@ use crate::audit::chain::is_genuine;
 use crate::credential::throttle::clear_account;
 use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Subject, SubjectKind};
 use crate::model::change::Change;
+use crate::model::filter::AlertFilter;
 use crate::model::folding::fold;
 use crate::model::id::UserId;
 use crate::model::record::RecordKind;
 use crate::model::redaction::{Group, WithProofs};
 use crate::model::session::EndReason;
 use crate::session::end::{end_by, end_of_user_in};
-use crate::store::alerts::AlertFilter;
 use crate::store::retention::{DeletionGrant, may_redact, with_deletion_grant};
 use crate::store::{Db, StoreError, alerts, attempts, audit, pending_erasures, sessions, users};
 
@@ -171,7 +171,7 @@ impl Users {
         loop {
             let sought = Arc::clone(person);
             let work = move |db: &mut Db| {
-                let page = alerts::list(db, &AlertFilter::default(), after, BATCH)?;
+                let page = alerts::list(db, &AlertFilter::everything(), after, BATCH)?;
                 page.items.iter().try_for_each(|alert| sought.leave_alert(db, alert))?;
                 let last = page.items.last().filter(|_| page.has_more);
                 Ok::<_, StoreError>(last.map(|last| alerts::Position { raised_at: last.raised.at, id: last.id }))

@@ -2,9 +2,10 @@
 
 use super::{UserError, Users};
 use crate::model::audit::{AuditContext, AuditKind, Reason, Subject, SubjectKind};
+use crate::model::filter::UserFilter;
 use crate::model::id::UserId;
 use crate::model::user::User;
-use crate::store::users::{self, Position, UserFilter};
+use crate::store::users::{self, Position};
 use crate::store::{Db, Page, StoreError};
 
 impl Users {

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::audit::chain::vouched;
 use crate::model::alert::Alert;
-use crate::model::audit::{AuditEvent, AuditKind, Names, RecordedEvent, SubjectKind};
+use crate::model::audit::{AuditEvent, AuditKind, RecordedEvent, SubjectKind};
+use crate::model::details::{Member, Names};
 use crate::model::folding::fold;
 use crate::model::id::{AlertId, SessionId, UserId};
 use crate::model::not_before::Scope;
@@ -66,7 +67,7 @@ impl Person {
             let of_alert = || alert_of(recorded).and_then(|id| concerned.get(&id).copied());
             let user = user_of(recorded).or(of_session).or_else(of_alert);
             let about = self.about(user, &recorded.details);
-            if self.is_named(db, recorded.kind, &recorded.details, about, self.is_party_to(recorded))? {
+            if self.is_named(db, recorded.kind.members(), &recorded.details, about, self.is_party_to(recorded))? {
                 named.push(event);
             }
         }
@@ -78,8 +79,7 @@ impl Person {
         let raised = &alert.raised;
         let of_session = raised.session_id.filter(|id| self.started.contains(id)).map(|_| self.id);
         let about = self.about(raised.user_id.or(of_session), &raised.details);
-        // What it says of the record is what the event of these ends says.
-        if self.is_named(db, AuditKind::SessionsEnded, &raised.details, about, false)? {
+        if self.is_named(db, raised.kind.members(), &raised.details, about, false)? {
             alerts::remove_details(db, alert.id)?;
         }
         let note = alert.acknowledged.as_ref().and_then(|acknowledged| acknowledged.note.as_deref());
@@ -112,7 +112,7 @@ impl Person {
     }
 
     fn is_noted(&self, db: &mut Db, note: Option<&str>, about: About) -> Result<bool, StoreError> {
-        self.is_named(db, AuditKind::SessionsEnded, &json!({ "note": note }), about, false)
+        self.is_named(db, AuditKind::SessionsEnded.members(), &json!({ "note": note }), about, false)
     }
 
     /// Whether details name the person. A note on another user that holds a name which that user has as well is about that
@@ -120,16 +120,16 @@ impl Person {
     fn is_named(
         &self,
         db: &mut Db,
-        kind: AuditKind,
+        members: &[Member],
         details: &Value,
         about: About,
         is_party: bool,
     ) -> Result<bool, StoreError> {
-        let is_named = names_somebody(kind, details, about, is_party, &self.names);
+        let is_named = names_somebody(members, details, about, is_party, &self.names);
         match about {
             About::Other(other) if is_named => {
                 let names = &self.names - &names_of(db, other)?;
-                Ok(names_somebody(kind, details, about, is_party, &names))
+                Ok(names_somebody(members, details, about, is_party, &names))
             }
             _ => Ok(is_named),
         }
@@ -184,7 +184,7 @@ pub(super) fn names_of(db: &mut Db, id: UserId) -> Result<BTreeSet<String>, Stor
     let tried = vouched_of(db, RecordKind::Attempt, tried, |(attempt, _)| *attempt)?;
     names.extend(tried.into_iter().map(|(_, name)| name));
     for RecordedEvent { event, .. } in vouched_events_about(db, id)? {
-        let members = event.kind.facts().details.iter().filter(|member| member.names == Names::Person);
+        let members = event.kind.members().iter().filter(|member| member.names == Names::Person);
         names.extend(members.filter_map(|member| event.details[member.name].as_str()).map(fold));
     }
     names.remove(&fold(ERASED));
@@ -195,9 +195,9 @@ pub(super) fn names_of(db: &mut Db, id: UserId) -> Result<BTreeSet<String>, Stor
 const NAMING: [&str; 4] = ["user", "not_user", "username", "not_username"];
 
 /// Whether details name one of these, or are free text about the person, or by them.
-fn names_somebody(kind: AuditKind, details: &Value, about: About, is_party: bool, names: &BTreeSet<String>) -> bool {
+fn names_somebody(members: &[Member], details: &Value, about: About, is_party: bool, names: &BTreeSet<String>) -> bool {
     let is_name = |text: &str| !matches!(about, About::Other(_)) && names.contains(&fold(text));
-    kind.facts().details.iter().any(|member| match (member.names, &details[member.name]) {
+    members.iter().any(|member| match (member.names, &details[member.name]) {
         (Names::Person, Value::String(name)) => is_name(name),
         (Names::Filter, filter) => NAMING.iter().any(|member| texts(&filter[*member]).any(is_name)),
         (Names::Text, Value::String(text)) => {
@@ -229,7 +229,8 @@ mod tests {
     #[test]
     fn prv_04_a_name_is_found_where_names_stand_and_nowhere_else() {
         let names = BTreeSet::from(["alice".to_owned(), "zoé d'o".to_owned()]);
-        let is_named = |kind, details: Value, about| names_somebody(kind, &details, about, false, &names);
+        let is_named =
+            |kind: AuditKind, details: Value, about| names_somebody(kind.members(), &details, about, false, &names);
         let (them, unknown) = (About::Them, About::Unknown);
         let filter = json!({ "what": "sessions", "filter": { "user": "ALICE" } });
         assert!(is_named(AuditKind::UserCreated, json!({ "username": "Alice", "role": "agent" }), them));
@@ -255,7 +256,9 @@ mod tests {
     fn prv_04_what_is_about_another_user_names_that_user() {
         let names = BTreeSet::from(["alice".to_owned()]);
         let other = About::Other(UserId::new(DateTime::UNIX_EPOCH));
-        let is_named = |kind, details: Value, is_party| names_somebody(kind, &details, other, is_party, &names);
+        let is_named = |kind: AuditKind, details: Value, is_party| {
+            names_somebody(kind.members(), &details, other, is_party, &names)
+        };
         assert!(!is_named(AuditKind::UserCreated, json!({ "username": "alice", "role": "agent" }), false));
         assert!(!is_named(AuditKind::UserRenamed, json!({ "from": "bob", "to": "alice" }), true));
         assert!(is_named(AuditKind::SessionEnded, json!({ "note": "as alice asked" }), false));
@@ -267,6 +270,6 @@ mod tests {
         let names = BTreeSet::from(["x".to_owned()]);
         let at: DateTime<Utc> = DateTime::UNIX_EPOCH;
         let details = json!({ "filter": { "from": at } });
-        assert!(!names_somebody(AuditKind::HistoryRead, &details, About::Them, false, &names));
+        assert!(!names_somebody(AuditKind::HistoryRead.members(), &details, About::Them, false, &names));
     }
 }

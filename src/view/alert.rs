@@ -14,7 +14,7 @@ pub struct AlertObject {
     #[schema(format = "uuid")]
     pub id: String,
     /// What it is about, of a closed list.
-    pub kind: &'static str,
+    pub kind: String,
     /// Whom or what it concerns.
     pub subject: SubjectObject,
     /// The user concerned.
@@ -83,7 +83,7 @@ impl AlertObject {
         });
         Self {
             id: alert.id.to_string(),
-            kind: raised.kind.as_str(),
+            kind: raised.kind.as_str().to_owned(),
             subject: SubjectObject { kind: raised.subject.kind.as_str(), id: raised.subject.id.clone() },
             user,
             session_id: raised.session_id.map(|id| id.to_string()),

@@ -207,7 +207,7 @@ pub fn event(recorded: &RecordedEvent) -> Value {
     let mut metadata = metadata("audit", &seq.to_string(), object.kind);
     metadata["sequence"] = json!(seq);
     let mut event = base(activity, audit_event.at, audit_event.outcome, severity_of(audit_event), &metadata);
-    event.insert("message".into(), json!(audit_event.kind.facts().meaning));
+    event.insert("message".into(), json!(audit_event.kind.meaning()));
     event.insert("status_detail".into(), json!(object.reason));
     event.insert("actor".into(), actor(audit_event));
     event.insert("src_endpoint".into(), source(audit_event.context.ip, &audit_event.context.actor.id));

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use reqwest::Method;
 use rstest::rstest;
 use serde_json::{Value, json};
-use vigie::model::alert::AlertKind;
+use vigie::model::alert::{AlertKind, RaisedKind};
 use vigie::model::audit::SubjectKind;
 
 use super::throttling::{ELSEWHERE, HOME, PROXIED, try_from};
@@ -164,7 +164,7 @@ async fn ath_05_many_names_from_one_network_are_told(#[values(Sqlite, Postgres)]
     assert_eq!(app.alerts().await, []);
     try_from(&app, ELSEWHERE, "alice", "x").await.problem(401, "invalid_credentials");
     let told = app.alerts().await;
-    assert_eq!((told.len(), told[0].raised.kind), (1, AlertKind::CredentialStuffing));
+    assert_eq!((told.len(), &told[0].raised.kind), (1, &RaisedKind::Known(AlertKind::CredentialStuffing)));
     assert_eq!(told[0].raised.details["names"], 15);
 }
 
@@ -178,7 +178,7 @@ async fn ath_05_spraying_from_everywhere_is_told(#[values(Sqlite, Postgres)] bac
         try_from(&app, &format!("203.0.{number}.1"), &name, "x").await.problem(401, "invalid_credentials");
     }
     let told = app.alerts().await;
-    assert_eq!((told.len(), told[0].raised.kind), (1, AlertKind::PasswordSpraying));
+    assert_eq!((told.len(), &told[0].raised.kind), (1, &RaisedKind::Known(AlertKind::PasswordSpraying)));
     assert_eq!(told[0].raised.subject.kind, SubjectKind::Everybody);
 }
 

@@ -3,18 +3,31 @@
 use chrono::TimeDelta;
 use rstest::rstest;
 use serde_json::{Value, json};
-use vigie::model::alert::{AlertKind, NewAlert};
+use vigie::model::alert::{AlertDetails, AlertKind, NewAlert};
 use vigie::model::audit::{AuditKind, Subject, SubjectKind};
 use vigie::model::user::User;
 
 use crate::support::app::{TestApp, TestClient};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
+use crate::support::dump::Beside;
 use crate::support::history::every_page;
 
 async fn raise(app: &TestApp, kind: AlertKind, user: &User) {
     let subject = Subject::new(SubjectKind::User, user.id);
-    let alert = NewAlert::new(app.now(), kind, subject).of_user(user.id).with(json!({ "failures": 7 }));
-    app.app.alerts.raise(alert).await.expect("raised");
+    let alert = match kind {
+        AlertKind::LoginAfterFailures => {
+            NewAlert::new(app.now(), AlertDetails::LoginAfterFailures { failures: 7, known_device: false }, subject)
+        }
+        kind => NewAlert::without_details(app.now(), kind, subject),
+    };
+    app.app.alerts.raise(alert.of_user(user.id)).await.expect("raised");
+}
+
+/// What the record says was asked of the inbox, oldest first.
+async fn filters(app: &TestApp) -> Vec<Value> {
+    let events = app.events().await.into_iter().map(|event| event.event);
+    let lists = events.filter(|event| event.kind == AuditKind::HistoryRead && event.details["what"] == "alerts");
+    lists.map(|event| event.details["filter"].clone()).collect()
 }
 
 async fn kinds(reader: &TestClient<'_>, query: &str) -> Vec<String> {
@@ -29,7 +42,7 @@ async fn log_11_the_inbox_shows_what_is_open_and_its_age(#[values(Sqlite, Postgr
     let (alice, bob) = (app.user("alice", "agent").await, app.user("bob", "agent").await);
     app.user("reviewer", "auditor").await;
     for (kind, user) in [
-        (AlertKind::SpentTokenUsed, &alice),
+        (AlertKind::LoginAfterFailures, &alice),
         (AlertKind::NewDevice, &alice),
         (AlertKind::NewDevice, &bob),
         (AlertKind::ManyEnds, &bob),
@@ -39,10 +52,10 @@ async fn log_11_the_inbox_shows_what_is_open_and_its_age(#[values(Sqlite, Postgr
         app.advance(TimeDelta::hours(6));
     }
     let reviewer = app.log_in("reviewer").await;
-    let newest_first = ["record_damaged", "many_ends", "new_device", "new_device", "spent_token_used"];
+    let newest_first = ["record_damaged", "many_ends", "new_device", "new_device", "login_after_failures"];
     assert_eq!(kinds(&reviewer, "").await, newest_first);
     assert_eq!(kinds(&reviewer, "?kind=new_device").await.len(), 2);
-    assert_eq!(kinds(&reviewer, &format!("?subject={}", alice.id)).await, ["new_device", "spent_token_used"]);
+    assert_eq!(kinds(&reviewer, &format!("?subject={}", alice.id)).await, ["new_device", "login_after_failures"]);
     assert_eq!(kinds(&reviewer, "?subject=nothing").await, [""; 0]);
     assert_eq!(kinds(&reviewer, "?state=acknowledged").await, [""; 0]);
 
@@ -59,7 +72,11 @@ async fn log_11_the_inbox_shows_what_is_open_and_its_age(#[values(Sqlite, Postgr
     let one = reviewer.get(&format!("/admin/alerts/{}", last["id"].as_str().expect("an id"))).await.expect(200);
     assert_eq!(&one, last);
     reviewer.get("/admin/alerts/no-id").await.problem(404, "not_found");
-    reviewer.get("/admin/alerts?state=closed").await.problem(422, "invalid_input");
+    for unknown in
+        ["state=closed", "kind=new_moon", "kind=", "not_kind=new_device", "user=alice", "subject=a&subject=b"]
+    {
+        reviewer.get(&format!("/admin/alerts?{unknown}")).await.problem(422, "invalid_input");
+    }
     // ADM-06: reading is recorded.
     let read: Vec<Value> = app
         .events()
@@ -69,6 +86,57 @@ async fn log_11_the_inbox_shows_what_is_open_and_its_age(#[values(Sqlite, Postgr
         .map(|event| event.event.details["what"].clone())
         .collect();
     assert!(read.contains(&json!("alerts")) && read.contains(&json!("alert")), "{read:?}");
+}
+
+/// ADM-06: the record keeps the members that were asked for, and no others.
+#[rstest]
+#[actix_web::test]
+async fn adm_06_the_filter_of_the_inbox_is_recorded_as_it_was_asked_for(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let reviewer = app.auditor().await;
+    for query in ["", "?limit=7", "?state=all&subject=Alice", "?kind=new_device&state=open"] {
+        reviewer.get(&format!("/admin/alerts{query}")).await.expect(200);
+    }
+    let expected = [
+        json!({}),
+        json!({}),
+        json!({ "state": "all", "subject": "Alice" }),
+        json!({ "kind": "new_device", "state": "open" }),
+    ];
+    assert_eq!(filters(&app).await, expected);
+}
+
+/// While nodes are updated one after the other, an older one shows what a newer one raised.
+#[rstest]
+#[actix_web::test]
+async fn log_11_an_alert_of_a_newer_version_is_shown_as_it_is(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let alice = app.user("alice", "agent").await;
+    raise(&app, AlertKind::LoginAfterFailures, &alice).await;
+    raise(&app, AlertKind::NewDevice, &alice).await;
+    let mut beside = Beside::connect(&app.database.url);
+    let newer = r#"subject_kind = 'planet', details = '{"phase":[1,2]}'"#;
+    for statement in [
+        format!("UPDATE alerts SET kind = 'new_moon', {newer} WHERE kind = 'new_device'"),
+        r#"UPDATE alerts SET details = '{"failures":"many","since":1}' WHERE kind = 'login_after_failures'"#.to_owned(),
+    ] {
+        assert_eq!(beside.execute(&statement), Ok(1), "{statement}");
+    }
+    let reviewer = app.auditor().await;
+    let list = reviewer.get("/admin/alerts").await.expect(200);
+    let (newer, known) = (&list["items"][0], &list["items"][1]);
+    assert_eq!((&newer["kind"], &newer["details"]), (&json!("new_moon"), &json!({ "phase": [1, 2] })));
+    assert_eq!(newer["subject"], json!({ "kind": "unknown", "id": alice.id }));
+    assert_eq!(known["details"], json!({ "failures": "many", "since": 1 }));
+    app.app.alerts.measure().await.expect("measured");
+    let text = app.app.metrics.encode();
+    assert!(text.contains(r#"vigie_alerts_open{kind="new_device"} 0"#), "{text}");
+    let path = format!("/admin/alerts/{}", newer["id"].as_str().expect("an id"));
+    assert_eq!(&reviewer.get(&path).await.expect(200), newer);
+    reviewer.post(&format!("{path}/acknowledge"), json!({ "note": "full" })).await.expect(204);
+    let events = app.events().await;
+    let recorded = events.iter().find(|event| event.event.kind == AuditKind::AlertAcknowledged).expect("recorded");
+    assert_eq!(recorded.event.details, json!({ "kind": "new_moon", "note": "full" }));
 }
 
 #[rstest]

@@ -43,7 +43,7 @@ async fn with_webhook(backend: Backend, receiver: &Receiver) -> (TestApp, NamedT
 }
 
 async fn raise(app: &TestApp, kind: AlertKind) {
-    let alert = NewAlert::new(app.now(), kind, Subject::everybody()).with(json!({ "by": "a test" }));
+    let alert = NewAlert::without_details(app.now(), kind, Subject::everybody());
     app.app.alerts.raise(alert).await.expect("raised");
 }
 

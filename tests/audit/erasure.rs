@@ -206,7 +206,7 @@ async fn prv_04_what_was_noted_about_an_erased_person_goes_everywhere(#[values(S
     let (scope, note) = (Scope::User(user.id), Some(NOTE.to_owned()));
     app.app.sessions.set_not_before(scope, None, note.clone(), &AuditContext::command_line()).await.unwrap();
     let about = Subject::new(SubjectKind::User, user.id);
-    let alert = NewAlert::new(app.now(), AlertKind::NewDevice, about).of_user(user.id);
+    let alert = NewAlert::without_details(app.now(), AlertKind::NewDevice, about).of_user(user.id);
     let alert = app.app.alerts.raise(alert).await.unwrap();
     app.app.alerts.acknowledge(alert, note, &AuditContext::command_line()).await.unwrap();
     let notes = |table: &str| app.dump().lines().filter(|line| line.starts_with(table) && line.contains(NOTE)).count();

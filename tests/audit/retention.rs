@@ -206,7 +206,9 @@ async fn prv_01_old_tokens_and_alerts_go_too(#[values(Sqlite, Postgres)] backend
     let now = app.now();
     let raise = move |db: &mut _| {
         let bounds = Bounds { window: TimeDelta::hours(1), of_kind: 100 };
-        let of = |subject| NewAlert::new(now, AlertKind::NewDevice, subject).from_address(WHOLE.parse().unwrap());
+        let of = |subject| {
+            NewAlert::without_details(now, AlertKind::NewDevice, subject).from_address(WHOLE.parse().unwrap())
+        };
         let user = Subject::new(SubjectKind::User, alice.id);
         Ok::<_, StoreError>((
             alerts::raise(db, &of(user), bounds)?,

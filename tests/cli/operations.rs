@@ -328,7 +328,25 @@ async fn alerts_are_listed_shown_and_acknowledged(#[values(Sqlite, Postgres)] ba
     assert!(shown.contains("login_after_failures") && shown.contains("failures"), "{shown}");
     program.run(&["alert", "acknowledge", id, "--note", "hers"]).expect(0);
     assert_eq!(program.run(&["alert", "list", "--json"]).json(), json!([]));
-    assert_eq!(program.run(&["alert", "list", "--all", "--json"]).json()[0]["acknowledged"]["note"], "hers");
+    for acknowledged in [["--all", "--json"].as_slice(), &["--state", "acknowledged", "--json"]] {
+        let list = program.run(&[&["alert", "list"], acknowledged].concat()).json();
+        assert_eq!(list[0]["acknowledged"]["note"], "hers", "{acknowledged:?}");
+    }
+    // ADM-06: the record keeps the filter as that of the API.
+    let asked = "SELECT CAST(details AS TEXT) AS line FROM audit_events WHERE kind = 'history.read' ORDER BY seq";
+    let asked = Beside::connect(&program.database.url).lines(asked).into_iter();
+    let asked = asked.map(|details| serde_json::from_str::<Value>(&details).expect("an object"));
+    let filters: Vec<_> = asked.filter(|read| read["what"] == "alerts").map(|read| read["filter"].clone()).collect();
+    let expected = [
+        json!({ "kind": "login_after_failures" }),
+        json!({}),
+        json!({ "state": "all" }),
+        json!({ "state": "acknowledged" }),
+    ];
+    assert_eq!(filters, expected);
+    for unknown in [["--kind", "new_moon"].as_slice(), &["--subject", ""], &["--all", "--state", "open"]] {
+        assert_eq!(program.run(&[&["alert", "list"], unknown].concat()).code, 2, "{unknown:?}");
+    }
     for command in ["show", "acknowledge"] {
         program.run(&["alert", command, "00000000-0000-0000-0000-000000000000"]).fails(1, "there is no alert");
     }

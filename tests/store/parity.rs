@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use vigie::clock::{Clock as _, ManualClock, SystemClock};
 use vigie::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Subject, SubjectKind};
 use vigie::model::client::{Client, ClientId};
-use vigie::model::filter::{Criterion, EventFilter, SessionFilter, Text};
+use vigie::model::filter::{Criterion, EventFilter, SessionFilter, Text, UserFilter};
 use vigie::model::id::{SessionId, UserId};
 use vigie::model::retention::{Counts, RetentionCutoffs};
 use vigie::model::secret::Secret;
@@ -19,8 +19,7 @@ use vigie::model::user::{Role, User, UserState, Username};
 use vigie::store::one_time_tokens::{self, Purpose};
 use vigie::store::sessions::{self, Closing, Seen};
 use vigie::store::signing_keys::{self, StoredKey};
-use vigie::store::users::{self, UserFilter};
-use vigie::store::{Constraint, Store, StoreError, audit, clients};
+use vigie::store::{Constraint, Store, StoreError, audit, clients, users};
 
 use super::migrated;
 use crate::support::app::TestApp;
@@ -51,7 +50,7 @@ async fn add(store: &Store, user: User) -> Result<(), StoreError> {
 }
 
 async fn names_like(store: &Store, part: &str) -> Vec<String> {
-    let filter = UserFilter { name_contains: Some(part.to_owned()), ..UserFilter::default() };
+    let filter = UserFilter { name: Some(Text(part.to_owned())), ..UserFilter::default() };
     let page = store.read(move |db| users::list(db, &filter, None, 100)).await.unwrap();
     page.items.iter().map(|user| user.username.as_str().to_owned()).collect()
 }

@@ -1,7 +1,8 @@
 //! What every test's record must keep to: each event is what the table of kinds says of its kind (LOG-02).
 
 use serde_json::Value;
-use vigie::model::audit::{Aggregate, AuditKind, Details, Outcome, Reason, SubjectKind, erased_details};
+use vigie::model::audit::{Aggregate, AuditKind, Details, Outcome, Reason, SubjectKind};
+use vigie::model::details::erased_details;
 
 use super::dump::Beside;
 

@@ -1,15 +1,14 @@
 //! What the store holds, seen past the API: rows, events, and every byte of it.
 
-use vigie::model::alert::{Alert, AlertKind};
+use vigie::model::alert::{Alert, AlertKind, RaisedKind};
 use vigie::model::attempt::Attempt;
 use vigie::model::audit::{AuditKind, RecordedEvent};
-use vigie::model::filter::{AttemptFilter, SessionFilter};
+use vigie::model::filter::{AlertFilter, AttemptFilter, SessionFilter};
 use vigie::model::folding::forms;
 use vigie::model::id::{SessionId, UserId};
 use vigie::model::session::{EndReason, Session};
 use vigie::model::user::User;
-use vigie::store::alerts::{self, AlertFilter};
-use vigie::store::{StoreError, attempts, audit, sessions, users};
+use vigie::store::{StoreError, alerts, attempts, audit, sessions, users};
 
 use super::app::TestApp;
 use super::dump::dump;
@@ -54,13 +53,13 @@ impl TestApp {
 
     /// Every alert, newest first.
     pub async fn alerts(&self) -> Vec<Alert> {
-        let list = |db: &mut _| alerts::list(db, &AlertFilter::default(), None, 1000);
+        let list = |db: &mut _| alerts::list(db, &AlertFilter::everything(), None, 1000);
         self.app.store.read(list).await.expect("the store answers").items
     }
 
     /// The alerts of one kind, newest first.
     pub async fn alerts_of(&self, kind: AlertKind) -> Vec<Alert> {
-        self.alerts().await.into_iter().filter(|alert| alert.raised.kind == kind).collect()
+        self.alerts().await.into_iter().filter(|alert| alert.raised.kind == RaisedKind::Known(kind)).collect()
     }
 
     /// How many session rows there are.

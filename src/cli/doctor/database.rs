@@ -11,11 +11,11 @@ use crate::audit::remembered::{self, OtherDatabase};
 use crate::cli::migrate;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, is_loopback};
+use crate::model::filter::{Text, UserFilter};
 use crate::model::id::NodeId;
 use crate::model::user::{Role, UserState};
 use crate::store::roles::{self, OwnRole, RolePrefix};
-use crate::store::users::{self, UserFilter};
-use crate::store::{OpenError, Store, StoreError, catalogue, chain, changes, nodes};
+use crate::store::{OpenError, Store, StoreError, catalogue, chain, changes, nodes, users};
 
 /// Clocks that differ by more than this should be set right.
 const NOTICEABLE: TimeDelta = TimeDelta::seconds(2);
@@ -211,11 +211,8 @@ pub(super) async fn administrator(config: &Config, store: &Store, report: &mut R
     let names: Vec<&str> = config.roles.admin.iter().map(Role::as_str).collect();
     let found = store.read(move |db| {
         for role in roles {
-            let filter = UserFilter {
-                role: Some(role.as_str().to_owned()),
-                state: Some(UserState::Active),
-                name_contains: None,
-            };
+            let role = Some(Text(role.as_str().to_owned()));
+            let filter = UserFilter { role, state: Some(UserState::Active), name: None };
             if !users::list(db, &filter, None, 1)?.items.is_empty() {
                 return Ok(true);
             }

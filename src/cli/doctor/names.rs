@@ -5,8 +5,9 @@ use std::fmt::Display;
 
 use super::Report;
 use crate::config::Config;
+use crate::model::filter::UserFilter;
 use crate::model::user::{InvalidRole, InvalidUsername, Role, User, Username};
-use crate::store::users::{self, Position, UserFilter};
+use crate::store::users::{self, Position};
 use crate::store::{Db, Store, StoreError};
 
 /// Users read at a time.

@@ -1,12 +1,13 @@
 //! `vigie user list`: users by name.
 
 use crate::app::App;
+use crate::cli::filter::Flags;
 use crate::cli::outcome::Outcome;
 use crate::cli::output::Output;
 use crate::cli::table::{Table, moment};
-use crate::model::folding::fold;
-use crate::model::user::{User, UserState};
-use crate::store::users::{Position, UserFilter};
+use crate::model::filter::UserFilter;
+use crate::model::user::User;
+use crate::store::users::Position;
 use crate::view::UserObject;
 
 /// Users read at a time.
@@ -15,15 +16,8 @@ const PAGE: i64 = 500;
 /// Which users.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Arguments {
-    /// With this role
-    #[arg(long)]
-    role: Option<String>,
-    /// `active` or `disabled`
-    #[arg(long)]
-    state: Option<UserState>,
-    /// Whose name contains this, whatever the case
-    #[arg(long, value_name = "PART")]
-    name: Option<String>,
+    #[command(flatten)]
+    filter: Flags<UserFilter>,
     /// At most so many; without it all
     #[arg(long, value_name = "NUMBER")]
     limit: Option<usize>,
@@ -33,11 +27,9 @@ pub(in crate::cli) struct Arguments {
 }
 
 /// Runs the command.
-pub(super) async fn run(arguments: Arguments, app: &App, output: &mut Output) -> Outcome {
+pub(super) async fn run(arguments: &Arguments, app: &App, output: &mut Output) -> Outcome {
     let limit = arguments.limit.unwrap_or(usize::MAX);
-    let filter =
-        UserFilter { role: arguments.role, state: arguments.state, name_contains: arguments.name.as_deref().map(fold) };
-    let users = read(app, &filter, limit).await?;
+    let users = read(app, &arguments.filter.0, limit).await?;
     let users: Vec<UserObject> = users.iter().map(UserObject::from).collect();
     if arguments.json {
         return output.json(&users);

@@ -101,7 +101,7 @@ impl Command {
         installation
             .with_app(async |app| match self {
                 Self::Add(arguments) => add::run(arguments, app, output).await,
-                Self::List(arguments) => list::run(arguments, app, output).await,
+                Self::List(arguments) => list::run(&arguments, app, output).await,
                 Self::Show { user, json } => show(&found(app, &user).await?, json, output),
                 Self::Import(arguments) => import::run(&arguments, app, output).await,
                 Self::Role { user, role } => {

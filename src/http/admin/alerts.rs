@@ -1,11 +1,8 @@
 //! The reviewers' inbox: list, show, acknowledge.
 
 use actix_web::{HttpResponse, get, post, web};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
 
-use super::member::AlertStateFilter;
-use super::query::{Filtered, PageOptions, described};
+use super::query::{Filtered, PageOptions};
 use super::sessions::NoteBody;
 use crate::app::App;
 use crate::http::asked::By;
@@ -16,40 +13,14 @@ use crate::http::input::OptionalBody;
 use crate::http::paging::list;
 use crate::http::paging::{self, List};
 use crate::http::problems::{BadBody, BadQuery, NotFound, Refused};
-use crate::model::alert::{Alert, AlertKind};
-use crate::model::filter::Text;
+use crate::model::alert::Alert;
+use crate::model::filter::AlertFilter;
 use crate::model::id::AlertId;
-use crate::store::alerts::{AlertFilter, Position};
+use crate::store::alerts::Position;
 use crate::view::AlertObject;
 
 /// The list that cursors belong to.
 const LIST: &str = "alerts";
-
-/// Which alerts. All members together; one that is left out leaves nothing out, but `state` means `open`.
-#[derive(Debug, Deserialize, Serialize, IntoParams, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct AlertMembers {
-    /// In this state; `open` unless said otherwise.
-    #[param(inline)]
-    state: Option<AlertStateFilter>,
-    /// Of this kind.
-    #[param(inline)]
-    kind: Option<AlertKind>,
-    /// About the user, session or network with this id.
-    #[param(inline)]
-    subject: Option<Text>,
-}
-
-impl AlertMembers {
-    fn filter(&self) -> AlertFilter {
-        AlertFilter {
-            acknowledged: self.state.unwrap_or(AlertStateFilter::Open).acknowledged(),
-            kind: self.kind,
-            subject: self.subject.as_ref().map(|subject| subject.0.clone()),
-        }
-    }
-}
 
 fn position(cursor: Option<&str>) -> Result<Option<Position>, ApiError> {
     let Some([at, id]) = paging::keys(LIST, cursor)? else { return Ok(None) };
@@ -66,19 +37,19 @@ fn shown(app: &App, alert: &Alert) -> AlertObject {
 
 /// Find alerts, newest first.
 #[utoipa::path(
-    tag = "administrators", security(("bearer" = [])), params(AlertMembers, PageOptions),
+    tag = "administrators", security(("bearer" = [])), params(AlertFilter, PageOptions),
     responses((status = 200, description = "A page of alerts", body = List<AlertObject>), Refused, BadQuery)
 )]
 #[get("/admin/alerts")]
 pub async fn find_alerts(
     reviewer: Reviewer,
     app: web::Data<App>,
-    query: Given<Filtered<AlertMembers, PageOptions>>,
+    query: Given<Filtered<AlertFilter, PageOptions>>,
 ) -> Result<HttpResponse, ApiError> {
     let Filtered { filter, options } = query?;
     let limit = paging::limit(options.limit)?;
     let after = position(options.cursor.as_deref())?;
-    let page = app.alerts.list(filter.filter(), after, limit, described(&filter), &reviewer.context()).await?;
+    let page = app.alerts.list(filter, after, limit, &reviewer.context()).await?;
     let cursor = |last: &Alert| paging::cursor(LIST, &[&paging::time_key(last.raised.at), &last.id.to_string()]);
     Ok(HttpResponse::Ok().json(list(&page, |alert| shown(&app, alert), cursor)))
 }

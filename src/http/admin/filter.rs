@@ -1,4 +1,4 @@
-//! Filters of the history in the OpenAPI document: as members of query strings, and of bodies.
+//! Filters of lists in the OpenAPI document: as members of query strings, and of bodies.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,8 @@ use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::member::word;
 use crate::model::filter::{
-    AttemptFilter, EventFilter, Filter, MOST_VALUES, Member, Moment, Network, SessionFilter, Text, ValueKind,
+    AlertFilter, AttemptFilter, EventFilter, Filter, MOST_VALUES, Member, Moment, Network, SessionFilter, Text,
+    UserFilter, ValueKind,
 };
 
 fn value(kind: ValueKind) -> RefOr<Schema> {
@@ -79,35 +80,31 @@ fn object<F: Filter>(description: &str) -> RefOr<Schema> {
     object.into()
 }
 
-/// Documents filters.
+/// Documents filters as members of query strings.
 macro_rules! documented {
-    ($($filter:ty as $name:literal: $description:literal;)+) => {
+    ($($filter:ty),+) => {
         $(
             impl IntoParams for $filter {
                 fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
                     parameters::<Self>()
                 }
             }
-
-            impl PartialSchema for $filter {
-                fn schema() -> RefOr<Schema> {
-                    object::<Self>($description)
-                }
-            }
-
-            impl ToSchema for $filter {
-                fn name() -> Cow<'static, str> {
-                    $name.into()
-                }
-            }
         )+
     };
 }
 
-documented! {
-    SessionFilter as "SessionMembers": "Which sessions. All members together; one that is left out leaves nothing out.";
-    AttemptFilter as "AttemptMembers": "Which attempts. All members together; one that is left out leaves nothing out.";
-    EventFilter as "EventMembers": "Which events. All members together; one that is left out leaves nothing out.";
+documented!(SessionFilter, AttemptFilter, EventFilter, AlertFilter, UserFilter);
+
+impl PartialSchema for SessionFilter {
+    fn schema() -> RefOr<Schema> {
+        object::<Self>("Which sessions. All members together; one that is left out leaves nothing out.")
+    }
+}
+
+impl ToSchema for SessionFilter {
+    fn name() -> Cow<'static, str> {
+        "SessionMembers".into()
+    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::audit::export::{ExportFormat, Purpose};
 use crate::audit::sheet::Separator;
-use crate::model::alert::AlertKind;
 use crate::model::attempt::AttemptOutcome;
 use crate::model::audit::{AuditKind, Outcome};
 use crate::model::client::Scope;
@@ -40,30 +39,6 @@ words! {
         Hour = "hour",
         /// A day, in UTC.
         Day = "day",
-    }
-}
-
-words! {
-    /// A state of alerts, or all of them.
-    pub enum AlertStateFilter {
-        /// Those that nobody has looked at.
-        Open = "open",
-        /// Those that somebody has.
-        Acknowledged = "acknowledged",
-        /// Both.
-        All = "all",
-    }
-}
-
-impl AlertStateFilter {
-    /// What to filter by.
-    #[must_use]
-    pub const fn acknowledged(self) -> Option<bool> {
-        match self {
-            Self::Open => Some(false),
-            Self::Acknowledged => Some(true),
-            Self::All => None,
-        }
     }
 }
 
@@ -194,9 +169,7 @@ documented!(
     ExportFormat,
     Separator,
     ThrottleState,
-    ThrottleScope,
-    AlertStateFilter,
-    AlertKind
+    ThrottleScope
 );
 
 #[cfg(test)]

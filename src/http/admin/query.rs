@@ -4,9 +4,8 @@ use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use url::form_urlencoded;
 use utoipa::IntoParams;
 use utoipa::openapi::path::ParameterIn;
@@ -130,15 +129,6 @@ impl<F: DeserializeOwned + 'static, O: DeserializeOwned + IntoParams + 'static> 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(Self::parse(request.query_string()))
     }
-}
-
-/// A filter for the record: the members that were given.
-pub(super) fn described(filter: &impl Serialize) -> Value {
-    let mut described = serde_json::to_value(filter).expect("a filter is texts under fixed names");
-    if let Value::Object(members) = &mut described {
-        members.retain(|_, value| !value.is_null());
-    }
-    described
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, delete, get, patch, post, web};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::query::{Filtered, PageOptions};
 use super::sessions::NoteBody;
@@ -18,13 +18,12 @@ use crate::http::paging::list;
 use crate::http::paging::{self, List};
 use crate::http::problems::{BadBody, BadQuery, Conflict, NotFound, Refused};
 use crate::model::audit::AuditKind;
-use crate::model::filter::Text;
-use crate::model::folding::fold;
+use crate::model::filter::UserFilter;
 use crate::model::id::UserId;
 use crate::model::secret::SecretKind;
 use crate::model::session::EndReason;
 use crate::model::user::{Email, Role, User, UserState, Username};
-use crate::store::users::{Position, UserFilter};
+use crate::store::users::Position;
 use crate::user::change::UserChange;
 use crate::user::create::{Created, NewUser};
 use crate::user::erase::Erased;
@@ -32,22 +31,6 @@ use crate::view::{TimeText, UserObject, time};
 
 /// The list that cursors belong to.
 const LIST: &str = "users";
-
-/// Which users. All members together; one that is left out leaves nothing out.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct UserMembers {
-    /// With this role.
-    #[param(inline)]
-    role: Option<Text>,
-    /// In this state.
-    #[param(inline)]
-    state: Option<UserState>,
-    /// Whose name contains this, whatever the case.
-    #[param(inline)]
-    name: Option<Text>,
-}
 
 /// A user to be created.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -173,16 +156,6 @@ pub struct ResetAnswer {
     expires_at: TimeText,
 }
 
-impl UserMembers {
-    fn filter(self) -> UserFilter {
-        UserFilter {
-            role: self.role.map(|role| role.0),
-            state: self.state,
-            name_contains: self.name.map(|name| fold(&name.0)),
-        }
-    }
-}
-
 impl NewUserBody {
     fn user(self) -> Result<NewUser, ApiError> {
         let (username, role) = (username(&self.username)?, role(&self.role)?);
@@ -234,14 +207,14 @@ fn user_id(path: &web::Path<String>) -> Result<UserId, ApiError> {
 
 /// List users by name.
 #[utoipa::path(
-    tag = "administrators", security(("bearer" = [])), params(UserMembers, PageOptions),
+    tag = "administrators", security(("bearer" = [])), params(UserFilter, PageOptions),
     responses((status = 200, description = "A page of users", body = List<UserObject>), Refused, BadQuery)
 )]
 #[get("/admin/users")]
 pub async fn list_users(
     _reviewer: Reviewer,
     app: web::Data<App>,
-    query: Given<Filtered<UserMembers, PageOptions>>,
+    query: Given<Filtered<UserFilter, PageOptions>>,
 ) -> Result<HttpResponse, ApiError> {
     let Filtered { filter, options } = query?;
     let limit = paging::limit(options.limit)?;
@@ -249,7 +222,7 @@ pub async fn list_users(
         None => None,
         Some([name, id]) => Some(Position { folded: name, id: paging::key_from(&id)? }),
     };
-    let page = app.users.list(filter.filter(), after, limit).await?;
+    let page = app.users.list(filter, after, limit).await?;
     let cursor = |last: &User| paging::cursor(LIST, &[&last.username.folded(), &last.id.to_string()]);
     Ok(HttpResponse::Ok().json(list(&page, UserObject::from, cursor)))
 }

@@ -1,33 +1,55 @@
 //! What can happen. This table is the one source of `docs/audit-events.md` (LOG-10), of the details that events are made with,
 //! and of what an erasure looks for in them.
-//!
-//! A member is `name: Type [marks]`. One that is marked `optional` is left out where it is `None`; without the mark it is null.
-//! The other mark is one of [`Names`](super::Names).
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::super::client::{ClientId, Scope};
+use super::super::details;
 use super::super::id::{BulkEndId, TokenId};
 use super::super::session::EndReason;
 use super::super::user::Role;
-use super::details::{InvalidDetails, Member, kinds};
 use super::values::{HistoryPart, Removed, RotationStep};
 use super::{Outcome, Reason, SubjectKind};
 
 /// What the events of a kind have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KindFacts {
-    /// What happened, in a sentence.
-    pub meaning: &'static str,
     /// Whether it was done.
     pub outcome: Outcome,
     /// What such events are about.
     pub subjects: &'static [SubjectKind],
     /// Why it was not done: one of these.
     pub reasons: &'static [Reason],
-    /// The members of `details`. Not every event has each.
-    pub details: &'static [Member],
+}
+
+/// Defines the kinds and the details of events, and what the events of a kind have in common: an outcome, subjects and reasons.
+macro_rules! kinds {
+    ($($(#[doc = $meaning:literal])+
+       $variant:ident = $word:literal: $outcome:ident about [$($subject:ident),+] for [$($reason:ident),*]
+       $members:tt)+) => {
+        details::kinds! {
+            /// What happened. The words are stable: reviewers filter on them.
+            pub enum AuditKind;
+            /// What happened, with all that there is to say of it.
+            pub enum Details;
+            $($(#[doc = $meaning])+ $variant = $word $members)+
+        }
+
+        impl AuditKind {
+            /// What events of this kind have in common.
+            #[must_use]
+            pub const fn facts(self) -> KindFacts {
+                match self {
+                    $(Self::$variant => KindFacts {
+                        outcome: Outcome::$outcome,
+                        subjects: &[$(SubjectKind::$subject),+],
+                        reasons: &[$(Reason::$reason),*],
+                    },)+
+                }
+            }
+        }
+    };
 }
 
 kinds! {
@@ -394,15 +416,15 @@ impl AuditKind {
 mod tests {
     use serde_json::json;
 
-    use super::super::Names;
     use super::*;
+    use crate::model::details::{Member, Names};
 
     #[test]
     fn a_failure_has_reasons_and_a_success_has_none() {
         for kind in AuditKind::ALL {
             let facts = kind.facts();
             assert_eq!(facts.outcome == Outcome::Failure, !facts.reasons.is_empty(), "{kind}");
-            assert!(facts.meaning.ends_with('.'), "{kind}: {}", facts.meaning);
+            assert!(kind.meaning().ends_with('.'), "{kind}: {}", kind.meaning());
             assert!(
                 !kind.is_aggregated() || facts.subjects.contains(&SubjectKind::Unknown),
                 "{kind}: many are about nothing in particular"
@@ -441,11 +463,11 @@ mod tests {
 
     #[test]
     fn what_may_name_a_person_is_said_of_each_member() {
-        let marked = |kind: AuditKind| kind.facts().details.iter().map(|member| member.names).collect::<Vec<_>>();
+        let marked = |kind: AuditKind| kind.members().iter().map(|member| member.names).collect::<Vec<_>>();
         assert_eq!(marked(AuditKind::UserRenamed), [Names::Person, Names::Person]);
         assert_eq!(marked(AuditKind::SessionsEndBegun), [Names::Nobody, Names::Filter, Names::Nobody, Names::Text]);
         for kind in AuditKind::ALL {
-            for Member { name, names, .. } in kind.facts().details {
+            for Member { name, names, .. } in kind.members() {
                 let expected = match *name {
                     "username" => Names::Person,
                     "note" => Names::Text,

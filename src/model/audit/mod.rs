@@ -1,6 +1,5 @@
 //! Audit events: the append-only record of what happened to users, sessions, clients and keys, and of what was refused.
 
-mod details;
 mod kind;
 mod reason;
 mod values;
@@ -11,12 +10,11 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::attempt::Attempt;
+use super::details::InvalidDetails;
 use super::id::SessionId;
 use super::session::Actor;
 use super::user::Role;
 use super::words::words;
-pub(super) use details::ERASED_DETAILS;
-pub use details::{InvalidDetails, Member, Names, erased_details};
 pub use kind::{AuditKind, Details, KindFacts};
 pub use reason::Reason;
 pub use values::{Aggregate, HistoryPart, Removed, RotationStep};

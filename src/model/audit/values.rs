@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::super::details::{InvalidDetails, Member, members};
 use super::super::words::words;
 use super::AuditKind;
-use super::details::{InvalidDetails, Member, members};
 
 words! {
     /// A part of the history that is read or exported.

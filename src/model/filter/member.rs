@@ -10,7 +10,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
-use super::value::{Moment, Value, ValueKind};
+use super::value::{Value, ValueKind};
 
 /// The most values of a member.
 pub const MOST_VALUES: usize = 20;
@@ -90,12 +90,12 @@ pub(super) trait Field: Default {
     fn read<'de, A: MapAccess<'de>>(&mut self, is_twin: bool, map: &mut A) -> Result<(), A::Error>;
 }
 
-impl Field for Option<Moment> {
-    const KIND: ValueKind = Moment::KIND;
+impl<T: Value> Field for Option<T> {
+    const KIND: ValueKind = T::KIND;
     const IS_LIST: bool = false;
 
     fn write<M: SerializeMap>(&self, name: &'static str, _: &'static str, map: &mut M) -> Result<(), M::Error> {
-        self.as_ref().map_or(Ok(()), |moment| map.serialize_entry(name, moment))
+        self.as_ref().map_or(Ok(()), |value| map.serialize_entry(name, value))
     }
 
     fn read<'de, A: MapAccess<'de>>(&mut self, _: bool, map: &mut A) -> Result<(), A::Error> {

@@ -5,12 +5,14 @@ use ipnet::IpNet;
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::StateFilter;
+use super::{AlertStateFilter, StateFilter};
 use crate::model::address;
+use crate::model::alert::AlertKind;
 use crate::model::attempt::AttemptOutcome;
 use crate::model::audit::{AuditKind, Outcome};
 use crate::model::id::{SessionId, TokenId, UserId};
 use crate::model::session::EndReason;
+use crate::model::user::UserState;
 
 /// Longest text that is looked for, in characters: that of the longest user agent kept.
 pub const LONGEST_TEXT: usize = 512;
@@ -125,6 +127,9 @@ values! {
     AttemptOutcome: ValueKind::Word(Self::WORDS),
     AuditKind: ValueKind::Word(Self::WORDS),
     Outcome: ValueKind::Word(Self::WORDS),
+    AlertStateFilter: ValueKind::Word(Self::WORDS),
+    AlertKind: ValueKind::Word(Self::WORDS),
+    UserState: ValueKind::Word(Self::WORDS),
 }
 
 #[cfg(test)]

@@ -15,7 +15,8 @@ use super::tables;
 use super::value::{Shape, Value};
 use crate::model::address::{cut, kept_network};
 use crate::model::attempt::Attempt;
-use crate::model::audit::{ERASED_DETAILS, RecordedEvent};
+use crate::model::audit::RecordedEvent;
+use crate::model::details::ERASED_DETAILS;
 use crate::model::session::Session;
 use crate::model::user::ERASED;
 

@@ -1,4 +1,4 @@
-//! The details of events: what the table of kinds defines, as values and as JSON.
+//! The details of events and alerts: what a table of kinds defines, as values and as JSON.
 
 use std::sync::LazyLock;
 
@@ -47,7 +47,7 @@ pub enum InvalidDetails {
 }
 
 /// What is left of the details of an event when the person they name is erased, as text.
-pub(in crate::model) const ERASED_DETAILS: &str = r#"{"erased":true}"#;
+pub(super) const ERASED_DETAILS: &str = r#"{"erased":true}"#;
 
 /// The same as an object.
 #[must_use]
@@ -58,12 +58,12 @@ pub fn erased_details() -> &'static Value {
 
 /// The marks of a member as [`Names`].
 macro_rules! names {
-    (optional $($mark:ident)?) => { $crate::model::audit::details::names!($($mark)?) };
-    () => { $crate::model::audit::Names::Nobody };
-    (person) => { $crate::model::audit::Names::Person };
-    (text) => { $crate::model::audit::Names::Text };
-    (filter) => { $crate::model::audit::Names::Filter };
-    (network) => { $crate::model::audit::Names::Network };
+    (optional $($mark:ident)?) => { $crate::model::details::names!($($mark)?) };
+    () => { $crate::model::details::Names::Nobody };
+    (person) => { $crate::model::details::Names::Person };
+    (text) => { $crate::model::details::Names::Text };
+    (filter) => { $crate::model::details::Names::Filter };
+    (network) => { $crate::model::details::Names::Network };
 }
 pub(super) use names;
 
@@ -71,11 +71,11 @@ pub(super) use names;
 macro_rules! put {
     ($members:ident, $member:ident, optional $($mark:ident)?) => {
         if let Some(value) = $member {
-            $crate::model::audit::details::write_member($members, stringify!($member), value);
+            $crate::model::details::write_member($members, stringify!($member), value);
         }
     };
     ($members:ident, $member:ident, $($mark:ident)?) => {
-        $crate::model::audit::details::write_member($members, stringify!($member), $member)
+        $crate::model::details::write_member($members, stringify!($member), $member)
     };
 }
 pub(super) use put;
@@ -83,11 +83,11 @@ pub(super) use put;
 /// Reads a member.
 macro_rules! take {
     ($members:ident, $member:ident, optional $($mark:ident)?) => {
-        $crate::model::audit::details::read_member($members, stringify!($member))?
+        $crate::model::details::read_member($members, stringify!($member))?
     };
     ($members:ident, $member:ident, $($mark:ident)?) => {
-        $crate::model::audit::details::read_member($members, stringify!($member))?
-            .ok_or($crate::model::audit::InvalidDetails::Missing(stringify!($member)))?
+        $crate::model::details::read_member($members, stringify!($member))?
+            .ok_or($crate::model::details::InvalidDetails::Missing(stringify!($member)))?
     };
 }
 pub(super) use take;
@@ -103,10 +103,10 @@ macro_rules! members {
 
         impl $name {
             /// Its members, in the order of its definition.
-            pub const MEMBERS: &'static [Member] = &[$($crate::model::audit::Member {
+            pub const MEMBERS: &'static [Member] = &[$($crate::model::details::Member {
                 name: stringify!($member),
                 says: concat!($($says),+).trim_ascii(),
-                names: $crate::model::audit::details::names!($($($mark)+)?),
+                names: $crate::model::details::names!($($($mark)+)?),
             }),*];
 
             /// As it is kept.
@@ -114,60 +114,57 @@ macro_rules! members {
             pub fn into_value(self) -> serde_json::Value {
                 let members = &mut serde_json::Map::new();
                 let Self { $($member),* } = self;
-                $($crate::model::audit::details::put!(members, $member, $($($mark)+)?);)*
+                $($crate::model::details::put!(members, $member, $($($mark)+)?);)*
                 serde_json::Value::Object(std::mem::take(members))
             }
 
             /// From what is kept. Members that it does not know are left unread: a newer version has written them.
             pub fn read(details: &serde_json::Value) -> Result<Self, InvalidDetails> {
-                let members = details.as_object().ok_or($crate::model::audit::InvalidDetails::NoObject)?;
-                Ok(Self { $($member: $crate::model::audit::details::take!(members, $member, $($($mark)+)?)),* })
+                let members = details.as_object().ok_or($crate::model::details::InvalidDetails::NoObject)?;
+                Ok(Self { $($member: $crate::model::details::take!(members, $member, $($($mark)+)?)),* })
             }
         }
     };
 }
 pub(super) use members;
 
-/// Defines the kinds, each with a meaning, a word, an outcome, subjects, reasons and the members of its details; and the details
-/// as an enum, whose variant is the kind.
+/// Defines kinds, each with a meaning, a word and the members of its details; and the details as an enum, whose variant is the
+/// kind.
+///
+/// A member is `name: Type [marks]`. One that is marked `optional` is left out where it is `None`; without the mark it is null.
+/// The other mark is one of [`Names`].
 macro_rules! kinds {
-    ($($(#[doc = $meaning:literal])+
-       $variant:ident = $word:literal: $outcome:ident about [$($subject:ident),+] for [$($reason:ident),*]
+    ($(#[$kind_meta:meta])* pub enum $kind:ident; $(#[$details_meta:meta])* pub enum $details:ident;
+     $($(#[doc = $meaning:literal])+ $variant:ident = $word:literal
        { $($(#[doc = $says:literal])+ $member:ident: $type:ty $([$($mark:ident)+])?,)* })+) => {
-        $crate::model::words! {
-            /// What happened. The words are stable: reviewers filter on them.
-            pub enum AuditKind { $($(#[doc = $meaning])+ $variant = $word,)+ }
+        $crate::model::words::explained_words! {
+            $(#[$kind_meta])*
+            pub enum $kind { $($(#[doc = $meaning])+ $variant = $word,)+ }
         }
 
-        /// What happened, with all that there is to say of it.
+        $(#[$details_meta])*
         #[derive(Debug, Clone, PartialEq)]
-        pub enum Details { $($(#[doc = $meaning])+ $variant { $($(#[doc = $says])+ $member: $type,)* },)+ }
+        pub enum $details { $($(#[doc = $meaning])+ $variant { $($(#[doc = $says])+ $member: $type,)* },)+ }
 
-        impl AuditKind {
-            /// What events of this kind have in common.
+        impl $kind {
+            /// The members of its details. Not every one has each.
             #[must_use]
-            pub const fn facts(self) -> KindFacts {
+            pub const fn members(self) -> &'static [$crate::model::details::Member] {
                 match self {
-                    $(Self::$variant => KindFacts {
-                        meaning: concat!($($meaning),+).trim_ascii(),
-                        outcome: Outcome::$outcome,
-                        subjects: &[$(SubjectKind::$subject),+],
-                        reasons: &[$(Reason::$reason),*],
-                        details: const { &[$($crate::model::audit::Member {
-                            name: stringify!($member),
-                            says: concat!($($says),+).trim_ascii(),
-                            names: $crate::model::audit::details::names!($($($mark)+)?),
-                        }),*] },
-                    },)+
+                    $(Self::$variant => const { &[$($crate::model::details::Member {
+                        name: stringify!($member),
+                        says: concat!($($says),+).trim_ascii(),
+                        names: $crate::model::details::names!($($($mark)+)?),
+                    }),*] },)+
                 }
             }
         }
 
-        impl Details {
-            /// The kind of such events.
+        impl $details {
+            /// The kind that has such details.
             #[must_use]
-            pub const fn kind(&self) -> AuditKind {
-                match self { $(Self::$variant { .. } => AuditKind::$variant,)+ }
+            pub const fn kind(&self) -> $kind {
+                match self { $(Self::$variant { .. } => $kind::$variant,)+ }
             }
 
             /// As they are kept.
@@ -176,19 +173,19 @@ macro_rules! kinds {
                 let members = &mut serde_json::Map::new();
                 match self {
                     $(Self::$variant { $($member),* } => {
-                        $($crate::model::audit::details::put!(members, $member, $($($mark)+)?);)*
+                        $($crate::model::details::put!(members, $member, $($($mark)+)?);)*
                     })+
                 }
                 serde_json::Value::Object(std::mem::take(members))
             }
 
-            /// The details of an event of this kind, from what is kept. Members that it does not know are left unread: a newer
-            /// version has written them.
-            pub fn read(kind: AuditKind, details: &serde_json::Value) -> Result<Self, InvalidDetails> {
-                let members = details.as_object().ok_or(InvalidDetails::NoObject)?;
+            /// The details of this kind, from what is kept. Members that it does not know are left unread: a newer version has
+            /// written them.
+            pub fn read(kind: $kind, details: &serde_json::Value) -> Result<Self, $crate::model::details::InvalidDetails> {
+                let members = details.as_object().ok_or($crate::model::details::InvalidDetails::NoObject)?;
                 Ok(match kind {
-                    $(AuditKind::$variant => Self::$variant {
-                        $($member: $crate::model::audit::details::take!(members, $member, $($($mark)+)?)),*
+                    $($kind::$variant => Self::$variant {
+                        $($member: $crate::model::details::take!(members, $member, $($($mark)+)?)),*
                     },)+
                 })
             }
