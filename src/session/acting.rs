@@ -47,8 +47,8 @@ impl Sessions {
     fn role_of_live_session_in(&self, db: &mut Db, id: SessionId) -> Result<Role, StoreError> {
         // Rows leave only long after their end.
         let session = sessions::find(db, id)?.ok_or(Overtaken::Ended(EndReason::Expired))?;
-        match self.validate(db, &session, self.now())? {
-            Ok(user) => Ok(user.role),
+        match self.judge_in(db, &session, self.now())? {
+            Ok(user) => Ok(user.role.clone()),
             Err(reason) => Err(Overtaken::Ended(reason).into()),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Positive (P1): no row, no entry. Role and state of the user are what the store says, not the token. While this node holds
 //! a lease the answer comes from memory; without one, and with `[nodes] live_view = false`, from a query each time, where the
-//! store may be believed (`coherence::renewals`). Both collect the same facts, and one rule judges them.
+//! store may be believed (`coherence::renewals`). Both collect the same facts, and one rule judges them (`judge`).
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::Sessions;
+use super::judge::Facts;
 use crate::coherence::live::{Digest, Found, LiveSession, LiveUser, Verified};
 use crate::model::audit::Reason;
 use crate::model::id::{SessionId, TokenId, UserId};
 use crate::model::not_before::Scope;
-use crate::model::session::{EndReason, Session, expired};
-use crate::model::user::UserState;
+use crate::model::session::{EndReason, Session};
 use crate::model::user::UserStatus;
 use crate::signing::SigningError;
 use crate::store::not_befores;
@@ -111,20 +111,14 @@ impl From<SigningError> for CheckError {
     }
 }
 
-/// What is known of a token's session, its user, and what covers them.
-struct Facts {
+/// A token, and what is known of its session.
+struct Presented {
     token: Verified,
     user_id: UserId,
-    started_at: DateTime<Utc>,
     known_by: KnownBy,
-    expires_at: DateTime<Utc>,
-    /// As far as the store knew.
-    idle_expires_at: DateTime<Utc>,
-    ended: Option<EndReason>,
     /// Tokens of an earlier generation are void.
     valid_from: u32,
-    not_before: Option<DateTime<Utc>>,
-    user: Option<Arc<UserStatus>>,
+    session: Facts,
 }
 
 /// What a use of the session is compared with.
@@ -161,10 +155,10 @@ impl Sessions {
         }
         self.inner.dependencies.metrics.looked_up(true);
         let result = self.still_verified(&token, now).and_then(|()| {
-            let facts = self.facts(token, found.session, &found.user);
-            let user = self.judge_use(&facts, ip, now)?;
-            self.note_use(&facts, ip, now);
-            Ok(checked(facts, user))
+            let presented = self.in_memory(token, found.session, &found.user);
+            let user = self.judge_use(&presented, ip, now)?;
+            self.note_use(&presented, ip, now);
+            Ok(checked(presented, user))
         });
         Some(self.count(result))
     }
@@ -176,22 +170,22 @@ impl Sessions {
 
     async fn decide(&self, token: &str, ip: IpAddr, now: DateTime<Utc>) -> Result<Checked, CheckError> {
         // As above: before anything is looked up.
-        let facts = if self.coherence().is_live() {
-            self.facts_from_memory(token, now).await?
+        let presented = if self.coherence().is_live() {
+            self.found_in_memory(token, now).await?
         } else {
-            self.facts_from_store(token, now).await?
+            self.found_in_store(token, now).await?
         };
-        let user = self.judge_use(&facts, ip, now)?;
-        if self.note_use(&facts, ip, now)
-            && let Err(error) = self.flush_of(std::iter::once(facts.token.session_id)).await
+        let user = self.judge_use(&presented, ip, now)?;
+        if self.note_use(&presented, ip, now)
+            && let Err(error) = self.flush_of(std::iter::once(presented.token.session_id)).await
         {
             // Nobody is refused for that: it is written with the next ones.
             tracing::debug!(cause = %error, "last use not written at once");
         }
-        Ok(checked(facts, user))
+        Ok(checked(presented, user))
     }
 
-    async fn facts_from_memory(&self, token: &str, now: DateTime<Utc>) -> Result<Facts, CheckError> {
+    async fn found_in_memory(&self, token: &str, now: DateTime<Utc>) -> Result<Presented, CheckError> {
         let token = self.remembered(token, now).await?;
         let kept = self.kept(&token, now);
         self.inner.dependencies.metrics.looked_up(kept.is_some());
@@ -200,7 +194,7 @@ impl Sessions {
             None => self.look_up(&token).await?,
         };
         let Some((session, user)) = found else { return Err(unknown(token.session_id)) };
-        Ok(self.facts(token, session, &user))
+        Ok(self.in_memory(token, session, &user))
     }
 
     /// Session and user, if both are in memory and that can be relied on.
@@ -212,19 +206,18 @@ impl Sessions {
         is_fresh.then_some(found)
     }
 
-    fn facts(&self, token: Verified, session: Arc<LiveSession>, user: &LiveUser) -> Facts {
-        Facts {
-            token,
-            user_id: session.user_id,
+    fn in_memory(&self, token: Verified, session: Arc<LiveSession>, user: &LiveUser) -> Presented {
+        let facts = Facts {
+            id: token.session_id,
             started_at: session.started_at(),
             expires_at: session.expires_at(),
             idle_expires_at: session.idle_expires_at(),
             ended: session.end().map(|end| end.reason),
-            valid_from: session.valid_from(),
             not_before: self.live().not_before(&session, user),
             user: user.status.clone(),
-            known_by: KnownBy::Memory(session),
-        }
+        };
+        let (user_id, valid_from) = (session.user_id, session.valid_from());
+        Presented { token, user_id, valid_from, known_by: KnownBy::Memory(session), session: facts }
     }
 
     /// Reads a session and its user from the store and keeps them, unless they change meanwhile.
@@ -246,7 +239,7 @@ impl Sessions {
         Ok(Some((session, user)))
     }
 
-    async fn facts_from_store(&self, token: &str, now: DateTime<Utc>) -> Result<Facts, CheckError> {
+    async fn found_in_store(&self, token: &str, now: DateTime<Utc>) -> Result<Presented, CheckError> {
         let (claims, key_id) = self.verified(token, now).await?;
         // Before it is asked, as with the lease.
         self.coherence().confirm_store().await?;
@@ -265,18 +258,17 @@ impl Sessions {
         }
         let token = Verified::new(&claims, None);
         let Some(status) = status else { return Err(unknown(token.session_id)) };
-        Ok(Facts {
-            token,
-            user_id: status.user_id,
+        let session = Facts {
+            id: token.session_id,
             started_at: status.started_at,
-            known_by: KnownBy::Store(status.last_seen_at),
             expires_at: status.expires_at,
             idle_expires_at: status.idle_expires_at,
             ended: status.ended,
-            valid_from: status.valid_from,
             not_before,
             user: status.user.map(Arc::new),
-        })
+        };
+        let known_by = KnownBy::Store(status.last_seen_at);
+        Ok(Presented { token, user_id: status.user_id, valid_from: status.valid_from, known_by, session })
     }
 
     /// What a token says that is ours and within its time; its text is verified once.
@@ -349,51 +341,41 @@ impl Sessions {
     }
 
     /// Judges, and counts uses of what has ended.
-    fn judge_use(&self, facts: &Facts, ip: IpAddr, now: DateTime<Utc>) -> Result<Arc<UserStatus>, CheckError> {
-        let judged = self.judge(facts, now);
+    fn judge_use(&self, presented: &Presented, ip: IpAddr, now: DateTime<Utc>) -> Result<Arc<UserStatus>, CheckError> {
+        let judged = self.judge_token(presented, now);
         if let Err(CheckError::Ended(_)) = &judged {
-            self.inner.ended_uses.note(facts.token.session_id, ip, now);
+            self.inner.ended_uses.note(presented.token.session_id, ip, now);
         }
         judged
     }
 
-    /// The user, if session and user are both good. A flat list; the first fault names the end.
-    fn judge(&self, facts: &Facts, now: DateTime<Utc>) -> Result<Arc<UserStatus>, CheckError> {
-        if facts.user_id != facts.token.subject {
+    /// The user, if the token is its session's, and session and user are both good.
+    fn judge_token(&self, presented: &Presented, now: DateTime<Utc>) -> Result<Arc<UserStatus>, CheckError> {
+        if presented.user_id != presented.token.subject {
             return Err(CheckError::Invalid(Reason::Subject));
         }
-        if let Some(reason) = facts.ended {
-            return Err(CheckError::Ended(reason));
+        let user = self.judge(&presented.session, now).map_err(CheckError::Ended)?;
+        if presented.token.generation < presented.valid_from {
+            return Err(CheckError::Replaced);
         }
-        if let Some(end) = expired(facts.expires_at, facts.idle_expires_at, now) {
-            // Perhaps it was used here and that is not written yet.
-            let seen = self.inner.last_seen.of(facts.token.session_id).map(|seen| seen.idle_expires_at);
-            if seen.is_none_or(|idle| expired(facts.expires_at, idle, now).is_some()) {
-                return Err(CheckError::Ended(end.reason));
-            }
-        }
-        // Every credential of a session that was started before the moment was issued before it, or descends from one that was.
-        if facts.not_before.is_some_and(|moment| facts.started_at < moment) {
-            return Err(CheckError::Ended(EndReason::NotBefore));
-        }
-        match &facts.user {
-            None => Err(CheckError::Ended(EndReason::UserDeleted)),
-            Some(user) if user.state == UserState::Disabled => Err(CheckError::Ended(EndReason::UserDisabled)),
-            Some(_) if facts.token.generation < facts.valid_from => Err(CheckError::Replaced),
-            Some(user) => Ok(Arc::clone(user)),
-        }
+        Ok(Arc::clone(user))
     }
 
     /// Notes the use. `true` where that should be written before it is answered: the session is nearly idle.
-    fn note_use(&self, facts: &Facts, ip: IpAddr, now: DateTime<Utc>) -> bool {
-        let (id, last_seen) = (facts.token.session_id, &self.inner.last_seen);
+    fn note_use(
+        &self,
+        Presented { token, user_id, known_by, session: facts, .. }: &Presented,
+        ip: IpAddr,
+        now: DateTime<Utc>,
+    ) -> bool {
+        let (id, last_seen) = (token.session_id, &self.inner.last_seen);
         let idle_expires_at = Session::idle_end(now, self.inner.limits.idle_timeout, facts.expires_at);
         let seen = Seen { at: now, ip, idle_expires_at };
-        match &facts.known_by {
+        match known_by {
             KnownBy::Memory(session) if last_seen.note_live(id, session, seen) => {
                 // So that they are not taken for what nobody asks for: tokens lead to them without a look-up.
                 let live = self.live();
-                drop((live.sessions.get(&id), live.users.get(&facts.user_id)));
+                drop((live.sessions.get(&id), live.users.get(user_id)));
             }
             KnownBy::Store(last_seen_at) if now > *last_seen_at => last_seen.note(id, seen, *last_seen_at),
             KnownBy::Memory(_) | KnownBy::Store(_) => {}
@@ -402,14 +384,14 @@ impl Sessions {
     }
 }
 
-fn checked(facts: Facts, user: Arc<UserStatus>) -> Checked {
+fn checked(presented: Presented, user: Arc<UserStatus>) -> Checked {
     Checked {
-        session_id: facts.token.session_id,
-        token_id: facts.token.token_id,
-        user_id: facts.user_id,
+        session_id: presented.token.session_id,
+        token_id: presented.token.token_id,
+        user_id: presented.user_id,
         user,
-        authenticated_at: facts.started_at,
-        session: match facts.known_by {
+        authenticated_at: presented.session.started_at,
+        session: match presented.known_by {
             KnownBy::Memory(session) => Some(session),
             KnownBy::Store(_) => None,
         },

@@ -1,7 +1,8 @@
 //! What may be done with sessions: one operation, one file, each a method of [`Sessions`].
 //!
 //! Five doors lead to "end this session" (the API, a client's revocation, the console, the command line, the clock); all
-//! come through [`end`]: single ends share transactions (`end_batch`), ends by a filter go in batches (`bulk_end`). The question asked on every request is [`check`].
+//! come through [`end`]: single ends share transactions (`end_batch`), ends by a filter go in batches (`bulk_end`). The question
+//! asked on every request is [`check`]; the rule by which it, the refresh and others judge a session is `judge`.
 
 mod acting;
 pub mod bulk_end;
@@ -14,6 +15,7 @@ mod end_of_client;
 mod ended_use;
 pub mod expired;
 pub mod issue;
+mod judge;
 pub mod list;
 mod new_device;
 pub mod not_before;

@@ -13,10 +13,10 @@ use crate::model::alert::{AlertDetails, NewAlert};
 use crate::model::audit::{AuditContext, AuditEvent, Details, Reason, Subject, SubjectKind};
 use crate::model::change::Change;
 use crate::model::session::{Actor, ClientInfo, CurrentToken, EndReason, RefreshTokenStatus, RefreshTokens, Session};
-use crate::model::user::{User, UserState};
+use crate::model::user::UserStatus;
 use crate::signing::SigningError;
 use crate::store::sessions::Seen;
-use crate::store::{Db, StoreError, access_tokens, audit, not_befores, sessions, users};
+use crate::store::{Db, StoreError, access_tokens, audit, sessions};
 use crate::token::keys::KeyError;
 use crate::token::refresh::RefreshToken;
 
@@ -49,7 +49,7 @@ impl From<KeyError> for RefreshError {
 /// What a refresh came to, inside its transaction.
 enum Outcome {
     /// The session goes on with this state.
-    Continues(Box<Session>, User),
+    Continues(Box<Session>, Arc<UserStatus>),
     /// The user's password is to be changed first.
     WaitsForPassword,
     /// It is over; ended just now where the flag says so.
@@ -101,7 +101,9 @@ impl Sessions {
             .commit(move |db, changes| sessions.refresh_in(db, changes, &token, &client_info, &request_id, now))
             .await?;
         match outcome {
-            Outcome::Continues(session, user) => Ok(self.hand_out(*session, user, &key)?),
+            Outcome::Continues(session, user) => {
+                Ok(self.hand_out(*session, (user.username.clone(), user.role.clone()), &key)?)
+            }
             Outcome::WaitsForPassword => {
                 self.refusals().note_refresh(Reason::PasswordChangeRequired, &nobody);
                 Err(RefreshError::PasswordChangeRequired)
@@ -155,8 +157,8 @@ impl Sessions {
             let actor = Actor::user(session.user_id);
             let (ip, request_id) = (Some(client_info.ip), Some(request_id.to_owned()));
             let context = AuditContext { actor, ip, request_id, acting: None };
-            let user = match self.validate(db, &session, now)? {
-                Ok(user) if user.must_change_password_since.is_some() => return Ok(Outcome::WaitsForPassword),
+            let user = match self.judge_in(db, &session, now)? {
+                Ok(user) if user.must_change_password => return Ok(Outcome::WaitsForPassword),
                 Ok(user) => user,
                 Err(reason) => return Ok(Outcome::Over(reason, false)),
             };
@@ -209,35 +211,6 @@ impl Sessions {
         let details = AlertDetails::SpentTokenUsed { generation, live_generation, last_ip };
         let alert = NewAlert::new(now, details, subject).of_user(session.user_id).in_session(session.id);
         self.inner.dependencies.alerts.raise_in(db, &NewAlert { ip: theft.ip, ..alert }).map(drop)
-    }
-
-    /// The user, if session and user are both good; else why not.
-    pub(super) fn validate(
-        &self,
-        db: &mut Db,
-        session: &Session,
-        now: DateTime<Utc>,
-    ) -> Result<Result<User, EndReason>, StoreError> {
-        if let Some(end) = &session.end {
-            return Ok(Err(end.reason));
-        }
-        let seen = self.inner.last_seen.of(session.id).map(|seen| seen.idle_expires_at);
-        let session = Session {
-            idle_expires_at: seen.map_or(session.idle_expires_at, |idle| idle.max(session.idle_expires_at)),
-            ..session.clone()
-        };
-        if let Some(end) = session.expired(now) {
-            return Ok(Err(end.reason));
-        }
-        let not_before = not_befores::newest_of(db, session.user_id, session.client_id.as_ref())?;
-        if not_before.is_some_and(|moment| session.started_at < moment) {
-            return Ok(Err(EndReason::NotBefore));
-        }
-        Ok(match users::find(db, session.user_id)? {
-            None => Err(EndReason::UserDeleted),
-            Some(user) if user.state == UserState::Disabled => Err(EndReason::UserDisabled),
-            Some(user) => Ok(user),
-        })
     }
 
     /// The session with this next generation of tokens; `None` where another refresh came first.

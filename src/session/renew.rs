@@ -11,7 +11,7 @@ use crate::model::audit::AuditContext;
 use crate::model::change::Change;
 use crate::model::id::SessionId;
 use crate::model::session::{ClientInfo, Session};
-use crate::model::user::User;
+use crate::model::user::{Role, Username};
 use crate::store::{Db, StoreError, sessions};
 use crate::token::keys::{KeyError, SigningKey};
 
@@ -39,15 +39,20 @@ impl Sessions {
         }
     }
 
-    /// The session's tokens, signed with this key.
-    pub(crate) fn hand_out(&self, session: Session, user: User, key: &SigningKey) -> Result<Issued, KeyError> {
+    /// The session's tokens, signed with this key, for its user's present name and role.
+    pub(crate) fn hand_out(
+        &self,
+        session: Session,
+        (username, role): (Username, Role),
+        key: &SigningKey,
+    ) -> Result<Issued, KeyError> {
         Ok(Issued {
-            access_token: self.inner.tokens.sign(&session, &user.role, key)?,
+            access_token: self.inner.tokens.sign(&session, &role, key)?,
             refresh_token: self.refresh_token(&session),
             at: session.token.issued_at,
             session,
-            username: user.username,
-            role: user.role,
+            username,
+            role,
         })
     }
 }

@@ -107,6 +107,11 @@ impl LastSeen {
         self.part(id).get(&id).map(|kept| self.latest(kept))
     }
 
+    /// The idle end of a session that the store has with this one, by its uses that are not written yet too.
+    pub fn idle_end(&self, id: SessionId, stored: DateTime<Utc>) -> DateTime<Utc> {
+        self.of(id).map_or(stored, |seen| seen.idle_expires_at.max(stored))
+    }
+
     /// What is due at `now`, or all that waits, by id: nodes that write the same sessions at the same time then wait for each
     /// other and never in a circle.
     fn waiting(&self, due: Option<DateTime<Utc>>) -> Vec<(SessionId, Seen)> {

@@ -120,7 +120,7 @@ impl Sessions {
         self.inner.dependencies.metrics.login("success");
         self.inner.dependencies.metrics.session_started();
         self.count_ends(EndReason::SessionLimit, replaced);
-        let issued = self.hand_out(session, user, &key)?;
+        let issued = self.hand_out(session, (user.username, user.role), &key)?;
         Ok(LoggedIn { issued, previous_login, device })
     }
 
@@ -197,8 +197,7 @@ impl Sessions {
         }
         let mut active = Vec::new();
         for limits in sessions::open_of_user(db, user_id)? {
-            let seen = self.inner.last_seen.of(limits.id).map(|seen| seen.idle_expires_at);
-            let idle = seen.map_or(limits.idle_expires_at, |seen| seen.max(limits.idle_expires_at));
+            let idle = self.inner.last_seen.idle_end(limits.id, limits.idle_expires_at);
             match expired(limits.expires_at, idle, now) {
                 Some(end) => drop(end_in(db, changes, limits.id, &end, &AuditContext::system("expiry"))?),
                 None => active.push(limits.id),

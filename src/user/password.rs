@@ -180,7 +180,7 @@ impl Users {
             self.refuse_new_password(&asked, reason);
         }
         let (session, user) = renewed?.ok_or(AuthenticationError::InvalidCredentials)?;
-        Ok(self.inner.sessions.hand_out(session, user, &key)?)
+        Ok(self.inner.sessions.hand_out(session, (user.username, user.role), &key)?)
     }
 
     /// Notes for the record that a new password does not meet the policy, or that the session that asked is over.
