@@ -66,7 +66,7 @@ async fn compare(database: &str, small: &str, large: &str, rows: u64) {
     for (name, filter) in attempt_filters() {
         let list = move |db: &mut Db, after| {
             let page = attempts::list(db, &filter, &forms, after, PAGE)?;
-            Ok(last(&page, |attempt| attempts::Position { at: attempt.at, id: attempt.id }))
+            Ok(last(&page, attempts::Position::of))
         };
         both.measure(&format!("attempts {name}"), list).await;
     }
@@ -78,7 +78,7 @@ async fn compare(database: &str, small: &str, large: &str, rows: u64) {
     large.close();
 }
 
-fn last<Row, Place>(page: &Page<Row>, place: impl Fn(&Row) -> Place) -> Option<Place> {
+fn last<Row, Place>(page: &Page<Row, Place>, place: impl Fn(&Row) -> Place) -> Option<Place> {
     page.items.last().map(place)
 }
 

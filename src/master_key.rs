@@ -50,7 +50,7 @@ pub enum MasterKeyError {
     /// Others than the owner may read or write the file (KEY-01).
     #[error("the master key is open to others (mode {mode:03o}): run `chmod 600 {}`", path.display())]
     Readable {
-        /// Where it is.
+        /// The path of the file.
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
@@ -58,7 +58,7 @@ pub enum MasterKeyError {
     /// The system does not let us read the file.
     #[error("the master key {} cannot be read: {source}; check the file and who owns it", shown_file(path))]
     Unreadable {
-        /// Where it is.
+        /// The path of the file.
         path: PathBuf,
         /// What the system says.
         source: io::Error,
@@ -72,7 +72,7 @@ pub enum MasterKeyError {
     /// A file is there already; it is never overwritten.
     #[error("{} exists already and is kept: start again to use it, or move it away first", path.display())]
     Exists {
-        /// Where it is.
+        /// The path of the file.
         path: PathBuf,
     },
     /// The file cannot be made.

@@ -20,7 +20,7 @@ impl Alerts {
         after: Option<Position>,
         limit: i64,
         context: &AuditContext,
-    ) -> Result<Page<Alert>, StoreError> {
+    ) -> Result<Page<Alert, Position>, StoreError> {
         let (now, context) = (self.now(), context.clone());
         self.store()
             .write(move |db| {

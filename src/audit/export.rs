@@ -1,4 +1,5 @@
-//! Exports of the history: CSV, NDJSON or OCSF, page by page in constant memory.
+//! Exports of the history: CSV, NDJSON or OCSF, piece by piece in constant memory; of what matches a filter, and of what is one's
+//! own.
 
 use std::str::FromStr;
 
@@ -7,15 +8,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::History;
+use super::own::OwnRows;
 use super::shape::{ATTEMPTS, EVENTS, SESSIONS, Shape};
 use super::sheet::{Dialect, Separator};
-use crate::model::audit::{AuditContext, AuditEvent, Details, HistoryPart, Subject};
+use crate::model::audit::{AuditContext, AuditEvent, Details, HistoryPart, Subject, SubjectKind};
 use crate::model::filter::{AttemptFilter, EventFilter, Filter as _, SessionFilter, Sort};
+use crate::model::id::UserId;
 use crate::model::words::words;
 use crate::store::{StoreError, attempts, audit, sessions};
-
-/// Rows read at a time.
-const PAGE: i64 = 500;
 
 words! {
     /// How an export is written.
@@ -58,12 +58,6 @@ impl Form {
             _ => {}
         }
         Ok(Self { format, dialect: Dialect { separator: separator.unwrap_or_default(), bom } })
-    }
-
-    /// Its format.
-    #[must_use]
-    pub const fn format(self) -> ExportFormat {
-        self.format
     }
 }
 
@@ -132,21 +126,30 @@ pub enum Selection {
 #[derive(Debug)]
 pub struct Export {
     history: History,
-    selection: Selection,
     form: Form,
     now: DateTime<Utc>,
     context: AuditContext,
-    place: Place,
+    left: Left,
 }
 
-/// How far an export has come.
-#[derive(Debug, Clone, Copy)]
-enum Place {
-    Start,
-    AfterSession(sessions::Position),
-    AfterAttempt(attempts::Position),
-    AfterEvent(audit::Position),
-    End,
+/// What is left to be written: with a place, what comes after it.
+#[derive(Debug)]
+enum Left {
+    Sessions(Box<SessionFilter>, Sort, Option<sessions::Position>),
+    Attempts(AttemptFilter, Option<attempts::Position>),
+    Events(EventFilter, Option<audit::Position>),
+    Own(OwnRows),
+    Nothing,
+}
+
+impl From<Selection> for Left {
+    fn from(selection: Selection) -> Self {
+        match selection {
+            Selection::Sessions(filter, sort) => Self::Sessions(filter, sort, None),
+            Selection::Attempts(filter) => Self::Attempts(filter, None),
+            Selection::Events(filter) => Self::Events(filter, None),
+        }
+    }
 }
 
 impl History {
@@ -170,8 +173,18 @@ impl History {
         let details = Details::HistoryExported { what, filter, format, count, purpose };
         let event = AuditEvent::new(now, details, context, Subject::everybody());
         self.store.write::<_, StoreError>(move |db| audit::record(db, &event)).await?;
-        let context = context.clone();
-        Ok(Export { history: self.clone(), selection, form, now, context, place: Place::Start })
+        Ok(Export { history: self.clone(), form, now, context: context.clone(), left: selection.into() })
+    }
+
+    /// Begins the export of what is kept about a user (PRV-04), and records it.
+    pub async fn export_own(&self, user_id: UserId, context: &AuditContext) -> Result<Export, StoreError> {
+        self.sessions.record_overdue_of(user_id).await?;
+        let now = self.clock.now();
+        let subject = Subject::new(SubjectKind::User, user_id);
+        let event = AuditEvent::new(now, Details::OwnHistoryExported {}, context, subject);
+        self.store.write(move |db| audit::record(db, &event)).await?;
+        let (form, left) = (ExportFormat::Ndjson.into(), Left::Own(OwnRows::new(self, user_id, now)));
+        Ok(Export { history: self.clone(), form, now, context: context.clone(), left })
     }
 
     async fn count(&self, selection: Selection, now: DateTime<Utc>) -> Result<i64, StoreError> {
@@ -197,69 +210,39 @@ impl Selection {
 }
 
 impl Export {
+    /// How it is written.
+    #[must_use]
+    pub const fn format(&self) -> ExportFormat {
+        self.form.format
+    }
+
     /// The next piece; `None` after the last. Whoever asked is looked at again for each: the export ends with their session.
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
-        let is_first = matches!(self.place, Place::Start);
-        if matches!(self.place, Place::End) {
+        if matches!(self.left, Left::Nothing) {
             return Ok(None);
         }
         self.history.sessions.ensure_allowed(&self.context).await?;
         let mut piece = Vec::new();
-        match self.selection.clone() {
-            Selection::Sessions(filter, sort) => self.next_sessions(*filter, sort, is_first, &mut piece).await?,
-            Selection::Attempts(filter) => self.next_attempts(filter, is_first, &mut piece).await?,
-            Selection::Events(filter) => self.next_events(filter, is_first, &mut piece).await?,
-        }
-        Ok(Some(piece))
-    }
-
-    async fn next_sessions(
-        &mut self,
-        filter: SessionFilter,
-        sort: Sort,
-        is_first: bool,
-        piece: &mut Vec<u8>,
-    ) -> Result<(), StoreError> {
-        let after = if let Place::AfterSession(position) = self.place { Some(position) } else { None };
-        let page = self.history.session_page(filter, sort, after, PAGE).await?;
-        self.write(&page.items, &SESSIONS, is_first, piece);
-        self.place = match page.items.last() {
-            Some(last) if page.has_more => Place::AfterSession(sessions::Position::of(last, sort)),
-            _ => Place::End,
+        self.left = match std::mem::replace(&mut self.left, Left::Nothing) {
+            Left::Sessions(filter, sort, after) => {
+                let page = self.history.session_page(SessionFilter::clone(&filter), sort, after).await?;
+                self.write(&page.items, &SESSIONS, after.is_none(), &mut piece);
+                page.next.map_or(Left::Nothing, |next| Left::Sessions(filter, sort, Some(next)))
+            }
+            Left::Attempts(filter, after) => {
+                let page = self.history.attempt_page(filter.clone(), after).await?;
+                self.write(&page.items, &ATTEMPTS, after.is_none(), &mut piece);
+                page.next.map_or(Left::Nothing, |next| Left::Attempts(filter, Some(next)))
+            }
+            Left::Events(filter, after) => {
+                let page = self.history.event_page(filter.clone(), after).await?;
+                self.write(&page.items, &EVENTS, after.is_none(), &mut piece);
+                page.next.map_or(Left::Nothing, |next| Left::Events(filter, Some(next)))
+            }
+            Left::Own(rows) => rows.write(&mut piece).await?.map_or(Left::Nothing, Left::Own),
+            Left::Nothing => Left::Nothing,
         };
-        Ok(())
-    }
-
-    async fn next_attempts(
-        &mut self,
-        filter: AttemptFilter,
-        is_first: bool,
-        piece: &mut Vec<u8>,
-    ) -> Result<(), StoreError> {
-        let after = if let Place::AfterAttempt(position) = self.place { Some(position) } else { None };
-        let page = self.history.attempt_page(filter, after, PAGE).await?;
-        self.write(&page.items, &ATTEMPTS, is_first, piece);
-        self.place = match page.items.last() {
-            Some(last) if page.has_more => Place::AfterAttempt(attempts::Position { at: last.at, id: last.id }),
-            _ => Place::End,
-        };
-        Ok(())
-    }
-
-    async fn next_events(
-        &mut self,
-        filter: EventFilter,
-        is_first: bool,
-        piece: &mut Vec<u8>,
-    ) -> Result<(), StoreError> {
-        let after = if let Place::AfterEvent(position) = self.place { Some(position) } else { None };
-        let page = self.history.event_page(filter, after, PAGE).await?;
-        self.write(&page.items, &EVENTS, is_first, piece);
-        self.place = match page.items.last() {
-            Some(last) if page.has_more => Place::AfterEvent(audit::Position::of(last)),
-            _ => Place::End,
-        };
-        Ok(())
+        Ok((!piece.is_empty()).then_some(piece))
     }
 
     fn write<Row>(&self, rows: &[Row], shape: &Shape<Row>, is_first: bool, piece: &mut Vec<u8>) {

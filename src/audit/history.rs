@@ -16,6 +16,8 @@ use crate::model::session::Session;
 use crate::store::statistics::{self, Bucket};
 use crate::store::{Db, Page, StoreError, attempts, audit, sessions};
 
+/// Rows of an export read at a time.
+const PAGE: i64 = 500;
 /// Events shown in a session's timeline.
 const TIMELINE: i64 = 500;
 /// Other sessions of the user shown beside one.
@@ -50,7 +52,7 @@ impl History {
         after: Option<sessions::Position>,
         limit: i64,
         context: &AuditContext,
-    ) -> Result<Page<Session>, StoreError> {
+    ) -> Result<Page<Session, sessions::Position>, StoreError> {
         self.sessions.record_expired().await?;
         let now = self.clock.now();
         let page = move |db: &mut Db, filter: &_| sessions::list(db, filter, now, sort, after, limit);
@@ -64,7 +66,7 @@ impl History {
         after: Option<attempts::Position>,
         limit: i64,
         context: &AuditContext,
-    ) -> Result<Page<Attempt>, StoreError> {
+    ) -> Result<Page<Attempt, attempts::Position>, StoreError> {
         let forms = self.attempt_names();
         let page = move |db: &mut Db, filter: &_| attempts::list(db, filter, &forms, after, limit);
         self.recorded(HistoryPart::Attempts, filter, context, page).await
@@ -77,7 +79,7 @@ impl History {
         after: Option<audit::Position>,
         limit: i64,
         context: &AuditContext,
-    ) -> Result<Page<RecordedEvent>, StoreError> {
+    ) -> Result<Page<RecordedEvent, audit::Position>, StoreError> {
         self.recorded(HistoryPart::Events, filter, context, move |db, filter| audit::list(db, filter, after, limit))
             .await
     }
@@ -126,39 +128,36 @@ impl History {
         filter: SessionFilter,
         sort: Sort,
         after: Option<sessions::Position>,
-        limit: i64,
-    ) -> Result<Page<Session>, StoreError> {
+    ) -> Result<Page<Session, sessions::Position>, StoreError> {
         let now = self.clock.now();
-        self.store.read_at_length(move |db| sessions::list(db, &filter, now, sort, after, limit)).await
+        self.store.read_at_length(move |db| sessions::list(db, &filter, now, sort, after, PAGE)).await
     }
 
     pub(super) async fn attempt_page(
         &self,
         filter: AttemptFilter,
         after: Option<attempts::Position>,
-        limit: i64,
-    ) -> Result<Page<Attempt>, StoreError> {
+    ) -> Result<Page<Attempt, attempts::Position>, StoreError> {
         let forms = self.attempt_names();
-        self.store.read_at_length(move |db| attempts::list(db, &filter, &forms, after, limit)).await
+        self.store.read_at_length(move |db| attempts::list(db, &filter, &forms, after, PAGE)).await
     }
 
     pub(super) async fn event_page(
         &self,
         filter: EventFilter,
         after: Option<audit::Position>,
-        limit: i64,
-    ) -> Result<Page<RecordedEvent>, StoreError> {
-        self.store.read_at_length(move |db| audit::list(db, &filter, after, limit)).await
+    ) -> Result<Page<RecordedEvent, audit::Position>, StoreError> {
+        self.store.read_at_length(move |db| audit::list(db, &filter, after, PAGE)).await
     }
 
     /// Reads a page of other people's history and records that, together (ADM-06).
-    async fn recorded<F: Filter, T: Send + 'static>(
+    async fn recorded<F: Filter, T: Send + 'static, P: Send + 'static>(
         &self,
         what: HistoryPart,
         filter: F,
         context: &AuditContext,
-        page: impl FnOnce(&mut Db, &F) -> Result<Page<T>, StoreError> + Send + 'static,
-    ) -> Result<Page<T>, StoreError> {
+        page: impl FnOnce(&mut Db, &F) -> Result<Page<T, P>, StoreError> + Send + 'static,
+    ) -> Result<Page<T, P>, StoreError> {
         let (now, context) = (self.clock.now(), context.clone());
         self.store
             .write_at_length(move |db| {

@@ -6,7 +6,7 @@ pub mod chain;
 pub mod export;
 pub mod history;
 pub mod lookup;
-pub mod own;
+mod own;
 pub mod remembered;
 pub mod retention;
 mod shape;

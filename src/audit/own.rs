@@ -8,113 +8,90 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::History;
-use crate::model::audit::{AuditContext, AuditEvent, Details, RecordedEvent, Subject, SubjectKind};
+use crate::model::audit::RecordedEvent;
 use crate::model::filter::{AttemptFilter, Criterion, EventFilter, SessionFilter, Sort, Text};
 use crate::model::id::UserId;
 use crate::model::session::{ActorKind, Session};
 use crate::store::{StoreError, attempts, audit, sessions, users};
 use crate::view::{AttemptObject, EventObject, SessionObject, UserObject};
 
-/// Rows read at a time.
-const PAGE: i64 = 500;
 /// Events of one session at most: years of refreshing every few minutes would be more.
 const MOST_OF_SESSION: i64 = 10_000;
 /// A piece is at least so long, but for the last.
 const PIECE: usize = 64 * 1024;
 
-/// An export under way: [`OwnExport::next`] gives piece after piece, lines of JSON.
+/// The rows about a user that are left to be written, as of a moment.
 #[derive(Debug)]
-pub struct OwnExport {
+pub(super) struct OwnRows {
     history: History,
     user_id: UserId,
     now: DateTime<Utc>,
-    context: AuditContext,
     place: Place,
 }
 
-/// How far it has come.
-#[derive(Debug)]
+/// What comes next.
+#[derive(Debug, Default)]
 enum Place {
+    #[default]
     Account,
-    Sessions { read: VecDeque<Session>, after: Option<sessions::Position>, has_more: bool },
-    Attempts(Option<attempts::Position>),
-    Events(Option<audit::Position>),
-    End,
+    SessionsAfter(Option<sessions::Position>),
+    /// Sessions that were read, and after which place there are more.
+    EachOf(VecDeque<Session>, Option<sessions::Position>),
+    AttemptsAfter(Option<attempts::Position>),
+    EventsAfter(Option<audit::Position>),
 }
 
-impl History {
-    /// Begins the export of what is kept about a user, and records it.
-    pub async fn export_own(&self, user_id: UserId, context: &AuditContext) -> Result<OwnExport, StoreError> {
-        self.sessions.record_overdue_of(user_id).await?;
-        let now = self.clock.now();
-        let subject = Subject::new(SubjectKind::User, user_id);
-        let event = AuditEvent::new(now, Details::OwnHistoryExported {}, context, subject);
-        self.store.write(move |db| audit::record(db, &event)).await?;
-        let context = context.clone();
-        Ok(OwnExport { history: self.clone(), user_id, now, context, place: Place::Account })
-    }
-}
-
-impl OwnExport {
-    /// The next piece; `None` after the last. The user's session is looked at again for each: the export ends with it.
-    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
-        if !matches!(self.place, Place::End) {
-            self.history.sessions.ensure_allowed(&self.context).await?;
-        }
-        let mut piece = Vec::new();
-        while piece.len() < PIECE && !matches!(self.place, Place::End) {
-            self.step(&mut piece).await?;
-        }
-        Ok((!piece.is_empty()).then_some(piece))
+impl OwnRows {
+    /// All of them.
+    pub fn new(history: &History, user_id: UserId, now: DateTime<Utc>) -> Self {
+        Self { history: history.clone(), user_id, now, place: Place::default() }
     }
 
-    async fn step(&mut self, piece: &mut Vec<u8>) -> Result<(), StoreError> {
-        let user_id = self.user_id;
-        self.place = match std::mem::replace(&mut self.place, Place::End) {
+    /// Writes the next ones as lines of JSON; what is left then.
+    pub async fn write(mut self, piece: &mut Vec<u8>) -> Result<Option<Self>, StoreError> {
+        while piece.len() < PIECE {
+            let place = std::mem::take(&mut self.place);
+            match self.step(place, piece).await? {
+                Some(place) => self.place = place,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(self))
+    }
+
+    async fn step(&self, place: Place, piece: &mut Vec<u8>) -> Result<Option<Place>, StoreError> {
+        let (history, user_id) = (&self.history, self.user_id);
+        Ok(Some(match place {
             Place::Account => {
-                let user = self.history.store.read(move |db| users::find(db, user_id)).await?;
+                let user = history.store.read(move |db| users::find(db, user_id)).await?;
                 if let Some(user) = &user {
                     line(piece, "user", &UserObject::from(user));
                 }
-                Place::Sessions { read: VecDeque::new(), after: None, has_more: true }
+                Place::SessionsAfter(None)
             }
-            Place::Sessions { mut read, after, has_more } => match read.pop_front() {
+            Place::SessionsAfter(after) => {
+                let page = history.session_page(SessionFilter::of_user(user_id), Sort::NewestStart, after).await?;
+                Place::EachOf(page.items.into(), page.next)
+            }
+            Place::EachOf(mut sessions, next) => match sessions.pop_front() {
                 Some(session) => {
                     self.write_session(&session, piece).await?;
-                    Place::Sessions { read, after, has_more }
+                    Place::EachOf(sessions, next)
                 }
-                None if has_more => {
-                    let filter = SessionFilter::of_user(user_id);
-                    let page = self.history.session_page(filter, Sort::NewestStart, after, PAGE).await?;
-                    let after = page.items.last().map(|last| sessions::Position::of(last, Sort::NewestStart));
-                    Place::Sessions { read: page.items.into(), after, has_more: page.has_more }
-                }
-                None => Place::Attempts(None),
+                None => next.map_or(Place::AttemptsAfter(None), |next| Place::SessionsAfter(Some(next))),
             },
-            Place::Attempts(after) => {
-                let filter = AttemptFilter::of_user(user_id);
-                let page = self.history.attempt_page(filter, after, PAGE).await?;
-                for attempt in &page.items {
-                    line(piece, "attempt", &AttemptObject::from(attempt));
-                }
-                match page.items.last() {
-                    Some(last) if page.has_more => {
-                        Place::Attempts(Some(attempts::Position { at: last.at, id: last.id }))
-                    }
-                    _ => Place::Events(None),
-                }
+            Place::AttemptsAfter(after) => {
+                let page = history.attempt_page(AttemptFilter::of_user(user_id), after).await?;
+                page.items.iter().for_each(|attempt| line(piece, "attempt", &AttemptObject::from(attempt)));
+                page.next.map_or(Place::EventsAfter(None), |next| Place::AttemptsAfter(Some(next)))
             }
-            Place::Events(after) => {
+            Place::EventsAfter(after) => {
                 let subject = Criterion::is(Text(user_id.to_string()));
-                let filter = EventFilter { subject, ..EventFilter::default() };
-                let page = self.history.event_page(filter, after, PAGE).await?;
-                let after = page.items.last().map(audit::Position::of).filter(|_| page.has_more);
+                let page = history.event_page(EventFilter { subject, ..EventFilter::default() }, after).await?;
                 page.items.into_iter().for_each(|event| self.write_event(event, piece));
-                after.map_or(Place::End, |after| Place::Events(Some(after)))
+                return Ok(page.next.map(|next| Place::EventsAfter(Some(next))));
             }
-            Place::End => Place::End,
-        };
-        Ok(())
+        }))
     }
 
     /// A session, and what happened in it.

@@ -33,13 +33,13 @@ pub struct Credentials {
     pub username: String,
     /// The password, as typed.
     pub password: SecretString,
-    /// From where.
+    /// Where the request came from.
     pub client_info: ClientInfo,
     /// Through which application.
     pub client_id: Option<ClientId>,
     /// What should make the device known.
     pub device: Option<DeviceToken>,
-    /// In which request.
+    /// The id of the request.
     pub request_id: String,
 }
 
@@ -63,7 +63,7 @@ pub enum AuthenticationError {
 /// Somebody who was believed. Nothing is recorded yet: that belongs into the transaction of what follows from it.
 #[derive(Debug)]
 pub struct Authenticated {
-    /// Who.
+    /// The user who was authenticated.
     pub user: User,
     credentials: Credentials,
     keys: ThrottleKeys,

@@ -12,7 +12,7 @@ impl Authentication {
         only_closed: bool,
         after: Option<Position>,
         limit: i64,
-    ) -> Result<Page<ThrottleRow>, StoreError> {
+    ) -> Result<Page<ThrottleRow, Position>, StoreError> {
         let closed_at = only_closed.then(|| (self.now(), self.inner.throttle.locked_after()));
         let filter = ThrottleFilter { closed_at, ..filter };
         self.store().read(move |db| throttles::list(db, &filter, after, limit)).await

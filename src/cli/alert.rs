@@ -6,17 +6,14 @@ use super::filter::Flags;
 use super::installation::Installation;
 use super::outcome::{Failure, Outcome};
 use super::output::Output;
+use super::pages;
 use super::table::{Table, facts, moment};
 use crate::app::App;
 use crate::model::alert::Alert;
 use crate::model::audit::AuditContext;
 use crate::model::filter::{AlertFilter, AlertStateFilter};
 use crate::model::id::AlertId;
-use crate::store::alerts::Position;
 use crate::view::AlertObject;
-
-/// Alerts read at a time.
-const PAGE: i64 = 500;
 
 /// What to do with alerts.
 #[derive(Debug, clap::Subcommand)]
@@ -101,15 +98,8 @@ async fn read(app: &App, arguments: &List) -> Outcome<Vec<AlertObject>> {
     if arguments.all {
         filter.state = Some(AlertStateFilter::All);
     }
-    let (mut alerts, mut after) = (Vec::new(), None);
-    loop {
-        let page = app.alerts.list(filter.clone(), after, PAGE, &AuditContext::command_line()).await?;
-        alerts.extend(page.items.iter().map(|alert| object(app, alert)));
-        if !page.has_more {
-            return Ok(alerts);
-        }
-        after = page.items.last().map(|last| Position { raised_at: last.raised.at, id: last.id });
-    }
+    let page = async |after, limit| app.alerts.list(filter.clone(), after, limit, &AuditContext::command_line()).await;
+    Ok(pages::all(page).await?.iter().map(|alert| object(app, alert)).collect())
 }
 
 async fn show(app: &App, id: AlertId, as_json: bool, output: &mut Output) -> Outcome {

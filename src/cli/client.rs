@@ -5,6 +5,7 @@ use serde_json::json;
 use super::installation::Installation;
 use super::outcome::Outcome;
 use super::output::Output;
+use super::pages;
 use super::table::{Table, facts, moment};
 use super::value;
 use crate::app::App;
@@ -12,9 +13,6 @@ use crate::model::audit::AuditContext;
 use crate::model::client::{ClientId, Scope};
 use crate::model::secret::SecretKind;
 use crate::view::ClientObject;
-
-/// Clients read at a time.
-const PAGE: i64 = 500;
 
 /// What to do with clients.
 #[derive(Debug, clap::Subcommand)]
@@ -94,15 +92,8 @@ async fn add(app: &App, new: Add, output: &mut Output) -> Outcome {
 }
 
 async fn list(app: &App, as_json: bool, output: &mut Output) -> Outcome {
-    let mut clients: Vec<ClientObject> = Vec::new();
-    loop {
-        let after = clients.last().map(|last| last.id.clone());
-        let page = app.clients.list(after, PAGE).await?;
-        clients.extend(page.items.iter().map(ClientObject::from));
-        if !page.has_more {
-            break;
-        }
-    }
+    let clients = pages::all(async |after, limit| app.clients.list(after, limit).await).await?;
+    let clients: Vec<ClientObject> = clients.iter().map(ClientObject::from).collect();
     if as_json {
         return output.json(&clients);
     }

@@ -9,7 +9,7 @@ use super::outcome::{Failure, Outcome};
 use super::output::Output;
 use super::progress;
 use crate::app::App;
-use crate::audit::export::{ExportFormat, Form, Purpose, Selection};
+use crate::audit::export::{Export, ExportFormat, Form, Purpose, Selection};
 use crate::audit::sheet::Separator;
 use crate::model::audit::AuditContext;
 
@@ -36,10 +36,14 @@ pub(super) struct Destination {
 /// Exports what was selected.
 pub(super) async fn export(app: &App, selection: Selection, to: &Destination, output: &mut Output) -> Outcome {
     let form = Form::new(to.format, to.separator, to.bom).map_err(|error| Failure::wrong_use(format!("--{error}")))?;
-    let (purpose, context) = (to.purpose.clone(), AuditContext::command_line());
-    let mut export = app.history.export(selection, form, purpose, &context).await?;
-    // Not before: a file that is there stays as it is where nothing is exported.
-    let mut file = to.output.as_deref().map(create).transpose()?;
+    let begun = app.history.export(selection, form, to.purpose.clone(), &AuditContext::command_line()).await?;
+    write(begun, to.output.as_deref(), output).await
+}
+
+/// Writes an export that has begun to a file, or to the standard output. A file that is there stays as it is where nothing is
+/// exported.
+pub(super) async fn write(mut export: Export, file: Option<&Path>, output: &mut Output) -> Outcome {
+    let mut file = file.map(create).transpose()?;
     // On a terminal that shows the rows themselves, a count between them would only disturb.
     let progress = (file.is_some() || !output.is_terminal()).then(|| progress::bytes("exported"));
     while let Some(piece) = export.next().await? {
@@ -61,11 +65,11 @@ pub(super) async fn export(app: &App, selection: Selection, to: &Destination, ou
 }
 
 /// A new file is its owner's alone: it holds people's addresses and working hours.
-pub(super) fn create(path: &Path) -> Outcome<(File, &Path)> {
+fn create(path: &Path) -> Outcome<(File, &Path)> {
     let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
     file.map(|file| (file, path)).map_err(|error| cannot_write(path, &error))
 }
 
-pub(super) fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
+fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
     Failure::saying(format_args!("{} cannot be written: {error}", path.display()))
 }

@@ -17,6 +17,7 @@ mod migrate;
 mod openapi;
 mod outcome;
 mod output;
+mod pages;
 mod password;
 mod progress;
 mod retention;

@@ -3,15 +3,13 @@
 use super::installation::Installation;
 use super::outcome::{Failure, Outcome};
 use super::output::Output;
+use super::pages;
 use super::table::{Table, moment};
 use crate::app::App;
 use crate::model::audit::AuditContext;
 use crate::model::id::ThrottleId;
-use crate::store::throttles::{Position, ThrottleFilter, ThrottleScope};
+use crate::store::throttles::{ThrottleFilter, ThrottleScope};
 use crate::view::ThrottleObject;
-
-/// Throttles read at a time.
-const PAGE: i64 = 500;
 
 /// What to do with throttles.
 #[derive(Debug, clap::Subcommand)]
@@ -77,21 +75,13 @@ fn about(throttle: &ThrottleObject) -> String {
 }
 
 async fn read(app: &App, arguments: &List) -> Outcome<Vec<ThrottleObject>> {
-    let (now, mut throttles, mut after) = (app.clock.now(), Vec::new(), None);
-    loop {
+    let now = app.clock.now();
+    let page = async |after, limit| {
         let filter = ThrottleFilter { scope: arguments.scope, ..ThrottleFilter::default() };
-        let page = app.authentication.throttles(filter, !arguments.all, after, PAGE).await?;
-        let show = |row| ThrottleObject::new(row, app.authentication.is_locked(row), now);
-        throttles.extend(page.items.iter().map(show));
-        if !page.has_more {
-            return Ok(throttles);
-        }
-        let place = |row: &crate::store::throttles::ThrottleRow| Position {
-            last_failure_at: row.last_failure_at,
-            subject: row.key.subject,
-        };
-        after = page.items.last().map(place);
-    }
+        app.authentication.throttles(filter, !arguments.all, after, limit).await
+    };
+    let rows = pages::all(page).await?;
+    Ok(rows.iter().map(|row| ThrottleObject::new(row, app.authentication.is_locked(row), now)).collect())
 }
 
 async fn lift(app: &App, id: ThrottleId, output: &mut Output) -> Outcome {

@@ -76,8 +76,8 @@ impl Clients {
     }
 
     /// Clients by id, those after `after`.
-    pub async fn list(&self, after: Option<String>, limit: i64) -> Result<Page<Client>, StoreError> {
-        self.store.read(move |db| clients::list(db, after.as_deref(), limit)).await
+    pub async fn list(&self, after: Option<ClientId>, limit: i64) -> Result<Page<Client, ClientId>, StoreError> {
+        self.store.read(move |db| clients::list(db, after.as_ref(), limit)).await
     }
 
     /// Registers a client; its secret is returned this once.

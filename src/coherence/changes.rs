@@ -16,7 +16,7 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Adds one.
+    /// Adds a change that every node must apply.
     pub fn note(&mut self, change: Change) {
         if self.noted.last() != Some(&change) {
             self.noted.push(change);

@@ -203,7 +203,8 @@ impl Membership {
 
     /// A lease that the database was to keep and does not know any more: it has lost what it had acknowledged.
     async fn compare_lease(&mut self, id: NodeId) -> Result<(), StoreError> {
-        let (acknowledged, found) = (self.numbers.acknowledged, self.coherence.store().read(move |db| nodes::lease_no(db, id)).await?);
+        let (acknowledged, found) =
+            (self.numbers.acknowledged, self.coherence.store().read(move |db| nodes::lease_no(db, id)).await?);
         match found {
             Some(found) if found < acknowledged => self.history_went_back(acknowledged, found).await,
             _ => Ok(()),

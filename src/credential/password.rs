@@ -55,7 +55,7 @@ pub enum PasswordsError {
     Blocklist {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// What the system says.
         source: std::io::Error,
     },
     /// Argon2 does not allow the configured cost.

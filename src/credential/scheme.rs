@@ -38,7 +38,7 @@ pub enum Scheme {
         memory_kib: u32,
         /// Passes over the memory.
         iterations: u32,
-        /// Lanes.
+        /// Lanes that are computed side by side.
         parallelism: u32,
     },
 }

@@ -7,6 +7,7 @@ pub mod auth;
 pub mod authenticate;
 mod connection;
 pub mod error;
+mod export;
 pub mod health;
 pub mod input;
 mod limits;

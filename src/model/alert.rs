@@ -149,7 +149,7 @@ impl RaisedKind {
 /// older or newer version raised is read as well.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewAlert<Kind = AlertKind> {
-    /// When.
+    /// When what it is about happened.
     pub at: DateTime<Utc>,
     /// What it is about.
     pub kind: Kind,
@@ -159,7 +159,7 @@ pub struct NewAlert<Kind = AlertKind> {
     pub user_id: Option<UserId>,
     /// The session concerned.
     pub session_id: Option<SessionId>,
-    /// From where.
+    /// The address from which it was done, where it is known.
     pub ip: Option<IpAddr>,
     /// What else there is to say: an object, without secrets.
     pub details: Value,
@@ -224,11 +224,11 @@ pub struct Alert {
 /// That somebody looked at an alert.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acknowledged {
-    /// When.
+    /// When somebody acknowledged it.
     pub at: DateTime<Utc>,
     /// Who: a user's id, or `cli`.
     pub by: String,
-    /// What they noted.
+    /// What whoever acknowledged it wrote down.
     pub note: Option<String>,
 }
 

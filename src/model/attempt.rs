@@ -29,9 +29,9 @@ words! {
 /// A try to log in, or to confirm one's password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
-    /// Its id.
+    /// The id of this attempt.
     pub id: AttemptId,
-    /// When.
+    /// When somebody tried, to the microsecond.
     pub at: DateTime<Utc>,
     /// The name as typed. A name that no user has is shown masked ([`mask`]): people type passwords into the wrong field.
     pub username: String,

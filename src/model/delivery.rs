@@ -50,7 +50,7 @@ pub struct Delivery {
     pub id: DeliveryId,
     /// What it tells of.
     pub about: About,
-    /// How.
+    /// The way by which it is told.
     pub channel: Channel,
     /// The reviewer's address, or the one that the user had when the account was changed.
     pub recipient: Option<String>,
@@ -65,7 +65,7 @@ pub struct Delivery {
 pub enum About {
     /// An alert.
     Alert {
-        /// Which.
+        /// The alert that is told of.
         alert_id: AlertId,
         /// What there is to tell of it.
         occasion: Occasion,
@@ -74,7 +74,7 @@ pub enum About {
     },
     /// A user's account.
     Account {
-        /// Whose.
+        /// The user whose account was changed.
         user_id: UserId,
         /// What was changed.
         change: AccountChange,

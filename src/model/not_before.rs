@@ -51,14 +51,14 @@ impl Scope {
 /// A not-before as it was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotBefore {
-    /// Whose sessions.
+    /// The user, the client or everybody whose sessions it ends.
     pub scope: Scope,
     /// Those started earlier are refused.
     pub at: DateTime<Utc>,
-    /// Since when.
+    /// When it was set.
     pub set_at: DateTime<Utc>,
-    /// By whom.
+    /// The party that set it.
     pub set_by: Actor,
-    /// Why.
+    /// The reason that was given with it.
     pub note: Option<String>,
 }

@@ -112,9 +112,9 @@ impl Actor {
 pub struct End {
     /// The moment from which it was over.
     pub at: DateTime<Utc>,
-    /// Why.
+    /// The reason of the end.
     pub reason: EndReason,
-    /// By whom.
+    /// The party that ended it.
     pub by: Actor,
     /// What an administrator noted.
     pub note: Option<String>,

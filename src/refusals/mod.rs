@@ -43,9 +43,9 @@ struct Inner {
 /// The request in which a token was refused.
 #[derive(Debug, Clone)]
 pub struct RefusedRequest {
-    /// From which address.
+    /// The address that it came from.
     pub ip: IpAddr,
-    /// In which request.
+    /// The id of the request.
     pub request_id: String,
     /// For what: method and route.
     pub route: String,
@@ -159,7 +159,7 @@ impl Refusals {
                 return Ok(written);
             }
             let count = batch.len();
-            self.inner.store.write(move |db| batch.iter().try_for_each(|event| audit::record(db, event))).await?;
+            self.inner.store.write(move |db| audit::record_all(db, &batch)).await?;
             self.aggregated().remove_written(count);
             written += count;
         }

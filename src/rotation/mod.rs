@@ -53,9 +53,9 @@ pub enum RotationError {
          this again. (One that was killed counts for a minute.)"
     )]
     InUse {
-        /// How many.
+        /// How many servers.
         count: usize,
-        /// Which key.
+        /// The name of the master key that they work with.
         master: String,
     },
     /// Servers run that would go on with the keys that are given up.

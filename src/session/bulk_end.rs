@@ -1,4 +1,4 @@
-//! Ending every session that matches a filter: batch after batch, since there may be a million.
+//! Ending every session that matches a filter, in batches.
 //!
 //! The record says who asked for it, and for which, in the transaction of the first ends, and what came of it in that of the
 //! last. So no end is there without what explains it, and an end that a crash broke off is one without an outcome. Whoever
@@ -8,8 +8,9 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::Sessions;
+use super::batches::Progress;
 use super::change::Changes;
-use super::end::{BATCH, end_by, end_same_in, is_last_batch};
+use super::end::{BATCH, end_by, end_same_in};
 use crate::alert::Alerts;
 use crate::model::alert::{AlertDetails, NewAlert};
 use crate::model::audit::{AuditContext, AuditEvent, Details, HistoryPart, Subject};
@@ -47,14 +48,6 @@ struct BulkEnd {
     matched: i64,
 }
 
-/// How far an end in batches has come.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Progress {
-    pub has_begun: bool,
-    pub is_over: bool,
-    pub ended: i64,
-}
-
 impl Sessions {
     /// Ends every session that matches, in batches, and records the filter and the count. A dry run only counts.
     pub async fn end_matching(
@@ -78,31 +71,13 @@ impl Sessions {
     }
 
     async fn end_in_bulk(self, bulk: BulkEnd) -> Result<BulkEnded, StoreError> {
-        let mut progress = Progress::default();
-        let outcome = self.end_batches(&bulk, &mut progress).await;
-        // One wait for all of them.
-        self.coherence().acknowledged().await;
-        self.count_ends(EndReason::BulkEnd, progress.ended);
+        let (sessions, to_end) = (self.clone(), bulk.clone());
+        let step = move |db: &mut Db, changes: &mut Changes<'_>, before| to_end.step(db, changes, before, &sessions);
+        let (progress, outcome) = self.end_batches(EndReason::BulkEnd, step).await;
         if outcome.is_err() && progress.has_begun {
             self.record_break_off(&bulk, progress).await;
         }
         outcome.map(|()| BulkEnded { matched: bulk.matched.max(progress.ended), ended: progress.ended })
-    }
-
-    async fn end_batches(&self, bulk: &BulkEnd, progress: &mut Progress) -> Result<(), StoreError> {
-        while !progress.is_over {
-            let (sessions, bulk, before, at) = (self.clone(), bulk.clone(), *progress, self.now());
-            let alerts = self.inner.dependencies.alerts.clone();
-            let step = self.commit(move |db, changes| {
-                // It may have ended its own session since, and goes on.
-                if !before.has_begun {
-                    sessions.ensure_allowed_in(db, &bulk.context)?;
-                }
-                bulk.step(db, changes, before, at, &alerts)
-            });
-            *progress = step.await?.0;
-        }
-        Ok(())
     }
 
     /// Says how far an end came that the store broke off. Where the store is gone this fails as well, and the record shows an
@@ -128,11 +103,8 @@ impl ToEnd {
             Self::Matching(filter) => filter.only_active(),
         }
     }
-}
 
-/// As the record keeps it: as it was asked for.
-impl ToEnd {
-    /// As the record keeps it.
+    /// As the record keeps it: as it was asked for.
     fn to_value(&self) -> Value {
         match self {
             Self::Everything => json!({ "everything": true }),
@@ -148,19 +120,17 @@ impl BulkEnd {
         db: &mut Db,
         changes: &mut Changes<'_>,
         before: Progress,
-        now: DateTime<Utc>,
-        alerts: &Alerts,
+        sessions: &Sessions,
     ) -> Result<Progress, StoreError> {
         if !before.has_begun {
+            sessions.ensure_allowed_in(db, &self.context)?;
             audit::record(db, &self.begun())?;
         }
         let ids = sessions::ids_matching(db, &self.to_end.filter(), self.at, BATCH)?;
         let end = end_by(&self.context, EndReason::BulkEnd, self.at, self.note.clone());
-        let ended = before.ended + end_same_in(db, changes, &ids, &end, &self.context)?;
-        let is_over = is_last_batch(ids.len());
-        let progress = Progress { has_begun: true, is_over, ended };
-        if is_over {
-            self.record_outcome(db, now, progress, alerts)?;
+        let progress = before.after(ids.len(), end_same_in(db, changes, &ids, &end, &self.context)?);
+        if progress.is_over {
+            self.record_outcome(db, sessions.now(), progress, &sessions.inner.dependencies.alerts)?;
         }
         Ok(progress)
     }

@@ -19,7 +19,7 @@ pub struct Changes<'unit> {
 }
 
 impl Changes<'_> {
-    /// Adds one.
+    /// Adds a change that every node must apply.
     pub fn note(&mut self, change: Change) {
         self.noted.note(change);
     }

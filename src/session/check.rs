@@ -29,11 +29,11 @@ use crate::token::verify::{Expectations, check_times, genuine};
 /// Somebody whose token and session are good.
 #[derive(Debug, Clone)]
 pub struct Checked {
-    /// Which session.
+    /// The session that the token belongs to: its claim `sid`.
     pub session_id: SessionId,
-    /// Which token.
+    /// The access token: its claim `jti`.
     pub token_id: TokenId,
-    /// Whose.
+    /// The user whose session it is.
     pub user_id: UserId,
     /// The user's present name and role.
     pub user: Arc<UserStatus>,

@@ -16,13 +16,13 @@ use crate::view::{self, ActorObject, DeviceObject, SessionObject, SessionUser, T
 /// The session of a request, with its use by that request.
 #[derive(Debug)]
 pub struct CurrentSession {
-    /// Which.
+    /// The id of the session.
     pub id: SessionId,
     /// What is kept of it.
     pub session: Arc<LiveSession>,
     /// When it was last used.
     pub last_seen_at: DateTime<Utc>,
-    /// From where.
+    /// The address from which it was last used.
     pub last_ip: IpAddr,
     /// When it ends unless it is used before.
     pub idle_expires_at: DateTime<Utc>,

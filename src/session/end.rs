@@ -15,11 +15,6 @@ use crate::store::{Db, StoreError, audit, sessions};
 /// Sessions ended in one transaction: others write in between.
 pub(super) const BATCH: i64 = 500;
 
-/// Whether no further batch comes after one of this length.
-pub(super) fn is_last_batch(length: usize) -> bool {
-    i64::try_from(length).is_ok_and(|length| length < BATCH)
-}
-
 /// The end of one session, and what is behind it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ending<'a> {

@@ -42,7 +42,7 @@ struct Uses {
 }
 
 impl EndedUses {
-    /// Counts one.
+    /// Counts a use of this ended session from an address.
     pub fn note(&self, id: SessionId, ip: IpAddr, now: DateTime<Utc>) {
         let mut noted = self.noted();
         let key = (id, wide_network(ip));

@@ -26,7 +26,7 @@ impl Sessions {
         state: StateFilter,
         after: Option<Position>,
         limit: i64,
-    ) -> Result<Page<Session>, StoreError> {
+    ) -> Result<Page<Session, Position>, StoreError> {
         self.record_overdue_of(user_id).await?;
         let now = self.now();
         let filter = SessionFilter { state: Criterion::is(state), ..SessionFilter::of_user(user_id) };
@@ -39,7 +39,7 @@ impl Sessions {
         user_id: UserId,
         after: Option<attempts::Position>,
         limit: i64,
-    ) -> Result<Page<Attempt>, StoreError> {
+    ) -> Result<Page<Attempt, attempts::Position>, StoreError> {
         let filter = AttemptFilter::of_user(user_id);
         self.store().read(move |db| attempts::list(db, &filter, &forms, after, limit)).await
     }

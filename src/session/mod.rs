@@ -1,10 +1,11 @@
 //! What may be done with sessions: one operation, one file, each a method of [`Sessions`].
 //!
 //! Five doors lead to "end this session" (the API, a client's revocation, the console, the command line, the clock); all
-//! come through [`end`]: single ends share transactions (`end_batch`), ends by a filter go in batches (`bulk_end`). The question
-//! asked on every request is [`check`]; the rule by which it, the refresh and others judge a session is `judge`.
+//! come through [`end`]: single ends share transactions (`end_batch`), ends of many go in `batches`. The question asked on
+//! every request is [`check`]; the rule by which it, the refresh and others judge a session is `judge`.
 
 mod acting;
+mod batches;
 pub mod bulk_end;
 pub mod change;
 pub mod check;

@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use super::backend::{Both, Db, MultiBackend};
 use super::columns::{At, Id, Json, parsed};
 use super::error::StoreError;
-use super::keyset::{Page, row_before};
+use super::keyset::{self, Page, row_before};
 use super::schema::{alerts, users};
 use crate::model::alert::{Acknowledged, Alert, AlertKind, NewAlert, RaisedKind};
 use crate::model::audit::{Subject, SubjectKind};
@@ -81,7 +81,7 @@ pub struct Bounds {
 /// An alert that was raised, or counted with another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Raised {
-    /// Which.
+    /// The id of the alert, new or not.
     pub id: AlertId,
     /// Whether it is a new one.
     pub is_new: bool,
@@ -146,17 +146,24 @@ fn raised_since(db: &mut Db, kind: AlertKind, since: At) -> Result<i64, StoreErr
     Ok(of_kind.count().get_result(db)?)
 }
 
-/// The place of an alert in the order of lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position {
-    /// When it was raised.
-    pub raised_at: DateTime<Utc>,
-    /// Its id.
-    pub id: AlertId,
+/// The place of an alert in the order of lists, which goes by when it was raised.
+pub type Position = keyset::Position<AlertId>;
+
+impl Position {
+    /// Where this alert is.
+    #[must_use]
+    pub const fn of(alert: &Alert) -> Self {
+        Self { at: alert.raised.at, id: alert.id }
+    }
 }
 
 /// Alerts, newest first, those after `after` in that order.
-pub fn list(db: &mut Db, filter: &AlertFilter, after: Option<Position>, limit: i64) -> Result<Page<Alert>, StoreError> {
+pub fn list(
+    db: &mut Db,
+    filter: &AlertFilter,
+    after: Option<Position>,
+    limit: i64,
+) -> Result<Page<Alert, Position>, StoreError> {
     let joined = alerts::table.left_join(users::table.on(alerts::user_id.eq(users::id.nullable())));
     let mut query = joined.select((Row::as_select(), users::username.nullable())).into_boxed::<MultiBackend>();
     query = match filter.acknowledged() {
@@ -175,13 +182,13 @@ pub fn list(db: &mut Db, filter: &AlertFilter, after: Option<Position>, limit: i
         };
     }
     if let Some(after) = after {
-        let place = (At(after.raised_at), Id(after.id.0));
+        let place = (At(after.at), Id(after.id.0));
         query = query.filter(row_before((alerts::raised_at, alerts::id), place));
     }
     let order = (alerts::raised_at.desc(), alerts::id.desc());
     let rows: Vec<(Row, Option<String>)> = query.order(order).limit(limit + 1).load(db)?;
     let alerts = rows.into_iter().map(|(row, username)| row.into_alert(username)).collect::<Result<_, _>>()?;
-    Ok(Page::cut(alerts, limit))
+    Ok(Page::cut(alerts, limit, Position::of))
 }
 
 /// The alert with this id.

@@ -11,7 +11,7 @@ use super::chain;
 use super::columns::{At, Id, address, parsed, proofs};
 use super::criteria::{by_networks, by_values};
 use super::error::StoreError;
-use super::keyset::{Page, row_after, row_before, to_before};
+use super::keyset::{self, Page, row_after, row_before, to_before};
 use super::schema::attempts;
 use crate::model::address::key;
 use crate::model::attempt::{Attempt, AttemptOutcome};
@@ -89,12 +89,14 @@ impl Row {
 pub type NameForms<'a> = &'a dyn Fn(&str) -> Vec<String>;
 
 /// The place of an attempt in the order of lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position {
-    /// When it was.
-    pub at: DateTime<Utc>,
-    /// Its id.
-    pub id: AttemptId,
+pub type Position = keyset::Position<AttemptId>;
+
+impl Position {
+    /// Where this attempt is.
+    #[must_use]
+    pub const fn of(attempt: &Attempt) -> Self {
+        Self { at: attempt.at, id: attempt.id }
+    }
 }
 
 /// Adds an attempt.
@@ -111,7 +113,7 @@ pub fn list(
     forms: NameForms<'_>,
     after: Option<Position>,
     limit: i64,
-) -> Result<Page<Attempt>, StoreError> {
+) -> Result<Page<Attempt, Position>, StoreError> {
     let mut filter = filter.clone();
     if let Some(after) = after {
         filter.to = to_before(filter.to, after.at);
@@ -122,7 +124,7 @@ pub fn list(
     }
     let rows: Vec<Row> = query.order((attempts::at.desc(), attempts::id.desc())).limit(limit + 1).load(db)?;
     let attempts = rows.into_iter().map(Row::into_attempt).collect::<Result<_, _>>()?;
-    Ok(Page::cut(attempts, limit))
+    Ok(Page::cut(attempts, limit, Position::of))
 }
 
 /// How many attempts match.
@@ -189,7 +191,7 @@ pub fn following(db: &mut Db, after: Position, limit: i64) -> Result<Vec<Attempt
 pub struct Failed {
     /// The name, folded; masked where no user has it.
     pub name: String,
-    /// From where.
+    /// The address from which somebody tried.
     pub ip: IpAddr,
     /// Whether a user has the name.
     pub is_user: bool,

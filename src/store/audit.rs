@@ -12,8 +12,8 @@ use super::chain;
 use super::columns::{At, Id, Json, parsed, proofs};
 use super::criteria::by_values;
 use super::error::StoreError;
-use super::keyset::{Page, row_before, to_before};
-use super::rows::Insert;
+use super::keyset::{self, Page, row_before, to_before};
+use super::rows::{Insert, PER_STATEMENT};
 use super::schema::audit_events;
 use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Outcome, Reason, RecordedEvent, Subject};
 use crate::model::filter::{EventFilter, Text};
@@ -21,9 +21,6 @@ use crate::model::id::{SessionId, UserId};
 use crate::model::record::Record;
 use crate::model::redaction::{Group, Proofs, WithProofs};
 use crate::model::session::Actor;
-
-/// Events asked for by their numbers in one query.
-const AT_ONCE: usize = 500;
 
 #[derive(Queryable)]
 struct Row {
@@ -75,20 +72,14 @@ impl Row {
     }
 }
 
-/// The place of an event in the order of lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position {
-    /// When it happened.
-    pub at: DateTime<Utc>,
-    /// Its number.
-    pub seq: i64,
-}
+/// The place of an event in the order of lists; its id is its number.
+pub type Position = keyset::Position<i64>;
 
 impl Position {
     /// Where this event is.
     #[must_use]
     pub const fn of(event: &RecordedEvent) -> Self {
-        Self { at: event.event.at, seq: event.seq }
+        Self { at: event.event.at, id: event.seq }
     }
 }
 
@@ -130,18 +121,18 @@ pub fn list(
     filter: &EventFilter,
     after: Option<Position>,
     limit: i64,
-) -> Result<Page<RecordedEvent>, StoreError> {
+) -> Result<Page<RecordedEvent, Position>, StoreError> {
     let mut filter = filter.clone();
     if let Some(after) = after {
         filter.to = to_before(filter.to, after.at);
     }
     let mut query = matching(&filter);
     if let Some(after) = after {
-        query = query.filter(row_before((audit_events::at, audit_events::seq), (At(after.at), after.seq)));
+        query = query.filter(row_before((audit_events::at, audit_events::seq), (At(after.at), after.id)));
     }
     let rows: Vec<Row> = query.order((audit_events::at.desc(), audit_events::seq.desc())).limit(limit + 1).load(db)?;
     let events = rows.into_iter().map(Row::into_event).collect::<Result<_, _>>()?;
-    Ok(Page::cut(events, limit))
+    Ok(Page::cut(events, limit, Position::of))
 }
 
 /// How many events match.
@@ -215,7 +206,7 @@ pub fn newest_of(db: &mut Db, kind: AuditKind, limit: i64) -> Result<Vec<Recorde
     numbers.sort_unstable_by_key(|number| Reverse(*number));
     numbers.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let mut events = Vec::new();
-    for numbers in numbers.chunks(AT_ONCE) {
+    for numbers in numbers.chunks(PER_STATEMENT) {
         events.extend(by_numbers(db, numbers.to_vec())?);
     }
     events.sort_unstable_by_key(|event| Reverse(event.seq));

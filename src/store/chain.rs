@@ -17,12 +17,9 @@ use super::columns::{At, fixed, parsed};
 use super::covered;
 use super::error::StoreError;
 use super::raw::{self, Raw, Take};
-use super::rows::Insert;
+use super::rows::{Insert, PER_STATEMENT};
 use super::schema::{chain_base, chain_head, checkpoints, sealed_records, tree_hashes, unsealed_records};
 use crate::model::record::{Digest, Record, RecordKind, Shape};
-
-/// Rows of one statement: below SQLite's limit of bound values.
-const BATCH: usize = 500;
 
 /// Records that room is made for before they are read.
 const MOST_ROOM: i64 = 4_096;
@@ -30,13 +27,13 @@ const MOST_ROOM: i64 = 4_096;
 /// Something that waits to be sealed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsealed {
-    /// Names the waiting.
+    /// The number of the row that waits.
     pub id: i64,
     /// What it is of.
     pub kind: RecordKind,
-    /// Which one.
+    /// Which one of its kind: an id, a number, or a name and a version.
     pub subject: String,
-    /// When that happened.
+    /// When what it stands for happened.
     pub at: DateTime<Utc>,
     /// What the digest covers.
     pub form: i32,
@@ -157,7 +154,7 @@ pub fn sealable(db: &mut Db, mut waiting: Vec<Unsealed>) -> Result<Vec<Unsealed>
 /// Those of these subjects of which there is a record, sealed or waiting.
 pub fn recorded(db: &mut Db, kind: RecordKind, subjects: &[String]) -> Result<HashSet<String>, StoreError> {
     let mut recorded = HashSet::new();
-    for batch in subjects.chunks(BATCH) {
+    for batch in subjects.chunks(PER_STATEMENT) {
         let waiting = unsealed_records::table
             .filter(unsealed_records::kind.eq(kind.as_str()))
             .filter(unsealed_records::subject.eq_any(batch.to_vec()))
@@ -171,7 +168,7 @@ pub fn recorded(db: &mut Db, kind: RecordKind, subjects: &[String]) -> Result<Ha
 
 fn sealed(db: &mut Db, kind: RecordKind, subjects: &[String]) -> Result<HashSet<String>, StoreError> {
     let mut sealed = HashSet::new();
-    for batch in subjects.chunks(BATCH) {
+    for batch in subjects.chunks(PER_STATEMENT) {
         let query = sealed_records::table
             .filter(sealed_records::kind.eq(kind.as_str()))
             .filter(sealed_records::subject.eq_any(batch.to_vec()))
@@ -324,7 +321,7 @@ pub fn append(
         .column(tree_hashes::place, |hash| hash.place)
         .column(tree_hashes::hash, |hash| hash.hash.as_slice())
         .execute(db)?;
-    for batch in waited.chunks(BATCH) {
+    for batch in waited.chunks(PER_STATEMENT) {
         // By their ids: one that was committed meanwhile may have a lower number than the last of these.
         diesel::delete(unsealed_records::table.filter(unsealed_records::id.eq_any(batch.to_vec()))).execute(db)?;
     }
@@ -415,7 +412,7 @@ pub struct Written {
 /// The records of these things of a kind, waiting or sealed, in any order.
 pub fn written(db: &mut Db, kind: RecordKind, subjects: &[String]) -> Result<Vec<Written>, StoreError> {
     let mut written = Vec::new();
-    for batch in subjects.chunks(BATCH) {
+    for batch in subjects.chunks(PER_STATEMENT) {
         // What waits first, as in `recorded`.
         let waiting: Vec<WaitingRow> = unsealed_records::table
             .filter(unsealed_records::kind.eq(kind.as_str()))
@@ -445,7 +442,7 @@ pub fn times_of(
     subjects: &[String],
 ) -> Result<HashMap<String, DateTime<Utc>>, StoreError> {
     let mut times = HashMap::new();
-    for batch in subjects.chunks(BATCH) {
+    for batch in subjects.chunks(PER_STATEMENT) {
         let rows: Vec<(String, At)> = sealed_records::table
             .filter(sealed_records::subject.eq_any(batch.to_vec()))
             .filter(sealed_records::kind.eq(kind.as_str()))

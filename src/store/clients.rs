@@ -71,13 +71,13 @@ pub fn lock(db: &mut Db, id: &ClientId) -> Result<bool, StoreError> {
 }
 
 /// Clients by id, those after `after`.
-pub fn list(db: &mut Db, after: Option<&str>, limit: i64) -> Result<Page<Client>, StoreError> {
+pub fn list(db: &mut Db, after: Option<&ClientId>, limit: i64) -> Result<Page<Client, ClientId>, StoreError> {
     let mut query = clients::table.select(COLUMNS).into_boxed::<MultiBackend>();
     if let Some(after) = after {
-        query = query.filter(clients::id.gt(after.to_owned()));
+        query = query.filter(clients::id.gt(after.as_str().to_owned()));
     }
     let rows: Vec<Row> = query.order(clients::id.asc()).limit(limit + 1).load(db)?;
-    Ok(Page::cut(rows.into_iter().map(client).collect::<Result<_, _>>()?, limit))
+    Ok(Page::cut(rows.into_iter().map(client).collect::<Result<_, _>>()?, limit, |last| last.id.clone()))
 }
 
 /// Adds a client. A taken id is a [`StoreError::Conflict`].

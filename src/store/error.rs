@@ -87,9 +87,9 @@ pub enum OpenError {
         .missing.join(", ")
     )]
     MayNotMigrate {
-        /// Who asked.
+        /// The role of the database that asked.
         role: String,
-        /// What is missing.
+        /// The names of the missing migrations.
         missing: Vec<String>,
     },
     /// Migrations are missing that no node of an older version survives, and one runs.
@@ -100,7 +100,7 @@ pub enum OpenError {
     OlderNode {
         /// Where it serves.
         address: String,
-        /// What is missing.
+        /// The names of the missing migrations.
         missing: Vec<String>,
     },
     /// Others hold the lock under which migrations are applied.

@@ -13,21 +13,31 @@ use crate::model::filter::Moment;
 
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page<T> {
+pub struct Page<T, P> {
     /// At most as many as asked for.
     pub items: Vec<T>,
-    /// Whether more follow.
-    pub has_more: bool,
+    /// The place of the last one, after which the next page begins; `None` on the last page.
+    pub next: Option<P>,
 }
 
-impl<T> Page<T> {
+impl<T, P> Page<T, P> {
     /// Cuts a list that was asked for one row more than wanted.
-    pub(super) fn cut(mut items: Vec<T>, limit: i64) -> Self {
+    pub(super) fn cut(mut items: Vec<T>, limit: i64, place: impl FnOnce(&T) -> P) -> Self {
         let limit = usize::try_from(limit).unwrap_or(0);
         let has_more = items.len() > limit;
         items.truncate(limit);
-        Self { items, has_more }
+        let next = items.last().filter(|_| has_more).map(place);
+        Self { items, next }
     }
+}
+
+/// The place of a row in a list that goes by time: the time, and among rows of the same time the id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position<K> {
+    /// The time that the order goes by.
+    pub at: DateTime<Utc>,
+    /// The id or number of the row.
+    pub id: K,
 }
 
 /// What is left of the bound `to` of a list that goes back in time, where a page begins at `place`: that says more than a

@@ -67,10 +67,11 @@ use std::time::{Duration, Instant};
 pub use address::Address;
 pub use backend::Db;
 pub use error::{Constraint, OpenError, Overtaken, StoreError};
-pub use keyset::Page;
+pub use keyset::{Page, Position};
 pub use migrations::Migrated;
 pub use notifications::Notifications;
 use pool::Pool;
+pub use rows::PER_STATEMENT;
 use writer::Writer;
 
 /// How many times [`Settings::wait`] a caller waits for PostgreSQL to do a unit of work.

@@ -17,7 +17,7 @@ use crate::model::id::NodeId;
 /// What a node says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Node {
-    /// Which.
+    /// The id that the process gave itself at its start.
     pub id: NodeId,
     /// Counts its leases. While it does not move, the node holds none but the last.
     pub lease_no: i64,

@@ -67,7 +67,7 @@ const NOT_ME: &str = "not_me";
 pub struct Taken {
     /// What it was good for.
     pub purpose: Purpose,
-    /// Until when.
+    /// When it stops being valid.
     pub expires_at: DateTime<Utc>,
 }
 

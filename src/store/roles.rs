@@ -302,7 +302,7 @@ pub enum RolesError {
     /// Only who owns a table may say what others may do with it.
     #[error("the role {role} does not own the table {table}: run this as {owner}, or as a superuser")]
     NotOwner {
-        /// Who asks.
+        /// The role of the database that asked.
         role: String,
         /// The first table of somebody else.
         table: String,
@@ -315,7 +315,7 @@ pub enum RolesError {
         .missing.iter().map(|name| format!("CREATE ROLE {name};")).collect::<Vec<_>>().join(" ")
     )]
     MayNotCreate {
-        /// Who asks.
+        /// The role of the database that asked.
         role: String,
         /// What is missing.
         missing: Vec<String>,

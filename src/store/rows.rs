@@ -18,6 +18,9 @@ use diesel::sqlite::Sqlite;
 use super::backend::Db;
 use super::error::StoreError;
 
+/// Values or rows of one statement: below SQLite's limit of bound values.
+pub const PER_STATEMENT: usize = 500;
+
 type Value<'r, DB> = Box<dyn QueryFragment<DB> + 'r>;
 
 /// A value that a statement binds as this SQL type.

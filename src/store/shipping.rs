@@ -25,9 +25,9 @@ pub struct Cursor {
 /// A node's right to ship to a sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claim {
-    /// Which node.
+    /// The node that ships.
     pub node: NodeId,
-    /// Until when.
+    /// When the claim runs out, by the clock of that node.
     pub until: DateTime<Utc>,
 }
 

@@ -9,6 +9,7 @@ use super::backend::{Both, Db, MultiBackend};
 use super::columns::{At, Id, fixed};
 use super::error::StoreError;
 use super::keyset::{Page, row_before};
+use super::rows::PER_STATEMENT;
 use super::schema::{throttles, users};
 use crate::model::id::{ThrottleId, UserId};
 use crate::model::words::words;
@@ -36,9 +37,6 @@ impl ThrottleScope {
         matches!(self, Self::Account | Self::KnownDevice)
     }
 }
-
-/// Keys of one statement.
-const BATCH: usize = 500;
 
 /// Lets nobody take a name until the transaction is over: whoever looks whether somebody has it may count for what is found.
 pub fn hold_names(db: &mut Db) -> Result<(), StoreError> {
@@ -175,7 +173,7 @@ pub fn clear(db: &mut Db, key: ThrottleKey) -> Result<bool, StoreError> {
 pub fn clear_all(db: &mut Db, scope: ThrottleScope, keys: &[ThrottleKey]) -> Result<usize, StoreError> {
     let of_scope = throttles::scope.eq(scope.as_str());
     let mut forgotten = 0;
-    for keys in keys.chunks(BATCH) {
+    for keys in keys.chunks(PER_STATEMENT) {
         let subjects = keys.iter().map(|key| key.subject.to_vec());
         let rows = throttles::table.filter(of_scope.and(throttles::subject.eq_any(subjects.collect::<Vec<_>>())));
         forgotten += diesel::delete(rows).execute(db)?;
@@ -225,7 +223,7 @@ fn is_locked(locked_after: u32) -> _ {
 pub struct ThrottleRow {
     /// What is counted.
     pub key: ThrottleKey,
-    /// How many.
+    /// The failures that were counted.
     pub count: Count,
     /// When the last one was.
     pub last_failure_at: DateTime<Utc>,
@@ -255,6 +253,14 @@ pub struct Position {
     pub subject: [u8; 32],
 }
 
+impl Position {
+    /// Where this count is.
+    #[must_use]
+    pub const fn of(row: &ThrottleRow) -> Self {
+        Self { last_failure_at: row.last_failure_at, subject: row.key.subject }
+    }
+}
+
 type Columns =
     (String, Vec<u8>, i32, i32, At, At, Option<At>, Option<Id>, Option<String>, Option<String>, Option<String>);
 
@@ -278,7 +284,7 @@ pub fn list(
     filter: &ThrottleFilter,
     after: Option<Position>,
     limit: i64,
-) -> Result<Page<ThrottleRow>, StoreError> {
+) -> Result<Page<ThrottleRow, Position>, StoreError> {
     let joined = throttles::table.left_join(users::table.on(throttles::user_id.eq(users::id.nullable())));
     let mut query = joined.select(columns()).into_boxed::<MultiBackend>();
     if let Some(scope) = filter.scope {
@@ -296,7 +302,7 @@ pub fn list(
     }
     let order = (throttles::last_failure_at.desc(), throttles::subject.desc());
     let rows: Vec<Columns> = query.order(order).limit(limit + 1).load(db)?;
-    Ok(Page::cut(rows.into_iter().map(into_row).collect::<Result<_, _>>()?, limit))
+    Ok(Page::cut(rows.into_iter().map(into_row).collect::<Result<_, _>>()?, limit, Position::of))
 }
 
 /// The count with this id. An id holds the first bytes of the digest, so few are looked at.

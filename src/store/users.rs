@@ -11,7 +11,7 @@ use super::columns::{At, Id, parsed};
 use super::devices;
 use super::error::StoreError;
 use super::keyset::Page;
-use super::rows::Insert;
+use super::rows::{Insert, PER_STATEMENT};
 use super::schema::users;
 use super::states::{self, Thing};
 use crate::model::filter::{Text, UserFilter};
@@ -20,9 +20,6 @@ use crate::model::id::UserId;
 use crate::model::record::RecordKind;
 use crate::model::user::{Email, PasswordHash, Role, User, UserState, UserStatus, Username};
 use chrono::{DateTime, Utc};
-
-/// Rows of one statement.
-const BATCH: usize = 500;
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = users)]
@@ -184,7 +181,12 @@ impl Position {
 }
 
 /// Users by folded name, those after `after`.
-pub fn list(db: &mut Db, filter: &UserFilter, after: Option<&Position>, limit: i64) -> Result<Page<User>, StoreError> {
+pub fn list(
+    db: &mut Db,
+    filter: &UserFilter,
+    after: Option<&Position>,
+    limit: i64,
+) -> Result<Page<User, Position>, StoreError> {
     let mut query = users::table.select(Row::as_select()).into_boxed::<MultiBackend>();
     if let Some(Text(role)) = &filter.role {
         query = query.filter(users::role.eq(role.clone()));
@@ -201,7 +203,7 @@ pub fn list(db: &mut Db, filter: &UserFilter, after: Option<&Position>, limit: i
     }
     let rows: Vec<Row> = query.order(users::username_folded.asc()).limit(limit + 1).load(db)?;
     let users = rows.into_iter().map(Row::into_user).collect::<Result<_, _>>()?;
-    Ok(Page::cut(users, limit))
+    Ok(Page::cut(users, limit, Position::of))
 }
 
 /// A user to be added; `scheme` names the kind and cost of the password's stored form.
@@ -224,7 +226,7 @@ pub fn insert_all(db: &mut Db, new: &[NewUser]) -> Result<(), StoreError> {
     let things: Vec<Thing> = new.iter().map(|new| Thing::User(new.user.id)).collect();
     let versions = states::first_versions(db, &things)?;
     let rows: Vec<(&NewUser, Option<i64>)> = new.iter().zip(versions).collect();
-    for rows in rows.chunks(BATCH) {
+    for rows in rows.chunks(PER_STATEMENT) {
         insert_rows(db, rows)?;
         let recorded =
             rows.iter().filter_map(|(new, version)| Some((new.user.id.to_string(), (*version)?, new.user.created_at)));

@@ -15,7 +15,7 @@ use crate::audit::chain::is_genuine;
 use crate::credential::throttle::clear_account;
 use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Subject, SubjectKind};
 use crate::model::change::Change;
-use crate::model::filter::AlertFilter;
+use crate::model::filter::{AlertFilter, Sort};
 use crate::model::folding::fold;
 use crate::model::id::UserId;
 use crate::model::record::RecordKind;
@@ -173,8 +173,7 @@ impl Users {
             let work = move |db: &mut Db| {
                 let page = alerts::list(db, &AlertFilter::everything(), after, BATCH)?;
                 page.items.iter().try_for_each(|alert| sought.leave_alert(db, alert))?;
-                let last = page.items.last().filter(|_| page.has_more);
-                Ok::<_, StoreError>(last.map(|last| alerts::Position { raised_at: last.raised.at, id: last.id }))
+                Ok::<_, StoreError>(page.next)
             };
             after = self.store().write_at_length(work).await?;
             if after.is_none() {
@@ -250,7 +249,7 @@ impl Users {
         loop {
             let work = move |db: &mut Db| {
                 let kept = attempts::kept_of_user(db, id, after, BATCH)?;
-                let last = kept.last().map(|last| attempts::Position { at: last.row.at, id: last.row.id });
+                let last = kept.last().map(|last| attempts::Position::of(&last.row));
                 let left: Vec<_> = kept.iter().filter_map(|attempt| attempt.without(Group::Person)).collect();
                 let found = left.len();
                 let left = vouched_of(db, RecordKind::Attempt, left, |attempt| attempt.row.id)?;
@@ -275,7 +274,7 @@ impl Users {
         loop {
             let work = move |db: &mut Db| {
                 let kept = sessions::kept_of_user(db, id, after, BATCH)?;
-                let last = kept.last().map(|last| sessions::Position { at: last.row.started_at, id: last.row.id });
+                let last = kept.last().map(|last| sessions::Position::of(&last.row, Sort::OldestStart));
                 let left: Vec<_> = kept.iter().filter_map(|session| session.without(Group::Person)).collect();
                 let found = left.len();
                 let left = vouched_of(db, RecordKind::SessionStarted, left, |session| session.row.id)?;

@@ -51,7 +51,7 @@ impl Users {
         filter: UserFilter,
         after: Option<Position>,
         limit: i64,
-    ) -> Result<Page<User>, StoreError> {
+    ) -> Result<Page<User, Position>, StoreError> {
         self.store().read(move |db| users::list(db, &filter, after.as_ref(), limit)).await
     }
 }

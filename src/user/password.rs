@@ -106,19 +106,19 @@ impl From<StoreError> for OneTimeTokenError {
 /// The change of one's own password.
 #[derive(Debug, Clone)]
 pub struct PasswordChange {
-    /// Who.
+    /// The user who asks.
     pub user_id: UserId,
     /// In which session, which goes on; all others end.
     pub session_id: SessionId,
     /// The old password; it counts as an attempt (PWD-09).
     pub current: SecretString,
-    /// The new one.
+    /// The new password.
     pub new: SecretString,
     /// The user, acting in that session.
     pub context: AuditContext,
-    /// From where.
+    /// Where the request came from.
     pub client_info: ClientInfo,
-    /// In which request.
+    /// The id of the request.
     pub request_id: String,
 }
 

@@ -90,18 +90,17 @@ fn is_within(at: Option<DateTime<Utc>>, from: Option<Moment>, to: Option<Moment>
 }
 
 /// All rows of a list, page by page.
-fn pages<T, Place: Copy>(
-    mut read: impl FnMut(Option<Place>) -> Result<Page<T>, StoreError>,
-    place: impl Fn(&T) -> Place,
+fn pages<T, Place>(
+    mut read: impl FnMut(Option<Place>) -> Result<Page<T, Place>, StoreError>,
 ) -> Result<Vec<T>, StoreError> {
     let (mut rows, mut after) = (Vec::new(), None);
     loop {
         let page = read(after)?;
         rows.extend(page.items);
-        if !page.has_more {
+        after = page.next;
+        if after.is_none() {
             return Ok(rows);
         }
-        after = rows.last().map(&place);
     }
 }
 
@@ -221,7 +220,7 @@ async fn a_list_of_sessions_has_what_its_filter_describes(#[values(Sqlite, Postg
         let work = move |db: &mut _| {
             let sort = Sort::NewestStart;
             let page = |after| sessions::list(db, &filter, now, sort, after, PAGE);
-            let found = pages(page, |row| sessions::Position::of(row, sort))?;
+            let found = pages(page)?;
             let count = sessions::count(db, &filter, now)?;
             Ok::<_, StoreError>((found.iter().map(|row| row.id.to_string()).collect(), count))
         };
@@ -287,7 +286,7 @@ async fn a_list_of_attempts_has_what_its_filter_describes(#[values(Sqlite, Postg
     let read = async |filter: AttemptFilter| {
         let work = move |db: &mut _| {
             let page = |after| attempts::list(db, &filter, &forms, after, PAGE);
-            let found = pages(page, |row| attempts::Position { at: row.at, id: row.id })?;
+            let found = pages(page)?;
             let count = attempts::count(db, &filter, &forms)?;
             Ok::<_, StoreError>((found.iter().map(|row| row.id.to_string()).collect(), count))
         };
@@ -358,7 +357,7 @@ async fn a_list_of_events_has_what_its_filter_describes(#[values(Sqlite, Postgre
     let read = async |filter: EventFilter| {
         let work = move |db: &mut _| {
             let page = |after| audit::list(db, &filter, after, PAGE);
-            let found = pages(page, audit::Position::of)?;
+            let found = pages(page)?;
             let count = audit::count(db, &filter)?;
             Ok::<_, StoreError>((found.iter().map(|row| row.seq.to_string()).collect(), count))
         };

@@ -13,11 +13,13 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use rstest::rstest;
 use vigie::config::{Algorithm, Config, InvalidConfig, printable};
-use vigie::http::paging;
+use vigie::http::paging::Pager;
 use vigie::http::remote_address::client_address;
 use vigie::model::address::{canonical, key_range, parse_filter};
 use vigie::model::device::{device, user_agent};
+use vigie::model::id::UserId;
 use vigie::model::user::Username;
+use vigie::store::{sessions, users};
 use vigie::token::claims::{TokenForm, named, named_session};
 use vigie::token::keys::{KeyRing, SigningKey};
 use vigie::token::verify::{Expectations, verify};
@@ -129,16 +131,17 @@ proptest! {
     }
 
     #[test]
-    fn a_cursor_gives_back_its_keys_and_any_text_is_none_or_one(
-        keys in proptest::collection::vec("[^\\n\\pC]{0,20}", 2..=2),
+    fn a_cursor_gives_back_its_place_and_any_text_is_none_or_one(
+        folded in "[^\\n\\pC]{0,20}",
+        id in any::<u128>(),
         text in prop_oneof!["\\PC{0,40}", proptest::collection::vec(any::<u8>(), 0..40).prop_map(|b| URL_SAFE_NO_PAD.encode(b))],
     ) {
-        let cursor = paging::cursor("users", &[&keys[0], &keys[1]]);
-        let read = paging::keys::<2>("users", Some(&cursor)).map_err(|_| TestCaseError::fail("its own cursor"))?;
-        prop_assert_eq!(read.map(Vec::from), Some(keys));
-        prop_assert!(paging::keys::<2>("sessions", Some(&cursor)).is_err());
-        if let Ok(Some([time, id])) = paging::keys::<2>("users", Some(&text)) {
-            let _ = (paging::time_from(&time).is_ok(), paging::key_from::<uuid::Uuid>(&id).is_ok());
+        let place = users::Position { folded, id: UserId(uuid::Uuid::from_u128(id)) };
+        let cursor = Pager("users").cursor(&place);
+        prop_assert_eq!(Pager("users").asked(None, Some(&cursor)), Ok((Some(place), 50)));
+        prop_assert!(Pager("sessions").asked::<users::Position>(None, Some(&cursor)).is_err());
+        if let Ok((Some(read), _)) = Pager("users").asked::<sessions::Position>(None, Some(&text)) {
+            prop_assert_eq!(Pager("users").asked(None, Some(&Pager("users").cursor(&read))), Ok((Some(read), 50)));
         }
     }
 

@@ -49,8 +49,7 @@ impl List for Attempts {
         let (from, to) = period.unwrap_or_default();
         let filter = AttemptFilter { from, to, ..AttemptFilter::default() };
         let page = attempts::list(db, &filter, &forms, after, LIMIT).unwrap();
-        let place = |attempt: &vigie::model::attempt::Attempt| attempts::Position { at: attempt.at, id: attempt.id };
-        page.items.iter().map(|attempt| (place(attempt), attempt.id.to_string())).collect()
+        page.items.iter().map(|attempt| (attempts::Position::of(attempt), attempt.id.to_string())).collect()
     }
 }
 

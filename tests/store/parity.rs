@@ -136,9 +136,9 @@ async fn text_is_ordered_by_bytes(#[values(Sqlite, Postgres)] backend: Backend) 
     loop {
         let cursor = after.clone();
         let page = store.read(move |db| users::list(db, &UserFilter::default(), cursor.as_ref(), 3)).await.unwrap();
-        after = page.items.last().map(users::Position::of);
         listed.extend(page.items.into_iter().map(|user| user.username.as_str().to_owned()));
-        if !page.has_more {
+        after = page.next;
+        if after.is_none() {
             break;
         }
     }

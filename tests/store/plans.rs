@@ -158,7 +158,7 @@ async fn a_page_of_events_begins_at_its_first(
         "session" => filter.session_id = Criterion::is(SOME_ID.parse().unwrap()),
         _ => (),
     }
-    let after = (page == "later").then_some(audit::Position { at, seq: 500 });
+    let after = (page == "later").then_some(audit::Position { at, id: 500 });
     let asked = statement(&database, |db| audit::list(db, &filter, after, 50));
     database.fill(Rows { sessions: 3_000, attempts: 1, events: 3_000 }, false).await;
     if backend == Postgres {

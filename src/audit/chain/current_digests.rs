@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::states::{self, BATCH, State};
+use super::states::{self, State};
 use crate::model::record::{Coverage, Record, RecordKind, versioned};
 use crate::store::chain::Unsealed;
 pub(super) use crate::store::covered::Found;
-use crate::store::{Db, StoreError, covered};
+use crate::store::{Db, PER_STATEMENT, StoreError, covered};
 
 /// What a record stands for.
 #[derive(Debug, Clone, Copy)]
@@ -111,7 +111,7 @@ impl<'a> Search<'a> {
     fn ask_by_name(&mut self, db: &mut Db) -> Result<(), StoreError> {
         let unknown = self.wanted.iter().filter(|wanted| self.current_digests[wanted.place].is_none());
         let unknown: Vec<u128> = unknown.map(|wanted| wanted.number).collect();
-        unknown.chunks(BATCH).try_for_each(|numbers| {
+        unknown.chunks(PER_STATEMENT).try_for_each(|numbers| {
             covered::named(db, self.coverage, numbers, |number, found| self.take(number, &found))
         })
     }

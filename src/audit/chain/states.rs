@@ -5,17 +5,14 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::model::record::Coverage;
 use crate::store::covered::{self, Found};
-use crate::store::{Db, StoreError, chain};
-
-/// Things asked for by name in one statement.
-pub(super) const BATCH: usize = 500;
+use crate::store::{Db, PER_STATEMENT, StoreError, chain};
 
 /// A state that is looked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct State<'a> {
-    /// Of what.
+    /// The name of the thing.
     pub name: &'a str,
-    /// Which one.
+    /// Its version: 0 for the first state.
     pub version: i64,
     /// Where it stands among all that is asked for.
     pub place: usize,
@@ -57,7 +54,7 @@ pub(super) fn look(
 fn rows(db: &mut Db, coverage: Coverage, wanted: &[State<'_>]) -> Result<HashMap<String, (i64, Found)>, StoreError> {
     let names: Vec<&str> = wanted.iter().map(|state| state.name).collect::<BTreeSet<_>>().into_iter().collect();
     let mut rows = HashMap::new();
-    for names in names.chunks(BATCH) {
+    for names in names.chunks(PER_STATEMENT) {
         covered::states(db, coverage, names, |name, version, found| {
             rows.insert(name, (version, found));
         })?;

@@ -53,7 +53,7 @@ pub enum Fault {
         position: i64,
         /// What the record is of.
         kind: RecordKind,
-        /// Which one.
+        /// The id, number or name of the thing.
         subject: String,
     },
     /// What a record stands for is gone.
@@ -63,31 +63,31 @@ pub enum Fault {
         position: i64,
         /// What the record is of.
         kind: RecordKind,
-        /// Which one.
+        /// The id, number or name of the thing.
         subject: String,
     },
     /// Something is there that no record stands for.
     #[error("{kind} {subject} was added: no record stands for it")]
     Added {
-        /// What.
+        /// The kind of the thing.
         kind: RecordKind,
-        /// Which one.
+        /// The id, number or name of the thing.
         subject: String,
     },
     /// Something is there more than once, or in another form than the server writes it: its record stands for one alone.
     #[error("{kind} {subject} is there twice, or in a form that the server does not write")]
     Duplicate {
-        /// What.
+        /// The kind of the thing.
         kind: RecordKind,
-        /// Which one.
+        /// The id, number or name of the thing.
         subject: String,
     },
     /// There is more than one record of something: one of them was added.
     #[error("{kind} {subject} has more than one record")]
     Twice {
-        /// What.
+        /// The kind of the thing.
         kind: RecordKind,
-        /// Which one.
+        /// The id, number or name of the thing.
         subject: String,
     },
     /// A record is not the one that followed the one before it.
@@ -97,7 +97,7 @@ pub enum Fault {
         position: i64,
         /// What the record is of.
         kind: RecordKind,
-        /// Which one.
+        /// The id, number or name of the thing.
         subject: String,
     },
     /// A record is not there.
@@ -176,7 +176,7 @@ pub enum Fault {
     Checkpoint {
         /// How many records it claims to be of.
         size: i64,
-        /// Why.
+        /// What is wrong with it.
         reason: BadCheckpoint,
     },
 }

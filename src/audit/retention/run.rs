@@ -92,20 +92,20 @@ impl Stage {
             }),
             Self::AddressesOfSessions(before) => with_deletion_grant(db, DeletionGrant::Addresses(before), |db| {
                 let whole = sessions::whole_addresses(db, before, BATCH)?;
-                let cut = whole.iter().filter_map(|session| session.without(Group::Addresses));
-                cut.map(|left| sessions::redact(db, &left, Group::Addresses)).collect::<Result<Vec<()>, _>>()?;
+                let mut cut = whole.iter().filter_map(|session| session.without(Group::Addresses));
+                cut.try_for_each(|left| sessions::redact(db, &left, Group::Addresses))?;
                 Ok(whole.len())
             }),
             Self::AddressesOfAttempts(before) => with_deletion_grant(db, DeletionGrant::Addresses(before), |db| {
                 let whole = attempts::whole_addresses(db, before, BATCH)?;
-                let cut = whole.iter().filter_map(|attempt| attempt.without(Group::Addresses));
-                cut.map(|left| attempts::redact(db, &left, Group::Addresses)).collect::<Result<Vec<()>, _>>()?;
+                let mut cut = whole.iter().filter_map(|attempt| attempt.without(Group::Addresses));
+                cut.try_for_each(|left| attempts::redact(db, &left, Group::Addresses))?;
                 Ok(whole.len())
             }),
             Self::AddressesOfEvents(before) => with_deletion_grant(db, DeletionGrant::Addresses(before), |db| {
                 let whole = audit::whole_addresses(db, before, BATCH)?;
-                let cut = whole.iter().filter_map(|event| event.without(Group::Addresses));
-                cut.map(|left| audit::redact(db, &left, Group::Addresses)).collect::<Result<Vec<()>, _>>()?;
+                let mut cut = whole.iter().filter_map(|event| event.without(Group::Addresses));
+                cut.try_for_each(|left| audit::redact(db, &left, Group::Addresses))?;
                 Ok(whole.len())
             }),
             Self::Alerts { before } => alerts::remove_acknowledged_before(db, before, BATCH),
@@ -128,43 +128,42 @@ impl Retention {
         if !self.store().read(retention::may_remove).await? {
             return Err(RetentionError::NotAllowed);
         }
-        let (now, asked) = (self.now(), self.asked());
-        let node = NodeId::new(now);
-        let claim = move |db: &mut Db| {
-            let is_ours = retention::claim(db, node, now + CLAIM, now)?;
-            if is_ours {
-                // The clock was looked at, or somebody asked who believes it.
-                retention::believe(db, now)?;
-            }
-            Ok::<_, StoreError>(is_ours)
-        };
-        if !self.store().write(claim).await? {
-            return Err(RetentionError::Claimed);
-        }
+        let (node, asked) = (NodeId::new(self.now()), self.asked());
+        // The clock was looked at, or somebody asked who believes it.
+        self.while_claimed(node, retention::believe).await?;
         let removal_key = self.removal_key();
         let read = move |db: &mut Db| Ok::<_, StoreError>((plan(db, asked, &removal_key)?, cutoffs(db, &removal_key)?));
         let (plan, known) = self.store().read_at_length(read).await?;
         // A run that broke off has recorded the same; and where nothing is old there is nothing to say.
         if plan.cutoffs != known && !plan.counts.is_none() {
-            let (now, context, removal_key) = (self.now(), context.clone(), self.removal_key());
-            let record = move |db: &mut Db| {
-                // Counting may have taken longer than the claim lasts. What another has recorded meanwhile holds.
-                if !retention::claim(db, node, now + CLAIM, now)? {
-                    return Ok::<_, StoreError>(false);
-                }
+            let (context, removal_key) = (context.clone(), self.removal_key());
+            let record = move |db: &mut Db, now| {
+                // What another has recorded meanwhile holds.
                 let cutoffs = cutoffs(db, &removal_key)?.or_later(plan.cutoffs);
                 let event = AuditEvent::new(now, cutoffs.details(plan.counts), &context, Subject::everybody());
-                audit::record(db, &removal_key.signed(event))?;
-                Ok(true)
+                audit::record(db, &removal_key.signed(event))
             };
-            if !self.store().write(record).await? {
-                return Err(RetentionError::Claimed);
-            }
+            self.while_claimed(node, record).await?;
         }
         // Not one row goes before it is sealed why.
         self.inner.dependencies.chain.seal().await?;
         let stages = Stage::all(&if plan.counts.is_none() { known } else { plan.cutoffs }, &plan.cutoffs);
         Ok(Run { retention: self.clone(), node, context: context.clone(), plan, removed: Counts::default(), stages })
+    }
+
+    /// Does work in a transaction in which the claim is taken, or made to last longer: what came before may have taken longer
+    /// than the claim lasts.
+    async fn while_claimed<T: Send + 'static>(
+        &self,
+        node: NodeId,
+        work: impl FnOnce(&mut Db, DateTime<Utc>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, RetentionError> {
+        let now = self.now();
+        let claimed = move |db: &mut Db| {
+            let is_ours = retention::claim(db, node, now + CLAIM, now)?;
+            if is_ours { work(db, now).map(Some) } else { Ok::<_, StoreError>(None) }
+        };
+        self.store().write_at_length(claimed).await?.ok_or(RetentionError::Claimed)
     }
 }
 
@@ -172,18 +171,10 @@ impl Run {
     /// Does a batch; how many rows it concerned. `None` when all is done.
     pub async fn step(&mut self) -> Result<Option<u64>, RetentionError> {
         let Some(stage) = self.stages.front().copied() else { return Ok(None) };
-        let (node, now) = (self.node, self.retention.now());
         if stage == Stage::Base {
             self.move_base().await?;
         }
-        let step = move |db: &mut Db| {
-            if !retention::claim(db, node, now + CLAIM, now)? {
-                return Ok::<_, StoreError>(None);
-            }
-            stage.step(db, now).map(Some)
-        };
-        let done = self.retention.store().write_at_length(step).await?;
-        let (rows, is_more) = done.ok_or(RetentionError::Claimed)?;
+        let (rows, is_more) = self.retention.while_claimed(self.node, move |db, now| stage.step(db, now)).await?;
         self.count(stage, rows);
         if !is_more {
             self.stages.pop_front();
@@ -216,13 +207,9 @@ impl Run {
         self.carry_forward().await?;
         let chain = &self.retention.inner.dependencies.chain;
         let Some(base) = chain.removable().await? else { return Ok(()) };
-        let (node, now, context, size) = (self.node, self.retention.now(), self.context.clone(), base.size);
-        let removal_key = self.retention.removal_key();
-        let record = move |db: &mut Db| {
-            // Looking may have taken longer than the claim lasts, and another may have gone further meanwhile.
-            if !retention::claim(db, node, now + CLAIM, now)? {
-                return Ok::<_, StoreError>(None);
-            }
+        let (context, size, removal_key) = (self.context.clone(), base.size, self.retention.removal_key());
+        let record = move |db: &mut Db, now| {
+            // Another may have gone further meanwhile.
             let rows = u64::try_from(size - chain::base(db)?.size).unwrap_or(0);
             if rows > 0 {
                 let cutoffs = cutoffs(db, &removal_key)?
@@ -231,9 +218,9 @@ impl Run {
                 let event = AuditEvent::new(now, details, &context, Subject::everybody());
                 audit::record(db, &removal_key.signed(event))?;
             }
-            Ok(Some(rows > 0))
+            Ok(rows > 0)
         };
-        if self.retention.store().write(record).await?.ok_or(RetentionError::Claimed)? {
+        if self.retention.while_claimed(self.node, record).await? {
             chain.seal().await?;
             chain.begin_at(base).await?;
         }
@@ -242,21 +229,12 @@ impl Run {
 
     /// Records anew the users, clients and not-befores whose records are so old that they would go: what is there has one.
     async fn carry_forward(&self) -> Result<(), RetentionError> {
-        let (chain, store) = (&self.retention.inner.dependencies.chain, self.retention.store());
+        let chain = &self.retention.inner.dependencies.chain;
         let Some(before) = self.plan.cutoffs.events else { return Ok(()) };
         let old = chain.old_states(before).await?;
         for things in old.chunks(usize::try_from(BATCH).unwrap_or(usize::MAX)) {
-            let (things, node, now) = (things.to_vec(), self.node, self.retention.now());
-            let carry = move |db: &mut Db| {
-                let is_ours = retention::claim(db, node, now + CLAIM, now)?;
-                if is_ours {
-                    states::carry(db, &things, now)?;
-                }
-                Ok::<_, StoreError>(is_ours)
-            };
-            if !store.write_at_length(carry).await? {
-                return Err(RetentionError::Claimed);
-            }
+            let things = things.to_vec();
+            self.retention.while_claimed(self.node, move |db, now| states::carry(db, &things, now)).await?;
         }
         if !old.is_empty() {
             chain.seal().await?;

@@ -82,7 +82,11 @@ mod tests {
         let given = configured(&given);
         assert_eq!(given.listen, Some("127.0.0.1:0".parse().unwrap()));
         assert_eq!(given.aside, ["database.url", "shipping.webhook.url"]);
-        assert!(given.warning().is_some_and(|warning| warning.contains("shipping.webhook.url") && !warning.contains("example")));
+        assert!(
+            given
+                .warning()
+                .is_some_and(|warning| warning.contains("shipping.webhook.url") && !warning.contains("example"))
+        );
         for everywhere in ["0.0.0.0:8080", "[::]:8080", "192.0.2.1:8080"] {
             let given = configured(&[("VIGIE__SERVER__LISTEN", everywhere)]);
             assert_eq!((given.listen, &given.aside[..]), (None, &["server.listen".to_owned()][..]));

@@ -7,7 +7,7 @@ use super::Report;
 use crate::config::Config;
 use crate::model::filter::UserFilter;
 use crate::model::user::{InvalidRole, InvalidUsername, Role, User, Username};
-use crate::store::users::{self, Position};
+use crate::store::users;
 use crate::store::{Db, Store, StoreError};
 
 /// Users read at a time.
@@ -81,11 +81,11 @@ fn read(db: &mut Db) -> Result<Doubtful, StoreError> {
         for user in &page.items {
             doubtful.add(user);
         }
-        if !page.has_more {
+        after = page.next;
+        if after.is_none() {
             doubtful.colliding = users::colliding_names(db)?;
             return Ok(doubtful);
         }
-        after = page.items.last().map(Position::of);
     }
 }
 

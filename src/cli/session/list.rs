@@ -5,15 +5,12 @@ use crate::app::App;
 use crate::cli::filter::Flags;
 use crate::cli::outcome::Outcome;
 use crate::cli::output::Output;
+use crate::cli::pages;
 use crate::cli::table::{Table, moment};
 use crate::model::audit::AuditContext;
 use crate::model::filter::{SessionFilter, Sort};
 use crate::model::session::Session;
-use crate::store::sessions::Position;
 use crate::view::SessionObject;
-
-/// The most sessions read at a time.
-const PAGE: usize = 500;
 
 /// In which order.
 #[derive(Debug, clap::Args)]
@@ -55,19 +52,12 @@ pub(super) async fn run(arguments: &Arguments, app: &App, output: &mut Output) -
 }
 
 async fn read(arguments: &Arguments, app: &App) -> Outcome<(Vec<Session>, bool)> {
-    let sort = arguments.order.sort;
-    let mut sessions = Vec::new();
-    let mut after = None;
-    loop {
-        let limit = i64::try_from(PAGE.min(arguments.limit - sessions.len())).unwrap_or(i64::MAX);
+    let (sort, context) = (arguments.order.sort, AuditContext::command_line());
+    let page = async |after, limit| {
         let filter = SessionFilter::clone(&arguments.filter.0);
-        let page = app.history.sessions(filter, sort, after, limit, &AuditContext::command_line()).await?;
-        after = page.items.last().map(|last| Position::of(last, sort));
-        sessions.extend(page.items);
-        if !page.has_more || sessions.len() >= arguments.limit {
-            return Ok((sessions, page.has_more));
-        }
-    }
+        app.history.sessions(filter, sort, after, limit, &context).await
+    };
+    pages::read(arguments.limit, page).await
 }
 
 /// The sessions as a table.

@@ -1,11 +1,10 @@
 //! `vigie user export`: all that is kept about a user, for the user.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use super::found_for;
 use crate::app::App;
-use crate::cli::export::{cannot_write, create};
+use crate::cli::export::write;
 use crate::cli::outcome::Outcome;
 use crate::cli::output::Output;
 use crate::model::audit::{AuditContext, AuditKind};
@@ -23,16 +22,6 @@ pub(in crate::cli) struct Arguments {
 /// Runs the command.
 pub(super) async fn run(arguments: &Arguments, app: &App, output: &mut Output) -> Outcome {
     let user = found_for(app, &arguments.user, AuditKind::OwnHistoryExported).await?;
-    let mut file = arguments.output.as_deref().map(create).transpose()?;
-    let mut export = app.history.export_own(user.id, &AuditContext::command_line()).await?;
-    while let Some(piece) = export.next().await? {
-        match &mut file {
-            Some((file, path)) => file.write_all(&piece).map_err(|error| cannot_write(path, &error))?,
-            None => output.file_part(&piece)?,
-        }
-    }
-    if let Some((file, path)) = &file {
-        file.sync_all().map_err(|error| cannot_write(path, &error))?;
-    }
-    Ok(())
+    let own = app.history.export_own(user.id, &AuditContext::command_line()).await?;
+    write(own, arguments.output.as_deref(), output).await
 }

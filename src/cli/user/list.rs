@@ -4,14 +4,10 @@ use crate::app::App;
 use crate::cli::filter::Flags;
 use crate::cli::outcome::Outcome;
 use crate::cli::output::Output;
+use crate::cli::pages;
 use crate::cli::table::{Table, moment};
 use crate::model::filter::UserFilter;
-use crate::model::user::User;
-use crate::store::users::Position;
 use crate::view::UserObject;
-
-/// Users read at a time.
-const PAGE: i64 = 500;
 
 /// Which users.
 #[derive(Debug, clap::Args)]
@@ -29,7 +25,9 @@ pub(in crate::cli) struct Arguments {
 /// Runs the command.
 pub(super) async fn run(arguments: &Arguments, app: &App, output: &mut Output) -> Outcome {
     let limit = arguments.limit.unwrap_or(usize::MAX);
-    let users = read(app, &arguments.filter.0, limit).await?;
+    let filter = UserFilter::clone(&arguments.filter.0);
+    let (users, _) =
+        pages::read(limit, async |after, limit| app.users.list(filter.clone(), after, limit).await).await?;
     let users: Vec<UserObject> = users.iter().map(UserObject::from).collect();
     if arguments.json {
         return output.json(&users);
@@ -41,17 +39,4 @@ pub(super) async fn run(arguments: &Arguments, app: &App, output: &mut Output) -
         table.row([&user.id, &user.username, &user.role, user.state.as_str(), password, &created]);
     }
     table.write(output)
-}
-
-async fn read(app: &App, filter: &UserFilter, limit: usize) -> Outcome<Vec<User>> {
-    let mut users: Vec<User> = Vec::new();
-    loop {
-        let after = users.last().map(Position::of);
-        let page = app.users.list(filter.clone(), after, PAGE).await?;
-        users.extend(page.items);
-        if !page.has_more || users.len() >= limit {
-            users.truncate(limit);
-            return Ok(users);
-        }
-    }
 }

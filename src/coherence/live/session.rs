@@ -12,7 +12,7 @@ use crate::model::session::{End, Session};
 /// A session. Its texts lie in one piece: a `String` each would take more than they say.
 #[derive(Debug)]
 pub struct LiveSession {
-    /// Whose it is.
+    /// The user whose session it is.
     pub user_id: UserId,
     started_at: Micros,
     expires_at: Micros,

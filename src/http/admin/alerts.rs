@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, get, post, web};
 
-use super::query::{Filtered, PageOptions};
+use super::query::Filtered;
 use super::sessions::NoteBody;
 use crate::app::App;
 use crate::http::asked::By;
@@ -10,22 +10,14 @@ use crate::http::authenticate::Reviewer;
 use crate::http::error::ApiError;
 use crate::http::input::Given;
 use crate::http::input::OptionalBody;
-use crate::http::paging::list;
-use crate::http::paging::{self, List};
+use crate::http::paging::{List, PageOptions, Pager};
 use crate::http::problems::{BadBody, BadQuery, NotFound, Refused};
 use crate::model::alert::Alert;
 use crate::model::filter::AlertFilter;
 use crate::model::id::AlertId;
-use crate::store::alerts::Position;
 use crate::view::AlertObject;
 
-/// The list that cursors belong to.
-const LIST: &str = "alerts";
-
-fn position(cursor: Option<&str>) -> Result<Option<Position>, ApiError> {
-    let Some([at, id]) = paging::keys(LIST, cursor)? else { return Ok(None) };
-    Ok(Some(Position { raised_at: paging::time_from(&at)?, id: paging::key_from(&id)? }))
-}
+const PAGER: Pager = Pager("alerts");
 
 fn alert_id(path: &web::Path<String>) -> Result<AlertId, ApiError> {
     path.parse().map_err(|_| ApiError::NotFound)
@@ -47,11 +39,9 @@ pub async fn find_alerts(
     query: Given<Filtered<AlertFilter, PageOptions>>,
 ) -> Result<HttpResponse, ApiError> {
     let Filtered { filter, options } = query?;
-    let limit = paging::limit(options.limit)?;
-    let after = position(options.cursor.as_deref())?;
+    let (after, limit) = PAGER.asked(options.limit, options.cursor.as_deref())?;
     let page = app.alerts.list(filter, after, limit, &reviewer.context()).await?;
-    let cursor = |last: &Alert| paging::cursor(LIST, &[&paging::time_key(last.raised.at), &last.id.to_string()]);
-    Ok(HttpResponse::Ok().json(list(&page, |alert| shown(&app, alert), cursor)))
+    Ok(HttpResponse::Ok().json(PAGER.list(&page, |alert| shown(&app, alert))))
 }
 
 /// Show an alert.

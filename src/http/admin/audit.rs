@@ -2,28 +2,19 @@
 
 use actix_web::{HttpResponse, get, web};
 
-use super::export;
-use super::query::{ExportOptions, Filtered, PageOptions};
+use super::query::{ExportOptions, Filtered};
 use crate::app::App;
 use crate::audit::export::Selection;
 use crate::http::authenticate::Reviewer;
 use crate::http::error::ApiError;
+use crate::http::export;
 use crate::http::input::Given;
-use crate::http::paging::list;
-use crate::http::paging::{self, List};
+use crate::http::paging::{List, PageOptions, Pager};
 use crate::http::problems::{BadQuery, Refused};
-use crate::model::audit::RecordedEvent;
 use crate::model::filter::EventFilter;
-use crate::store::audit::Position;
 use crate::view::EventObject;
 
-/// The list that cursors belong to.
-const LIST: &str = "audit";
-
-fn position(cursor: Option<&str>) -> Result<Option<Position>, ApiError> {
-    let Some([at, seq]) = paging::keys(LIST, cursor)? else { return Ok(None) };
-    Ok(Some(Position { at: paging::time_from(&at)?, seq: paging::key_from(&seq)? }))
-}
+const PAGER: Pager = Pager("audit");
 
 /// Find events, newest first.
 #[utoipa::path(
@@ -37,12 +28,9 @@ pub async fn find_events(
     query: Given<Filtered<EventFilter, PageOptions>>,
 ) -> Result<HttpResponse, ApiError> {
     let Filtered { filter, options } = query?;
-    let limit = paging::limit(options.limit)?;
-    let after = position(options.cursor.as_deref())?;
+    let (after, limit) = PAGER.asked(options.limit, options.cursor.as_deref())?;
     let page = app.history.events(filter, after, limit, &reviewer.context()).await?;
-    let cursor =
-        |last: &RecordedEvent| paging::cursor(LIST, &[&paging::time_key(last.event.at), &last.seq.to_string()]);
-    Ok(HttpResponse::Ok().json(list(&page, EventObject::from, cursor)))
+    Ok(HttpResponse::Ok().json(PAGER.list(&page, EventObject::from)))
 }
 
 /// Export events as CSV, NDJSON or OCSF events, all that match.
@@ -62,8 +50,7 @@ pub async fn export_events(
     query: Given<Filtered<EventFilter, ExportOptions>>,
 ) -> Result<HttpResponse, ApiError> {
     let Filtered { filter, options } = query?;
-    let form = options.form()?;
     let selection = Selection::Events(filter);
-    let export = app.history.export(selection, form, options.purpose, &reviewer.context()).await?;
-    export::answer(export, "audit", form.format()).await
+    let export = app.history.export(selection, options.form()?, options.purpose, &reviewer.context()).await?;
+    export::answer(export, "audit").await
 }

@@ -5,22 +5,19 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::member::Label;
-use super::query::PageOptions;
 use crate::app::App;
 use crate::http::asked::By;
 use crate::http::authenticate::{Admin, Reviewer};
 use crate::http::error::ApiError;
 use crate::http::input::Given;
 use crate::http::input::{Body, Query};
-use crate::http::paging::list;
-use crate::http::paging::{self, List};
+use crate::http::paging::{List, PageOptions, Pager, Place};
 use crate::http::problems::{BadBody, BadQuery, Conflict, NotFound, Refused};
-use crate::model::client::{Client, ClientId, Scope};
+use crate::model::client::{ClientId, Scope};
 use crate::model::secret::SecretKind;
 use crate::view::ClientObject;
 
-/// The list that cursors belong to.
-const LIST: &str = "clients";
+const PAGER: Pager = Pager("clients");
 
 /// A client to be registered.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -51,6 +48,17 @@ pub struct ClientSecretAnswer {
     client_secret: String,
 }
 
+impl Place for ClientId {
+    fn keys(&self) -> Vec<String> {
+        vec![self.to_string()]
+    }
+
+    fn of_keys(keys: &[&str]) -> Option<Self> {
+        let [id] = keys else { return None };
+        Self::parse(id).ok()
+    }
+}
+
 fn client_id(path: &web::Path<String>) -> Result<ClientId, ApiError> {
     ClientId::parse(path).map_err(|_| ApiError::NotFound)
 }
@@ -74,11 +82,9 @@ pub async fn list_clients(
     query: Given<Query<PageOptions>>,
 ) -> Result<HttpResponse, ApiError> {
     let Query(options) = query?;
-    let limit = paging::limit(options.limit)?;
-    let after = paging::keys(LIST, options.cursor.as_deref())?.map(|[id]| id);
+    let (after, limit) = PAGER.asked(options.limit, options.cursor.as_deref())?;
     let page = app.clients.list(after, limit).await?;
-    let cursor = |last: &Client| paging::cursor(LIST, &[last.id.as_str()]);
-    Ok(HttpResponse::Ok().json(list(&page, ClientObject::from, cursor)))
+    Ok(HttpResponse::Ok().json(PAGER.list(&page, ClientObject::from)))
 }
 
 /// Register a client.

@@ -4,7 +4,6 @@ pub mod alerts;
 pub mod attempts;
 pub mod audit;
 pub mod clients;
-mod export;
 mod filter;
 pub mod member;
 pub mod not_before;

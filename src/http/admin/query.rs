@@ -25,18 +25,6 @@ pub struct Filtered<F, O> {
     pub options: O,
 }
 
-/// Which page of a list.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct PageOptions {
-    /// Rows of the page; 50 unless said otherwise.
-    #[param(minimum = 1, maximum = 500)]
-    pub limit: Option<i64>,
-    /// Where the page begins: the `next_cursor` of the page before.
-    pub cursor: Option<String>,
-}
-
 /// Which page of a list of sessions, in which order.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -136,6 +124,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::http::paging::PageOptions;
     use crate::model::filter::AttemptFilter;
 
     fn parse(query: &str) -> Result<Filtered<AttemptFilter, PageOptions>, ApiError> {

@@ -5,7 +5,6 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::export;
 use super::member::Note;
 use super::query::{Filtered, SessionExportOptions, SessionPageOptions};
 use crate::app::App;
@@ -14,16 +13,15 @@ use crate::audit::history::SessionDetail;
 use crate::http::asked::By;
 use crate::http::authenticate::{Admin, Reviewer};
 use crate::http::error::ApiError;
+use crate::http::export;
 use crate::http::input::Given;
 use crate::http::input::{Body, OptionalBody};
-use crate::http::paging::list;
-use crate::http::paging::{self, List};
+use crate::http::paging::{List, Pager};
 use crate::http::problems::{BadBody, BadQuery, NotFound, Refused};
 use crate::model::filter::{SessionFilter, Sort};
 use crate::model::id::SessionId;
 use crate::model::session::{EndReason, SessionState};
 use crate::session::bulk_end::ToEnd;
-use crate::store::sessions::Position;
 use crate::view::{EventObject, SessionObject};
 
 /// Which sessions to end.
@@ -93,18 +91,13 @@ impl EndSessionsBody {
     }
 }
 
-/// The list that a cursor belongs to: it holds for one order only.
-const fn list_name(order: Sort) -> &'static str {
-    match order {
+/// A cursor holds for one order only.
+const fn pager(order: Sort) -> Pager {
+    Pager(match order {
         Sort::NewestStart => "sessions -started_at",
         Sort::OldestStart => "sessions started_at",
         Sort::LastSeen => "sessions -last_seen_at",
-    }
-}
-
-fn position(order: Sort, cursor: Option<&str>) -> Result<Option<Position>, ApiError> {
-    let Some([at, id]) = paging::keys(list_name(order), cursor)? else { return Ok(None) };
-    Ok(Some(Position { at: paging::time_from(&at)?, id: paging::key_from(&id)? }))
+    })
 }
 
 fn session_id(path: &web::Path<String>) -> Result<SessionId, ApiError> {
@@ -123,16 +116,11 @@ pub async fn find_sessions(
     query: Given<Filtered<SessionFilter, SessionPageOptions>>,
 ) -> Result<HttpResponse, ApiError> {
     let Filtered { filter, options } = query?;
-    let limit = paging::limit(options.limit)?;
     let order = options.sort.unwrap_or_default();
-    let after = position(order, options.cursor.as_deref())?;
+    let (after, limit) = pager(order).asked(options.limit, options.cursor.as_deref())?;
     let page = app.history.sessions(filter, order, after, limit, &reviewer.context()).await?;
     let now = app.clock.now();
-    let cursor = |last: &_| {
-        let place = Position::of(last, order);
-        paging::cursor(list_name(order), &[&paging::time_key(place.at), &place.id.to_string()])
-    };
-    Ok(HttpResponse::Ok().json(list(&page, |session| SessionObject::new(session, now), cursor)))
+    Ok(HttpResponse::Ok().json(pager(order).list(&page, |session| SessionObject::new(session, now))))
 }
 
 /// Export sessions as CSV, NDJSON or OCSF events, all that match.
@@ -152,10 +140,9 @@ pub async fn export_sessions(
     query: Given<Filtered<SessionFilter, SessionExportOptions>>,
 ) -> Result<HttpResponse, ApiError> {
     let Filtered { filter, options } = query?;
-    let form = options.form()?;
     let selection = Selection::Sessions(Box::new(filter), options.sort.unwrap_or_default());
-    let export = app.history.export(selection, form, options.purpose, &reviewer.context()).await?;
-    export::answer(export, "sessions", form.format()).await
+    let export = app.history.export(selection, options.form()?, options.purpose, &reviewer.context()).await?;
+    export::answer(export, "sessions").await
 }
 
 /// End every active session that matches.
@@ -235,6 +222,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::store::Page;
+    use crate::store::sessions::Position;
 
     fn to_end(filter: Value, everything: bool) -> Result<ToEnd, ApiError> {
         EndSessionsBody::to_end(serde_json::from_value(filter).unwrap(), everything)
@@ -262,9 +251,11 @@ mod tests {
 
     #[test]
     fn a_cursor_holds_for_one_order() {
-        let id = SessionId(uuid::Uuid::nil());
-        let made = paging::cursor(list_name(Sort::LastSeen), &["17", &id.to_string()]);
-        assert!(position(Sort::LastSeen, Some(&made)).is_ok());
-        assert_eq!(position(Sort::NewestStart, Some(&made)), Err(paging::bad_cursor()));
+        let place = Position { at: chrono::DateTime::UNIX_EPOCH, id: SessionId(uuid::Uuid::nil()) };
+        let page = Page { items: vec![()], next: Some(place) };
+        let made = pager(Sort::LastSeen).list(&page, |()| ()).next_cursor;
+        let asked = |order| pager(order).asked::<Position>(None, made.as_deref());
+        assert_eq!(asked(Sort::LastSeen), Ok((Some(place), 50)));
+        assert!(asked(Sort::NewestStart).is_err());
     }
 }

@@ -7,21 +7,19 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::member::ThrottleState;
-use super::query::{Filtered, PageOptions};
+use super::query::Filtered;
 use crate::app::App;
 use crate::http::authenticate::{Admin, Reviewer};
 use crate::http::error::ApiError;
 use crate::http::input::Given;
-use crate::http::paging::list;
-use crate::http::paging::{self, List};
+use crate::http::paging::{List, PageOptions, Pager, Place, time_from, time_key};
 use crate::http::problems::{BadQuery, NotFound, Refused};
 use crate::model::filter::Text;
 use crate::model::user::User;
 use crate::store::throttles::{Position, ThrottleFilter, ThrottleRow, ThrottleScope};
 use crate::view::ThrottleObject;
 
-/// The list that cursors belong to.
-const LIST: &str = "throttles";
+const PAGER: Pager = Pager("throttles");
 
 /// Which throttles. All members together; one that is left out leaves nothing out, but `state` means `closed`.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -39,15 +37,16 @@ pub struct ThrottleMembers {
     user: Option<Text>,
 }
 
-fn position(cursor: Option<&str>) -> Result<Option<Position>, ApiError> {
-    let Some([at, subject]) = paging::keys(LIST, cursor)? else { return Ok(None) };
-    let subject = URL_SAFE_NO_PAD.decode(subject).ok().and_then(|bytes| bytes.try_into().ok());
-    let subject = subject.ok_or_else(paging::bad_cursor)?;
-    Ok(Some(Position { last_failure_at: paging::time_from(&at)?, subject }))
-}
+impl Place for Position {
+    fn keys(&self) -> Vec<String> {
+        vec![time_key(self.last_failure_at), URL_SAFE_NO_PAD.encode(self.subject)]
+    }
 
-fn cursor(last: &ThrottleRow) -> String {
-    paging::cursor(LIST, &[&paging::time_key(last.last_failure_at), &URL_SAFE_NO_PAD.encode(last.key.subject)])
+    fn of_keys(keys: &[&str]) -> Option<Self> {
+        let [at, subject] = keys else { return None };
+        let subject = URL_SAFE_NO_PAD.decode(subject).ok()?.try_into().ok()?;
+        Some(Self { last_failure_at: time_from(at)?, subject })
+    }
 }
 
 /// List what is throttled, the newest failure first.
@@ -62,8 +61,7 @@ pub async fn list_throttles(
     query: Given<Filtered<ThrottleMembers, PageOptions>>,
 ) -> Result<HttpResponse, ApiError> {
     let Filtered { filter, options } = query?;
-    let limit = paging::limit(options.limit)?;
-    let after = position(options.cursor.as_deref())?;
+    let (after, limit) = PAGER.asked(options.limit, options.cursor.as_deref())?;
     let user = match &filter.user {
         None => None,
         Some(user) => match app.users.find_by_id_or_name(&user.0).await? {
@@ -76,7 +74,7 @@ pub async fn list_throttles(
     let page = app.authentication.throttles(wanted, only_closed, after, limit).await?;
     let now = app.clock.now();
     let show = |row: &ThrottleRow| ThrottleObject::new(row, app.authentication.is_locked(row), now);
-    Ok(HttpResponse::Ok().json(list(&page, show, cursor)))
+    Ok(HttpResponse::Ok().json(PAGER.list(&page, show)))
 }
 
 /// Lift a throttle: its failures are forgotten.

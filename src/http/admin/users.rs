@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::query::{Filtered, PageOptions};
+use super::query::Filtered;
 use super::sessions::NoteBody;
 use crate::app::App;
 use crate::http::asked::By;
@@ -14,23 +14,21 @@ use crate::http::authenticate::{Admin, Reviewer};
 use crate::http::error::ApiError;
 use crate::http::input::Given;
 use crate::http::input::{Body, OptionalBody};
-use crate::http::paging::list;
-use crate::http::paging::{self, List};
+use crate::http::paging::{List, PageOptions, Pager, Place};
 use crate::http::problems::{BadBody, BadQuery, Conflict, NotFound, Refused};
 use crate::model::audit::AuditKind;
 use crate::model::filter::UserFilter;
 use crate::model::id::UserId;
 use crate::model::secret::SecretKind;
 use crate::model::session::EndReason;
-use crate::model::user::{Email, Role, User, UserState, Username};
+use crate::model::user::{Email, Role, UserState, Username};
 use crate::store::users::Position;
 use crate::user::change::UserChange;
 use crate::user::create::{Created, NewUser};
 use crate::user::erase::Erased;
 use crate::view::{TimeText, UserObject, time};
 
-/// The list that cursors belong to.
-const LIST: &str = "users";
+const PAGER: Pager = Pager("users");
 
 /// A user to be created.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -201,6 +199,17 @@ fn role(text: &str) -> Result<Role, ApiError> {
     Role::new(text).map_err(|error| ApiError::invalid("/role", error))
 }
 
+impl Place for Position {
+    fn keys(&self) -> Vec<String> {
+        vec![self.folded.clone(), self.id.to_string()]
+    }
+
+    fn of_keys(keys: &[&str]) -> Option<Self> {
+        let [folded, id] = keys else { return None };
+        Some(Self { folded: (*folded).to_owned(), id: id.parse().ok()? })
+    }
+}
+
 fn user_id(path: &web::Path<String>) -> Result<UserId, ApiError> {
     path.parse().map_err(|_| ApiError::NotFound)
 }
@@ -217,14 +226,9 @@ pub async fn list_users(
     query: Given<Filtered<UserFilter, PageOptions>>,
 ) -> Result<HttpResponse, ApiError> {
     let Filtered { filter, options } = query?;
-    let limit = paging::limit(options.limit)?;
-    let after = match paging::keys(LIST, options.cursor.as_deref())? {
-        None => None,
-        Some([name, id]) => Some(Position { folded: name, id: paging::key_from(&id)? }),
-    };
+    let (after, limit) = PAGER.asked(options.limit, options.cursor.as_deref())?;
     let page = app.users.list(filter, after, limit).await?;
-    let cursor = |last: &User| paging::cursor(LIST, &[&last.username.folded(), &last.id.to_string()]);
-    Ok(HttpResponse::Ok().json(list(&page, UserObject::from, cursor)))
+    Ok(HttpResponse::Ok().json(PAGER.list(&page, UserObject::from)))
 }
 
 /// Create a user.

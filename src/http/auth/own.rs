@@ -9,17 +9,16 @@ use crate::app::App;
 use crate::http::authenticate::{Caller, Leaver};
 use crate::http::error::ApiError;
 use crate::http::input::{Given, Query};
-use crate::http::paging::{self, List, list};
+use crate::http::paging::{List, PageOptions, Pager};
 use crate::http::problems::{BadQuery, CallerRefused, NotFound, PasswordChangeFirst};
-use crate::model::attempt::Attempt;
 use crate::model::filter::StateFilter;
 use crate::model::id::SessionId;
-use crate::model::session::Session;
-use crate::store::{attempts, sessions};
 use crate::view::{AttemptObject, SessionObject, UserSummary};
 
 /// Made once: "who am I" is asked all the time.
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const SESSIONS: Pager = Pager("own sessions");
+const ATTEMPTS: Pager = Pager("own attempts");
 
 /// The user and the session of a request.
 #[derive(Debug, Serialize, ToSchema)]
@@ -38,18 +37,6 @@ pub struct OwnSessionsQuery {
     /// Active ones unless said otherwise.
     #[param(inline)]
     state: Option<StateFilter>,
-    /// Rows of the page.
-    #[param(minimum = 1, maximum = 500)]
-    limit: Option<i64>,
-    /// Where the page begins.
-    cursor: Option<String>,
-}
-
-/// A page.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct PageQuery {
     /// Rows of the page.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<i64>,
@@ -89,20 +76,11 @@ pub async fn list_sessions(
 ) -> Result<HttpResponse, ApiError> {
     let Query(query) = query?;
     let state = query.state.unwrap_or(StateFilter::Active);
-    let limit = paging::limit(query.limit)?;
-    let after = match paging::keys::<2>("own sessions", query.cursor.as_deref())? {
-        None => None,
-        Some([at, id]) => Some(sessions::Position { at: paging::time_from(&at)?, id: paging::key_from(&id)? }),
-    };
+    let (after, limit) = SESSIONS.asked(query.limit, query.cursor.as_deref())?;
     let page = app.sessions.own(caller.checked.user_id, state, after, limit).await?;
     let now = app.clock.now();
-    let cursor =
-        |last: &Session| paging::cursor("own sessions", &[&paging::time_key(last.started_at), &last.id.to_string()]);
-    Ok(HttpResponse::Ok().json(list(
-        &page,
-        |session| SessionObject::new(session, now).seen_from(caller.checked.session_id),
-        cursor,
-    )))
+    let show = |session| SessionObject::new(session, now).seen_from(caller.checked.session_id);
+    Ok(HttpResponse::Ok().json(SESSIONS.list(&page, show)))
 }
 
 /// End one of my sessions. Another one than this asks for a recent login.
@@ -127,22 +105,17 @@ pub async fn end_session(
 
 /// Recent tries to log in to my account, newest first.
 #[utoipa::path(
-    tag = "people", security(("bearer" = [])), params(PageQuery),
+    tag = "people", security(("bearer" = [])), params(PageOptions),
     responses((status = 200, description = "A page of attempts", body = List<AttemptObject>), CallerRefused, PasswordChangeFirst, BadQuery)
 )]
 #[get("/auth/attempts")]
 pub async fn list_attempts(
     caller: Caller,
     app: web::Data<App>,
-    query: Given<Query<PageQuery>>,
+    query: Given<Query<PageOptions>>,
 ) -> Result<HttpResponse, ApiError> {
-    let Query(query) = query?;
-    let limit = paging::limit(query.limit)?;
-    let after = match paging::keys::<2>("own attempts", query.cursor.as_deref())? {
-        None => None,
-        Some([at, id]) => Some(attempts::Position { at: paging::time_from(&at)?, id: paging::key_from(&id)? }),
-    };
+    let Query(options) = query?;
+    let (after, limit) = ATTEMPTS.asked(options.limit, options.cursor.as_deref())?;
     let page = app.sessions.own_attempts(caller.checked.user_id, after, limit).await?;
-    let cursor = |last: &Attempt| paging::cursor("own attempts", &[&paging::time_key(last.at), &last.id.to_string()]);
-    Ok(HttpResponse::Ok().json(list(&page, |attempt: &Attempt| AttemptObject::from(attempt), cursor)))
+    Ok(HttpResponse::Ok().json(ATTEMPTS.list(&page, AttemptObject::from)))
 }

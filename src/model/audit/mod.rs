@@ -86,7 +86,7 @@ impl Subject {
 /// The request (or command) behind an operation, as far as the record keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditContext {
-    /// Who acts.
+    /// The party that acts.
     pub actor: Actor,
     /// From which address; `None` on the command line.
     pub ip: Option<IpAddr>,
@@ -100,7 +100,7 @@ pub struct AuditContext {
 /// A session that acts, as it was when it was last judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acting {
-    /// Which session.
+    /// The session in which somebody acts.
     pub session_id: SessionId,
     /// The role that allowed it.
     pub role: Role,
@@ -124,7 +124,7 @@ impl AuditContext {
 /// and stored: what an older or newer version recorded is read as well.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AuditEvent {
-    /// When.
+    /// When it happened, to the microsecond.
     pub at: DateTime<Utc>,
     /// What happened.
     pub kind: AuditKind,
@@ -134,7 +134,7 @@ pub struct AuditEvent {
     pub reason: Option<Reason>,
     /// By whom, from where.
     pub context: AuditContext,
-    /// To what.
+    /// What it happened to, or whom.
     pub subject: Subject,
     /// In which session, if in one.
     pub session_id: Option<SessionId>,

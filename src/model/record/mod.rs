@@ -42,9 +42,9 @@ use super::session::Session;
 pub struct Record {
     /// What it is of.
     pub kind: RecordKind,
-    /// Which one.
+    /// Which one of its kind: an id, a number, or a name and a version.
     pub subject: String,
-    /// When that happened.
+    /// When what it stands for happened, to the microsecond.
     pub at: DateTime<Utc>,
     /// Which columns the digest covers: those that count since this form of its kind, or an earlier one.
     pub form: i32,

@@ -22,9 +22,9 @@ use crate::model::session::{CurrentToken, End, RefreshTokens, Session};
 /// When and from where a session was used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
-    /// When.
+    /// When it was used.
     pub at: DateTime<Utc>,
-    /// From where.
+    /// The address from which it was used.
     pub ip: IpAddr,
     /// When it ends unless it is used again before.
     pub idle_expires_at: DateTime<Utc>,
@@ -33,7 +33,7 @@ pub struct Seen {
 /// The end of a session, with its last use where that is not written yet: what is recorded of a session covers both.
 #[derive(Debug, Clone, Copy)]
 pub struct Closing<'a> {
-    /// Which session.
+    /// The session that ends.
     pub id: SessionId,
     /// How it ends.
     pub end: &'a End,

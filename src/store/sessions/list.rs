@@ -7,7 +7,7 @@ use super::super::backend::{Db, MultiBackend};
 use super::super::columns::{At, Id};
 use super::super::criteria::{AnyOf, by_networks, by_values};
 use super::super::error::StoreError;
-use super::super::keyset::{Page, from_after, row_after, row_before, to_before};
+use super::super::keyset::{self, Page, from_after, row_after, row_before, to_before};
 use super::super::schema::sessions;
 use super::super::{access_tokens, containing, users};
 use super::Row;
@@ -17,13 +17,7 @@ use crate::model::id::{SessionId, UserId};
 use crate::model::session::{EndReason, Session, SessionState};
 
 /// The place of a session in an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position {
-    /// The time that the order goes by.
-    pub at: DateTime<Utc>,
-    /// The session.
-    pub id: SessionId,
-}
+pub type Position = keyset::Position<SessionId>;
 
 impl Position {
     /// Where a session stands.
@@ -47,7 +41,7 @@ pub fn list(
     sort: Sort,
     after: Option<Position>,
     limit: i64,
-) -> Result<Page<Session>, StoreError> {
+) -> Result<Page<Session, Position>, StoreError> {
     let mut filter = filter.clone();
     if let Some(after) = after {
         match sort {
@@ -56,7 +50,9 @@ pub fn list(
             Sort::LastSeen => filter.last_seen_to = to_before(filter.last_seen_to, after.at),
         }
     }
-    let Some(mut query) = matching(db, &filter, now)? else { return Ok(Page::cut(Vec::new(), limit)) };
+    let Some(mut query) = matching(db, &filter, now)? else {
+        return Ok(Page { items: Vec::new(), next: None });
+    };
     if let Some(after) = after {
         let place = (At(after.at), Id(after.id.0));
         query = match sort {
@@ -72,7 +68,7 @@ pub fn list(
     };
     let rows: Vec<Row> = query.limit(limit + 1).load(db)?;
     let sessions = rows.into_iter().map(Row::into_session).collect::<Result<_, _>>()?;
-    Ok(Page::cut(sessions, limit))
+    Ok(Page::cut(sessions, limit, |last| Position::of(last, sort)))
 }
 
 /// How many sessions match.

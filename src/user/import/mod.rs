@@ -33,7 +33,7 @@ const ERASED: &str =
 pub struct RefusedLine {
     /// Its number; the first line of the file is 1.
     pub line: u64,
-    /// Why.
+    /// Why it was refused, in words for whoever imports.
     pub reason: String,
 }
 

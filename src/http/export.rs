@@ -6,12 +6,13 @@ use actix_web::http::header::CONTENT_DISPOSITION;
 use actix_web::web::Bytes;
 use futures_util::stream::{self, Stream, StreamExt as _};
 
+use super::error::ApiError;
 use crate::audit::export::{Export, ExportFormat};
-use crate::http::error::ApiError;
 use crate::store::StoreError;
 
 /// The answer that streams an export as a file of this name, without its ending.
-pub(super) async fn answer(mut export: Export, name: &str, format: ExportFormat) -> Result<HttpResponse, ApiError> {
+pub(super) async fn answer(mut export: Export, name: &str) -> Result<HttpResponse, ApiError> {
+    let format = export.format();
     let first = export.next().await?.unwrap_or_default();
     let pieces = stream::once(std::future::ready(Ok(Bytes::from(first)))).chain(rest(export));
     Ok(HttpResponse::Ok()
