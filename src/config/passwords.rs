@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use super::faults::Faults;
 use super::setting::section;
 
+/// A login that takes longer is none.
+const MOST_ITERATIONS: u32 = 1000;
+
 section! {
     /// `[passwords]`
     pub struct Passwords {
@@ -29,7 +32,11 @@ impl Passwords {
             "passwords.argon2_memory_kib",
             "the cost must be at least 19456 KiB with 2 iterations",
         );
-        faults.require(self.argon2_iterations >= 1, "passwords.argon2_iterations", "must be at least 1");
+        faults.require(
+            (1..=MOST_ITERATIONS).contains(&self.argon2_iterations),
+            "passwords.argon2_iterations",
+            "must be 1 to 1000",
+        );
         faults.require((1..=64).contains(&self.argon2_parallelism), "passwords.argon2_parallelism", "must be 1 to 64");
         let enough = self.argon2_memory_kib >= 8 * self.argon2_parallelism.max(1);
         faults.require(

@@ -21,6 +21,9 @@ const WIDEST_IPV6: u8 = 19;
 const MOST_IPV4: u64 = 1 << 28;
 const MOST_IPV6: u128 = 1 << 112;
 
+/// Threads that the framework starts at most.
+const MOST_WORKERS: usize = 512;
+
 section! {
     /// `[server]`
     pub struct Server {
@@ -41,6 +44,7 @@ impl Server {
             "server.cors_origins",
             "each must be scheme://host[:port], without a path and without *",
         );
+        faults.require(self.workers <= MOST_WORKERS, "server.workers", "must be at most 512");
     }
 
     pub(super) fn weaknesses(&self, weak: &mut Faults) {

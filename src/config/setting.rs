@@ -11,6 +11,9 @@ use toml::Value;
 use super::mask::{MASK, NOT_A_PATH, is_no_path, mask_logins, mask_text};
 use super::values::quoted;
 
+/// What is longer leaves the calendar when it is counted from today.
+const LONGEST: Duration = Duration::from_hours(36_500 * 24);
+
 /// A type of the configuration.
 pub trait Setting: Sized {
     /// Reads a value; the error says what belongs there.
@@ -145,8 +148,9 @@ impl Text for SecretString {
 
 impl Text for Duration {
     fn parse(text: &str) -> Result<Self, String> {
-        let said = || format!("{} is not a duration such as \"90s\", \"15m\" or \"12h\"", quoted(text));
-        humantime::parse_duration(text).map_err(|_| said())
+        let said = |_| format!("{} is not a duration such as \"90s\", \"15m\" or \"12h\"", quoted(text));
+        let duration = humantime::parse_duration(text).map_err(said)?;
+        if duration > LONGEST { Err("must be at most 36500d".to_owned()) } else { Ok(duration) }
     }
 }
 

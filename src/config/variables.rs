@@ -1,6 +1,7 @@
 //! Which variables of the environment are meant for Vigie, and how a misspelt one is written.
 
 use toml::{Table, Value};
+use unicode_normalization::UnicodeNormalization as _;
 
 pub const PREFIX: &str = "VIGIE__";
 pub const DATABASE: &str = "DATABASE_URL";
@@ -18,7 +19,7 @@ pub fn is_read(name: &str) -> bool {
 /// Whether a variable that nobody reads was meant for the configuration.
 pub fn is_misspelt(name: &str, value: &str) -> bool {
     let plain = plain(name);
-    let is_meant = plain.starts_with("vigie_") || plain == "database_url";
+    let is_meant = plain.starts_with("vigie_") || plain == "database_url" || plain == "databaseurl";
     let is_known = is_read(name) || name == FILE || is_of_others(name) || is_of_kubernetes(name, value);
     is_meant && !is_known
 }
@@ -28,7 +29,7 @@ pub fn right_spelling(name: &str, defaults: &Table) -> String {
     let plain = plain(name);
     let key = plain.strip_prefix("vigie_").unwrap_or_default();
     match plain.as_str() {
-        "database_url" => DATABASE.to_owned(),
+        "database_url" | "databaseurl" => DATABASE.to_owned(),
         "vigie_config" | "vigie_config_file" => FILE.to_owned(),
         _ => meant(key, PREFIX.trim_end_matches('_'), defaults).unwrap_or_else(|| "VIGIE__SECTION__KEY".to_owned()),
     }
@@ -46,8 +47,12 @@ fn meant(key: &str, section: &str, defaults: &Table) -> Option<String> {
     })
 }
 
-/// The name in lower case, with one `_` for what stands between its words, and none at its ends.
+/// The name in lower case and plain letters, with one `_` for what stands between its words, and none at its ends; without what
+/// files of variables leave in it that are not read as one: a byte order mark, and `export`.
 fn plain(name: &str) -> String {
+    let name: String = name.nfkc().collect();
+    let name = name.trim_start_matches('\u{feff}').trim_start();
+    let name = name.strip_prefix("export ").unwrap_or(name);
     let is_between = |character: char| "_.-".contains(character) || character.is_whitespace();
     let words: Vec<&str> = name.split(is_between).filter(|word| !word.is_empty()).collect();
     words.join("_").to_lowercase()
@@ -93,6 +98,11 @@ mod tests {
             ("database_url", "DATABASE_URL"),
             ("DATABASE_URL ", "DATABASE_URL"),
             ("Database-Url", "DATABASE_URL"),
+            ("DATABASEURL", "DATABASE_URL"),
+            ("\u{feff}DATABASE_URL", "DATABASE_URL"),
+            ("export DATABASE_URL", "DATABASE_URL"),
+            ("\u{feff}VIGIE__DATABASE__URL", "VIGIE__DATABASE__URL"),
+            ("ＶIGIE__DATABASE__URL", "VIGIE__DATABASE__URL"),
             ("VIGIE_CONFIG_FILE", "VIGIE_CONFIG"),
             ("vigie_config", "VIGIE_CONFIG"),
         ] {

@@ -18,6 +18,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::no_length;
+
 /// Longest from the end of an answer until the next request's head is whole.
 const LONGEST_BETWEEN: Duration = Duration::from_secs(15);
 /// Longest that a client may take nothing of its answer once the buffers of the system are full.
@@ -121,7 +123,11 @@ impl Connection {
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let start = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if self.activity.requests.get() == 0 {
+            no_length::put_in(buffer, start);
+        }
         if read.is_pending() && self.poll_overdue(cx).is_ready() {
             // As if the client had hung up: it may still take what it is being sent.
             return Poll::Ready(Ok(()));

@@ -13,6 +13,7 @@ pub mod input;
 mod limits;
 pub mod metrics;
 pub mod middleware;
+mod no_length;
 pub mod openapi;
 pub mod paging;
 pub mod problem;

@@ -1,6 +1,6 @@
 //! Addresses: one spelling for each, the key it is indexed by, and the networks that are counted together.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net};
 
@@ -51,10 +51,18 @@ pub fn from_key(key: [u8; 16]) -> IpAddr {
     canonical(IpAddr::V6(Ipv6Addr::from(key)))
 }
 
-/// The keys of the first and the last address of a network, both included.
+/// The keys of a network's addresses, as ranges of which both ends are included: one, or two where the network is one of IPv6
+/// around the place that the keys of IPv4 addresses have there (RFC 4291 §2.5.5.2). An IPv4 address is in no network of IPv6.
 #[must_use]
-pub fn key_range(network: IpNet) -> ([u8; 16], [u8; 16]) {
-    (key(network.network()), key(network.broadcast()))
+pub fn key_ranges(network: IpNet) -> Vec<([u8; 16], [u8; 16])> {
+    let (first, last) = (key(network.network()), key(network.broadcast()));
+    let (first_ipv4, last_ipv4) = (key(Ipv4Addr::UNSPECIFIED.into()), key(Ipv4Addr::BROADCAST.into()));
+    if matches!(network, IpNet::V4(_)) || last < first_ipv4 || last_ipv4 < first {
+        return vec![(first, last)];
+    }
+    let before = u128::from_be_bytes(first_ipv4) - 1;
+    let behind = u128::from_be_bytes(last_ipv4) + 1;
+    vec![(first, before.to_be_bytes()), (behind.to_be_bytes(), last)]
 }
 
 /// Reads a filter: an address, meaning it alone, or a network in CIDR form.
@@ -126,15 +134,24 @@ mod tests {
 
     #[test]
     fn a_range_holds_exactly_the_addresses_of_its_network() {
-        let (first, last) = key_range(parse_filter("192.0.2.0/24").unwrap());
-        let holds = |text: &str| (first..=last).contains(&key(ip(text)));
+        let in_network = |network: &str, text: &str| {
+            let ranges = key_ranges(parse_filter(network).unwrap());
+            ranges.iter().any(|(first, last)| (first..=last).contains(&&key(ip(text))))
+        };
+        let holds = |text: &str| in_network("192.0.2.0/24", text);
         assert!(holds("192.0.2.0") && holds("192.0.2.255") && holds("::ffff:192.0.2.7"));
         assert!(!holds("192.0.1.255") && !holds("192.0.3.0") && !holds("2001:db8::c000:201"));
 
-        let (first, last) = key_range(parse_filter("2001:db8::/32").unwrap());
-        let holds = |text: &str| (first..=last).contains(&key(ip(text)));
+        let holds = |text: &str| in_network("2001:db8::/32", text);
         assert!(holds("2001:db8::") && holds("2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"));
         assert!(!holds("2001:db9::") && !holds("2001:db7:ffff::"));
+
+        for network in ["::/0", "::/1", "::/80"] {
+            let holds = |text: &str| in_network(network, text);
+            assert!(holds("::1") && holds("::fffe:ffff:ffff") && holds("::1:0:0:0") && holds("::"), "{network}");
+            assert!(!holds("0.0.0.0") && !holds("192.0.2.1") && !holds("255.255.255.255"), "{network}");
+        }
+        assert!(in_network("0.0.0.0/0", "255.255.255.255") && !in_network("0.0.0.0/0", "::1"));
     }
 
     #[test]

@@ -40,14 +40,15 @@ pub(super) use including;
 macro_rules! by_networks {
     ($query:expr, $column:expr, $criterion:expr) => {{
         let ranges = |networks: &[$crate::model::filter::Network]| -> Vec<_> {
-            let ranges = networks.iter().map(|network| $crate::model::address::key_range(network.0));
+            let ranges = networks.iter().flat_map(|network| $crate::model::address::key_ranges(network.0));
             ranges.map(|(first, last)| $column.between(first.to_vec(), last.to_vec())).collect()
         };
         let query = match $criterion.include.as_slice() {
             [] => $query,
-            [one] => match $crate::model::address::key_range(one.0) {
-                (first, last) if first == last => $query.filter($column.eq(first.to_vec())),
-                (first, last) => $query.filter($column.between(first.to_vec(), last.to_vec())),
+            [one] => match $crate::model::address::key_ranges(one.0)[..] {
+                [(first, last)] if first == last => $query.filter($column.eq(first.to_vec())),
+                [(first, last)] => $query.filter($column.between(first.to_vec(), last.to_vec())),
+                _ => $query.filter($crate::store::criteria::AnyOf(ranges(&$criterion.include))),
             },
             several => $query.filter($crate::store::criteria::AnyOf(ranges(several))),
         };

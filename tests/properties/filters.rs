@@ -183,10 +183,8 @@ fn is_user(selector: &UserSelector, id: vigie::model::id::UserId, name: &str) ->
     selector.id().map_or_else(|| fold(selector.name()) == fold(name), |meant| meant == id)
 }
 
-/// The addresses of IPv4 are a part of the space of IPv6 (RFC 4291 §2.5.5.2).
 fn holds(network: &Network, ip: std::net::IpAddr) -> bool {
-    let (first, last) = vigie::model::address::key_range(network.0);
-    (first..=last).contains(&vigie::model::address::key(ip))
+    network.0.contains(&ip)
 }
 
 /// Tries filters: what each finds in the store, and counts there, is what it describes.

@@ -15,7 +15,7 @@ use rstest::rstest;
 use vigie::config::{Algorithm, Config, InvalidConfig, printable};
 use vigie::http::paging::Pager;
 use vigie::http::remote_address::client_address;
-use vigie::model::address::{canonical, key_range, parse_filter};
+use vigie::model::address::{canonical, key_ranges, parse_filter};
 use vigie::model::device::{device, user_agent};
 use vigie::model::id::UserId;
 use vigie::model::user::Username;
@@ -153,8 +153,7 @@ proptest! {
         is_trusted in any::<bool>(),
     ) {
         if let Ok(network) = parse_filter(&text) {
-            let (first, last) = key_range(network);
-            prop_assert!(first <= last, "{network}");
+            prop_assert!(key_ranges(network).iter().all(|(first, last)| first <= last), "{network}");
         }
         let peer: IpAddr = "10.0.0.1".parse().expect("an address");
         let trusted = if is_trusted { vec!["10.0.0.0/8".parse().expect("a network")] } else { Vec::new() };

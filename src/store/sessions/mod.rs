@@ -21,9 +21,10 @@ pub use old::{
 use super::backend::{Db, MultiBackend, on_backend};
 use super::chain;
 use super::columns::{At, Id, address, fixed, parsed, proofs};
+use super::criteria::AnyOf;
 use super::error::StoreError;
 use super::schema::{alerts, sessions, users};
-use crate::model::address::{key, key_range};
+use crate::model::address::{key, key_ranges};
 use crate::model::client::ClientId;
 use crate::model::id::{SessionId, TokenId, UserId};
 use crate::model::not_before::{NotBefore, Scope};
@@ -354,9 +355,10 @@ pub fn is_known_network(
     network: ipnet::IpNet,
     since: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
-    let (first, last) = key_range(network);
+    let ranges = key_ranges(network).into_iter();
+    let within = ranges.map(|(first, last)| sessions::ip_key.between(first.to_vec(), last.to_vec()));
     let found: Option<Id> = own_since(Id(user_id.0), At(since))
-        .filter(sessions::ip_key.between(first.to_vec(), last.to_vec()))
+        .filter(AnyOf(within.collect()))
         .select(sessions::id)
         .limit(1)
         .first(db)
