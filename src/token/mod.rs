@@ -4,6 +4,8 @@
 //! (whether that is meant for us, and now). Whether its session is still alive is not known here.
 
 pub mod claims;
+pub mod client_assertion;
+pub mod client_keys;
 mod compact;
 pub mod issue;
 pub mod keys;

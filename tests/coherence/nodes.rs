@@ -316,11 +316,7 @@ async fn ending_many_by_a_filter_lets_checks_of_others_go_on(#[values(Sqlite, Po
     let id = user.id;
     for _ in 0..3 {
         let origin = vigie::model::session::ClientInfo { ip: [192, 0, 2, 1].into(), user_agent: None };
-        let many: Vec<_> = (0..500)
-            .map(|_| {
-                a.app.sessions.new_session(&user, origin.clone(), vigie::model::client::LoginClient::Unnamed, None)
-            })
-            .collect();
+        let many: Vec<_> = (0..500).map(|_| a.app.sessions.new_session(&user, origin.clone(), None, None)).collect();
         let insert = move |db: &mut _| many.iter().try_for_each(|session| vigie::store::sessions::insert(db, session));
         a.app.store.write(insert).await.expect("written");
     }
@@ -405,7 +401,7 @@ async fn a_node_renews_no_lease_on_an_older_copy(#[values(Sqlite, Postgres)] bac
         Ok::<_, StoreError>(changes::head(db)?.seq)
     };
     let head = app.app.store.write(join).await.expect("written");
-    let renew = |acknowledged, next, applied| {
+    let renew = |told, next, applied| {
         let numbers = LeaseNumbers { acknowledged, next };
         app.app.store.write_alone(move |db| nodes::renew(db, id, numbers, applied))
     };
