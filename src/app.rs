@@ -11,7 +11,7 @@ use crate::audit::retention::{self, Retention};
 use crate::audit::shipping::{self, InvalidSink, Shipping};
 use crate::audit::watch::{self, Watch};
 use crate::authentication::{self, Authentication};
-use crate::client::Clients;
+use crate::client::{self, Clients};
 use crate::clock::Clock;
 use crate::coherence::{self, Coherence};
 use crate::config::{Algorithm, Config, shown_file};
@@ -167,7 +167,7 @@ impl App {
             removal_key: Arc::clone(&removal_key),
         });
         users.refresh_schemes().await?;
-        let clients = Clients::new(store.clone(), Arc::clone(&clock), sessions.clone(), refusals.clone());
+        let clients = ground.clients(&coherence, &sessions, &refusals, &alerts);
         let history = History::new(
             store.clone(),
             Arc::clone(&clock),
@@ -213,6 +213,12 @@ impl App {
         }
         if let Err(error) = self.sessions.alert_to_last_ended_uses().await {
             tracing::warn!(cause = %error, "the last uses of ended sessions could not be told at the stop");
+        }
+        if let Err(error) = self.clients.write_last_uses().await {
+            tracing::warn!(cause = %error, "the last uses of clients could not be written at the stop");
+        }
+        if let Err(error) = self.clients.alert_to_failures().await {
+            tracing::warn!(cause = %error, "the last failures of clients could not be told at the stop");
         }
         self.seal_and_sign().await;
         let store = self.store.clone();
@@ -279,6 +285,18 @@ impl Ground<'_> {
             metrics: Arc::clone(self.metrics),
         };
         Authentication::new(dependencies, self.config)
+    }
+
+    fn clients(&self, coherence: &Coherence, sessions: &Sessions, refusals: &Refusals, alerts: &Alerts) -> Clients {
+        let dependencies = client::Dependencies {
+            store: self.store.clone(),
+            clock: Arc::clone(self.clock),
+            coherence: coherence.clone(),
+            sessions: sessions.clone(),
+            refusals: refusals.clone(),
+            alerts: alerts.clone(),
+        };
+        Clients::new(dependencies, self.config)
     }
 
     fn watch(&self, chain: &Chain, alerts: &Alerts) -> Watch {

@@ -88,7 +88,7 @@ async fn insert(app: &App, batch: Vec<Session>) {
 
 pub fn new_session(app: &App, user: &User) -> Session {
     let origin = ClientInfo { ip: [127, 0, 0, 1].into(), user_agent: Some(AGENT.to_owned()) };
-    app.sessions.new_session(user, origin, None, None)
+    app.sessions.new_session(user, origin, vigie::model::client::LoginClient::Unnamed, None)
 }
 
 /// A user of a new name who has no password.

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::model::attempt::Attempt;
 use crate::model::audit::RecordedEvent;
+use crate::model::client::{ClientId, LoginClient};
 use crate::model::record::tables::{self, ATTEMPTS as ATTEMPT_TABLE, AUDIT_EVENTS, SESSIONS as SESSION_TABLE};
 use crate::model::record::{Column, Table, Value};
 use crate::model::session::Session;
@@ -40,7 +41,10 @@ pub(super) const ATTEMPTS: Shape<Attempt> = Shape {
     object: |attempt, _, to| json(&AttemptObject::from(attempt), to),
     columns: || &ATTEMPT_SHEET.header,
     cells: |attempt, _| {
-        ATTEMPT_SHEET.row(|cells| tables::attempt(attempt, &mut |column, value| cells.add(column, value)))
+        ATTEMPT_SHEET.row(|cells| {
+            tables::attempt(attempt, &mut |column, value| cells.add(column, value));
+            cells.set_client(&attempt.client);
+        })
     },
     ocsf: |attempt, _, to| json(&ocsf::attempt(attempt), to),
 };
@@ -56,18 +60,26 @@ fn json(object: &impl Serialize, to: &mut Vec<u8>) {
     serde_json::to_writer(to, object).expect("objects of the contract are JSON, memory takes them");
 }
 
-static ATTEMPT_SHEET: LazyLock<Sheet> = LazyLock::new(|| Sheet::of(&ATTEMPT_TABLE, Vec::new()));
+static ATTEMPT_SHEET: LazyLock<Sheet> =
+    LazyLock::new(|| Sheet::of(&ATTEMPT_TABLE, ATTEMPT_HEADER.split(',').collect()));
 static EVENT_SHEET: LazyLock<Sheet> = LazyLock::new(|| Sheet::of(&AUDIT_EVENTS, Vec::new()));
 static SESSION_SHEET: LazyLock<Sheet> =
     LazyLock::new(|| Sheet::of(&SESSION_TABLE, SESSION_HEADER.split(',').collect()));
 
 /// What follows from the time as well, and is in no table.
 const STATE: &str = "state";
+/// In the table both are one column, beside whether the client authenticated.
+const CLIENT_ID: &str = "client_id";
+const CLAIMED_CLIENT_ID: &str = "claimed_client_id";
+
+/// The header that readers of attempts know.
+const ATTEMPT_HEADER: &str =
+    "id,at,username,user_id,outcome,ip,user_agent,client_id,session_id,request_id,claimed_client_id";
 
 /// The header that readers of sessions know; whatever is exported besides comes after these.
 const SESSION_HEADER: &str = "id,user_id,username,role,state,started_at,last_seen_at,expires_at,idle_expires_at,ended_at,\
     end_reason,ended_by_kind,ended_by_id,note,ip,last_ip,user_agent,browser,os,device_kind,device_name,client_id,amr,jti,\
-    token_issued_at,token_expires_at,refreshes";
+    token_issued_at,token_expires_at,refreshes,claimed_client_id";
 
 /// A session as it stands at `now`: its time may have come before anybody recorded its end.
 fn session_cells(session: &Session, now: DateTime<Utc>) -> Vec<String> {
@@ -79,6 +91,7 @@ fn session_cells(session: &Session, now: DateTime<Utc>) -> Vec<String> {
         tables::session_start(&session, &mut |column, value| cells.add(column, value));
         tables::session_end(&session, &mut |column, value| cells.add(column, value));
         cells.set(STATE, session.state(now).as_str());
+        cells.set_client(&session.client);
     })
 }
 
@@ -122,6 +135,13 @@ impl Cells<'_> {
         {
             self.texts[*place] = text(column, value);
         }
+    }
+
+    /// Fills the cells of the client, apart where it was only named.
+    fn set_client(&mut self, client: &LoginClient) {
+        let text = |id: Option<&ClientId>| id.map(ToString::to_string).unwrap_or_default();
+        self.set(CLIENT_ID, &text(client.authenticated()));
+        self.set(CLAIMED_CLIENT_ID, &text(client.claimed()));
     }
 
     /// Fills a cell by the name of its column.
@@ -208,6 +228,9 @@ mod tests {
     fn a_sheet_says_what_the_objects_of_the_api_say() {
         let now = samples::at(0);
         say_the_same(&ATTEMPTS, &samples::attempt(), now);
+        let claimed = LoginClient::Claimed(ClientId::parse("erp").unwrap());
+        say_the_same(&ATTEMPTS, &Attempt { client: claimed.clone(), ..samples::attempt() }, now);
+        say_the_same(&SESSIONS, &Session { client: claimed, ..samples::session() }, now);
         say_the_same(&EVENTS, &samples::event(), now);
         let session = samples::session();
         let device = Device { browser: Some("B".to_owned()), os: Some("O".to_owned()), kind: Some("K".to_owned()) };
@@ -223,8 +246,7 @@ mod tests {
     #[test]
     fn the_columns_of_sheets_are_what_readers_know() {
         assert_eq!((SESSIONS.columns)().join(","), SESSION_HEADER);
-        let attempts = "id,at,username,user_id,outcome,ip,user_agent,client_id,session_id,request_id";
-        assert_eq!((ATTEMPTS.columns)().join(","), attempts);
+        assert_eq!((ATTEMPTS.columns)().join(","), ATTEMPT_HEADER);
         let events =
             "seq,at,kind,outcome,reason,actor_kind,actor_id,subject_kind,subject_id,session_id,ip,request_id,details";
         assert_eq!((EVENTS.columns)().join(","), events);

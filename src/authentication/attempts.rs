@@ -36,7 +36,7 @@ impl Authentication {
             outcome,
             ip: credentials.client_info.ip,
             user_agent: credentials.client_info.user_agent.clone(),
-            client_id: credentials.client_id.clone(),
+            client: credentials.client.clone(),
             session_id: None,
             request_id: credentials.request_id.clone(),
         }

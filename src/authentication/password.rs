@@ -17,7 +17,7 @@ use crate::credential::throttle::{ThrottleDigests, ThrottleKeys, account_form};
 use crate::model::alert::{AlertDetails, NewAlert};
 use crate::model::attempt::{Attempt, AttemptOutcome};
 use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Subject, SubjectKind};
-use crate::model::client::ClientId;
+use crate::model::client::LoginClient;
 use crate::model::folding::fold;
 use crate::model::id::{AttemptId, SessionId, UserId};
 use crate::model::session::{Actor, ClientInfo};
@@ -36,7 +36,7 @@ pub struct Credentials {
     /// Where the request came from.
     pub client_info: ClientInfo,
     /// Through which application.
-    pub client_id: Option<ClientId>,
+    pub client: LoginClient,
     /// What should make the device known.
     pub device: Option<DeviceToken>,
     /// The id of the request.
@@ -327,7 +327,7 @@ impl Authenticated {
             outcome: if accepted { AttemptOutcome::Success } else { AttemptOutcome::Disabled },
             ip: self.credentials.client_info.ip,
             user_agent: self.credentials.client_info.user_agent.clone(),
-            client_id: self.credentials.client_id.clone(),
+            client: self.credentials.client.clone(),
             session_id: session_id.filter(|_| accepted),
             request_id: self.credentials.request_id.clone(),
         }

@@ -31,6 +31,9 @@ pub const JOBS: &[Job] = &[
     Job { name: "checkpoint", period: Duration::from_mins(1), step: checkpoint },
     Job { name: "watch", period: Duration::from_mins(10), step: watch },
     Job { name: "ended_uses", period: Duration::from_secs(1), step: ended_uses },
+    Job { name: "client_failures", period: Duration::from_secs(1), step: client_failures },
+    Job { name: "client_uses", period: Duration::from_mins(1), step: client_uses },
+    Job { name: "client_assertions", period: Duration::from_mins(5), step: client_assertions },
     Job { name: "alerts", period: Duration::from_secs(10), step: alerts },
     Job { name: "deliveries", period: Duration::from_secs(1), step: deliveries },
     Job { name: "old_deliveries", period: Duration::from_hours(1), step: old_deliveries },
@@ -76,6 +79,21 @@ fn watch(app: Arc<App>) -> Step {
 /// Alerts to tokens of ended sessions that were used again.
 fn ended_uses(app: Arc<App>) -> Step {
     Box::pin(async move { app.sessions.alert_to_ended_uses().await.map(drop) })
+}
+
+/// Alerts to networks from which many clients failed to authenticate.
+fn client_failures(app: Arc<App>) -> Step {
+    Box::pin(async move { app.clients.alert_to_failures().await.map(drop) })
+}
+
+/// Writes when clients were last used.
+fn client_uses(app: Arc<App>) -> Step {
+    Box::pin(async move { app.clients.write_last_uses().await.map(drop) })
+}
+
+/// Forgets assertions of clients that count no more.
+fn client_assertions(app: Arc<App>) -> Step {
+    Box::pin(async move { app.clients.prune_assertions().await.map(drop) })
 }
 
 /// Tells the metrics what waits for reviewers.

@@ -1,22 +1,72 @@
 //! Registered applications: each operation a method of [`Clients`]. A client's secret is shown once.
+//!
+//! | file | knows |
+//! |---|---|
+//! | `registration` | register, give another secret, remove: each holds on every node when it is answered |
+//! | `authenticate` | who is this client? |
+//! | `failures` | what failed authentications cost, and what many of them together are |
+//! | `last_use` | when clients were last used |
+
+pub mod authenticate;
+mod failures;
+mod last_use;
+pub mod registration;
 
 use std::sync::Arc;
 
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::alert::Alerts;
 use crate::clock::Clock;
-use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Reason, Subject, SubjectKind};
-use crate::model::client::{Client, ClientId, Scope};
-use crate::model::secret::Secret;
+use crate::coherence::Coherence;
+use crate::config;
+use crate::model::audit::{AuditContext, AuditKind, Reason, Subject, SubjectKind};
+use crate::model::client::{Client, ClientId};
 use crate::refusals::Refusals;
 use crate::session::Sessions;
-use crate::store::{Constraint, Db, Page, Store, StoreError, audit, clients};
+use crate::store::{Constraint, Page, Store, StoreError, clients};
+use failures::Failures;
+use last_use::LastUses;
 
 /// The operations on clients. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Clients {
-    store: Store,
-    clock: Arc<dyn Clock>,
-    sessions: Sessions,
-    refusals: Refusals,
+    inner: Arc<Inner>,
+}
+
+/// What the operations stand on.
+#[derive(Debug)]
+pub struct Dependencies {
+    /// The store.
+    pub store: Store,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Makes changes known to every node, and says what this one may answer from memory.
+    pub coherence: Coherence,
+    /// Ends the sessions of clients that are removed.
+    pub sessions: Sessions,
+    /// Notes what was refused.
+    pub refusals: Refusals,
+    /// Raises alerts.
+    pub alerts: Alerts,
+}
+
+#[derive(Debug)]
+struct Inner {
+    dependencies: Dependencies,
+    rules: Rules,
+    failures: Failures,
+    last_uses: LastUses,
+}
+
+/// The rules of `[clients]` and `[tokens]`.
+#[derive(Debug)]
+struct Rules {
+    secret_overlap: TimeDelta,
+    /// What assertions are meant for.
+    issuer: String,
+    /// How far in the future their times may lie.
+    tolerance: std::time::Duration,
 }
 
 /// Why an operation on a client was not done.
@@ -25,7 +75,7 @@ pub enum ClientError {
     /// There is no such client.
     #[error("there is no such client")]
     NotFound,
-    /// Another client has this id.
+    /// Another client has this id, or it is Vigie's own.
     #[error("the id is taken")]
     IdTaken,
     /// The store cannot be asked.
@@ -55,10 +105,28 @@ impl From<StoreError> for ClientError {
 }
 
 impl Clients {
-    /// The operations.
+    /// The operations, by these rules.
     #[must_use]
-    pub const fn new(store: Store, clock: Arc<dyn Clock>, sessions: Sessions, refusals: Refusals) -> Self {
-        Self { store, clock, sessions, refusals }
+    pub fn new(dependencies: Dependencies, config: &config::Config) -> Self {
+        let rules = Rules {
+            secret_overlap: TimeDelta::from_std(config.clients.secret_overlap).unwrap_or(TimeDelta::MAX),
+            issuer: config.issuer(),
+            tolerance: config.tokens.clock_tolerance,
+        };
+        let failures = Failures::new(config.alerts.client_failures);
+        Self { inner: Arc::new(Inner { dependencies, rules, failures, last_uses: LastUses::default() }) }
+    }
+
+    fn store(&self) -> &Store {
+        &self.inner.dependencies.store
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.inner.dependencies.clock.now()
+    }
+
+    fn refusals(&self) -> &Refusals {
+        &self.inner.dependencies.refusals
     }
 
     /// Hands an outcome on; a refusal is noted for the record.
@@ -70,71 +138,18 @@ impl Clients {
         context: &AuditContext,
     ) -> Result<T, ClientError> {
         if let Some(reason) = outcome.as_ref().err().and_then(ClientError::reason) {
-            self.refusals.note_operation(operation, reason, Subject::new(SubjectKind::Client, id), context);
+            self.refusals().note_operation(operation, reason, Subject::new(SubjectKind::Client, id), context);
         }
         outcome
     }
 
     /// Clients by id, those after `after`.
     pub async fn list(&self, after: Option<ClientId>, limit: i64) -> Result<Page<Client, ClientId>, StoreError> {
-        self.store.read(move |db| clients::list(db, after.as_ref(), limit)).await
+        self.store().read(move |db| clients::list(db, after.as_ref(), limit)).await
     }
 
-    /// Registers a client; its secret is returned this once.
-    pub async fn register(
-        &self,
-        id: ClientId,
-        name: String,
-        scopes: Vec<Scope>,
-        context: &AuditContext,
-    ) -> Result<(Client, Secret), ClientError> {
-        let now = self.clock.now();
-        let secret = Secret::random();
-        let client = Client { id, name, scopes, secret: secret.digest(), created_at: now, secret_changed_at: now };
-        let (sessions, added, asked_by, context) = (self.sessions.clone(), client.clone(), context, context.clone());
-        let registered = self
-            .store
-            .write(move |db| {
-                sessions.while_allowed_in(db, &context, |db| clients::insert(db, &added))?;
-                let subject = Subject::new(SubjectKind::Client, &added.id);
-                let details = Details::ClientCreated { name: added.name, scopes: added.scopes };
-                Ok(audit::record(db, &AuditEvent::new(now, details, &context, subject))?)
-            })
-            .await;
-        self.noted(registered, AuditKind::ClientCreated, &client.id, asked_by)?;
-        Ok((client, secret))
-    }
-
-    /// Gives the client a new secret; the old one is void.
-    pub async fn rotate_secret(&self, id: ClientId, context: &AuditContext) -> Result<Secret, ClientError> {
-        let (now, secret, asked_by, context) = (self.clock.now(), Secret::random(), context, context.clone());
-        let (sessions, digest, asked_for) = (self.sessions.clone(), secret.digest(), id.clone());
-        let rotated = self
-            .store
-            .write(move |db| {
-                if !sessions.while_allowed_in(db, &context, |db| clients::set_secret(db, &id, digest, now))? {
-                    return Err(ClientError::NotFound);
-                }
-                let subject = Subject::new(SubjectKind::Client, &id);
-                Ok(audit::record(db, &AuditEvent::new(now, Details::ClientSecretRotated {}, &context, subject))?)
-            })
-            .await;
-        self.noted(rotated, AuditKind::ClientSecretRotated, &asked_for, asked_by)?;
-        Ok(secret)
-    }
-
-    /// Removes the client. Its sessions end, and keep its id.
-    pub async fn remove(&self, id: ClientId, context: &AuditContext) -> Result<(), ClientError> {
-        let (now, removed, by) = (self.clock.now(), id.clone(), context.clone());
-        let remove = move |db: &mut Db, ended: i64| {
-            if !clients::remove(db, &removed, now)? {
-                return Err(ClientError::NotFound);
-            }
-            let (details, subject) =
-                (Details::ClientRemoved { sessions_ended: ended }, Subject::new(SubjectKind::Client, &removed));
-            Ok(audit::record(db, &AuditEvent::new(now, details, &by, subject))?)
-        };
-        let removed = self.sessions.end_with_client(id.clone(), context.clone(), remove).await;
-        self.noted(removed, AuditKind::ClientRemoved, &id, context)
+    /// The client with this id.
+    pub async fn find(&self, id: ClientId) -> Result<Option<Client>, StoreError> {
+        self.store().read(move |db| clients::find(db, &id)).await
     }
 }

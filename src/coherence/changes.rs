@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Coherence;
 use crate::model::change::Change;
 use crate::signing::SigningError;
-use crate::store::{Db, StoreError, changes, nodes, not_befores};
+use crate::store::{Db, StoreError, changes, clients, nodes, not_befores};
 
 /// The changes that one transaction makes.
 #[derive(Debug, Default)]
@@ -93,7 +93,7 @@ impl Coherence {
 
     /// Applies changes to the live view.
     pub(super) async fn apply(&self, noted: &[Change]) -> Result<(), SigningError> {
-        if noted.iter().any(|change| matches!(change, Change::Keys | Change::NotBefore)) {
+        if noted.iter().any(|change| matches!(change, Change::Keys | Change::NotBefore | Change::Clients)) {
             self.reload().await?;
         }
         for change in noted {
@@ -103,14 +103,16 @@ impl Coherence {
         Ok(())
     }
 
-    /// Reads what the live view keeps whole: the keys, and the not-befores of clients and of everybody.
+    /// Reads what the live view keeps whole: the keys, the clients, and the not-befores of clients and of everybody.
     pub(super) async fn reload(&self) -> Result<(), SigningError> {
         // One after the other: of two that read at the same time, the older reading must not be taken up last.
         let _turn = self.inner.reading.lock().await;
         let reading = self.inner.live.reading();
         self.inner.dependencies.signing.reload().await?;
-        let all = self.store().read(not_befores::list).await?;
-        self.inner.live.set_cut_offs(&all);
+        let read = |db: &mut Db| Ok::<_, StoreError>((not_befores::list(db)?, clients::all(db)?));
+        let (not_befores, clients) = self.store().read(read).await?;
+        self.inner.live.set_cut_offs(&not_befores);
+        self.inner.live.set_clients(clients);
         self.inner.live.has_read(reading);
         Ok(())
     }

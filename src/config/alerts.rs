@@ -15,6 +15,7 @@ section! {
         pub names_from_network: u32,
         pub accounts_sprayed: u32,
         pub ends_at_once: u32,
+        pub client_failures: u32,
         pub window: Duration,
         pub most_of_a_kind: u32,
         pub overdue_after: Duration,

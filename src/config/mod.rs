@@ -7,6 +7,7 @@
 
 mod alerts;
 mod audit;
+mod clients;
 mod data;
 mod database;
 mod database_address;
@@ -37,6 +38,7 @@ use std::time::Duration;
 
 pub use alerts::Alerts;
 pub use audit::Audit;
+pub use clients::Clients;
 pub use data::{Data, Keys};
 pub use database::Database;
 pub use database_address::DatabaseAddress;
@@ -78,6 +80,7 @@ section! {
         pub keys: Keys,
         pub tokens: Tokens,
         pub sessions: Sessions,
+        pub clients: Clients,
         pub passwords: Passwords,
         pub throttle: Throttle,
         pub alerts: Alerts,
@@ -97,6 +100,7 @@ impl Config {
         self.server.check(faults);
         self.tokens.check(faults);
         self.sessions.check(faults);
+        self.clients.check(faults);
         self.passwords.check(faults);
         self.throttle.check(faults);
         self.alerts.check(faults);

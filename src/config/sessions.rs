@@ -13,6 +13,7 @@ section! {
         pub lifetime: Duration,
         pub max_per_user: u32,
         pub refresh_grace: Duration,
+        pub introspection_is_use: bool,
         pub end_on_role_change: bool,
         pub reauthentication_after: Duration,
         pub reauthentication_for_exports: bool,

@@ -21,6 +21,7 @@ section! {
         pub audience: Audience,
         pub legacy_claims: bool,
         pub hs256_secret_file: PathBuf,
+        pub introspection_max_cache: Duration,
         pub clock_tolerance: Duration,
     }
 }

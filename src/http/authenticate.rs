@@ -209,7 +209,7 @@ fn read_bearer(request: &HttpRequest) -> Result<&str, Unread> {
     Ok(token)
 }
 
-fn app_of(request: &HttpRequest) -> Result<web::Data<App>, ApiError> {
+pub(super) fn app_of(request: &HttpRequest) -> Result<web::Data<App>, ApiError> {
     request.app_data::<web::Data<App>>().cloned().ok_or(ApiError::Unavailable)
 }
 
@@ -252,13 +252,13 @@ pub(super) fn two_credentials(app: &App, request: &HttpRequest) -> ApiError {
 }
 
 /// A request of which a token is refused, as the record has it.
-fn refused_request(request: &HttpRequest) -> RefusedRequest {
+pub(super) fn refused_request(request: &HttpRequest) -> RefusedRequest {
     let RequestInfo { client_info, request_id } = RequestInfo::of(request);
     RefusedRequest { ip: client_info.ip, request_id, route: route(request) }
 }
 
 /// What a request asks for: nothing in it was chosen by the client but which of our routes it is.
-fn route(request: &HttpRequest) -> String {
+pub(super) fn route(request: &HttpRequest) -> String {
     format!("{} {}", request.method(), request.match_pattern().unwrap_or_default())
 }
 

@@ -10,6 +10,7 @@ use super::problem::{InvalidMember, Problem};
 use crate::audit::export::{ExportError, OnlyForCsv};
 use crate::authentication::password::AuthenticationError;
 use crate::client::ClientError;
+use crate::client::authenticate::ClientAuthenticationError;
 use crate::session::check::CheckError;
 use crate::session::not_before::NotBeforeError;
 use crate::session::refresh::RefreshError;
@@ -20,7 +21,10 @@ use crate::user::UserError;
 use crate::user::password::{ChangePasswordError, OneTimeTokenError};
 
 /// Seconds after which a client may try again when the store or a limit refused it.
-const TRY_AGAIN: u64 = 2;
+pub(super) const TRY_AGAIN: u64 = 2;
+
+/// The challenge to whoever did not authenticate as a client (RFC 7617).
+pub(super) const BASIC: &str = "Basic realm=\"vigie\", charset=\"UTF-8\"";
 
 /// An answer that is not what was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +47,9 @@ pub enum ApiError {
     /// Login: unknown user, wrong password or disabled.
     #[error("invalid credentials")]
     InvalidCredentials,
+    /// Login or refresh: a client did not authenticate as it tried to.
+    #[error("invalid client")]
+    InvalidClient,
     /// A sensitive action, and the last proof of identity is too old; how old it may be.
     #[error("reauthentication required")]
     ReauthenticationRequired(Duration),
@@ -122,6 +129,9 @@ impl ApiError {
                 "Invalid credentials",
                 "The username or password is not right.",
             ),
+            Self::InvalidClient => {
+                (StatusCode::UNAUTHORIZED, "invalid_client", "Invalid client", "Client authentication failed.")
+            }
             Self::ReauthenticationRequired(_) => (
                 StatusCode::UNAUTHORIZED,
                 "reauthentication_required",
@@ -197,6 +207,7 @@ impl ApiError {
             Self::TokenInvalid | Self::TokenExpired | Self::SessionEnded => {
                 Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\"")))
             }
+            Self::InvalidClient => Some((WWW_AUTHENTICATE, HeaderValue::from_static(BASIC))),
             // RFC 9470 §3: says what would be accepted instead (SES-14).
             Self::ReauthenticationRequired(limit) => {
                 let seconds = limit.as_secs();
@@ -364,8 +375,18 @@ impl From<ClientError> for ApiError {
     fn from(error: ClientError) -> Self {
         match error {
             ClientError::NotFound => Self::NotFound,
-            ClientError::IdTaken => Self::Conflict("Another client has this id."),
+            ClientError::IdTaken => Self::Conflict("Another client has this id, or it is Vigie's own."),
             ClientError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ClientAuthenticationError> for ApiError {
+    fn from(error: ClientAuthenticationError) -> Self {
+        match error {
+            ClientAuthenticationError::Refused => Self::InvalidClient,
+            ClientAuthenticationError::Throttled(wait) => Self::TooManyAttempts(wait),
+            ClientAuthenticationError::Store(error) => error.into(),
         }
     }
 }

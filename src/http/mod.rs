@@ -14,6 +14,7 @@ mod limits;
 pub mod metrics;
 pub mod middleware;
 mod no_length;
+pub mod oauth;
 pub mod openapi;
 pub mod paging;
 pub mod problem;

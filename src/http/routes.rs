@@ -3,6 +3,7 @@
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::auth::{export, login, own, password, unrecognised_login, verify};
+use super::oauth::{introspect, revoke};
 use super::{admin, api_document, health};
 
 /// Every route of the API.
@@ -12,6 +13,7 @@ pub fn table(routes: &mut ServiceConfig<'_>) {
         .service(verify::verify)
         .service(verify::verify_head)
         .service(own::me)
+        .service(introspect::introspect)
         // people and the applications that act for them
         .service(login::login)
         .service(login::refresh)
@@ -26,6 +28,8 @@ pub fn table(routes: &mut ServiceConfig<'_>) {
         .service(password::reset_password)
         .service(unrecognised_login::confirm_report)
         .service(unrecognised_login::report)
+        // client applications
+        .service(revoke::revoke)
         // administrators and reviewers
         .configure(admin::routes)
         // operators

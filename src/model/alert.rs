@@ -71,6 +71,11 @@ kinds! {
         /// how many tries failed in all
         tries: usize,
     }
+    /// Many clients failed to authenticate from one network, or one did often.
+    ClientAuthenticationFailures = "client_authentication_failures" {
+        /// how many authentications failed within a minute
+        failures: u32,
+    }
     /// Many sessions were ended at once: by a filter, or by a not-before.
     ManyEnds = "many_ends" {
         /// who did it: `kind` and `id`

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
 
-use super::client::ClientId;
+use super::client::LoginClient;
 use super::id::{AttemptId, SessionId, UserId};
 use super::words::words;
 
@@ -43,8 +43,8 @@ pub struct Attempt {
     pub ip: IpAddr,
     /// `User-Agent`, as in a session.
     pub user_agent: Option<String>,
-    /// The application that was named.
-    pub client_id: Option<ClientId>,
+    /// Through which application.
+    pub client: LoginClient,
     /// The session it started.
     pub session_id: Option<SessionId>,
     /// The request it was.

@@ -14,6 +14,8 @@ words! {
         NotBefore = "not_before",
         /// The signing keys.
         Keys = "keys",
+        /// The registered clients.
+        Clients = "clients",
     }
 }
 
@@ -28,6 +30,8 @@ pub enum Change {
     NotBefore,
     /// A signing key was made, retired or revoked.
     Keys,
+    /// A client was registered, removed, or given another secret.
+    Clients,
 }
 
 impl Change {
@@ -39,6 +43,7 @@ impl Change {
             Self::User(_) => ChangeKind::User,
             Self::NotBefore => ChangeKind::NotBefore,
             Self::Keys => ChangeKind::Keys,
+            Self::Clients => ChangeKind::Clients,
         }
     }
 
@@ -48,7 +53,7 @@ impl Change {
         match self {
             Self::Session(id) => id.to_string(),
             Self::User(id) => id.to_string(),
-            Self::NotBefore | Self::Keys => String::new(),
+            Self::NotBefore | Self::Keys | Self::Clients => String::new(),
         }
     }
 
@@ -59,6 +64,7 @@ impl Change {
             ChangeKind::User => Self::User(subject.parse()?),
             ChangeKind::NotBefore => Self::NotBefore,
             ChangeKind::Keys => Self::Keys,
+            ChangeKind::Clients => Self::Clients,
         })
     }
 }

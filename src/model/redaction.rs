@@ -137,6 +137,7 @@ mod tests {
 
     use super::*;
     use crate::model::attempt::AttemptOutcome;
+    use crate::model::client::LoginClient;
     use crate::model::id::AttemptId;
     use crate::model::record::{Column, Value, samples, tables};
     use crate::model::session::End;
@@ -151,7 +152,7 @@ mod tests {
             outcome: AttemptOutcome::WrongPassword,
             ip: "192.0.2.77".parse().unwrap(),
             user_agent: Some("curl".to_owned()),
-            client_id: None,
+            client: LoginClient::Unnamed,
             session_id: None,
             request_id: "r".to_owned(),
         })

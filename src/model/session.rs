@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::client::ClientId;
+use super::client::{ClientId, LoginClient};
 use super::id::{SessionId, TokenId, UserId};
 use super::user::{Role, Username};
 use super::words::words;
@@ -92,6 +92,12 @@ impl Actor {
     #[must_use]
     pub fn admin(id: UserId) -> Self {
         Self { kind: ActorKind::Admin, id: id.to_string() }
+    }
+
+    /// A registered client.
+    #[must_use]
+    pub fn client(id: &ClientId) -> Self {
+        Self { kind: ActorKind::Client, id: id.to_string() }
     }
 
     /// A part of Vigie.
@@ -237,7 +243,7 @@ pub struct Session {
     /// The user's role at the time of login.
     pub role: Role,
     /// The application that was named at login.
-    pub client_id: Option<ClientId>,
+    pub client: LoginClient,
     /// What the user or application calls the device.
     pub device_name: Option<String>,
     /// Where the login came from.

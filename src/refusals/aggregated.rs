@@ -70,6 +70,7 @@ impl Caller {
             Ok(
                 Details::AccessRefused { route }
                 | Details::TokenRefused { route, .. }
+                | Details::ClientRefused { route }
                 | Details::SessionUnknown { route, .. },
             ) => (Some(route), None),
             Ok(Details::OperationRefused { operation, .. }) => (None, Some(operation)),

@@ -48,6 +48,7 @@ impl Throttled {
 mod tests {
     use super::*;
     use crate::model::attempt::AttemptOutcome;
+    use crate::model::client::LoginClient;
     use crate::model::id::AttemptId;
 
     fn keeps(throttled: &mut Throttled, second: i64, ip: &str, name: &str) -> bool {
@@ -60,7 +61,7 @@ mod tests {
             outcome: AttemptOutcome::Throttled,
             ip: ip.parse().unwrap(),
             user_agent: None,
-            client_id: None,
+            client: LoginClient::Unnamed,
             session_id: None,
             request_id: String::new(),
         };

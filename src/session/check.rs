@@ -124,24 +124,53 @@ struct Presented {
 /// What a use of the session is compared with.
 enum KnownBy {
     Memory(Arc<LiveSession>),
-    /// Which knew of a use at this time.
-    Store(DateTime<Utc>),
+    /// Which knew of a use at this time, from this address.
+    Store(DateTime<Utc>, IpAddr),
+}
+
+impl KnownBy {
+    fn last_ip(&self) -> IpAddr {
+        match self {
+            Self::Memory(session) => session.last_use().1,
+            Self::Store(_, ip) => *ip,
+        }
+    }
+}
+
+/// Who has the token looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AskedBy {
+    /// Whoever holds it, at this address: that is a use of the session.
+    Holder(IpAddr),
+    /// An application that was shown it: a use, and where from is not known.
+    Application,
+    /// The same, and it is no use.
+    Onlooker,
 }
 
 impl Sessions {
     /// Checks a token that came from `ip`, and notes that its session was used.
     pub async fn check(&self, token: &str, ip: IpAddr) -> Result<Checked, CheckError> {
-        if let Some(result) = self.check_at_once(token, ip) {
+        self.check_for(token, AskedBy::Holder(ip)).await
+    }
+
+    /// The same, whoever asks.
+    pub async fn check_for(&self, token: &str, by: AskedBy) -> Result<Checked, CheckError> {
+        if let Some(result) = self.look_at_once(token, by) {
             return result;
         }
         let now = self.now();
-        let result = self.decide(token, ip, now).await;
+        let result = self.decide(token, by, now).await;
         self.count(result)
     }
 
-    /// The same where all that is needed is in memory; `None` where it is not, or no lease is held.
+    /// [`Self::check`] where all that is needed is in memory; `None` where it is not, or no lease is held.
     #[must_use]
     pub fn check_at_once(&self, token: &str, ip: IpAddr) -> Option<Result<Checked, CheckError>> {
+        self.look_at_once(token, AskedBy::Holder(ip))
+    }
+
+    fn look_at_once(&self, token: &str, by: AskedBy) -> Option<Result<Checked, CheckError>> {
         // Before anything is looked up: a lease renewed in between would hide that what was found is old.
         if !self.coherence().is_live() {
             return None;
@@ -156,8 +185,8 @@ impl Sessions {
         self.inner.dependencies.metrics.looked_up(true);
         let result = self.still_verified(&token, now).and_then(|()| {
             let presented = self.in_memory(token, found.session, &found.user);
-            let user = self.judge_use(&presented, ip, now)?;
-            self.note_use(&presented, ip, now);
+            let user = self.judge_use(&presented, by, now)?;
+            self.note_use(&presented, by, now);
             Ok(checked(presented, user))
         });
         Some(self.count(result))
@@ -168,15 +197,15 @@ impl Sessions {
         result
     }
 
-    async fn decide(&self, token: &str, ip: IpAddr, now: DateTime<Utc>) -> Result<Checked, CheckError> {
+    async fn decide(&self, token: &str, by: AskedBy, now: DateTime<Utc>) -> Result<Checked, CheckError> {
         // As above: before anything is looked up.
         let presented = if self.coherence().is_live() {
             self.found_in_memory(token, now).await?
         } else {
             self.found_in_store(token, now).await?
         };
-        let user = self.judge_use(&presented, ip, now)?;
-        if self.note_use(&presented, ip, now)
+        let user = self.judge_use(&presented, by, now)?;
+        if self.note_use(&presented, by, now)
             && let Err(error) = self.flush_of(std::iter::once(presented.token.session_id)).await
         {
             // Nobody is refused for that: it is written with the next ones.
@@ -267,7 +296,7 @@ impl Sessions {
             not_before,
             user: status.user.map(Arc::new),
         };
-        let known_by = KnownBy::Store(status.last_seen_at);
+        let known_by = KnownBy::Store(status.last_seen_at, status.last_ip);
         Ok(Presented { token, user_id: status.user_id, valid_from: status.valid_from, known_by, session })
     }
 
@@ -341,9 +370,9 @@ impl Sessions {
     }
 
     /// Judges, and counts uses of what has ended.
-    fn judge_use(&self, presented: &Presented, ip: IpAddr, now: DateTime<Utc>) -> Result<Arc<UserStatus>, CheckError> {
+    fn judge_use(&self, presented: &Presented, by: AskedBy, now: DateTime<Utc>) -> Result<Arc<UserStatus>, CheckError> {
         let judged = self.judge_token(presented, now);
-        if let Err(CheckError::Ended(_)) = &judged {
+        if let (Err(CheckError::Ended(_)), AskedBy::Holder(ip)) = (&judged, by) {
             self.inner.ended_uses.note(presented.token.session_id, ip, now);
         }
         judged
@@ -365,9 +394,14 @@ impl Sessions {
     fn note_use(
         &self,
         Presented { token, user_id, known_by, session: facts, .. }: &Presented,
-        ip: IpAddr,
+        by: AskedBy,
         now: DateTime<Utc>,
     ) -> bool {
+        let ip = match by {
+            AskedBy::Holder(ip) => ip,
+            AskedBy::Application => known_by.last_ip(),
+            AskedBy::Onlooker => return false,
+        };
         let (id, last_seen) = (token.session_id, &self.inner.last_seen);
         let idle_expires_at = Session::idle_end(now, self.inner.limits.idle_timeout, facts.expires_at);
         let seen = Seen { at: now, ip, idle_expires_at };
@@ -377,8 +411,8 @@ impl Sessions {
                 let live = self.live();
                 drop((live.sessions.get(&id), live.users.get(user_id)));
             }
-            KnownBy::Store(last_seen_at) if now > *last_seen_at => last_seen.note(id, seen, *last_seen_at),
-            KnownBy::Memory(_) | KnownBy::Store(_) => {}
+            KnownBy::Store(last_seen_at, _) if now > *last_seen_at => last_seen.note(id, seen, *last_seen_at),
+            KnownBy::Memory(_) | KnownBy::Store(..) => {}
         }
         now + last_seen.nearly_idle() >= facts.idle_expires_at && idle_expires_at > facts.idle_expires_at
     }
@@ -393,7 +427,7 @@ fn checked(presented: Presented, user: Arc<UserStatus>) -> Checked {
         authenticated_at: presented.session.started_at,
         session: match presented.known_by {
             KnownBy::Memory(session) => Some(session),
-            KnownBy::Store(_) => None,
+            KnownBy::Store(..) => None,
         },
     }
 }

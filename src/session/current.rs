@@ -52,7 +52,8 @@ impl CurrentSession {
             user_agent: kept.user_agent(),
             device: DeviceObject { browser: kept.browser(), os: kept.os(), kind: kept.device_kind() },
             device_name: kept.device_name(),
-            client_id: kept.client_id(),
+            client_id: kept.client_id().filter(|_| kept.is_of_client()),
+            claimed_client_id: kept.client_id().filter(|_| !kept.is_of_client()),
             amr: kept.methods().collect(),
             token: TokenObject {
                 jti: kept.token_id.0,
@@ -95,7 +96,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::model::client::ClientId;
+    use crate::model::client::{ClientId, LoginClient};
     use crate::model::id::{TokenId, UserId};
     use crate::model::session::{Actor, ClientInfo, CurrentToken, Device, End, EndReason, RefreshTokens};
     use crate::model::user::{Role, Username};
@@ -107,7 +108,7 @@ mod tests {
             user_id: UserId::new(now),
             username: Username::parse("Zoé").unwrap(),
             role: Role::parse("agent").unwrap(),
-            client_id: Some(ClientId::parse("courrier").unwrap()),
+            client: LoginClient::Claimed(ClientId::parse("courrier").unwrap()),
             device_name: None,
             client_info: ClientInfo { ip: [192, 0, 2, 1].into(), user_agent: Some("Mozilla/5.0".to_owned()) },
             device: Device { browser: Some("Firefox".to_owned()), os: None, kind: Some("pc".to_owned()) },
@@ -136,9 +137,11 @@ mod tests {
     fn a_session_from_memory_is_shown_as_one_from_the_store() {
         let plain = session();
         are_shown_alike(&plain);
+        let client = LoginClient::Authenticated(ClientId::parse("courrier").unwrap());
+        are_shown_alike(&Session { client, ..plain.clone() });
         let end = End { at: plain.started_at, reason: EndReason::Logout, by: Actor::system("x"), note: None };
         are_shown_alike(&Session {
-            client_id: None,
+            client: LoginClient::Unnamed,
             device_name: Some(String::new()),
             client_info: ClientInfo { user_agent: None, ..plain.client_info.clone() },
             device: Device::default(),

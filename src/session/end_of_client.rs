@@ -10,6 +10,7 @@ use super::batches::Progress;
 use super::change::Changes;
 use super::end::{BATCH, end_by, end_same_in};
 use crate::model::audit::AuditContext;
+use crate::model::change::Change;
 use crate::model::client::ClientId;
 use crate::model::not_before::Scope;
 use crate::model::session::EndReason;
@@ -28,6 +29,7 @@ impl Sessions {
         let (sessions, by) = (self.clone(), self.clone());
         let step = move |db: &mut Db, changes: &mut Changes<'_>, before: Progress| {
             let is_there = clients::lock(db, &id)?;
+            // It may have ended its own session since, and goes on.
             if !before.has_begun {
                 by.ensure_allowed_in(db, &context)?;
             }
@@ -36,6 +38,7 @@ impl Sessions {
             let end = end_by(&context, EndReason::ClientRemoved, by.now(), None);
             let progress = before.after(open.len(), end_same_in(db, changes, &open, &end, &context)?);
             if progress.is_over {
+                changes.note(Change::Clients);
                 remove(db, progress.ended)?;
             }
             Ok::<_, E>(progress)

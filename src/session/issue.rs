@@ -12,7 +12,7 @@ use crate::token::issue::issue;
 use crate::token::keys::{KeyError, SigningKey};
 use crate::token::refresh::RefreshToken;
 
-/// The claim `client_id` (RFC 9068 §2.2 requires one) of a login that named no client.
+/// The claim `client_id` (RFC 9068 §2.2 requires one) of a login in which no client authenticated.
 pub const FIRST_PARTY: &str = "vigie";
 
 /// What tokens say beside the session: the rules of `[tokens]`.
@@ -26,6 +26,8 @@ pub struct TokenRules {
     pub form: TokenForm,
     /// How long an access token lives.
     pub access_life: TimeDelta,
+    /// How far away the end of a token may be in an answer about it; 0: as far as it is.
+    pub introspection_max_cache: std::time::Duration,
     /// How far in the future a token's times may lie.
     pub tolerance: std::time::Duration,
 }
@@ -40,6 +42,7 @@ impl TokenRules {
             audience: tokens.audience.as_str().to_owned(),
             form: if tokens.legacy_claims { TokenForm::Legacy } else { TokenForm::Standard },
             access_life: TimeDelta::from_std(tokens.access_ttl).unwrap_or(TimeDelta::MAX),
+            introspection_max_cache: tokens.introspection_max_cache,
             tolerance: tokens.clock_tolerance,
         }
     }
@@ -60,7 +63,8 @@ impl TokenRules {
             issuer: self.issuer.clone(),
             audience: self.audience.clone(),
             subject: session.user_id,
-            client_id: session.client_id.as_ref().map_or(FIRST_PARTY, ClientId::as_str).to_owned(),
+            client_id: session.client.authenticated().map_or(FIRST_PARTY, ClientId::as_str).to_owned(),
+            claimed_client_id: session.client.claimed().map(ToString::to_string),
             session_id: session.id,
             token_id: session.token.id,
             issued_at: session.token.issued_at,

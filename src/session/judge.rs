@@ -36,7 +36,7 @@ impl Facts {
             expires_at: session.expires_at,
             idle_expires_at: session.idle_expires_at,
             ended: session.end.as_ref().map(|end| end.reason),
-            not_before: not_befores::newest_of(db, session.user_id, session.client_id.as_ref())?,
+            not_before: not_befores::newest_of(db, session.user_id, session.client.id())?,
             user: users::status(db, session.user_id)?.map(Arc::new),
         })
     }

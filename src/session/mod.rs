@@ -15,6 +15,7 @@ mod end_batch;
 mod end_of_client;
 mod ended_use;
 pub mod expired;
+pub mod introspect;
 pub mod issue;
 mod judge;
 pub mod list;
@@ -22,6 +23,7 @@ mod new_device;
 pub mod not_before;
 pub mod refresh;
 mod renew;
+pub mod revoke;
 pub mod seen;
 mod signing_keys;
 pub mod single_end;
@@ -96,6 +98,7 @@ struct Limits {
     lifetime: TimeDelta,
     per_user: usize,
     refresh_grace: TimeDelta,
+    introspection_is_use: bool,
 }
 
 impl Sessions {
@@ -109,6 +112,7 @@ impl Sessions {
             lifetime: delta(rules.lifetime),
             per_user: usize::try_from(rules.max_per_user).unwrap_or(usize::MAX),
             refresh_grace: delta(rules.refresh_grace),
+            introspection_is_use: rules.introspection_is_use,
         };
         let inner = Inner {
             dependencies,

@@ -102,7 +102,7 @@ impl Sessions {
 
     /// A session that is about to start, dated so that no not-before covers it.
     pub(super) fn uncovered_in(&self, db: &mut Db, session: Session) -> Result<Session, StoreError> {
-        let moment = not_befores::newest_of(db, session.user_id, session.client_id.as_ref())?;
+        let moment = not_befores::newest_of(db, session.user_id, session.client.id())?;
         let Some(moment) = moment.filter(|moment| session.started_at < *moment) else { return Ok(session) };
         let ahead = moment - session.started_at;
         if ahead > TimeDelta::from_std(self.inner.tokens.tolerance).unwrap_or(TimeDelta::MAX) {

@@ -12,6 +12,7 @@ use super::issue::Issued;
 use crate::model::alert::{AlertDetails, NewAlert};
 use crate::model::audit::{AuditContext, AuditEvent, Details, Reason, Subject, SubjectKind};
 use crate::model::change::Change;
+use crate::model::client::ClientId;
 use crate::model::session::{Actor, ClientInfo, CurrentToken, EndReason, RefreshTokenStatus, RefreshTokens, Session};
 use crate::model::user::UserStatus;
 use crate::signing::SigningError;
@@ -56,19 +57,30 @@ enum Outcome {
     Over(EndReason, bool),
     /// The token was replaced when the password was changed.
     Replaced,
+    /// The session is a client's that did not authenticate: whoever has the token alone neither goes on with it nor ends it.
+    OfAnotherClient,
     /// The token is not one of its own.
     NotIssued,
 }
 
+/// What is shown for a refresh.
+#[derive(Clone, Copy)]
+struct Presented<'a> {
+    token: &'a RefreshToken,
+    /// Who has authenticated.
+    client: Option<&'a ClientId>,
+}
+
 impl Sessions {
-    /// Spends `token` for the next pair.
+    /// Spends `token` for the next pair. `client` has authenticated: a session of a client goes on with it alone (TOK-05).
     pub async fn refresh(
         &self,
         token: &str,
+        client: Option<ClientId>,
         client_info: &ClientInfo,
         request_id: &str,
     ) -> Result<Issued, RefreshError> {
-        let result = self.try_refresh(token, client_info, request_id).await;
+        let result = self.try_refresh(token, client, client_info, request_id).await;
         self.inner.dependencies.metrics.refresh(match &result {
             Ok(_) => "success",
             Err(RefreshError::Invalid) => "invalid",
@@ -83,6 +95,7 @@ impl Sessions {
     async fn try_refresh(
         &self,
         token: &str,
+        client: Option<ClientId>,
         client_info: &ClientInfo,
         request_id: &str,
     ) -> Result<Issued, RefreshError> {
@@ -98,7 +111,10 @@ impl Sessions {
         let key = self.signing().current().await?;
         let (sessions, client_info, request_id) = (self.clone(), client_info.clone(), request_id.to_owned());
         let (outcome, _) = self
-            .commit(move |db, changes| sessions.refresh_in(db, changes, &token, &client_info, &request_id, now))
+            .commit(move |db, changes| {
+                let shown = Presented { token: &token, client: client.as_ref() };
+                sessions.refresh_in(db, changes, shown, &client_info, &request_id, now)
+            })
             .await?;
         match outcome {
             Outcome::Continues(session, user) => {
@@ -118,6 +134,10 @@ impl Sessions {
             }
             Outcome::Replaced => {
                 self.refusals().note_refresh(Reason::Replaced, &nobody);
+                Err(RefreshError::Invalid)
+            }
+            Outcome::OfAnotherClient => {
+                self.refusals().note_refresh(Reason::OtherClient, &nobody);
                 Err(RefreshError::Invalid)
             }
             Outcome::NotIssued => {
@@ -141,7 +161,7 @@ impl Sessions {
         &self,
         db: &mut Db,
         changes: &mut Changes<'_>,
-        token: &RefreshToken,
+        Presented { token, client }: Presented<'_>,
         client_info: &ClientInfo,
         request_id: &str,
         now: DateTime<Utc>,
@@ -153,6 +173,9 @@ impl Sessions {
                 || !token.is_genuine(&self.inner.dependencies.refresh_key, &session.refresh.seed)
             {
                 return Ok(Outcome::NotIssued);
+            }
+            if session.client.authenticated().is_some_and(|owner| Some(owner) != client) {
+                return Ok(Outcome::OfAnotherClient);
             }
             let actor = Actor::user(session.user_id);
             let (ip, request_id) = (Some(client_info.ip), Some(request_id.to_owned()));

@@ -11,7 +11,7 @@ use super::issue::Issued;
 use crate::authentication::known_device::DeviceToken;
 use crate::authentication::password::{Authenticated, AuthenticationError, Credentials};
 use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Reason, Subject, SubjectKind};
-use crate::model::client::ClientId;
+use crate::model::client::LoginClient;
 use crate::model::device::device;
 use crate::model::id::{SessionId, UserId};
 use crate::model::secret::Secret;
@@ -58,7 +58,7 @@ impl From<KeyError> for LoginError {
 impl Sessions {
     /// Logs in with name and password, on a device that may have been given a name.
     pub async fn log_in(&self, credentials: Credentials, device_name: Option<String>) -> Result<LoggedIn, LoginError> {
-        if let Some(id) = credentials.client_id.clone()
+        if let Some(id) = credentials.client.id().cloned()
             && self.store().read(move |db| clients::find(db, &id)).await?.is_none()
         {
             self.refuse_client(&credentials);
@@ -74,7 +74,7 @@ impl Sessions {
     fn refuse_client(&self, credentials: &Credentials) {
         let (ip, request_id) = (Some(credentials.client_info.ip), Some(credentials.request_id.clone()));
         let context = AuditContext { actor: Actor::system("login"), ip, request_id, acting: None };
-        let details = Details::LoginFailed { username: None, client_id: credentials.client_id.clone() };
+        let details = Details::login_failed(None, &credentials.client);
         let event = AuditEvent::new(self.now(), details, &context, Subject::unknown());
         self.refusals().note(event.because(Reason::UnknownClient));
     }
@@ -90,7 +90,7 @@ impl Sessions {
         let session = self.new_session(
             &authenticated.user,
             credentials.client_info.clone(),
-            credentials.client_id.clone(),
+            credentials.client.clone(),
             device_name,
         );
         let (sessions, user) = (self.clone(), authenticated.user.clone());
@@ -101,7 +101,7 @@ impl Sessions {
                     authenticated.refuse_late(sessions.refusals(), AuditKind::LoginFailed);
                     return Ok(None);
                 }
-                if let Some(client) = &session.client_id
+                if let Some(client) = session.client.id()
                     && !clients::hold(db, client)?
                 {
                     sessions.refuse_client(authenticated.credentials());
@@ -130,7 +130,7 @@ impl Sessions {
         &self,
         user: &User,
         client_info: ClientInfo,
-        client_id: Option<ClientId>,
+        client: LoginClient,
         device_name: Option<String>,
     ) -> Session {
         let now = self.now();
@@ -141,7 +141,7 @@ impl Sessions {
             user_id: user.id,
             username: user.username.clone(),
             role: user.role.clone(),
-            client_id,
+            client,
             device_name,
             device: device(client_info.user_agent.as_deref()),
             methods: vec!["pwd".to_owned()],
@@ -173,7 +173,8 @@ impl Sessions {
         access_tokens::insert(db, session.id, &session.token)?;
         let details = Details::SessionStarted {
             token: session.token.id,
-            client_id: session.client_id.clone(),
+            client_id: session.client.id().cloned(),
+            client_authenticated: session.client.authenticated().map(|_| true),
             methods: session.methods.clone(),
             new_device,
         };

@@ -15,7 +15,7 @@ use super::keyset::{self, Page, row_after, row_before, to_before};
 use super::schema::attempts;
 use crate::model::address::key;
 use crate::model::attempt::{Attempt, AttemptOutcome};
-use crate::model::client::ClientId;
+use crate::model::client::{ClientId, LoginClient};
 use crate::model::filter::{AttemptFilter, Criterion, Text, UserSelector};
 use crate::model::folding::fold;
 use crate::model::id::{AttemptId, SessionId, UserId};
@@ -38,6 +38,7 @@ struct Row {
     request_id: String,
     address_proof: Option<Vec<u8>>,
     person_proof: Option<Vec<u8>>,
+    client_authentication: Option<String>,
 }
 
 impl Row {
@@ -52,11 +53,12 @@ impl Row {
             ip: attempt.ip.to_string(),
             ip_key: key(attempt.ip).to_vec(),
             user_agent: attempt.user_agent.clone(),
-            client_id: attempt.client_id.as_ref().map(|id| id.as_str().to_owned()),
+            client_id: attempt.client.id().map(|id| id.as_str().to_owned()),
             session_id: attempt.session_id.map(|id| Id(id.0)),
             request_id: attempt.request_id.clone(),
             address_proof: proofs.addresses.to_bytes(),
             person_proof: proofs.person.to_bytes(),
+            client_authentication: attempt.client.authentication().map(str::to_owned),
         }
     }
 
@@ -76,7 +78,10 @@ impl Row {
                 outcome: parsed(&self.outcome)?,
                 ip: address(&self.ip)?,
                 user_agent: self.user_agent,
-                client_id: self.client_id.map(|id| ClientId::parse(&id)).transpose()?,
+                client: LoginClient::of(
+                    self.client_id.map(|id| ClientId::parse(&id)).transpose()?,
+                    self.client_authentication.is_some(),
+                ),
                 session_id: self.session_id.map(|id| SessionId(id.0)),
                 request_id: self.request_id,
             })

@@ -24,6 +24,7 @@ mod backend;
 pub mod catalogue;
 pub mod chain;
 pub mod changes;
+pub mod client_assertions;
 pub mod clients;
 mod columns;
 mod connection;

@@ -88,8 +88,10 @@ impl Raw for Sqlite {
             (Shape::Number | Shape::Time | Shape::OptionalTime, Some(SqliteType::Long)) => {
                 to(Value::Number(value.read_long()))
             }
-            (Shape::Bytes, Some(SqliteType::Binary)) => to(Value::Bytes(value.read_blob())),
-            (Shape::Number | Shape::Time | Shape::OptionalTime | Shape::Bytes, _) => to(Value::Impossible),
+            (Shape::Bytes | Shape::OptionalBytes, Some(SqliteType::Binary)) => to(Value::Bytes(value.read_blob())),
+            (Shape::Number | Shape::Time | Shape::OptionalTime | Shape::Bytes | Shape::OptionalBytes, _) => {
+                to(Value::Impossible)
+            }
             (_, Some(SqliteType::Text)) => {
                 let text = value.read_text();
                 // What is no UTF-8 is read with this character in its place.
@@ -117,7 +119,7 @@ impl Raw for Pg {
                 let time = whole(bytes).and_then(|time| time.checked_add(UNTIL_2000));
                 to(time.map_or(Value::Impossible, Value::Number))
             }
-            Shape::Bytes => to(Value::Bytes(bytes)),
+            Shape::Bytes | Shape::OptionalBytes => to(Value::Bytes(bytes)),
             Shape::Details => to(details(bytes).as_deref().map_or(Value::Impossible, Value::Text)),
             _ => match from_utf8(bytes) {
                 Ok(text) => of_text(text, shape, to),

@@ -115,6 +115,7 @@ const APPLICATION: &[Grant] = &[
     on("devices", &[SELECT, INSERT, DELETE, update(&["last_used_at"])]),
     on("one_time_tokens", &[SELECT, INSERT, DELETE]),
     on("clients", &[SELECT, INSERT, DELETE, update_those(|| tables::CLIENTS.changing())]),
+    on("client_assertions", &[SELECT, INSERT, DELETE]),
     on("signing_keys", &[SELECT, INSERT, update(&["retired_at", "verify_until", "revoked_at"])]),
     on("not_befores", &[SELECT, INSERT, update_those(|| tables::NOT_BEFORES.changing())]),
     // Made once, at the first start. Rotating the master key is for the owner of the tables.

@@ -75,6 +75,7 @@ table! {
         address_proof -> Nullable<Binary>,
         person_proof -> Nullable<Binary>,
         valid_from_generation -> Integer,
+        client_authentication -> Nullable<Text>,
     }
 }
 
@@ -125,6 +126,7 @@ table! {
         request_id -> Text,
         address_proof -> Nullable<Binary>,
         person_proof -> Nullable<Binary>,
+        client_authentication -> Nullable<Text>,
     }
 }
 
@@ -185,7 +187,7 @@ table! {
 }
 
 table! {
-    use diesel::sql_types::{BigInt, Binary, Text};
+    use diesel::sql_types::{BigInt, Binary, Nullable, Text};
     use crate::store::columns::Moment;
 
     clients (id) {
@@ -197,6 +199,21 @@ table! {
         secret_changed_at -> Moment,
         version -> BigInt,
         salt -> Binary,
+        previous_secret_digest -> Nullable<Binary>,
+        previous_secret_until -> Nullable<Moment>,
+        audiences -> Nullable<Text>,
+        jwks -> Nullable<Text>,
+        last_used_at -> Nullable<Moment>,
+    }
+}
+
+table! {
+    use diesel::sql_types::Binary;
+    use crate::store::columns::Moment;
+
+    client_assertions (digest) {
+        digest -> Binary,
+        expires_at -> Moment,
     }
 }
 

@@ -1,17 +1,22 @@
 //! Writes and signs access tokens.
 
 use jsonwebtoken::Header;
+use serde::Serialize;
 
 use super::claims::{AccessClaims, TokenForm};
 use super::keys::{KeyError, SigningKey};
 
 /// Writes the claims in one form and signs them. The header is `typ`, `alg` and `kid` and nothing else.
 pub fn issue(claims: &AccessClaims, key: &SigningKey, form: TokenForm) -> Result<String, KeyError> {
+    sign(form.header_type(), &claims.payload(form), key)
+}
+
+/// Signs a payload as a token of this type (RFC 7515 §4.1.9).
+pub fn sign(header_type: &str, payload: &impl Serialize, key: &SigningKey) -> Result<String, KeyError> {
     let mut header = Header::new(key.algorithm().into());
-    header.typ = Some(form.header_type().to_owned());
+    header.typ = Some(header_type.to_owned());
     header.kid = Some(key.id().to_string());
-    jsonwebtoken::encode(&header, &claims.payload(form), key.encoding_key())
-        .map_err(|_| KeyError::CannotSign(key.algorithm()))
+    jsonwebtoken::encode(&header, payload, key.encoding_key()).map_err(|_| KeyError::CannotSign(key.algorithm()))
 }
 
 #[cfg(test)]

@@ -264,7 +264,7 @@ impl std::borrow::Borrow<str> for KeyId {
 
 /// Tells `jsonwebtoken` which cryptography to use. By itself it only knows while no other crate of the build switches
 /// on a second one, and panics otherwise. A later call changes nothing.
-fn choose_cryptography() {
+pub(super) fn choose_cryptography() {
     let _already_chosen = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
 }
 

@@ -44,6 +44,7 @@ pub fn sample_claims() -> AccessClaims {
         audience: "vigie".into(),
         subject: UserId::new(now),
         client_id: "agenda".into(),
+        claimed_client_id: None,
         session_id: SessionId::new(now),
         token_id: TokenId::new(now),
         issued_at: now,

@@ -8,6 +8,7 @@ use super::{ONE_TIME_TOKEN_LIFE, UserError, Users, scheme_word};
 use crate::authentication::password::{AuthenticationError, Credentials};
 use crate::credential::throttle::clear_account;
 use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Reason, Subject, SubjectKind};
+use crate::model::client::LoginClient;
 use crate::model::delivery::AccountChange;
 use crate::model::id::{SessionId, UserId};
 use crate::model::secret::{Secret, SecretKind};
@@ -136,7 +137,7 @@ impl Users {
             username: user.username.as_str().to_owned(),
             password: change.current,
             client_info: change.client_info.clone(),
-            client_id: None,
+            client: LoginClient::Unnamed,
             device: None,
             request_id: change.request_id,
         };

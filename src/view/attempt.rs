@@ -26,8 +26,10 @@ pub struct AttemptObject {
     pub ip: String,
     /// The raw user agent.
     pub user_agent: Option<String>,
-    /// The application that was named.
+    /// The application that authenticated.
     pub client_id: Option<String>,
+    /// The application that was only named.
+    pub claimed_client_id: Option<String>,
     /// The session it started.
     #[schema(format = "uuid")]
     pub session_id: Option<String>,
@@ -45,7 +47,8 @@ impl From<&Attempt> for AttemptObject {
             outcome: attempt.outcome.as_str(),
             ip: attempt.ip.to_string(),
             user_agent: attempt.user_agent.clone(),
-            client_id: attempt.client_id.as_ref().map(|id| id.as_str().to_owned()),
+            client_id: attempt.client.authenticated().map(ToString::to_string),
+            claimed_client_id: attempt.client.claimed().map(ToString::to_string),
             session_id: attempt.session_id.map(|id| id.to_string()),
             request_id: attempt.request_id.clone(),
         }

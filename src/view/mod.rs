@@ -3,6 +3,7 @@
 mod alert;
 mod attempt;
 mod audit;
+mod introspection;
 pub mod ocsf;
 mod session;
 mod throttle;
@@ -16,6 +17,7 @@ use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
 pub use alert::{AcknowledgedObject, AlertObject, AlertUser};
 pub use attempt::AttemptObject;
 pub use audit::{ActorObject, EventObject, SubjectObject};
+pub use introspection::IntrospectionObject;
 pub use session::{DeviceObject, SessionObject, SessionUser, TokenObject};
 pub use throttle::{ThrottleObject, ThrottledUser};
 pub use user::{ClientObject, UserObject, UserSummary};

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{AttemptObject, EventObject, SessionObject};
 use crate::model::attempt::{Attempt, AttemptOutcome};
 use crate::model::audit::{AuditEvent, AuditKind, Outcome, Reason, RecordedEvent, SubjectKind};
+use crate::model::client::ClientId;
 use crate::model::session::{ActorKind, Session};
 
 /// The version of the schema.
@@ -67,6 +68,7 @@ const fn activity(kind: AuditKind) -> Activity {
         AuditKind::SessionEnded => (Class::Authentication, 2, "Logoff"),
         AuditKind::SessionRefreshed | AuditKind::RefreshRefused => (Class::Authentication, OTHER, "Refresh"),
         AuditKind::TokenRefused | AuditKind::SessionUnknown => (Class::Authentication, OTHER, "Token Check"),
+        AuditKind::ClientRefused => (Class::Authentication, OTHER, "Client Authentication"),
         AuditKind::UnrecognisedLoginReported | AuditKind::UnrecognisedLoginReportRefused => {
             (Class::Authentication, OTHER, "Disown")
         }
@@ -156,7 +158,7 @@ pub fn session(session: &Session, now: DateTime<Utc>) -> Value {
         event.insert("end_time".into(), json!(end.at.timestamp_millis()));
     }
     event.insert("user".into(), json!({ "uid": object.user.id, "name": object.user.username }));
-    event.insert("service".into(), service(object.client_id));
+    event.insert("service".into(), service(object.client_id.or(object.claimed_client_id)));
     event.insert("src_endpoint".into(), json!({ "ip": object.ip }));
     event.insert("is_remote".into(), json!(true));
     event.insert(
@@ -190,7 +192,7 @@ pub fn attempt(attempt: &Attempt) -> Value {
     let mut event = base(LOGON, attempt.at, outcome, severity(outcome, None, None), &metadata);
     event.insert("status_detail".into(), json!(object.outcome));
     event.insert("user".into(), json!({ "uid": object.user_id, "name": object.username }));
-    event.insert("service".into(), service(object.client_id.as_deref()));
+    event.insert("service".into(), service(attempt.client.id().map(ClientId::as_str)));
     event.insert("src_endpoint".into(), json!({ "ip": object.ip }));
     event.insert("is_remote".into(), json!(true));
     event.insert("session".into(), json!({ "uid": object.session_id, "uuid": object.session_id }));

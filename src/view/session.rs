@@ -54,8 +54,10 @@ pub struct SessionObject<'a> {
     pub device: DeviceObject<'a>,
     /// What the user calls the device.
     pub device_name: Option<&'a str>,
-    /// The application named at login.
+    /// The application that authenticated at login: the session is its own.
     pub client_id: Option<&'a str>,
+    /// The application that was only named at login.
+    pub claimed_client_id: Option<&'a str>,
     /// How the user proved the identity (RFC 8176).
     pub amr: Vec<&'a str>,
     /// The access token issued last.
@@ -134,7 +136,8 @@ impl<'a> SessionObject<'a> {
                 kind: session.device.kind.as_deref(),
             },
             device_name: session.device_name.as_deref(),
-            client_id: session.client_id.as_ref().map(ClientId::as_str),
+            client_id: session.client.authenticated().map(ClientId::as_str),
+            claimed_client_id: session.client.claimed().map(ClientId::as_str),
             amr: session.methods.iter().map(String::as_str).collect(),
             token: TokenObject {
                 jti: session.token.id.0,

@@ -59,12 +59,23 @@ pub struct ClientObject {
     /// What it may ask for.
     #[schema(value_type = Vec<String>)]
     pub scopes: Vec<crate::model::client::Scope>,
+    /// Whose tokens it may ask about, as in the claim `aud`.
+    pub audiences: Vec<String>,
+    /// Its public keys (RFC 7517).
+    #[schema(value_type = Option<Object>)]
+    pub jwks: Option<serde_json::Value>,
     /// When it was registered.
     #[schema(value_type = String, format = "date-time")]
     pub created_at: TimeText,
     /// When its secret was last made anew.
     #[schema(value_type = String, format = "date-time")]
     pub secret_changed_at: TimeText,
+    /// Until when the secret before that counts; missing where there is none.
+    #[schema(value_type = Option<String>, format = "date-time")]
+    pub previous_secret_until: Option<TimeText>,
+    /// When it last authenticated, some minutes behind at most.
+    #[schema(value_type = Option<String>, format = "date-time")]
+    pub last_used_at: Option<TimeText>,
 }
 
 impl From<&User> for UserObject {
@@ -91,14 +102,21 @@ impl<'a> UserSummary<'a> {
     }
 }
 
-impl From<&Client> for ClientObject {
-    fn from(client: &Client) -> Self {
+impl ClientObject {
+    /// The client; `audience` is that of the configuration.
+    #[must_use]
+    pub fn new(client: &Client, audience: &str) -> Self {
+        let audiences = client.audiences.as_ref().map(|own| own.as_slice().to_vec());
         Self {
             id: client.id.as_str().to_owned(),
             name: client.name.clone(),
             scopes: client.scopes.clone(),
+            audiences: audiences.unwrap_or_else(|| vec![audience.to_owned()]),
+            jwks: client.jwks.as_deref().and_then(|text| serde_json::from_str(text).ok()),
             created_at: time(client.created_at),
             secret_changed_at: time(client.secret_changed_at),
+            previous_secret_until: optional_time(client.previous_secret.map(|previous| previous.until)),
+            last_used_at: optional_time(client.last_used_at),
         }
     }
 }

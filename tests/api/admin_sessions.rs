@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 use rstest::rstest;
 use serde_json::{Value, json};
-use vigie::model::client::ClientId;
+use vigie::model::client::{ClientId, LoginClient};
 use vigie::model::session::{Actor, ClientInfo, EndReason, Session};
 use vigie::model::user::{Role, User, Username};
 use vigie::user::change::UserChange;
@@ -31,11 +31,11 @@ async fn history(app: &TestApp) -> [User; 3] {
         (app.user("alice", "agent").await, app.user("bob", "agent").await, app.user("Carol", "chef").await);
     let now = app.now();
     let root = Actor::system("root");
-    let crm = ClientId::parse("crm").ok();
+    let crm = LoginClient::of(ClientId::parse("crm").ok(), false);
     let sessions = vec![
         Session {
             client_info: from("192.0.2.10", "Mozilla/5.0 Firefox/130.0"),
-            client_id: crm.clone(),
+            client: crm.clone(),
             end: Some(ended(now - hours(40), EndReason::Logout, &Actor::user(alice.id), None)),
             ..app.session(&alice, "a1", hours(48))
         },
@@ -49,7 +49,7 @@ async fn history(app: &TestApp) -> [User; 3] {
             end: Some(ended(now - hours(20), EndReason::EndedByAdmin, &root, Some("found in a log"))),
             ..app.session(&bob, "b1", hours(24))
         },
-        Session { client_info: from("192.0.3.1", "1000 sure"), client_id: crm, ..app.session(&bob, "b2", hours(2)) },
+        Session { client_info: from("192.0.3.1", "1000 sure"), client: crm, ..app.session(&bob, "b2", hours(2)) },
         Session {
             client_info: from("2001:db8:2::1", "okhttp/4"),
             end: Some(ended(now - hours(1), EndReason::Expired, &Actor::system("expiry"), None)),

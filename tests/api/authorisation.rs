@@ -6,9 +6,12 @@ use chrono::TimeDelta;
 use reqwest::{Method, RequestBuilder};
 use rstest::rstest;
 use serde_json::{Value, json};
+use vigie::model::audit::AuditContext;
+use vigie::model::client::ClientId;
 
 use super::snapshot;
 use crate::support::app::{Answer, TestApp, TestClient, send};
+use crate::support::application::form;
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 
 const NIL: &str = "00000000-0000-0000-0000-000000000000";
@@ -78,6 +81,34 @@ fn prepared(somebody: &TestClient<'_>, method: &Method, path: &str, others: &Oth
     }
 }
 
+/// What a route for clients answers to each kind of client, and to who is none. It is about a token that nobody has.
+async fn answers_to_clients(app: &TestApp, path: &str) -> Vec<(&'static str, u16)> {
+    let (able, scopeless) = (app.application("able").await, app.application_with("scopeless", &[], None).await);
+    let removed = app.application("removed").await;
+    let remove = async |id: &str| {
+        let id = ClientId::parse(id).expect("an id");
+        app.app.clients.remove(id, &AuditContext::command_line()).await.expect("it is removed");
+    };
+    remove("removed").await;
+    let wrong = able.with_secret(&scopeless.secret);
+    let alice = app.log_in("alice").await;
+    let requests = [
+        ("nobody", app.nobody().request(Method::POST, path)),
+        ("user", alice.request(Method::POST, path)),
+        ("removed", removed.request(path)),
+        ("wrong secret", wrong.request(path)),
+        ("without scope", scopeless.request(path)),
+        ("with scope", able.request(path)),
+    ];
+    let mut answers = Vec::new();
+    for (kind, request) in requests {
+        answers.push((kind, send(form(request, &[("token", "none")])).await.status));
+    }
+    remove("able").await;
+    remove("scopeless").await;
+    answers
+}
+
 /// Administrators who logged in too long ago, one for each route that is theirs.
 async fn logged_in_long_ago(app: &TestApp, routes: usize) -> Vec<TestClient<'_>> {
     app.user("sleeper", "admin").await;
@@ -107,6 +138,14 @@ async fn who_may_call_what(#[values(Sqlite, Postgres)] backend: Backend) {
     let mut table = String::new();
     for (method, path) in routes() {
         let mut line = format!("{:<6} {path:<36}", method.as_str());
+        if path.starts_with("/oauth/") {
+            for (kind, status) in answers_to_clients(&app, &path).await {
+                write!(line, "  {kind} {status}").expect("a String takes everything");
+            }
+            table.push_str(&line);
+            table.push('\n');
+            continue;
+        }
         for caller in CALLERS {
             let answer = call(caller, &app, &secret, &method, &path, &others).await;
             if path.starts_with("/admin/") {

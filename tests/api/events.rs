@@ -10,6 +10,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use vigie::alert::REPORT_LINK_LIFE;
 use vigie::model::audit::{AuditKind, Reason, RecordedEvent};
+use vigie::model::client::Scope;
 use vigie::model::secret::{Secret, SecretKind};
 use vigie::store::StoreError;
 use vigie::store::one_time_tokens::{self, Purpose};
@@ -17,6 +18,7 @@ use vigie::store::one_time_tokens::{self, Purpose};
 use super::authorisation::routes;
 use super::snapshot;
 use crate::support::app::{Answer, PASSWORD, TestApp, TestClient, send};
+use crate::support::application::{ASSERTION_TYPE, Application, form};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::events::fits;
 use crate::support::token::Forger;
@@ -114,6 +116,7 @@ async fn log_01_each_operation_leaves_its_events(#[values(Sqlite, Postgres)] bac
     own_affairs(&app, &alice, &mut scenario).await;
     passwords(&app, &mut scenario).await;
     administration(&app, &root, &mut scenario).await;
+    applications(&app, &mut scenario).await;
     attacks(&app, &root, &mut scenario).await;
     disowning(&app, &mut scenario).await;
     history(&app, &root, &mut scenario).await;
@@ -314,6 +317,36 @@ async fn administration<'a>(app: &'a TestApp, root: &TestClient<'a>, scenario: &
         scenario.step("POST /admin/clients/{id}/rotate-secret", case, rotated).await;
         scenario.step("DELETE /admin/clients/{id}", case, root.delete(&format!("/admin/clients/{id}")).await).await;
     }
+}
+
+async fn applications<'a>(app: &'a TestApp, scenario: &mut Scenario<'a>) {
+    let (crm, reader) =
+        (app.application("shop").await, app.application_with("reader", &[Scope::Introspect], None).await);
+    app.user("frank", "agent").await;
+    scenario.recorded().await;
+    let wrong = crm.with_secret(&reader.secret);
+    let log_in =
+        async |client: &Application<'_>| send(client.request("/auth/login").json(&login("frank", PASSWORD))).await;
+    scenario.step("POST /auth/login", "by a client with a wrong secret", log_in(&wrong).await).await;
+    let answer = log_in(&crm).await;
+    scenario.step("POST /auth/login", "by a client", answer.clone()).await;
+    let frank = app.client(&answer.expect(200));
+    scenario.step("POST /auth/refresh", "without the client", frank.refresh().await).await;
+    scenario.step("POST /auth/refresh", "by a client", crm.refresh(&frank.refresh_token).await).await;
+    let unknown = Application { id: "nowhere".to_owned(), ..crm.clone() };
+    let introspect = "POST /oauth/introspect";
+    scenario.step(introspect, "", crm.introspect(frank.token()).await).await;
+    scenario.step(introspect, "by an unknown client", unknown.introspect("x").await).await;
+    let fields =
+        [("token", "x"), ("client_id", "shop"), ("client_assertion_type", ASSERTION_TYPE), ("client_assertion", "x")];
+    let claimed = form(app.nobody().request(Method::POST, "/oauth/introspect"), &fields);
+    scenario.step(introspect, "with a bad assertion", send(claimed).await).await;
+    let revoke = "POST /oauth/revoke";
+    scenario.step(revoke, "without the scope", reader.revoke(frank.token()).await).await;
+    scenario.step(revoke, "with two credentials", crm.post("/oauth/revoke", &[("client_secret", "x")]).await).await;
+    scenario.step(revoke, "of nothing", crm.revoke("x").await).await;
+    scenario.step(revoke, "", crm.revoke(frank.token()).await).await;
+    scenario.step(revoke, "again", crm.revoke(frank.token()).await).await;
 }
 
 async fn attacks<'a>(app: &'a TestApp, root: &TestClient<'a>, scenario: &mut Scenario<'a>) {

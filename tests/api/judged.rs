@@ -8,6 +8,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use vigie::client::registration::NewClient;
 use vigie::model::audit::{Acting, AuditContext};
 use vigie::model::id::{SessionId, UserId};
 use vigie::model::not_before::Scope;
@@ -40,6 +41,7 @@ fn effective_body(method: &Method, path: &str, others: &Others) -> Value {
         ("POST", "/admin/sessions/lookup") => json!({ "token": others.token }),
         ("POST", "/admin/not-before") => json!({ "user_id": others.user, "note": "why" }),
         ("POST", "/admin/clients") => json!({ "id": "crm", "name": "CRM", "scopes": [] }),
+        ("POST", "/admin/clients/{id}/rotate-secret") => json!({ "void_old": true }),
         ("POST", "/admin/users/{id}/reset-password") => json!({ "void_password": true }),
         ("POST", path) if path.contains("{id}/") => json!({ "note": "why" }),
         _ => panic!("{method} {path} takes a body: say here which one it does something with"),
@@ -51,6 +53,7 @@ fn is_sensitive(method: &Method, path: &str) -> bool {
     *method == Method::PATCH
         || matches!(path, "/admin/not-before" | "/admin/sessions/end" | "/admin/users" | "/admin/clients")
         || path.ends_with("/reset-password")
+        || path.ends_with("/rotate-secret")
 }
 
 /// Every route of the document that takes a body and asks for a token.
@@ -74,6 +77,8 @@ impl Others {
     async fn there(app: &TestApp) -> Self {
         let bob = app.signed_in("bob").await;
         let me = bob.get("/auth/me").await.expect(200);
+        // A client that is called as the session, so that one id leads to either.
+        app.registered_client(&bob.session_id).await;
         Self {
             user: me["user"]["id"].as_str().expect("an id").to_owned(),
             session: bob.session_id.clone(),
@@ -186,7 +191,7 @@ async fn what_was_taken_away_while_a_body_was_on_its_way_counts(
     app.user("root", "admin").await;
     let (others, root) = (Others::there(&app).await, id_of(&app, "root").await);
     let routes = routes_with_bodies();
-    assert_eq!(routes.len(), 12, "{routes:?}");
+    assert_eq!(routes.len(), 13, "{routes:?}");
     for (method, path) in routes {
         let Some((status, code)) = expected(way, &method, &path) else { continue };
         let caller = app.log_in("root").await;
@@ -299,8 +304,9 @@ async fn no_transaction_does_anything_for_a_session_that_is_over(#[values(Sqlite
     ];
     assert_eq!(of_sessions, [const { Err(OVERTAKEN) }; 4]);
     sessions.set_not_before(Scope::Everybody, None, None, &by).await.expect_err("it is refused");
-    clients.register(client.clone(), "CRM".to_owned(), Vec::new(), &by).await.expect_err("it is refused");
-    clients.rotate_secret(client.clone(), &by).await.expect_err("it is refused");
+    let new = NewClient { id: client.clone(), name: "CRM".to_owned(), scopes: Vec::new(), audiences: None, keys: None };
+    clients.register(new, &by).await.expect_err("it is refused");
+    clients.rotate_secret(client.clone(), false, &by).await.expect_err("it is refused");
     clients.remove(client, &by).await.expect_err("it is refused");
     assert_eq!(app.dump_of_tables(&["users:", "sessions:", "clients:", "not_befores:", "one_time_tokens:"]), history);
     bob.get("/auth/me").await.expect(200);

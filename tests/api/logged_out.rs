@@ -90,7 +90,7 @@ const ORDER: [u8; 32] = [
 ];
 
 /// The same token with the other signature that is valid for it, (r, n − s): another text.
-fn with_other_signature(token: &str) -> String {
+pub(super) fn with_other_signature(token: &str) -> String {
     let (signed, signature) = token.rsplit_once('.').expect("three parts");
     let mut signature = URL_SAFE_NO_PAD.decode(signature).expect("base64url");
     let mut borrow = 0_i16;

@@ -20,6 +20,7 @@ mod login;
 mod logout;
 mod names;
 mod not_me;
+mod oauth;
 pub mod ocsf;
 mod openapi;
 mod passwords;

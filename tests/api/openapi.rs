@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use reqwest::Url;
 use rstest::rstest;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::snapshot;
 use crate::support::app::{Answer, TestApp};
@@ -24,6 +24,9 @@ const PUBLIC: [&str; 10] = [
     "GET /openapi.json",
 ];
 
+/// Operations in which a client authenticates.
+const CLIENTS: [&str; 4] = ["POST /auth/login", "POST /auth/refresh", "POST /oauth/introspect", "POST /oauth/revoke"];
+
 fn operations(document: &Value) -> Vec<(String, &Value)> {
     let paths = document["paths"].as_object().expect("paths");
     let mut found = Vec::new();
@@ -35,8 +38,9 @@ fn operations(document: &Value) -> Vec<(String, &Value)> {
     found
 }
 
-fn is_bearer(operation: &Value) -> bool {
-    operation["security"].as_array().is_some_and(|ways| ways.iter().any(|way| way.get("bearer").is_some()))
+/// Whether it may be asked for with this kind of credential.
+fn takes(operation: &Value, kind: &str) -> bool {
+    operation["security"].as_array().is_some_and(|ways| ways.iter().any(|way| way.get(kind).is_some()))
 }
 
 #[rstest]
@@ -47,7 +51,8 @@ async fn the_document_tells_every_operation(#[values(Sqlite, Postgres)] backend:
     assert_eq!(answer.header("content-type"), Some("application/json"));
     let document = answer.expect(200);
     assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1.")), "{}", document["openapi"]);
-    assert_eq!(document["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
+    let schemes = &document["components"]["securitySchemes"];
+    assert_eq!((&schemes["bearer"]["scheme"], &schemes["client"]["scheme"]), (&json!("bearer"), &json!("basic")));
     let mut lines = String::new();
     let mut ids = std::collections::BTreeSet::new();
     for (name, operation) in operations(&document) {
@@ -55,8 +60,10 @@ async fn the_document_tells_every_operation(#[values(Sqlite, Postgres)] backend:
         assert!(ids.insert(operation["operationId"].to_string()), "{name}: an id of its own");
         let responses = operation["responses"].as_object().expect("responses");
         assert!(responses.keys().any(|status| status.starts_with('2')), "{name}: what is answered when all is well");
-        assert_ne!(is_bearer(operation), PUBLIC.contains(&name.as_str()), "{name}: who may call");
-        assert!(!is_bearer(operation) || responses.contains_key("401"), "{name}: 401");
+        let is_guarded = takes(operation, "bearer") || name.starts_with("POST /oauth/");
+        assert_ne!(is_guarded, PUBLIC.contains(&name.as_str()), "{name}: who may call");
+        assert_eq!(takes(operation, "client"), CLIENTS.contains(&name.as_str()), "{name}: whether clients do");
+        assert!(!is_guarded || responses.contains_key("401"), "{name}: 401");
         let statuses: Vec<&str> = responses.keys().map(String::as_str).collect();
         writeln!(lines, "{name}  {}", statuses.join(" ")).expect("a String takes everything");
     }

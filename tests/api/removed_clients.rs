@@ -86,7 +86,14 @@ async fn a_client_takes_hundreds_of_sessions_along(#[values(Sqlite, Postgres)] b
     let alice = app.user("alice", "agent").await;
     let client = vigie::model::client::ClientId::parse("crm").expect("an id");
     let origin = || vigie::model::session::ClientInfo { ip: [127, 0, 0, 1].into(), user_agent: None };
-    let new = || app.app.sessions.new_session(&alice, origin(), Some(client.clone()), None);
+    let new = || {
+        app.app.sessions.new_session(
+            &alice,
+            origin(),
+            vigie::model::client::LoginClient::Authenticated(client.clone()),
+            None,
+        )
+    };
     let sessions: Vec<_> = (0..1_201).map(|_| new()).collect();
     let insert = move |db: &mut _| {
         sessions.iter().try_for_each(|session| {

@@ -8,7 +8,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use vigie::model::attempt::{Attempt, AttemptOutcome};
 use vigie::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Reason, RecordedEvent, Subject, SubjectKind};
-use vigie::model::client::ClientId;
+use vigie::model::client::{ClientId, LoginClient};
 use vigie::model::id::UserId;
 use vigie::model::record::{Coverage, Digest, RecordKind};
 use vigie::model::redaction::{Group, Named, Proofs, Redacted, WithProofs};
@@ -98,13 +98,14 @@ impl Rows {
 /// Rows of every shape: with everything that may be missing, and without.
 async fn history(backend: Backend) -> TestApp {
     let app = TestApp::start(backend).await;
-    let (user, now, client) = (app.user(NAME, "chargée d’accueil").await, app.now(), ClientId::parse("crm").ok());
+    let (user, now, client) =
+        (app.user(NAME, "chargée d’accueil").await, app.now(), LoginClient::of(ClientId::parse("crm").ok(), true));
     let by = Actor::admin(UserId::new(now));
     let bare = app.session(&user, "x", TimeDelta::hours(3));
     let bare = Session { device_name: None, device: Device::default(), ..bare };
     let lives = app.session(&user, "living", TimeDelta::hours(2));
     let full = Session {
-        client_id: client.clone(),
+        client: client.clone(),
         device_name: Some("Tablette d’Éloïse".to_owned()),
         client_info: ClientInfo { ip: V6.parse().unwrap(), user_agent: Some("curl/8".to_owned()) },
         device: Device { browser: Some("B".to_owned()), os: Some("Ö".to_owned()), kind: Some("pc".to_owned()) },
@@ -127,7 +128,7 @@ async fn history(backend: Backend) -> TestApp {
         outcome: AttemptOutcome::Success,
         ip: V4.parse().unwrap(),
         user_agent: Some(String::new()),
-        client_id: client,
+        client,
         session_id: Some(full.id),
         ..attempt(NAME, now)
     };

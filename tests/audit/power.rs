@@ -185,7 +185,11 @@ async fn p6_an_old_row_that_is_put_back_is_found(
         app.app.clients.remove(ClientId::parse("crm").unwrap(), &AuditContext::command_line()).await.unwrap();
     } else {
         change(&app, "alice", UserChange { role: Role::parse("other").ok(), ..UserChange::default() }).await;
-        app.app.clients.rotate_secret(ClientId::parse("crm").unwrap(), &AuditContext::command_line()).await.unwrap();
+        app.app
+            .clients
+            .rotate_secret(ClientId::parse("crm").unwrap(), false, &AuditContext::command_line())
+            .await
+            .unwrap();
         not_before(&app, Scope::Everybody, 0, None).await;
         tamper(&app, &[&format!("DELETE FROM {table} WHERE {which}")]);
     }
@@ -214,7 +218,7 @@ async fn p6_a_change_that_follows_hides_no_damage(
     let app = installation(backend).await;
     tamper(&app, statements);
     set_email(&app, "alice", "a@example.org").await;
-    app.app.clients.rotate_secret(ClientId::parse("crm").unwrap(), &AuditContext::command_line()).await.unwrap();
+    app.app.clients.rotate_secret(ClientId::parse("crm").unwrap(), false, &AuditContext::command_line()).await.unwrap();
     app.advance(TimeDelta::minutes(1));
     not_before(&app, Scope::Everybody, 0, None).await;
     app.app.chain.seal().await.unwrap();
@@ -303,7 +307,7 @@ async fn p6_all_that_the_server_does_verifies(#[values(Sqlite, Postgres)] backen
     app.app.users.import(lines, false, &context, |_| {}).await.unwrap();
     verified("import under an id that was deleted").await;
     let crm = || ClientId::parse("crm").unwrap();
-    app.app.clients.rotate_secret(crm(), &context).await.unwrap();
+    app.app.clients.rotate_secret(crm(), true, &context).await.unwrap();
     verified("another secret").await;
     app.app.clients.remove(crm(), &context).await.unwrap();
     verified("removal of a client").await;

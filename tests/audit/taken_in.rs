@@ -65,7 +65,11 @@ async fn p6_what_was_there_before_is_sealed_as_it_is_found(
     let app = from_before(backend).await;
     if changes_before {
         // A change that comes before the first sealing.
-        app.app.clients.rotate_secret(ClientId::parse("crm").unwrap(), &AuditContext::command_line()).await.unwrap();
+        app.app
+            .clients
+            .rotate_secret(ClientId::parse("crm").unwrap(), false, &AuditContext::command_line())
+            .await
+            .unwrap();
         let alice = app.app.users.find_by_id_or_name("alice").await.unwrap().unwrap();
         app.app.users.issue_reset(alice.id, false, &AuditContext::command_line()).await.unwrap();
         app.log_in("alice").await;

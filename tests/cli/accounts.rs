@@ -275,7 +275,7 @@ async fn clients_are_kept(#[values(Sqlite, Postgres)] backend: Backend) {
     let server = program.serve();
     let login = json!({ "username": "alice", "password": PASSWORD, "client_id": "crm" });
     let session = server.post("/auth/login", "", login.clone()).await.expect(200);
-    assert_eq!(session["session"]["client_id"], "crm");
+    assert_eq!(session["session"]["claimed_client_id"], "crm");
     program.run(&["client", "remove", "crm"]).expect(0);
     server.post("/auth/login", "", login).await.problem(422, "invalid_input");
     program.run(&["client", "remove", "crm"]).fails(1, "no such client");

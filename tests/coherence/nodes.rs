@@ -316,7 +316,11 @@ async fn ending_many_by_a_filter_lets_checks_of_others_go_on(#[values(Sqlite, Po
     let id = user.id;
     for _ in 0..3 {
         let origin = vigie::model::session::ClientInfo { ip: [192, 0, 2, 1].into(), user_agent: None };
-        let many: Vec<_> = (0..500).map(|_| a.app.sessions.new_session(&user, origin.clone(), None, None)).collect();
+        let many: Vec<_> = (0..500)
+            .map(|_| {
+                a.app.sessions.new_session(&user, origin.clone(), vigie::model::client::LoginClient::Unnamed, None)
+            })
+            .collect();
         let insert = move |db: &mut _| many.iter().try_for_each(|session| vigie::store::sessions::insert(db, session));
         a.app.store.write(insert).await.expect("written");
     }

@@ -11,7 +11,7 @@ use proptest::test_runner::TestRunner;
 use rstest::rstest;
 use vigie::model::attempt::{Attempt, AttemptOutcome};
 use vigie::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Outcome, RecordedEvent, Subject};
-use vigie::model::client::ClientId;
+use vigie::model::client::{ClientId, LoginClient};
 use vigie::model::filter::{
     AttemptFilter, Criterion, EventFilter, Moment, Network, SessionFilter, Sort, StateFilter, Text, UserSelector,
 };
@@ -117,7 +117,7 @@ fn some_sessions(app: &TestApp, users: &[User]) -> Vec<Session> {
         let over = || ended(begun.started_at + TimeDelta::minutes(30), REASONS[row / 3 % 3], &by, None);
         Session {
             role: Role::parse(["agent", "chef", "directeur"][row / 3 % 3]).expect("a role"),
-            client_id: CLIENTS[row / 4 % 3].and_then(|id| ClientId::parse(id).ok()),
+            client: LoginClient::of(CLIENTS[row / 4 % 3].and_then(|id| ClientId::parse(id).ok()), row % 2 == 0),
             client_info: ClientInfo { ip: ADDRESSES[row % 5].parse().expect("an address"), user_agent },
             last_seen_at: begun.started_at + TimeDelta::minutes(20),
             end: (row % 7 < 4).then(over),
@@ -170,7 +170,7 @@ fn describes_session(filter: &SessionFilter, row: &Session, now: DateTime<Utc>) 
         && meets(&filter.state, |state| state.state().is_none_or(|state| (state == SessionState::Active) == is_active))
         && meets(&filter.reason, |reason| end.is_some_and(|end| end.reason == *reason))
         && meets(&filter.ip, |network| holds(network, row.client_info.ip))
-        && meets(&filter.client_id, |id| row.client_id.as_ref().is_some_and(|client| client.as_str() == id.0))
+        && meets(&filter.client_id, |id| row.client.id().is_some_and(|client| client.as_str() == id.0))
         && meets(&filter.user_agent, |part| agent.contains(&part.0.to_lowercase()))
         && meets(&filter.ended_by, |by| end.is_some_and(|end| end.by.id == by.0))
         && meets(&filter.token, |token| row.token.id == *token)

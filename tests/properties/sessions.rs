@@ -1,5 +1,5 @@
 //! Whatever is done to sessions, in whatever order, on two nodes, with restarts and a clock that jumps: every answer is
-//! the one that a small model gives, and both databases, with and without the live view, give the same answers to the same
+//! the one that a small model gives, introspection, forward-auth and the API agree (P9, REV-10), and both databases, with and without the live view, give the same answers to the same
 //! script (P1, P2, TOK-02).
 //!
 //! `VIGIE_TEST_CASES` sets how many scripts are tried, `VIGIE_TEST_SEED` (a number) which.
@@ -13,7 +13,9 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use secrecy::SecretString;
 use vigie::authentication::password::{AuthenticationError, Credentials};
+use vigie::client::registration::NewClient;
 use vigie::model::audit::AuditContext;
+use vigie::model::client::{Client, ClientId, LoginClient, Scope};
 use vigie::model::id::{SessionId, UserId};
 use vigie::model::session::{ClientInfo, EndReason};
 use vigie::model::user::{Role, UserState};
@@ -290,6 +292,8 @@ struct World {
     node: usize,
     users: Vec<UserId>,
     handed: Vec<Handed>,
+    /// Who is told whether tokens are good.
+    client: Client,
 }
 
 impl World {
@@ -297,7 +301,12 @@ impl World {
         let settings = [SETTINGS, &[("VIGIE__NODES__LIVE_VIEW", live_view)]].concat();
         let first = TestApp::start_with(backend, &settings).await;
         let second = first.another_node().await;
-        Self { nodes: vec![first, second], node: 0, users: Vec::new(), handed: Vec::new() }
+        let id = ClientId::parse("crm").expect("a client id");
+        let scopes = vec![Scope::Introspect];
+        let new = NewClient { id, name: "CRM".to_owned(), scopes, audiences: None, keys: None };
+        let registered = first.app.clients.register(new, &AuditContext::command_line()).await;
+        let (client, _) = registered.expect("the client is registered");
+        Self { nodes: vec![first, second], node: 0, users: Vec::new(), handed: Vec::new(), client }
     }
 
     fn app(&self) -> &vigie::app::App {
@@ -314,6 +323,18 @@ impl World {
         }
     }
 
+    /// What a client is told of a token: whether it is good.
+    async fn introspect(&self, session: usize, token: usize) -> bool {
+        let told = self.app().sessions.introspect(&self.handed[session].access[token], &self.client).await;
+        serde_json::json!(told.expect("the store works"))["active"] == true
+    }
+
+    /// What the API, and forward-auth, make of a token.
+    async fn asked(&self, session: usize, token: usize) -> [bool; 2] {
+        let holder = self.nodes[self.node].nobody().with_token(&self.handed[session].access[token]);
+        [holder.get("/auth/verify").await.status == 200, holder.get("/auth/me").await.status == 200]
+    }
+
     async fn check(&self, session: usize, token: usize) -> String {
         match self.app().sessions.check(&self.handed[session].access[token], HERE).await {
             Ok(checked) => {
@@ -328,7 +349,7 @@ impl World {
         let credentials = Credentials {
             username: name(case, user),
             password: SecretString::from(PASSWORD),
-            client_id: None,
+            client: LoginClient::Unnamed,
             device: None,
             client_info: client_info(),
             request_id: "script".to_owned(),
@@ -347,7 +368,7 @@ impl World {
 
     async fn refresh(&mut self, session: usize, generation: usize) -> String {
         let token = self.handed[session].refresh[&generation].clone();
-        match self.app().sessions.refresh(&token, &client_info(), "script").await {
+        match self.app().sessions.refresh(&token, None, &client_info(), "script").await {
             Ok(issued) => {
                 let generation = issued.session.refresh.generation as usize;
                 let text = issued.refresh_token.reveal();
@@ -533,7 +554,20 @@ async fn play(
             if !is_over && looked_at & (1 << (place_of_token % 16)) == 0 {
                 continue;
             }
+            // P9, REV-10: whoever is asked first, all say the same.
+            let told_before = if place % 2 == 0 { Some(world.introspect(session, token).await) } else { None };
             let (real, expected) = (world.check(session, token).await, model.check(session, token));
+            let told = world.introspect(session, token).await;
+            let is_good = real.starts_with("ok");
+            prop_assert_eq!(
+                (told_before.unwrap_or(is_good), told),
+                (is_good, is_good),
+                "introspection after {:?}",
+                step
+            );
+            if place_of_token == 0 {
+                prop_assert_eq!(world.asked(session, token).await, [is_good; 2], "verify and me after {:?}", step);
+            }
             prop_assert_eq!(
                 &real,
                 &expected,

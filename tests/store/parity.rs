@@ -9,7 +9,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use vigie::clock::{Clock as _, ManualClock, SystemClock};
 use vigie::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Subject, SubjectKind};
-use vigie::model::client::{Client, ClientId};
+use vigie::model::client::{Client, ClientId, LoginClient};
 use vigie::model::filter::{Criterion, EventFilter, SessionFilter, Text, UserFilter};
 use vigie::model::id::{SessionId, UserId};
 use vigie::model::retention::{Counts, RetentionCutoffs};
@@ -111,7 +111,7 @@ async fn user_agents_are_found_in_any_case(#[values(Sqlite, Postgres)] backend: 
             ip: std::net::Ipv4Addr::LOCALHOST.into(),
             user_agent: agent.map(str::to_owned),
         };
-        let session = app.app.sessions.new_session(&user, client_info, None, None);
+        let session = app.app.sessions.new_session(&user, client_info, LoginClient::Unnamed, None);
         app.app.store.write(move |db| sessions::insert(db, &session)).await.unwrap();
     }
     for (part, count) in [("FIREFOX", 1), ("firefox", 1), ("8_5", 1), ("x_5", 0), ("%", 0), ("zz", 0)] {
@@ -193,9 +193,13 @@ fn client(id: &str) -> Client {
         id: ClientId::parse(id).unwrap(),
         name: "a client".to_owned(),
         scopes: vec![],
+        audiences: None,
+        jwks: None,
         secret: Secret::random().digest(),
+        previous_secret: None,
         created_at: now(),
         secret_changed_at: now(),
+        last_used_at: None,
     }
 }
 

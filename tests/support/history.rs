@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
+use vigie::client::registration::NewClient;
 use vigie::model::attempt::{Attempt, AttemptOutcome};
-use vigie::model::client::{ClientId, Scope};
+use vigie::model::client::{ClientId, LoginClient, Scope};
 use vigie::model::id::{AttemptId, SessionId, TokenId};
 use vigie::model::secret::{Secret, SecretKind};
 use vigie::model::session::{Actor, ClientInfo, End, EndReason, Session};
@@ -22,7 +23,7 @@ impl TestApp {
     /// A session of this user that started `ago`, lives on, and is called `label`; not yet in the store.
     pub fn session(&self, user: &User, label: &str, ago: TimeDelta) -> Session {
         let origin = ClientInfo { ip: ELSEWHERE.parse().expect("an address"), user_agent: None };
-        let session = self.app.sessions.new_session(user, origin, None, Some(label.to_owned()));
+        let session = self.app.sessions.new_session(user, origin, LoginClient::Unnamed, Some(label.to_owned()));
         let at = self.now() - ago;
         Session { id: SessionId::new(at), started_at: at, last_seen_at: at, ..session }
     }
@@ -48,8 +49,9 @@ impl TestApp {
     /// Registers a client that may ask for everything; returns its secret as it is sent.
     pub async fn registered_client(&self, id: &str) -> String {
         let id = ClientId::parse(id).expect("a client id");
-        let (name, scopes, context) = ("A client".to_owned(), Scope::ALL.to_vec(), AuditContext::command_line());
-        let registered = self.app.clients.register(id, name, scopes, &context).await;
+        let name = "A client".to_owned();
+        let new = NewClient { id, name, scopes: Scope::ALL.to_vec(), audiences: None, keys: None };
+        let registered = self.app.clients.register(new, &AuditContext::command_line()).await;
         let (_, secret): (_, Secret) = registered.expect("the client is registered");
         secret.reveal(SecretKind::ClientSecret)
     }
@@ -65,7 +67,7 @@ pub fn attempt(name: &str, at: DateTime<Utc>) -> Attempt {
         outcome: AttemptOutcome::UnknownUser,
         ip: ELSEWHERE.parse().expect("an address"),
         user_agent: None,
-        client_id: None,
+        client: LoginClient::Unnamed,
         session_id: None,
         request_id: "a-request".to_owned(),
     }

@@ -1,6 +1,7 @@
 //! What tests stand on: throw-away databases of both kinds, and ways to break them.
 
 pub mod app;
+pub mod application;
 pub mod backend;
 pub mod certificates;
 pub mod child;

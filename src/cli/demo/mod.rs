@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::outcome::{Failure, Outcome};
 use crate::app::App;
+use crate::client::registration::NewClient;
 use crate::clock::{Clock, ManualClock, SystemClock};
 use crate::config::{Config, DatabaseAddress, InvalidConfig};
 use crate::credential::password::Passwords;
@@ -167,7 +168,8 @@ async fn import(app: &App, users: &[User]) -> Outcome {
 }
 
 async fn client(app: &App, id: &str, name: &str, scopes: Vec<Scope>, context: &AuditContext) -> Outcome<ClientId> {
-    let (client, _) = app.clients.register(ClientId::parse(id)?, name.to_owned(), scopes, context).await?;
+    let new = NewClient { id: ClientId::parse(id)?, name: name.to_owned(), scopes, audiences: None, keys: None };
+    let (client, _) = app.clients.register(new, context).await?;
     Ok(client.id)
 }
 

@@ -10,7 +10,7 @@ use crate::authentication::password::{AuthenticationError, Credentials};
 use crate::cli::outcome::Outcome;
 use crate::clock::{Clock as _, ManualClock};
 use crate::model::audit::AuditContext;
-use crate::model::client::ClientId;
+use crate::model::client::{ClientId, LoginClient};
 use crate::model::id::{RequestId, SessionId, UserId};
 use crate::model::session::{Actor, ClientInfo, EndReason};
 use crate::model::user::{User, UserState};
@@ -109,13 +109,13 @@ impl Player<'_> {
         name: &str,
         password: &str,
         client_info: ClientInfo,
-        client_id: Option<ClientId>,
+        client: Option<ClientId>,
     ) -> Credentials {
         Credentials {
             username: name.to_owned(),
             password: SecretString::from(password),
             client_info,
-            client_id,
+            client: LoginClient::of(client, true),
             device: None,
             request_id: self.request_id(),
         }
@@ -123,9 +123,9 @@ impl Player<'_> {
 
     /// A session that was ended from elsewhere goes on no more.
     async fn refresh(&mut self, visit: usize) -> Outcome {
-        let request_id = self.request_id();
+        let (request_id, portal) = (self.request_id(), Some(self.portal.clone()));
         let Some(open) = self.visits.get_mut(&visit) else { return Ok(()) };
-        match self.app.sessions.refresh(&open.refresh_token, &open.client_info, &request_id).await {
+        match self.app.sessions.refresh(&open.refresh_token, portal, &open.client_info, &request_id).await {
             Ok(issued) => {
                 open.spent = std::mem::replace(&mut open.refresh_token, issued.refresh_token.reveal());
                 Ok(())
@@ -158,7 +158,8 @@ impl Player<'_> {
                 sessions.end(visit.session, EndReason::EndedByAdmin, note, &AuditContext::command_line()).await?;
             }
             Leave::Stolen => {
-                match sessions.refresh(&visit.spent, &super::story::stranger(140), &self.request_id()).await {
+                let (portal, stranger) = (Some(self.portal.clone()), super::story::stranger(140));
+                match sessions.refresh(&visit.spent, portal, &stranger, &self.request_id()).await {
                     Ok(_) | Err(RefreshError::Ended(_)) => {}
                     Err(error) => return Err(error.into()),
                 }

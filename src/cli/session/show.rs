@@ -56,6 +56,7 @@ fn show(session: &SessionObject, output: &mut Output) -> Outcome {
             ("device name", session.device_name.unwrap_or_default()),
             ("user agent", session.user_agent.unwrap_or_default()),
             ("client", session.client_id.unwrap_or_default()),
+            ("claimed client", session.claimed_client_id.unwrap_or_default()),
             ("proved by", &session.amr.join(" ")),
             ("token", &session.token.jti.to_string()),
             ("token expires at", &session.token.expires_at),

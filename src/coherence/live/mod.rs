@@ -24,6 +24,7 @@ pub use session::LiveSession;
 pub use verified::{Digest, Found, Verified, VerifiedTokens};
 
 use crate::model::change::Change;
+use crate::model::client::{Client, ClientId};
 use crate::model::id::{SessionId, UserId};
 use crate::model::not_before::{NotBefore, Scope};
 use crate::model::user::UserStatus;
@@ -54,7 +55,9 @@ pub struct LiveView {
     /// Tokens already verified.
     pub tokens: VerifiedTokens,
     cut_offs: RwLock<Arc<CutOffs>>,
-    /// Which reading of the not-befores and keys is wanted, and which there has been.
+    /// Registered applications: few, so all of them are kept.
+    clients: RwLock<HashMap<ClientId, Arc<Client>>>,
+    /// Which reading of the not-befores, clients and keys is wanted, and which there has been.
     wanted: AtomicU64,
     read: AtomicU64,
 }
@@ -74,7 +77,7 @@ impl Drop for WriteBarrier {
                 Change::Session(id) => self.view.sessions.lower_barrier(*id),
                 Change::User(id) => self.view.users.lower_barrier(*id),
                 // Whatever was read until now may be from before the commit.
-                Change::Keys | Change::NotBefore => self.view.want_reading(),
+                Change::Keys | Change::NotBefore | Change::Clients => self.view.want_reading(),
             }
         }
     }
@@ -89,6 +92,7 @@ impl LiveView {
             users: Map::new(capacity),
             tokens: VerifiedTokens::new(capacity),
             cut_offs: RwLock::default(),
+            clients: RwLock::default(),
             wanted: AtomicU64::new(0),
             read: AtomicU64::new(0),
         }
@@ -112,13 +116,13 @@ impl LiveView {
             match change {
                 Change::Session(id) => self.sessions.raise_barrier(*id),
                 Change::User(id) => self.users.raise_barrier(*id),
-                Change::Keys | Change::NotBefore => self.want_reading(),
+                Change::Keys | Change::NotBefore | Change::Clients => self.want_reading(),
             }
         }
         WriteBarrier { view: Arc::clone(self), changes: changes.to_vec() }
     }
 
-    /// Whether the not-befores and keys were read since they changed here. Until then the picture is not used.
+    /// Whether the not-befores, clients and keys were read since they changed here. Until then the picture is not used.
     #[must_use]
     pub fn is_current(&self) -> bool {
         self.read.load(Ordering::SeqCst) >= self.wanted.load(Ordering::SeqCst)
@@ -134,18 +138,18 @@ impl LiveView {
         self.wanted.load(Ordering::SeqCst)
     }
 
-    /// The reading has been made, of keys and not-befores.
+    /// The reading has been made, of keys, clients and not-befores.
     pub fn has_read(&self, reading: u64) {
         self.read.fetch_max(reading, Ordering::SeqCst);
     }
 
-    /// Forgets what a change is about. Keys and not-befores are kept whole: the caller reads them anew.
+    /// Forgets what a change is about. Keys, clients and not-befores are kept whole: the caller reads them anew.
     pub fn apply(&self, change: Change) {
         match change {
             Change::Session(id) => self.sessions.invalidate(&id),
             Change::User(id) => self.users.invalidate(&id),
             Change::Keys => self.tokens.clear(),
-            Change::NotBefore => {}
+            Change::NotBefore | Change::Clients => {}
         }
     }
 
@@ -167,6 +171,18 @@ impl LiveView {
             }
         }
         *self.cut_offs.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(cut_offs);
+    }
+
+    /// Takes up the clients, as the store has them now.
+    pub fn set_clients(&self, clients: Vec<Client>) {
+        let clients = clients.into_iter().map(|client| (client.id.clone(), Arc::new(client))).collect();
+        *self.clients.write().unwrap_or_else(PoisonError::into_inner) = clients;
+    }
+
+    /// The client with this id.
+    #[must_use]
+    pub fn client(&self, id: &ClientId) -> Option<Arc<Client>> {
+        self.clients.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
     /// The latest not-before that covers a session: the highest of the user's, the client's and everybody's.

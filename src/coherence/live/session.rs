@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 
-use crate::model::client::ClientId;
+use crate::model::client::LoginClient;
 use crate::model::id::{TokenId, UserId};
 use crate::model::session::{End, Session};
 
@@ -78,11 +78,12 @@ impl LiveSession {
         let device = &session.device;
         let methods = session.methods.join(" ");
         let ip = session.client_info.ip.to_string();
+        let client = client_text(&session.client);
         let (texts, ends) = joined([
             Some(session.username.as_str()),
             Some(session.role.as_str()),
             Some(&methods),
-            session.client_id.as_ref().map(ClientId::as_str),
+            client.as_deref(),
             session.device_name.as_deref(),
             session.client_info.user_agent.as_deref(),
             device.browser.as_deref(),
@@ -201,10 +202,16 @@ impl LiveSession {
         self.text(2).unwrap_or_default().split_ascii_whitespace()
     }
 
-    /// The application that was named at login.
+    /// The application that was named at login, whether or not it authenticated.
     #[must_use]
     pub fn client_id(&self) -> Option<&str> {
-        self.text(3)
+        self.text(3).map(|text| text.strip_prefix(AUTHENTICATED).unwrap_or(text))
+    }
+
+    /// Whether that application authenticated.
+    #[must_use]
+    pub fn is_of_client(&self) -> bool {
+        self.text(3).is_some_and(|text| text.starts_with(AUTHENTICATED))
     }
 
     /// What the user calls the device.
@@ -241,6 +248,17 @@ impl LiveSession {
     #[must_use]
     pub fn ip(&self) -> &str {
         self.text(9).unwrap_or_default()
+    }
+}
+
+/// Stands before the id of a client that authenticated; no id holds it.
+const AUTHENTICATED: char = '=';
+
+fn client_text(client: &LoginClient) -> Option<String> {
+    match client {
+        LoginClient::Unnamed => None,
+        LoginClient::Claimed(id) => Some(id.to_string()),
+        LoginClient::Authenticated(id) => Some(format!("{AUTHENTICATED}{id}")),
     }
 }
 

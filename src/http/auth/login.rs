@@ -1,5 +1,7 @@
 //! Log in, refresh, log out, set up.
 
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, HttpResponse, post, web};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
@@ -10,11 +12,12 @@ use crate::app::App;
 use crate::authentication::known_device::DeviceToken;
 use crate::authentication::password::Credentials;
 use crate::http::asked::{By, Open};
-use crate::http::authenticate::{Bearer, Leaver, RequestInfo, refused, two_credentials};
+use crate::http::authenticate::{Bearer, Leaver, RequestInfo, refused, refused_request, two_credentials};
 use crate::http::error::ApiError;
 use crate::http::input::{AnyBody, Body, OptionalBody};
+use crate::http::oauth::basic_credentials;
 use crate::http::problems::{BadBody, CallerRefused, Conflict, PasswordChangeFirst, SecretRefused};
-use crate::model::client::ClientId;
+use crate::model::client::{Client, ClientId, LoginClient};
 use crate::model::session::{Actor, EndReason};
 use crate::model::user::Username;
 use actix_web::FromRequest as _;
@@ -28,7 +31,7 @@ pub struct LoginBody {
     /// The password.
     #[schema(value_type = String, format = "password")]
     password: SecretString,
-    /// The application that asks, by its registered id.
+    /// The application that asks, by its registered id. Where it does not authenticate, that is kept as a claim.
     #[schema(min_length = 1, max_length = 64, pattern = "^[a-z0-9._-]*$")]
     client_id: Option<String>,
     /// What the user calls the device, at most 64 characters.
@@ -98,23 +101,27 @@ pub struct SetupBody {
     password: SecretString,
 }
 
-/// Log in with name and password.
+/// Log in with name and password. An application may authenticate by HTTP Basic: the session is then its own, and refreshes only
+/// with it.
 #[utoipa::path(
-    tag = "people", request_body = LoginBody,
+    tag = "people", request_body = LoginBody, security((), ("client" = [])),
     responses((status = 200, description = "Logged in", body = TokenAnswer), SecretRefused, BadBody)
 )]
 #[post("/auth/login")]
 pub async fn login(
     app: web::Data<App>,
+    request: HttpRequest,
     request_info: RequestInfo,
     body: Open<Body<LoginBody>>,
 ) -> Result<HttpResponse, ApiError> {
     let Open(Body(body)) = body;
-    let client_id = body.client_id.as_deref().map(ClientId::parse).transpose();
+    let named = body.client_id.as_deref().map(ClientId::parse).transpose();
+    let named = named.map_err(|error| ApiError::invalid("/client_id", error))?;
+    let client = login_client(authenticated_client(&app, &request).await?, named)?;
     let credentials = Credentials {
         username: body.username,
         password: body.password,
-        client_id: client_id.map_err(|error| ApiError::invalid("/client_id", error))?,
+        client,
         device: body.device_token.as_ref().and_then(|token| DeviceToken::parse(token.expose_secret())),
         client_info: request_info.client_info,
         request_id: request_info.request_id,
@@ -123,20 +130,22 @@ pub async fn login(
     Ok(HttpResponse::Ok().json(TokenAnswer::logged_in(&logged_in, app.config.tokens.legacy_claims)))
 }
 
-/// Spend a refresh token for the next pair of tokens.
+/// Spend a refresh token for the next pair of tokens. The application whose session it is authenticates by HTTP Basic.
 #[utoipa::path(
-    tag = "people", request_body = RefreshBody,
+    tag = "people", request_body = RefreshBody, security((), ("client" = [])),
     responses((status = 200, description = "Refreshed", body = TokenAnswer), SecretRefused, PasswordChangeFirst, BadBody)
 )]
 #[post("/auth/refresh")]
 pub async fn refresh(
     app: web::Data<App>,
+    request: HttpRequest,
     request_info: RequestInfo,
     body: Open<Body<RefreshBody>>,
 ) -> Result<HttpResponse, ApiError> {
     let Open(Body(body)) = body;
     let token = body.refresh_token.expose_secret();
-    let issued = app.sessions.refresh(token, &request_info.client_info, &request_info.request_id).await?;
+    let client = authenticated_client(&app, &request).await?.map(|client| client.id.clone());
+    let issued = app.sessions.refresh(token, client, &request_info.client_info, &request_info.request_id).await?;
     Ok(HttpResponse::Ok().json(TokenAnswer::new(&issued, None, app.config.tokens.legacy_claims)))
 }
 
@@ -212,13 +221,30 @@ pub async fn setup(
     let credentials = Credentials {
         username: body.username,
         password: body.password,
-        client_id: None,
+        client: LoginClient::Unnamed,
         device: None,
         client_info: request_info.client_info,
         request_id: request_info.request_id,
     };
     let logged_in = app.sessions.log_in(credentials, None).await?;
     Ok(HttpResponse::Created().json(TokenAnswer::logged_in(&logged_in, app.config.tokens.legacy_claims)))
+}
+
+/// The client that authenticates with a request by HTTP Basic, where one tries to.
+async fn authenticated_client(app: &App, request: &HttpRequest) -> Result<Option<Arc<Client>>, ApiError> {
+    match basic_credentials(request).map_err(|_| two_credentials(app, request))? {
+        Some(shown) => Ok(Some(app.clients.authenticate(&shown, &refused_request(request)).await?)),
+        None => Ok(None),
+    }
+}
+
+/// The client of a login: who has authenticated is named by that, and may say so once more.
+fn login_client(authenticated: Option<Arc<Client>>, named: Option<ClientId>) -> Result<LoginClient, ApiError> {
+    let Some(client) = authenticated else { return Ok(LoginClient::of(named, false)) };
+    if named.is_some_and(|named| named != client.id) {
+        return Err(ApiError::invalid("/client_id", "is not the client that authenticates"));
+    }
+    Ok(LoginClient::Authenticated(client.id.clone()))
 }
 
 fn device_name(name: Option<String>) -> Result<Option<String>, ApiError> {

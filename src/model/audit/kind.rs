@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::super::client::{ClientId, Scope};
+use super::super::client::{Audiences, ClientId, LoginClient, Scope};
 use super::super::details;
 use super::super::id::{BulkEndId, TokenId};
 use super::super::session::EndReason;
@@ -59,6 +59,8 @@ kinds! {
         token: TokenId,
         /// the application that was named
         client_id: Option<ClientId>,
+        /// `true` where that application authenticated: the session is its own
+        client_authenticated: Option<bool> [optional],
         /// how the user proved the identity (RFC 8176)
         methods: Vec<String>,
         /// whether it is the user's first login, or one with a browser and system not seen for long
@@ -118,6 +120,8 @@ kinds! {
         username: Option<String> [optional person],
         /// the application that was named
         client_id: Option<ClientId>,
+        /// `true` where that application authenticated
+        client_authenticated: Option<bool> [optional],
     }
     /// An access token was refused.
     TokenRefused = "token.refused": Failure about [Session, Unknown]
@@ -141,12 +145,18 @@ kinds! {
     }
     /// A refresh token was refused.
     RefreshRefused = "refresh.refused": Failure about [Session, Unknown]
-        for [Malformed, TokenUnknown, RefreshReused, Replaced, SessionEnded, PasswordChangeRequired] {
+        for [Malformed, TokenUnknown, RefreshReused, Replaced, SessionEnded, PasswordChangeRequired, OtherClient] {
         /// why its session ended
         end_reason: Option<EndReason> [optional],
     }
+    /// A client was not believed: unknown, with a wrong secret, or with an assertion that does not prove it.
+    ClientRefused = "client.refused": Failure about [Client, Unknown]
+        for [UnknownClient, WrongSecret, AssertionRefused, AssertionReused] {
+        /// what was asked for
+        route: String,
+    }
     /// A caller who is known asked for what the caller may not do, or not without a new login.
-    AccessRefused = "access.refused": Failure about [User, Unknown]
+    AccessRefused = "access.refused": Failure about [User, Client, Unknown]
         for [NotAllowed, ReauthenticationRequired, PasswordChangeRequired] {
         /// what was asked for
         route: String,
@@ -250,6 +260,10 @@ kinds! {
         name: String,
         /// what it may ask for
         scopes: Vec<Scope>,
+        /// whose tokens it may ask about, where that is not the audience of the configuration
+        audiences: Option<Audiences> [optional],
+        /// how many public keys it has
+        keys: Option<usize> [optional],
     }
     /// A client was removed.
     ClientRemoved = "client.removed": Success about [Client] for [] {
@@ -257,7 +271,10 @@ kinds! {
         sessions_ended: i64,
     }
     /// A client got a new secret.
-    ClientSecretRotated = "client.secret_rotated": Success about [Client] for [] {}
+    ClientSecretRotated = "client.secret_rotated": Success about [Client] for [] {
+        /// until when the secret before counts as well
+        previous_until: Option<DateTime<Utc>> [optional],
+    }
     /// A signing key was made.
     KeyCreated = "key.created": Success about [Key] for [] {
         /// what it signs with
@@ -409,6 +426,15 @@ impl AuditKind {
     pub const fn is_aggregated(self) -> bool {
         matches!(self.facts().outcome, Outcome::Failure)
             && !matches!(self, Self::DatabaseWentBack | Self::DatabaseUnexpected | Self::RecordDamaged)
+    }
+}
+
+impl Details {
+    /// That a login failed, of somebody and through an application.
+    #[must_use]
+    pub fn login_failed(username: Option<String>, client: &LoginClient) -> Self {
+        let client_authenticated = client.authenticated().map(|_| true);
+        Self::LoginFailed { username, client_id: client.id().cloned(), client_authenticated }
     }
 }
 

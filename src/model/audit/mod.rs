@@ -169,8 +169,7 @@ impl AuditEvent {
         let (actor, details) = if kind == AuditKind::PasswordChangeRefused {
             (attempt.user_id.map(Actor::user), Details::PasswordChangeRefused {})
         } else {
-            let (username, client_id) = (Some(attempt.username.clone()), attempt.client_id.clone());
-            (None, Details::LoginFailed { username, client_id })
+            (None, Details::login_failed(Some(attempt.username.clone()), &attempt.client))
         };
         let actor = actor.unwrap_or_else(|| Actor::system("login"));
         let event = Self::new(attempt.at, details, &AuditContext { actor, ip, request_id, acting: None }, subject);

@@ -64,6 +64,14 @@ explained_words! {
         NoPassword = "no_password",
         /// No client of this id is registered.
         UnknownClient = "unknown_client",
+        /// The secret is not the client's.
+        WrongSecret = "wrong_secret",
+        /// The assertion is not signed by a key of the client, not meant for this server alone, or not for now.
+        AssertionRefused = "assertion_refused",
+        /// The assertion of a client was used before.
+        AssertionReused = "assertion_reused",
+        /// The refresh token's session is that of a client which did not authenticate.
+        OtherClient = "other_client",
         /// The new password does not meet the policy.
         UnacceptablePassword = "unacceptable_password",
         /// The caller's role does not allow it.

@@ -78,9 +78,10 @@ impl Members {
             (Shape::TextOrNothing, Value::Missing) => write_bytes(bytes, &[]),
             (Shape::Id, Value::Id(id)) => write_id(bytes, id),
             (Shape::OptionalText | Shape::OptionalId, Value::Text(text)) => write_optional(bytes, Some(text)),
-            (Shape::OptionalText | Shape::OptionalId | Shape::OptionalAddress, Value::Missing) => {
-                write_optional(bytes, None);
-            }
+            (
+                Shape::OptionalText | Shape::OptionalId | Shape::OptionalAddress | Shape::OptionalBytes,
+                Value::Missing,
+            ) => write_optional(bytes, None),
             (Shape::OptionalId, Value::Id(id)) => {
                 bytes.push(1);
                 write_id(bytes, id);
@@ -95,6 +96,10 @@ impl Members {
                 write_number(bytes, 0);
             }
             (Shape::Bytes, Value::Bytes(value)) => write_bytes(bytes, value),
+            (Shape::OptionalBytes, Value::Bytes(value)) => {
+                bytes.push(1);
+                write_bytes(bytes, value);
+            }
             (Shape::Address, Value::Address(ip, text)) => self.address(ip, text),
             (Shape::OptionalAddress, Value::Address(ip, text)) => {
                 bytes.push(1);
@@ -349,6 +354,7 @@ mod tests {
                 Shape::Number | Shape::Time => &[3],
                 Shape::OptionalTime => &[0, 3],
                 Shape::Bytes => &[4],
+                Shape::OptionalBytes => &[0, 4],
                 Shape::Address => &[5],
                 Shape::OptionalAddress => &[0, 5],
             }

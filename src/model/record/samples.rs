@@ -6,7 +6,7 @@ use crate::model::attempt::{Attempt, AttemptOutcome};
 use crate::model::audit::{
     AuditContext, AuditEvent, AuditKind, Details, Outcome, Reason, RecordedEvent, Subject, SubjectKind,
 };
-use crate::model::client::ClientId;
+use crate::model::client::{ClientId, LoginClient};
 use crate::model::id::{AttemptId, SessionId, TokenId, UserId};
 use crate::model::session::{Actor, ClientInfo, CurrentToken, Device, End, EndReason, RefreshTokens, Session};
 use crate::model::user::{Role, Username};
@@ -22,7 +22,7 @@ pub fn session() -> Session {
         user_id: UserId(id("01890a5d-ac96-7000-8000-00000000000b")),
         username: Username::parse("Zoé").unwrap(),
         role: Role::parse("agent d’accueil").unwrap(),
-        client_id: ClientId::parse("crm").ok(),
+        client: LoginClient::of(ClientId::parse("crm").ok(), true),
         device_name: Some("Tablette".to_owned()),
         client_info: ClientInfo { ip: "2001:db8:1:2::9".parse().unwrap(), user_agent: Some("curl".to_owned()) },
         device: Device { browser: None, os: Some("Linux".to_owned()), kind: Some(String::new()) },
@@ -52,7 +52,7 @@ pub fn attempt() -> Attempt {
         outcome: AttemptOutcome::Success,
         ip: "192.0.2.0".parse().unwrap(),
         user_agent: Some(String::new()),
-        client_id: session.client_id,
+        client: session.client,
         session_id: Some(session.id),
         request_id: "r".to_owned(),
     }

@@ -90,9 +90,10 @@ columns! {
         outcome: Text = attempt.outcome.as_str(),
         ip: Address = attempt.ip,
         user_agent: OptionalPerson = attempt.user_agent,
-        client_id: OptionalText = attempt.client_id.as_ref().map(ClientId::as_str),
+        client_id: OptionalText = attempt.client.id().map(ClientId::as_str),
         session_id: OptionalId = attempt.session_id.map(|id| id.0),
         request_id: Text = attempt.request_id,
+        client_authentication: OptionalText.since(2).not_exported() = attempt.client.authentication(),
     }
 }
 
@@ -119,7 +120,7 @@ columns! {
         user_id: Id = session.user_id.0,
         username: Person = session.username.as_str(),
         role: Text = session.role.as_str(),
-        client_id: OptionalText = session.client_id.as_ref().map(ClientId::as_str),
+        client_id: OptionalText = session.client.id().map(ClientId::as_str),
         device_name: OptionalPerson = session.device_name,
         ip: Address = session.client_info.ip,
         user_agent: OptionalPerson = session.client_info.user_agent,
@@ -129,6 +130,7 @@ columns! {
         methods: Text.exported_as("amr") = session.methods.join(" "),
         started_at: Time = session.started_at,
         expires_at: Time = session.expires_at,
+        client_authentication: OptionalText.since(2).not_exported() = session.client.authentication(),
     }
 }
 
@@ -177,7 +179,7 @@ columns! {
 
 /// Clients: what lets each in, and what it may do then.
 pub const CLIENTS: Table =
-    Table { name: "clients", key: &["id"], owner: None, over: None, parts: &[CLIENT], uncovered: &[] };
+    Table { name: "clients", key: &["id"], owner: None, over: None, parts: &[CLIENT], uncovered: &[LAST_USED_AT] };
 
 columns! {
     /// What the digest of a state of a client covers; the salt as of a user.
@@ -190,6 +192,10 @@ columns! {
         secret_digest: Bytes.changes().withheld(),
         created_at: Time,
         secret_changed_at: Time.changes(),
+        previous_secret_digest: OptionalBytes.since(2).changes().withheld(),
+        previous_secret_until: OptionalTime.since(2).changes(),
+        audiences: OptionalText.since(2),
+        jwks: OptionalText.since(2),
     }
 }
 
@@ -221,6 +227,7 @@ columns! {
 const ADDRESS_PROOF: Uncovered = Uncovered { name: "address_proof", purpose: Purpose::Proof(Group::Addresses) };
 const PERSON_PROOF: Uncovered = Uncovered { name: "person_proof", purpose: Purpose::Proof(Group::Person) };
 const USERNAME_FOLDED: Uncovered = Uncovered { name: "username_folded", purpose: Purpose::Folded("username") };
+const LAST_USED_AT: Uncovered = Uncovered { name: "last_used_at", purpose: Purpose::Internal };
 const IP_KEY: Uncovered = Uncovered { name: "ip_key", purpose: Purpose::Key("ip") };
 
 #[cfg(test)]

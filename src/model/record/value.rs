@@ -28,6 +28,8 @@ pub enum Shape {
     OptionalTime,
     /// Bytes.
     Bytes,
+    /// Bytes that may be missing.
+    OptionalBytes,
     /// An address. Where it can be cut, its network is covered as well: that stays.
     Address,
     /// An address that may be missing.

@@ -25,7 +25,7 @@ use super::criteria::AnyOf;
 use super::error::StoreError;
 use super::schema::{alerts, sessions, users};
 use crate::model::address::{key, key_ranges};
-use crate::model::client::ClientId;
+use crate::model::client::{ClientId, LoginClient};
 use crate::model::id::{SessionId, TokenId, UserId};
 use crate::model::not_before::{NotBefore, Scope};
 use crate::model::redaction::WithProofs;
@@ -68,6 +68,7 @@ struct Row {
     address_proof: Option<Vec<u8>>,
     person_proof: Option<Vec<u8>>,
     valid_from_generation: i32,
+    client_authentication: Option<String>,
 }
 
 impl Row {
@@ -79,7 +80,7 @@ impl Row {
             username: session.username.as_str().to_owned(),
             username_folded: session.username.folded(),
             role: session.role.as_str().to_owned(),
-            client_id: session.client_id.as_ref().map(|id| id.as_str().to_owned()),
+            client_id: session.client.id().map(|id| id.as_str().to_owned()),
             device_name: session.device_name.clone(),
             ip: session.client_info.ip.to_string(),
             ip_key: key(session.client_info.ip).to_vec(),
@@ -107,6 +108,7 @@ impl Row {
             address_proof: proofs.addresses.to_bytes(),
             person_proof: proofs.person.to_bytes(),
             valid_from_generation: i32::try_from(session.refresh.valid_from).unwrap_or(i32::MAX),
+            client_authentication: session.client.authentication().map(str::to_owned),
         }
     }
 
@@ -133,7 +135,10 @@ impl Row {
             user_id: UserId(self.user_id.0),
             username: Username::parse(&self.username)?,
             role: Role::parse(&self.role)?,
-            client_id: self.client_id.map(|id| ClientId::parse(&id)).transpose()?,
+            client: LoginClient::of(
+                self.client_id.map(|id| ClientId::parse(&id)).transpose()?,
+                self.client_authentication.is_some(),
+            ),
             device_name: self.device_name,
             client_info: ClientInfo { ip: address(&self.ip)?, user_agent: self.user_agent },
             device: Device { browser: self.browser, os: self.os, kind: self.device_kind },
@@ -197,6 +202,8 @@ pub struct SessionStatus {
     pub started_at: DateTime<Utc>,
     /// When it was last used, as far as the store knows.
     pub last_seen_at: DateTime<Utc>,
+    /// From where.
+    pub last_ip: IpAddr,
     /// When it ends in any case.
     pub expires_at: DateTime<Utc>,
     /// When it ends unless it is used before, as far as the store knows.
@@ -212,7 +219,7 @@ pub struct SessionStatus {
 /// What the check needs of the session with this id.
 pub fn status(db: &mut Db, id: SessionId) -> Result<Option<SessionStatus>, StoreError> {
     type OfUser = (Option<String>, Option<String>, Option<String>, Option<At>);
-    type Columns = (Id, Option<String>, At, At, At, At, Option<String>, i32, OfUser);
+    type Columns = (Id, Option<String>, At, At, String, At, At, Option<String>, i32, OfUser);
     let found: Option<Columns> = sessions::table
         .left_join(users::table.on(users::id.eq(sessions::user_id)))
         .filter(sessions::id.eq(Id(id.0)))
@@ -221,6 +228,7 @@ pub fn status(db: &mut Db, id: SessionId) -> Result<Option<SessionStatus>, Store
             sessions::client_id,
             sessions::started_at,
             sessions::last_seen_at,
+            sessions::last_ip,
             sessions::expires_at,
             sessions::idle_expires_at,
             sessions::end_reason,
@@ -234,7 +242,7 @@ pub fn status(db: &mut Db, id: SessionId) -> Result<Option<SessionStatus>, Store
         ))
         .first(db)
         .optional()?;
-    let Some((user_id, client_id, started, seen, expires, idle, ended, valid_from, of_user)) = found else {
+    let Some((user_id, client_id, started, seen, last_ip, expires, idle, ended, valid_from, of_user)) = found else {
         return Ok(None);
     };
     let read = || -> deserialize::Result<SessionStatus> {
@@ -252,6 +260,7 @@ pub fn status(db: &mut Db, id: SessionId) -> Result<Option<SessionStatus>, Store
             client_id: client_id.map(|id| ClientId::parse(&id)).transpose()?,
             started_at: started.0,
             last_seen_at: seen.0,
+            last_ip: address(&last_ip)?,
             expires_at: expires.0,
             idle_expires_at: idle.0,
             ended: ended.map(|reason| parsed(&reason)).transpose()?,

@@ -1,0 +1,2 @@
+ALTER TABLE attempts DROP COLUMN client_authentication;
+ALTER TABLE sessions DROP COLUMN client_authentication;

@@ -1,0 +1,183 @@
+//! Who is this client? By a secret, compared as a digest in constant time, or by an assertion that it signed (RFC 7523). What it may
+//! ask for is for others to say. A client that is unknown and one with a wrong secret get the same answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::Clients;
+use crate::key::sha256;
+use crate::model::audit::{AuditContext, AuditEvent, Details, Reason, Subject, SubjectKind};
+use crate::model::client::{Client, ClientId};
+use crate::model::secret::{Secret, SecretDigest, SecretKind};
+use crate::model::session::Actor;
+use crate::refusals::RefusedRequest;
+use crate::store::{StoreError, client_assertions, clients};
+use crate::token::client_assertion::{Assertion, Expected, claimed_client, verify};
+use crate::token::client_keys::ClientKeys;
+
+/// What a client shows of itself.
+#[derive(Debug)]
+pub enum Shown {
+    /// Its id and a secret.
+    Secret {
+        /// The id, as sent.
+        id: String,
+        /// The secret, as sent.
+        secret: SecretString,
+    },
+    /// An assertion, and perhaps its id.
+    Assertion {
+        /// The id, as sent.
+        id: Option<String>,
+        /// The assertion, as sent.
+        assertion: SecretString,
+    },
+}
+
+/// Why a client was not believed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientAuthenticationError {
+    /// Unknown, or not proved: not told which.
+    #[error("client authentication failed")]
+    Refused,
+    /// The same, and too often from there; how long to wait.
+    #[error("too many failed client authentications")]
+    Throttled(Duration),
+    /// Nothing could be decided.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a client was not believed, for the record.
+enum Doubt {
+    /// The true reason, and the client where there is one.
+    Refused(Reason, Option<Arc<Client>>),
+    Store(StoreError),
+}
+
+impl From<StoreError> for Doubt {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// No secret has this digest.
+const NOBODY: SecretDigest = SecretDigest([0; 32]);
+
+impl Clients {
+    /// Believes what a client shows, and notes that it was used; or notes why not, for the record.
+    pub async fn authenticate(
+        &self,
+        shown: &Shown,
+        request: &RefusedRequest,
+    ) -> Result<Arc<Client>, ClientAuthenticationError> {
+        let now = self.now();
+        let judged = match shown {
+            Shown::Secret { id, secret } => self.judge_secret(id, secret, now).await,
+            Shown::Assertion { id, assertion } => self.judge_assertion(id.as_deref(), assertion, now).await,
+        };
+        match judged {
+            Ok(client) => {
+                self.inner.last_uses.note(&client.id, now);
+                Ok(client)
+            }
+            Err(Doubt::Store(error)) => Err(error.into()),
+            Err(Doubt::Refused(reason, client)) => {
+                self.note_doubt(reason, client.as_deref(), request, now);
+                let wait = self.inner.failures.note(request.ip, now);
+                Err(wait.map_or(ClientAuthenticationError::Refused, ClientAuthenticationError::Throttled))
+            }
+        }
+    }
+
+    async fn judge_secret(&self, id: &str, secret: &SecretString, now: DateTime<Utc>) -> Result<Arc<Client>, Doubt> {
+        let presented = Secret::parse(SecretKind::ClientSecret, secret.expose_secret()).map(|secret| secret.digest());
+        let presented = presented.unwrap_or(NOBODY);
+        let Some(client) = self.known(id).await? else {
+            let _same_time = NOBODY.matches(&presented);
+            return Err(Doubt::Refused(Reason::UnknownClient, None));
+        };
+        if client.has_secret(&presented, now) {
+            Ok(client)
+        } else {
+            Err(Doubt::Refused(Reason::WrongSecret, Some(client)))
+        }
+    }
+
+    async fn judge_assertion(
+        &self,
+        id: Option<&str>,
+        assertion: &SecretString,
+        now: DateTime<Utc>,
+    ) -> Result<Arc<Client>, Doubt> {
+        let text = assertion.expose_secret();
+        let claimed = claimed_client(text).filter(|claimed| id.is_none_or(|id| id == claimed));
+        let known = match &claimed {
+            Some(claimed) => self.known(claimed).await?,
+            None => None,
+        };
+        let Some(client) = known else { return Err(Doubt::Refused(Reason::UnknownClient, None)) };
+        let Some(believed) = self.verified(&client, text, now) else {
+            return Err(Doubt::Refused(Reason::AssertionRefused, Some(client)));
+        };
+        if self.use_once(&client.id, believed).await? {
+            Ok(client)
+        } else {
+            Err(Doubt::Refused(Reason::AssertionReused, Some(client)))
+        }
+    }
+
+    /// The client with this id: from memory while that may be believed.
+    async fn known(&self, id: &str) -> Result<Option<Arc<Client>>, StoreError> {
+        let Ok(id) = ClientId::parse(id) else { return Ok(None) };
+        let coherence = &self.inner.dependencies.coherence;
+        // Before anything is looked up: a lease renewed in between would hide that what was found is old.
+        if coherence.is_live() {
+            return Ok(coherence.live().client(&id));
+        }
+        coherence.confirm_store().await?;
+        Ok(self.store().read(move |db| clients::find(db, &id)).await?.map(Arc::new))
+    }
+
+    /// What an assertion says that one of the client's keys signed.
+    fn verified(&self, client: &Client, text: &str, now: DateTime<Utc>) -> Option<Assertion> {
+        let keys = ClientKeys::parse(client.jwks.as_deref()?).ok()?;
+        let rules = &self.inner.rules;
+        let expected =
+            Expected { client_id: client.id.as_str(), issuer: &rules.issuer, tolerance: rules.tolerance, now };
+        let verified = verify(text, &keys, &expected);
+        if let Err(refusal) = &verified {
+            tracing::info!(client.id = %client.id, cause = %refusal, "assertion of a client refused");
+        }
+        verified.ok()
+    }
+
+    /// Whether the assertion was not used before, at any node; it has been from now on.
+    async fn use_once(&self, id: &ClientId, assertion: Assertion) -> Result<bool, StoreError> {
+        let digest = sha256(&[id.as_str().as_bytes(), b"\0", assertion.id.as_bytes()]);
+        let note = move |db: &mut _| client_assertions::use_once(db, digest, assertion.expires_at);
+        self.store().write_loosely(note).await
+    }
+
+    fn note_doubt(&self, reason: Reason, client: Option<&Client>, request: &RefusedRequest, now: DateTime<Utc>) {
+        let subject = client.map_or_else(Subject::unknown, |client| Subject::new(SubjectKind::Client, &client.id));
+        let context = AuditContext {
+            actor: Actor::system("client_authentication"),
+            ip: Some(request.ip),
+            request_id: Some(request.request_id.clone()),
+            acting: None,
+        };
+        let details = Details::ClientRefused { route: request.route.clone() };
+        self.refusals().note(AuditEvent::new(now, details, &context, subject).because(reason));
+    }
+
+    /// Forgets assertions that count no more. Returns how many.
+    pub async fn prune_assertions(&self) -> Result<usize, StoreError> {
+        // A node whose clock is behind still takes them: so they are kept for a while.
+        let before = self.now() - crate::token::client_assertion::LONGEST_LIFE;
+        self.store().write(move |db| client_assertions::prune(db, before)).await
+    }
+}
