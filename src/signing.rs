@@ -186,6 +186,15 @@ impl Signing {
         Arc::clone(&self.opened.read().unwrap_or_else(PoisonError::into_inner).ring)
     }
 
+    /// The keys whose tokens are accepted at `now`, by the statuses that were read last.
+    #[must_use]
+    pub fn accepted(&self, now: DateTime<Utc>) -> KeyRing {
+        let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
+        let status = |key: &VerifyingKey| opened.statuses.get(key.id().as_str());
+        let accepts = |key: &&VerifyingKey| status(key).is_some_and(|status| status.accepts(now));
+        opened.ring.iter().filter(accepts).cloned().collect()
+    }
+
     /// Counts readings of the keys' statuses: what was concluded from an earlier one no longer holds.
     #[must_use]
     pub fn key_set_version(&self) -> u64 {
@@ -223,8 +232,9 @@ impl Signing {
         Ok(())
     }
 
-    /// Looks for keys made since: for a token that names one which is not known, as anybody can. So looks keep a distance, and
-    /// all who ask before one begins share it. Nobody is told that a key is unknown without a look that began after they asked.
+    /// Looks for keys made since: for a token that names one which is not known, or for a reader of the set, as anybody can be.
+    /// So looks keep a distance, and all who ask before one begins share it. Nobody is told that a key is unknown without a
+    /// look that began after they asked.
     pub async fn reload_if_unknown(&self) -> Result<(), SigningError> {
         if self.foreign.is_some() {
             return Ok(());

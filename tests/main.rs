@@ -12,6 +12,7 @@ mod documents;
 mod faults;
 mod keys;
 mod properties;
+mod proxies;
 mod rooms;
 mod shipping;
 mod store;

@@ -68,6 +68,10 @@ async fn remark(app: &App) -> Outcome {
     for weakness in app.config.weaknesses() {
         tracing::warn!(key = weakness.key, "weak setting: {}", weakness.message);
     }
+    if app.config.published().is_none() {
+        let (key, public_url) = ("tokens.issuer", &app.config.server.public_url);
+        tracing::warn!(key, %public_url, "the issuer is no address of this server: clients find no metadata");
+    }
     Ok(report_other_database(&app.store, &app.config.data.dir, app.clock.now()).await?)
 }
 

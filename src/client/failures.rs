@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(noted(&failures, 1, 20, "192.0.2.77"), Some(Duration::from_secs(40)));
         assert_eq!(noted(&failures, 1, 20, "198.51.100.1"), None);
         assert_eq!(noted(&failures, 1, 60, "192.0.2.1"), None);
-        assert_eq!(noted(&failures, FREE, 60, "192.0.2.1"), Some(Duration::from_secs(60)));
+        assert_eq!(noted(&failures, FREE, 60, "192.0.2.1"), Some(Duration::from_mins(1)));
         assert_eq!(noted(&failures, 1, -5, "192.0.2.1"), None);
     }
 

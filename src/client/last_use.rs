@@ -34,7 +34,9 @@ impl Clients {
         }
         let writing = used.clone();
         if let Err(error) = self.store().write(move |db| clients::touch_all(db, &writing)).await {
-            used.iter().for_each(|(id, at)| last_uses.note(id, *at));
+            for (id, at) in &used {
+                last_uses.note(id, *at);
+            }
             return Err(error);
         }
         Ok(used.len())

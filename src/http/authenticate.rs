@@ -11,6 +11,8 @@ use chrono::TimeDelta;
 use futures_util::future::Either;
 
 use super::error::ApiError;
+use super::forward_auth;
+use super::middleware::method_word;
 use super::request_extension::RequestExtension;
 use super::step_up;
 use crate::app::App;
@@ -190,7 +192,10 @@ fn bearer(request: &HttpRequest) -> Result<&str, ApiError> {
 /// The bearer token of a request. Exactly one credential, and never in the address (RFC 6750 §2, TOK-10, TOK-11).
 fn read_bearer(request: &HttpRequest) -> Result<&str, Unread> {
     let query = request.query_string();
-    if !query.is_empty() && url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "access_token") {
+    if !query.is_empty()
+        && !forward_auth::is_below(request.path())
+        && url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "access_token")
+    {
         return Err(Unread::malformed(Reason::TokenInAddress, "A token does not belong in the address."));
     }
     let mut headers = request.headers().get_all(AUTHORIZATION);
@@ -259,7 +264,7 @@ pub(super) fn refused_request(request: &HttpRequest) -> RefusedRequest {
 
 /// What a request asks for: nothing in it was chosen by the client but which of our routes it is.
 pub(super) fn route(request: &HttpRequest) -> String {
-    format!("{} {}", request.method(), request.match_pattern().unwrap_or_default())
+    format!("{} {}", method_word(request.method()), request.match_pattern().unwrap_or_default())
 }
 
 fn caller(app: &App, checked: Checked, request: HttpRequest) -> Result<Caller, ApiError> {

@@ -203,7 +203,10 @@ impl ApiError {
 
     fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         match self {
-            Self::CredentialsRequired => Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+            // RFC 9110 §15.5.2: every 401 has one. A login asks for no scheme of HTTP; what it leads to does.
+            Self::CredentialsRequired | Self::InvalidCredentials => {
+                Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
+            }
             Self::TokenInvalid | Self::TokenExpired | Self::SessionEnded => {
                 Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\"")))
             }

@@ -52,6 +52,10 @@ problems! {
         "400" => "Malformed request: a form that is not UTF-8.",
         "503" => "The store or a limit; nothing was decided.",
     }
+    /// What a document that anybody may read may answer, where it says what the store knows.
+    Unanswered {
+        "503" => "The store or a limit; nothing was decided.",
+    }
     /// Members of the query do not fit.
     BadQuery {
         "422" => "Members of the query do not fit.",

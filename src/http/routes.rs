@@ -1,10 +1,12 @@
 //! The one table of routes. Each handler names its method and path; its first argument says who may call.
 
+use actix_web::web;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::auth::{export, login, own, password, unrecognised_login, verify};
 use super::oauth::{introspect, revoke};
-use super::{admin, api_document, health};
+use super::well_known::{keys, metadata};
+use super::{admin, api_document, forward_auth, health};
 
 /// Every route of the API.
 pub fn table(routes: &mut ServiceConfig<'_>) {
@@ -14,6 +16,10 @@ pub fn table(routes: &mut ServiceConfig<'_>) {
         .service(verify::verify_head)
         .service(own::me)
         .service(introspect::introspect)
+        // the same of proxies that keep the method, or append the path
+        .route(forward_auth::PATH, web::route().to(verify::verify_any))
+        .service(verify::verify_below)
+        .route(forward_auth::BELOW, web::route().to(verify::verify_any))
         // people and the applications that act for them
         .service(login::login)
         .service(login::refresh)
@@ -30,6 +36,11 @@ pub fn table(routes: &mut ServiceConfig<'_>) {
         .service(unrecognised_login::report)
         // client applications
         .service(revoke::revoke)
+        .service(keys::jwks)
+        .service(metadata::authorization_server)
+        .service(metadata::authorization_server_of_path)
+        .service(metadata::protected_resource)
+        .service(metadata::protected_resource_of_path)
         // administrators and reviewers
         .configure(admin::routes)
         // operators

@@ -112,7 +112,7 @@ pub fn listen(app: web::Data<App>) -> std::io::Result<Listening> {
 
 fn serve(app: web::Data<App>, socket: TcpListener) -> std::io::Result<Server> {
     let settings = app.config.server.clone();
-    let context = Arc::new(HttpContext::new(&settings, Arc::clone(&app.clock), Arc::clone(&app.metrics)));
+    let context = Arc::new(HttpContext::new(&app.config, Arc::clone(&app.clock), Arc::clone(&app.metrics)));
     let description = openapi::document();
     let document = web::Data::new(Document::new(&description));
     let known = web::Data::new(KnownPaths::new(&description));

@@ -260,7 +260,7 @@ mod tests {
     use crate::model::details::Names;
 
     /// Each kind, as it has always been kept.
-    fn kept() -> [(AlertKind, Value); 11] {
+    fn kept() -> [(AlertKind, Value); 12] {
         let end = "0198c2a0-0000-7000-8000-000000000000";
         [
             (AlertKind::LoginAfterFailures, json!({ "failures": 3, "known_device": false })),
@@ -277,6 +277,7 @@ mod tests {
             (AlertKind::SpentTokenUsed, json!({ "generation": 1, "live_generation": 3, "last_ip": "2001:db8::1" })),
             (AlertKind::PasswordSpraying, json!({ "names": 15, "tries": 20 })),
             (AlertKind::CredentialStuffing, json!({ "names": 15, "tries": 15 })),
+            (AlertKind::ClientAuthenticationFailures, json!({ "failures": 20 })),
             (
                 AlertKind::ManyEnds,
                 json!({

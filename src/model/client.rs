@@ -221,7 +221,7 @@ impl Client {
     #[must_use]
     pub fn has_secret(&self, presented: &SecretDigest, now: DateTime<Utc>) -> bool {
         let previous = self.previous_secret.as_ref();
-        let is_previous = previous.is_some_and(|before| before.digest.matches(presented) & (now < before.until));
+        let is_previous = previous.is_some_and(|before| before.digest.matches(presented) && now < before.until);
         self.secret.matches(presented) | is_previous
     }
 }

@@ -3,8 +3,20 @@
 use super::Sessions;
 use crate::model::audit::{AuditContext, AuditKind, Reason, Subject, SubjectKind};
 use crate::signing::SigningError;
+use crate::store::StoreError;
+use crate::token::keys::KeyRing;
 
 impl Sessions {
+    /// The keys whose tokens are accepted now, as a check would accept them (JWT-09).
+    pub async fn accepted_keys(&self) -> Result<KeyRing, StoreError> {
+        // Before anything is looked up, as a check does.
+        if !self.coherence().is_live() {
+            self.coherence().confirm_store().await?;
+            self.signing().reload_if_unknown().await?;
+        }
+        Ok(self.signing().accepted(self.now()))
+    }
+
     /// Makes a new key that signs from now on, on every node.
     pub async fn rotate_key(&self, context: &AuditContext) -> Result<String, SigningError> {
         self.coherence().change_keys(self.signing().rotate(context)).await

@@ -110,7 +110,8 @@ async fn each_filter_finds_its_sessions_and_no_other(#[values(Sqlite, Postgres)]
         ("ip=2001:db8::/32".into(), "b1 c1"),
         ("ip=2000::/3".into(), "b1 c1"),
         // The addresses of IPv4 are a part of this space (RFC 4291 §2.5.5.2).
-        ("ip=::/0".into(), "a1 a2 b1 b2 c1 c2 c3 root"),
+        ("ip=::/0".into(), "b1 c1"),
+        ("not_ip=::/0".into(), "a1 a2 b2 c2 c3 root"),
         ("ip=0.0.0.0/0".into(), "a1 a2 b2 c2 c3 root"),
         ("ip=::ffff:192.0.2.10".into(), "a1"),
         ("client_id=crm".into(), "a1 b2"),

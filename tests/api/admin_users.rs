@@ -489,7 +489,11 @@ async fn what_is_hard_to_undo_asks_for_a_recent_login(#[values(Sqlite, Postgres)
     for answer in sensitive {
         let challenge = answer.header("www-authenticate").map(str::to_owned);
         answer.problem(401, "reauthentication_required");
-        assert_eq!(challenge.as_deref(), Some("Bearer error=\"insufficient_user_authentication\", max_age=\"600\""));
+        let challenge = challenge.unwrap_or_default();
+        assert!(
+            challenge.starts_with("Bearer error=\"insufficient_user_authentication\", max_age=\"600\","),
+            "{challenge}"
+        );
     }
     admin.get(&path).await.expect(200);
     admin.post_empty(&format!("{path}/end-sessions")).await.expect(200);

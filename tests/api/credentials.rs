@@ -10,7 +10,11 @@ use vigie::model::secret::SecretKind;
 use crate::support::app::{Answer, PASSWORD, TestApp, send};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 
-const INVALID_TOKEN: &str = "Bearer error=\"invalid_token\"";
+/// RFC 9728 §5.1: each challenge names the description of the API.
+const DESCRIBED: &str = "resource_metadata=\"http://127.0.0.1:8080/.well-known/oauth-protected-resource\"";
+const NO_CREDENTIAL: &str = "Bearer resource_metadata=\"http://127.0.0.1:8080/.well-known/oauth-protected-resource\"";
+const INVALID_TOKEN: &str =
+    "Bearer error=\"invalid_token\", resource_metadata=\"http://127.0.0.1:8080/.well-known/oauth-protected-resource\"";
 
 /// What asks for the token of a person.
 const GUARDED: &[(Method, &str)] = &[
@@ -35,7 +39,7 @@ async fn tok_10_without_a_credential_the_challenge_names_no_error(#[values(Sqlit
             request = request.json(&body);
         }
         let answer = send(request).await;
-        assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{method} {path}");
+        assert_eq!(answer.header("www-authenticate"), Some(NO_CREDENTIAL), "{method} {path}");
         answer.problem(401, "credentials_required");
     }
 }
@@ -58,8 +62,8 @@ async fn tok_10_each_refusal_has_its_literal_challenge(#[values(Sqlite, Postgres
     let stale = app.client(&alice.refresh().await.expect(200));
     let other = app.log_in("alice").await;
     let refused = stale.delete(&format!("/auth/sessions/{}", other.session_id)).await;
-    let sufficient = "Bearer error=\"insufficient_user_authentication\", max_age=\"600\"";
-    assert_eq!(challenge(&refused).as_deref(), Some(sufficient), "RFC 9470 §3");
+    let sufficient = format!("Bearer error=\"insufficient_user_authentication\", max_age=\"600\", {DESCRIBED}");
+    assert_eq!(challenge(&refused).as_deref(), Some(sufficient.as_str()), "RFC 9470 §3");
     refused.problem(401, "reauthentication_required");
 
     other.post_empty("/auth/logout").await.expect(204);
@@ -76,7 +80,7 @@ async fn another_scheme_is_no_credential(#[values(Sqlite, Postgres)] backend: Ba
     let token = alice.token();
     for value in ["Basic YWxpY2U6eA==", "Basic", "Digest a=b", "DPoP x.y.z", token, &format!("Token {token}")] {
         let answer = send(app.nobody().request(Method::GET, "/auth/me").header(AUTHORIZATION, value)).await;
-        assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{value}");
+        assert_eq!(answer.header("www-authenticate"), Some(NO_CREDENTIAL), "{value}");
         answer.problem(401, "credentials_required");
     }
     for scheme in ["Bearer", "bearer", "BEARER"] {

@@ -77,7 +77,7 @@ async fn fail(request: HttpRequest) -> Result<actix_web::HttpResponse, ApiError>
 #[actix_web::test]
 async fn the_table_of_errors() {
     let config = Config::load(None, Vec::<(String, String)>::new()).expect("the defaults are valid");
-    let context = Arc::new(HttpContext::new(&config.server, Arc::new(SystemClock), Arc::new(Metrics::default())));
+    let context = Arc::new(HttpContext::new(&config, Arc::new(SystemClock), Arc::new(Metrics::default())));
     let app = middleware::wrap(App::new().route("/{number}", web::get().to(fail)), &context, &[]);
     let app = test::init_service(app).await;
     let mut table = String::new();

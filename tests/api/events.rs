@@ -202,6 +202,15 @@ async fn own_affairs<'a>(app: &'a TestApp, alice: &TestClient<'a>, scenario: &mu
     scenario.step("GET /auth/verify", "without a token", nobody.get("/auth/verify").await).await;
     let head = send(nobody.with_token("x").request(Method::HEAD, "/auth/verify")).await;
     scenario.step("HEAD /auth/verify", "not a token", head).await;
+    scenario.step("GET /auth/verify/{path}", "", alice.get("/auth/verify/files/a").await).await;
+    for document in ["jwks.json", "oauth-authorization-server", "oauth-protected-resource"] {
+        let path = format!("/.well-known/{document}");
+        scenario.step(&format!("GET {path}"), "", nobody.get(&path).await).await;
+    }
+    for document in ["oauth-authorization-server", "oauth-protected-resource"] {
+        let answer = nobody.get(&format!("/.well-known/{document}/elsewhere")).await;
+        scenario.step(&format!("GET /.well-known/{document}/{{path}}"), "of another issuer", answer).await;
+    }
     let refresh = async |token: &str| nobody.post("/auth/refresh", json!({ "refresh_token": token })).await;
     let foreign = foreign_refresh_token();
     scenario.step("POST /auth/refresh", "not a token", refresh("vgr_x").await).await;

@@ -72,15 +72,16 @@ async fn what_follows_the_last_answer_of_a_connection_is_not_done(#[values(Sqlit
 /// RFC 9112 §6.3: a request that says no length has no body. nginx forwards in HTTP/1.0 unless its recipe says otherwise.
 #[rstest]
 #[actix_web::test]
-async fn a_logout_without_a_length_in_http_1_0_logs_out(#[values(Sqlite, Postgres)] backend: Backend) {
+async fn a_logout_without_a_length_in_http_1_0_logs_out(
+    #[values(Sqlite, Postgres)] backend: Backend,
+    #[values("/auth/logout", "/auth/logout-all")] path: &str,
+) {
     let app = TestApp::start(backend).await;
-    for path in ["/auth/logout", "/auth/logout-all"] {
-        let alice = app.signed_in("alice").await;
-        let head = format!("POST {path} HTTP/1.0\r\nHost: vigie\r\nAuthorization: Bearer {}\r\n\r\n", alice.token());
-        let answer = said(&app, &head).await;
-        assert!(answer.starts_with("HTTP/1.0 20"), "{path}: {answer}");
-        alice.get("/auth/me").await.expect(401);
-    }
+    let alice = app.signed_in("alice").await;
+    let head = format!("POST {path} HTTP/1.0\r\nHost: vigie\r\nAuthorization: Bearer {}\r\n\r\n", alice.token());
+    let answer = said(&app, &head).await;
+    assert!(answer.starts_with("HTTP/1.0 20"), "{answer}");
+    alice.get("/auth/me").await.expect(401);
 }
 
 /// RFC 9110 §9.3.2: HEAD is GET without the content.

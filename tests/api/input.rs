@@ -318,7 +318,6 @@ async fn an_unknown_method_is_told_which_are_known(#[values(Sqlite, Postgres)] b
         (Method::PUT, "/auth/login", "POST"),
         (Method::DELETE, "/auth/logout", "POST"),
         (Method::POST, "/auth/me", "GET"),
-        (Method::POST, "/auth/verify", "GET, HEAD"),
         (Method::POST, "/health/ready", "GET, HEAD"),
         (Method::HEAD, "/auth/login", "POST"),
         (Method::PATCH, "/auth/sessions/01890000-0000-7000-8000-000000000000", "DELETE"),

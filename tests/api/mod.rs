@@ -34,6 +34,7 @@ mod throttled_names;
 mod throttles;
 mod throttling;
 mod verify;
+mod well_known;
 
 /// Compares with the reviewed text of this name in `tests/snapshots/`; it is the same for both databases.
 fn snapshot(name: &str, text: &str) {

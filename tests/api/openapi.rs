@@ -11,7 +11,12 @@ use crate::support::app::{Answer, TestApp};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 
 /// Operations that nobody needs a credential for.
-const PUBLIC: [&str; 10] = [
+const PUBLIC: [&str; 15] = [
+    "GET /.well-known/jwks.json",
+    "GET /.well-known/oauth-authorization-server",
+    "GET /.well-known/oauth-authorization-server/{path}",
+    "GET /.well-known/oauth-protected-resource",
+    "GET /.well-known/oauth-protected-resource/{path}",
     "GET /audit/checkpoint",
     "POST /auth/login",
     "POST /auth/refresh",

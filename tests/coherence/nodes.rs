@@ -405,7 +405,7 @@ async fn a_node_renews_no_lease_on_an_older_copy(#[values(Sqlite, Postgres)] bac
         Ok::<_, StoreError>(changes::head(db)?.seq)
     };
     let head = app.app.store.write(join).await.expect("written");
-    let renew = |told, next, applied| {
+    let renew = |acknowledged, next, applied| {
         let numbers = LeaseNumbers { acknowledged, next };
         app.app.store.write_alone(move |db| nodes::renew(db, id, numbers, applied))
     };

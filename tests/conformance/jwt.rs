@@ -21,7 +21,8 @@ use crate::support::app::{Answer, PASSWORD, TestApp, TestClient, send};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::token::{Forger, claims, header, with, without};
 
-const INVALID_TOKEN: &str = "Bearer error=\"invalid_token\"";
+const INVALID_TOKEN: &str = "Bearer error=\"invalid_token\", \
+    resource_metadata=\"http://127.0.0.1:8080/.well-known/oauth-protected-resource\"";
 
 /// Asks with a token as it is, whatever bytes it holds.
 async fn ask(client: &TestClient<'_>, path: &str, token: &str) -> Answer {

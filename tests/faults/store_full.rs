@@ -72,7 +72,8 @@ async fn a_full_database_undoes_the_whole_batch_and_tells_each_caller_so() {
         let Db::Sqlite(connection) = db else { unreachable!("SQLite was asked for") };
         connection.batch_execute("PRAGMA max_page_count = 1")?;
         let large =
-            "INSERT INTO clients SELECT 'large', 'x', hex(zeroblob(1000000)), zeroblob(32), 0, 0, 1, zeroblob(16)";
+            "INSERT INTO clients (id, name, scopes, secret_digest, created_at, secret_changed_at, version, salt)
+             SELECT 'large', 'x', hex(zeroblob(1000000)), zeroblob(32), 0, 0, 1, zeroblob(16)";
         Ok::<_, StoreError>(connection.batch_execute(large)?)
     });
     let (filled, login) =

@@ -117,7 +117,10 @@ fn some_sessions(app: &TestApp, users: &[User]) -> Vec<Session> {
         let over = || ended(begun.started_at + TimeDelta::minutes(30), REASONS[row / 3 % 3], &by, None);
         Session {
             role: Role::parse(["agent", "chef", "directeur"][row / 3 % 3]).expect("a role"),
-            client: LoginClient::of(CLIENTS[row / 4 % 3].and_then(|id| ClientId::parse(id).ok()), row % 2 == 0),
+            client: LoginClient::of(
+                CLIENTS[row / 4 % 3].and_then(|id| ClientId::parse(id).ok()),
+                row.is_multiple_of(2),
+            ),
             client_info: ClientInfo { ip: ADDRESSES[row % 5].parse().expect("an address"), user_agent },
             last_seen_at: begun.started_at + TimeDelta::minutes(20),
             end: (row % 7 < 4).then(over),

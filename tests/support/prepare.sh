@@ -15,6 +15,15 @@ has() {
     command -v "$1" >/dev/null 2>&1
 }
 
+# A program that Debian puts where only administrators look.
+has_daemon() {
+    has "$1" || [[ -x /usr/sbin/$1 ]]
+}
+
+has_apache_module() {
+    [[ -e /usr/lib/apache2/modules/mod_$1.so ]]
+}
+
 has_openssl() {
     has pkg-config && pkg-config --exists openssl
 }
@@ -31,7 +40,14 @@ missing_packages() {
     has npm || echo npm
     has_venv || echo python3 python3-venv
     tests/support/postgres.sh find >/dev/null 2>&1 || echo postgresql
-    has pgbouncer || [[ -x /usr/sbin/pgbouncer ]] || echo pgbouncer
+    has_daemon pgbouncer || echo pgbouncer
+    # What stands in front of applications: the recipes of examples/proxies are run.
+    has_daemon nginx || echo nginx
+    has_daemon caddy || echo caddy
+    has_daemon haproxy || echo haproxy
+    has_daemon apache2 || echo apache2-bin
+    has_apache_module auth_openidc || echo libapache2-mod-auth-openidc
+    has_apache_module oauth2 || echo libapache2-mod-oauth2
     # The bundled OpenSSL is configured by perl and built by make.
     has_openssl || has make || echo make
     has_openssl || has perl || echo perl
@@ -51,14 +67,15 @@ may_use_apt() {
 
 install_packages() {
     may_use_apt || fail "please install these, or what your system calls them, and run again: $*
-    (a PostgreSQL server of any supported version; PgBouncer; Node.js 18 or later with npm; Python 3 with venv)"
+    (a PostgreSQL server of any supported version; PgBouncer; Node.js 18 or later with npm; Python 3 with venv;
+    nginx, Caddy, HAProxy with Lua, Apache with mod_auth_openidc and mod_oauth2)"
     step "installing $*"
     apt update
     if [[ " $* " == *" postgresql "* ]]; then install_without_running_postgresql; fi
     install_without_starting "$@"
 }
 
-# The tests start servers of their own. Debian starts a PgBouncer when it is installed, and again when the machine starts.
+# The tests start servers of their own. Debian starts these when they are installed, and again when the machine starts.
 install_without_starting() {
     local policy=/usr/sbin/policy-rc.d is_ours=
     if [[ ! -e $policy ]]; then
@@ -69,8 +86,16 @@ install_without_starting() {
     local outcome=0
     apt install --yes --no-install-recommends "$@" || outcome=$?
     if [[ -n $is_ours ]]; then as_root rm -f "$policy"; fi
-    if [[ " $* " == *" pgbouncer "* ]] && has update-rc.d; then as_root update-rc.d pgbouncer disable >/dev/null 2>&1 || true; fi
+    local service
+    for service in pgbouncer nginx caddy haproxy; do
+        if [[ " $* " == *" $service "* ]]; then disable_service "$service"; fi
+    done
     return "$outcome"
+}
+
+disable_service() {
+    if has update-rc.d; then as_root update-rc.d "$1" disable >/dev/null 2>&1 || true; fi
+    if has systemctl; then as_root systemctl disable "$1" >/dev/null 2>&1 || true; fi
 }
 
 # The tests start clusters of their own: Debian need not make and start one.

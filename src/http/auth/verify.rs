@@ -1,4 +1,7 @@
 //! Forward-auth: a reverse proxy asks whether a request may pass, and hands the answer's headers on.
+//!
+//! Proxies ask in ways of their own: some keep the method of the request, some append its path, some announce its body. None of
+//! that belongs to the question, so all is answered alike, and no body is waited for.
 
 use std::borrow::Cow;
 
@@ -16,6 +19,8 @@ const ROLE: HeaderName = HeaderName::from_static("x-auth-role");
 const SESSION_ID: HeaderName = HeaderName::from_static("x-auth-session-id");
 
 /// May a request with this token pass? An empty answer; who it is stands in its headers.
+///
+/// Every method is answered alike.
 #[utoipa::path(
     tag = "applications", security(("bearer" = [])),
     responses(
@@ -41,6 +46,22 @@ pub async fn verify(caller: Caller) -> HttpResponse {
 #[head("/auth/verify")]
 pub async fn verify_head(caller: Result<Caller, ApiError>) -> Result<HttpResponse, ApiError> {
     caller.map(|caller| answer(&caller))
+}
+
+/// The same where the path of the request is appended. Every method is answered alike.
+#[utoipa::path(
+    tag = "applications", security(("bearer" = [])),
+    params(("path" = String, Path, description = "Anything: it is not looked at, and neither is a query")),
+    responses((status = 200, description = "It may pass; the headers are those of `/auth/verify`"), CallerRefused, PasswordChangeFirst)
+)]
+#[get("/auth/verify/{path:.*}")]
+pub async fn verify_below(caller: Caller) -> HttpResponse {
+    answer(&caller)
+}
+
+/// The same by any method.
+pub async fn verify_any(caller: Caller) -> HttpResponse {
+    answer(&caller)
 }
 
 fn answer(caller: &Caller) -> HttpResponse {

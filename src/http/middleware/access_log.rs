@@ -8,6 +8,7 @@ use std::time::Duration;
 use actix_web::http::{Method, StatusCode};
 use tracing::Level;
 
+use crate::http::forward_auth;
 use crate::http::request_id::RequestIdentity;
 
 /// What is logged and counted where no route matched.
@@ -24,7 +25,7 @@ pub(super) struct Line<'a> {
 }
 
 /// Routes that are asked for every request elsewhere, or all the time.
-const COUNTED: [&str; 4] = ["/auth/verify", "/auth/me", "/health/live", "/health/ready"];
+const COUNTED: [&str; 5] = [forward_auth::PATH, forward_auth::BELOW, "/auth/me", "/health/live", "/health/ready"];
 
 /// Writes the line: at level error where the server failed, debug for a success that is only counted, else info.
 pub(super) fn write(line: &Line<'_>) {
@@ -54,7 +55,7 @@ pub(super) fn write(line: &Line<'_>) {
 }
 
 /// The method as a word of a closed list: clients may invent methods, and each would become a series of its own.
-pub(super) fn method_word(method: &Method) -> &'static str {
+pub(in crate::http) fn method_word(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

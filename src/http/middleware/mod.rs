@@ -4,13 +4,16 @@
 //!    and the log line. Outermost, so that a refused preflight and a panic pass it too.
 //! 2. **head limit**, inside the same step: nothing looks at a head that is too large.
 //! 3. **last resort**, inside the same step: it must be able to see everything below panic.
-//! 4. **HEAD as GET**, inside the same step, for what is open to everybody.
+//! 4. **HEAD as GET**, inside the same step, for what is open to everybody; and **forward-auth's preflights**, which are
+//!    somebody else's.
 //! 5. **CORS**: answers preflights before any route is looked for.
 
 mod access_log;
 mod catch_panic;
+mod challenge;
 mod cors;
 mod head;
+mod preflight;
 mod security_headers;
 #[cfg(test)]
 mod tests;
@@ -28,6 +31,7 @@ use actix_web::middleware::{Condition, Next, from_fn};
 use actix_web::{App, Error, HttpMessage as _, HttpRequest, HttpResponse};
 use ipnet::IpNet;
 
+pub(super) use access_log::method_word;
 pub use cors::cors;
 pub(super) use head::answers_head;
 
@@ -39,7 +43,7 @@ use super::request_extension::RequestExtension;
 use super::request_id::{RequestIdentity, X_REQUEST_ID};
 use super::upgrade;
 use crate::clock::Clock;
-use crate::config;
+use crate::config::{Config, Published};
 use crate::model::address::canonical_network;
 use crate::telemetry::{Metrics, RequestMetrics};
 
@@ -57,17 +61,21 @@ pub struct HttpContext {
     pub metrics: Arc<Metrics>,
     /// Whether people reach the server by https.
     pub https: bool,
+    /// Where this resource is described, if it is.
+    pub resource_metadata: Option<String>,
 }
 
 impl HttpContext {
     /// The context that the configuration describes.
     #[must_use]
-    pub fn new(server: &config::Server, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
+    pub fn new(config: &Config, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
+        let server = &config.server;
         Self {
             clock,
             trusted_proxies: server.trusted_proxies.iter().copied().map(canonical_network).collect(),
             metrics,
             https: server.public_url.scheme() == "https",
+            resource_metadata: config.published().as_ref().map(Published::resource_metadata),
         }
     }
 }
@@ -113,6 +121,7 @@ async fn observe<B>(
         Err(ApiError::HeadTooLarge.into())
     } else {
         head::as_get(&mut request);
+        preflight::leave_to_forward_auth(&mut request);
         catch_panic::call(&next, request, &exchange.identity).await
     };
     let answer = answered.map(|response| exchange.finish(response)).map_err(|error| exchange.finish_error(error));
@@ -213,6 +222,9 @@ impl Exchange {
         let headers = response.headers_mut();
         headers.insert(X_REQUEST_ID, self.identity.header());
         security_headers::set(headers, self.counts.context.https);
+        if let Some(resource_metadata) = &self.counts.context.resource_metadata {
+            challenge::complete(headers, resource_metadata);
+        }
         self.record(&response, route);
         response
     }

@@ -38,6 +38,7 @@ fn context(https: bool) -> Arc<HttpContext> {
         trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
         metrics: Arc::new(Metrics::default()),
         https,
+        resource_metadata: None,
     })
 }
 

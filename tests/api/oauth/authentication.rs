@@ -52,6 +52,9 @@ async fn tok_14_a_client_authenticates_by_basic_by_form_or_by_its_key(
     crm.post(INTROSPECT, &[("token", "x"), ("client_id", "crm")]).await.inactive();
 }
 
+/// What is wrong, the form, and the status and code of the answer.
+type Case<'c> = (&'c str, Vec<(&'c str, &'c str)>, u16, &'c str);
+
 /// REV-06, TOK-11: each fault has its status and code, and nothing else is said.
 #[rstest]
 #[actix_web::test]
@@ -63,7 +66,7 @@ async fn rev_06_each_fault_of_a_request_has_its_error(
     let crm = app.application("crm").await;
     let alice = app.signed_in("alice").await;
     let (token, secret) = (alice.token().to_owned(), crm.secret.clone());
-    let cases: &[(&str, Vec<(&str, &str)>, u16, &str)] = &[
+    let cases: &[Case<'_>] = &[
         ("no token", vec![("client_id", "crm"), ("client_secret", &secret)], 400, "invalid_request"),
         ("an empty one", vec![("token", ""), ("client_id", "crm"), ("client_secret", &secret)], 400, "invalid_request"),
         (
