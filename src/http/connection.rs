@@ -88,13 +88,15 @@ pub(super) struct Connection {
     alarm: Pin<Box<Sleep>>,
     /// Runs while a write waits.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// The beginning of a head that is handed on as a whole ([`no_length`]).
+    held_back: Vec<u8>,
 }
 
 impl Connection {
     pub fn new(stream: TcpStream) -> Self {
         let activity = Activity::new();
         let alarm = Box::pin(sleep_until(activity.deadline()));
-        Self { stream, activity, alarm, stalled: None }
+        Self { stream, activity, alarm, stalled: None, held_back: Vec::new() }
     }
 
     /// Ready once nothing has been asked for too long.
@@ -106,6 +108,37 @@ impl Connection {
                 return Poll::Ready(());
             }
             self.alarm.as_mut().reset(deadline);
+        }
+    }
+
+    /// Reads what there is, but the head of a POST of HTTP/1.0 as a whole.
+    fn poll_read_head(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let start = buffer.filled().len();
+        if !self.held_back.is_empty() {
+            let fitting = self.held_back.len().min(buffer.remaining());
+            buffer.put_slice(&self.held_back[..fitting]);
+            self.held_back.drain(..fitting);
+            if !self.held_back.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        loop {
+            let before = buffer.filled().len();
+            let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+            if self.activity.requests.get() > 0 || no_length::put_in(buffer, start) {
+                let has_some = buffer.filled().len() > start;
+                return if has_some && read.is_pending() { Poll::Ready(Ok(())) } else { read };
+            }
+            match read {
+                Poll::Pending => {
+                    self.held_back = buffer.filled()[start..].to_vec();
+                    buffer.set_filled(start);
+                    return Poll::Pending;
+                }
+                // Perhaps there is more already.
+                Poll::Ready(Ok(())) if buffer.filled().len() > before => {}
+                ended @ Poll::Ready(_) => return ended,
+            }
         }
     }
 
@@ -123,11 +156,7 @@ impl Connection {
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let start = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if self.activity.requests.get() == 0 {
-            no_length::put_in(buffer, start);
-        }
+        let read = self.poll_read_head(cx, buffer);
         if read.is_pending() && self.poll_overdue(cx).is_ready() {
             // As if the client had hung up: it may still take what it is being sent.
             return Poll::Ready(Ok(()));

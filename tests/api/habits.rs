@@ -84,6 +84,25 @@ async fn a_logout_without_a_length_in_http_1_0_logs_out(
     alice.get("/auth/me").await.expect(401);
 }
 
+/// The same where the head comes in pieces, as a long token makes it on a network.
+#[rstest]
+#[actix_web::test]
+async fn a_logout_without_a_length_logs_out_also_in_pieces(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let alice = app.signed_in("alice").await;
+    let head = format!("POST /auth/logout HTTP/1.0\r\nHost: vigie\r\nAuthorization: Bearer {}\r\n\r\n", alice.token());
+    let mut stream = TcpStream::connect(app.address).await.expect("the server listens");
+    stream.set_nodelay(true).expect("a socket");
+    for piece in [&head[..3], &head[3..12], &head[12..90], &head[90..head.len() - 3], &head[head.len() - 3..]] {
+        stream.write_all(piece.as_bytes()).await.expect("it is taken");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("an answer");
+    assert!(answer.starts_with("HTTP/1.0 204 "), "{answer}");
+    alice.get("/auth/me").await.expect(401);
+}
+
 /// RFC 9110 §9.3.2: HEAD is GET without the content.
 #[rstest]
 #[actix_web::test]
