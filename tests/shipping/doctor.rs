@@ -67,9 +67,9 @@ fn the_doctor_tries_a_file_and_changes_nothing(#[values(Sqlite, Postgres)] backe
     let told = |path: &Path| told(&program, &[("VIGIE__SHIPPING__FILE__PATH", path.to_str().expect("a path"))]);
     is_only(&told(&path), "ok", "file can be reached");
     assert!(!path.exists());
-    std::fs::write(&path, "half a li").expect("it is written");
+    std::fs::write(&path, "{\"half a li").expect("it is written");
     is_only(&told(&path), "ok", "file can be reached");
-    assert_eq!(std::fs::read_to_string(&path).expect("it is there"), "half a li");
+    assert_eq!(std::fs::read_to_string(&path).expect("it is there"), "{\"half a li");
     is_only(&told(&path.join("events")), "warn", "check [shipping.file]");
     is_only(&told(&program.path("no directory").join("events")), "warn", "No such file or directory");
     // Whoever may do everything may write to a file, but not to a directory.

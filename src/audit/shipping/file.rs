@@ -30,7 +30,7 @@ impl EventFile {
     /// Whether it could be written, which changes nothing: where it is not there yet, by a file that never has a name.
     pub(super) fn probe(&self) -> Result<(), String> {
         let tried = if self.path.exists() {
-            OpenOptions::new().append(true).open(&self.path).map(drop)
+            self.require_events().and_then(|()| OpenOptions::new().append(true).open(&self.path).map(drop))
         } else {
             tempfile::tempfile_in(directory_of(&self.path)).map(drop)
         };
@@ -41,9 +41,24 @@ impl EventFile {
     pub(super) async fn take(&self, items: &[Item]) -> Result<(), SinkError> {
         let lines: String = items.iter().flat_map(|item| [&item.json, "\n"]).collect();
         let file = self.clone();
-        let appended = tokio::task::spawn_blocking(move || file.append(lines.as_bytes()));
+        let append = move || file.require_events().and_then(|()| file.append(lines.as_bytes()));
+        let appended = tokio::task::spawn_blocking(append);
         let failed = |reason: &dyn std::fmt::Display| SinkError(format!("{}: {reason}", self.path.display()));
         appended.await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))
+    }
+
+    /// Refuses a file that begins with anything but an event: whoever names the master key or the database by mistake loses
+    /// neither.
+    fn require_events(&self) -> io::Result<()> {
+        if !self.path.is_file() {
+            return Ok(());
+        }
+        let mut first = Vec::new();
+        File::open(&self.path)?.take(1).read_to_end(&mut first)?;
+        match first[..] {
+            [] | [b'{'] => Ok(()),
+            _ => Err(io::Error::other("there is something else than events in it; name another file")),
+        }
     }
 
     fn append(&self, lines: &[u8]) -> io::Result<()> {
@@ -169,6 +184,31 @@ mod tests {
             write(&file.path, left).unwrap();
             file.append(b"next\n").unwrap();
             assert_eq!(contents(&file), [format!("{kept}next\n")]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_of_something_else_is_left_as_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = file(&directory, MIB, 1);
+        let item = || Item {
+            kind: "x",
+            at: chrono::DateTime::UNIX_EPOCH,
+            severity: (1, "Informational"),
+            json: "{}".to_owned(),
+        };
+        for left in ["c2VjcmV0", "SQLite format 3\0", "vigie\n1\n", "[]\n", "\n"] {
+            write(&file.path, left).unwrap();
+            let refused = file.take(&[item()]).await.unwrap_err().to_string();
+            assert!(refused.contains("something else than events"), "{refused}");
+            assert!(file.probe().unwrap_err().contains("something else than events"));
+            assert_eq!(contents(&file), [left]);
+        }
+        for left in ["", "{\"one\":1}\n"] {
+            write(&file.path, left).unwrap();
+            file.probe().unwrap();
+            file.take(&[item()]).await.unwrap();
+            assert_eq!(contents(&file), [format!("{left}{{}}\n")]);
         }
     }
 
