@@ -25,7 +25,7 @@ const NETWORKS: usize = 4096;
 /// Alerts that wait to be raised.
 const WAITING: usize = 100;
 
-/// The failures of the last minute, and which of them are to be told.
+/// The failures of the last minute, and which networks an alert is to be raised about.
 #[derive(Debug)]
 pub(super) struct Failures {
     /// From how many on an alert is raised; 0: never.
@@ -37,7 +37,7 @@ pub(super) struct Failures {
 struct Counted {
     /// `None`: those that are not told apart.
     of_network: HashMap<Option<IpNet>, Count>,
-    to_tell: Vec<Many>,
+    to_alert: Vec<Many>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -81,8 +81,8 @@ impl Failures {
         }
         count.failures = count.failures.saturating_add(1);
         let Count { since, failures } = *count;
-        if failures == self.alert_from && counted.to_tell.len() < WAITING {
-            counted.to_tell.push(Many { network, ip, failures });
+        if failures == self.alert_from && counted.to_alert.len() < WAITING {
+            counted.to_alert.push(Many { network, ip, failures });
         }
         (failures > FREE).then(|| (since + TOGETHER - now).to_std().unwrap_or_default())
     }
@@ -92,20 +92,20 @@ impl Clients {
     /// Raises alerts about networks from which many authentications failed. What could not be told waits for the next time.
     pub async fn alert_to_failures(&self) -> Result<usize, StoreError> {
         let counted = &self.inner.failures.counted;
-        let many = counted.lock().to_tell.clone();
+        let many = counted.lock().to_alert.clone();
         if many.is_empty() {
             return Ok(0);
         }
-        let (now, told, alerts) = (self.now(), many.len(), self.inner.dependencies.alerts.clone());
+        let (now, count, alerts) = (self.now(), many.len(), self.inner.dependencies.alerts.clone());
         let raise = move |db: &mut Db| {
             let mut alerts_of = many.iter().map(|many| alert(many, now));
             alerts_of.try_for_each(|alert| alerts.raise_in(db, &alert).map(drop))
         };
         self.store().write(raise).await?;
         let mut counted = counted.lock();
-        let told = told.min(counted.to_tell.len());
-        counted.to_tell.drain(..told);
-        Ok(told)
+        let raised = count.min(counted.to_alert.len());
+        counted.to_alert.drain(..raised);
+        Ok(raised)
     }
 }
 
@@ -143,7 +143,7 @@ mod tests {
         let failures = Failures::new(5);
         noted(&failures, 30, 0, "192.0.2.1");
         noted(&failures, 4, 0, "198.51.100.1");
-        let many = failures.counted.lock().to_tell.clone();
+        let many = failures.counted.lock().to_alert.clone();
         assert_eq!(many.len(), 1);
         assert_eq!((many[0].network.to_string().as_str(), many[0].failures), ("192.0.2.0/24", 5));
     }

@@ -76,7 +76,7 @@ pub enum ClientError {
     #[error("there is no such client")]
     NotFound,
     /// Another client has this id, or it is Vigie's own.
-    #[error("the id is taken")]
+    #[error("the id is taken, or means something else already")]
     IdTaken,
     /// The store cannot be asked.
     #[error(transparent)]

@@ -73,8 +73,8 @@ impl Clients {
     }
 
     async fn insert(&self, client: &Client, details: Details, context: &AuditContext) -> Result<(), ClientError> {
-        // Tokens of logins without a client name Vigie itself: nobody else is called so.
-        if client.id.as_str() == FIRST_PARTY {
+        // Tokens of logins without a client name Vigie itself: nobody else is called so, nor like what is no client.
+        if client.id.as_str() == FIRST_PARTY || client.id.means_something_else() {
             return Err(ClientError::IdTaken);
         }
         let subject = Subject::new(SubjectKind::Client, &client.id);

@@ -40,6 +40,14 @@ words! {
     }
 }
 
+impl Algorithm {
+    /// Whether others can verify what is signed with it, by published keys.
+    #[must_use]
+    pub const fn has_public_keys(self) -> bool {
+        !matches!(self, Self::Hs256)
+    }
+}
+
 /// Whom tokens are meant for (`aud`): one text, which is not empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Audience(String);

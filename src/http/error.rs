@@ -378,7 +378,7 @@ impl From<ClientError> for ApiError {
     fn from(error: ClientError) -> Self {
         match error {
             ClientError::NotFound => Self::NotFound,
-            ClientError::IdTaken => Self::Conflict("Another client has this id, or it is Vigie's own."),
+            ClientError::IdTaken => Self::Conflict("Another client has this id, or it means something else already."),
             ClientError::Store(error) => error.into(),
         }
     }

@@ -31,6 +31,12 @@ impl ClientId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether it means something else in an address or in a filter: `.` and `..` are places in a path, and a UUID is a user.
+    #[must_use]
+    pub fn means_something_else(&self) -> bool {
+        matches!(self.as_str(), "." | "..") || uuid::Uuid::try_parse(self.as_str()).is_ok()
+    }
 }
 
 impl TryFrom<String> for ClientId {

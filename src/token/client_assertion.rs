@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::client_keys::{ClientAlgorithm, ClientKeys};
 use super::compact::{CompactToken, read_object};
 
-/// How far away `exp` may be.
+/// How far away `exp` may be, from now and from `iat` and `nbf`.
 pub const LONGEST_LIFE: TimeDelta = TimeDelta::minutes(5);
 /// Longest `jti`, in characters.
 const MAX_ID_LENGTH: usize = 256;
@@ -110,8 +110,11 @@ fn in_time(claims: &Map<String, Value>, expected: &Expected<'_>) -> Result<DateT
     let expires_at = time(claims, "exp")?.ok_or(AssertionRefusal::Malformed)?;
     let tolerated = expected.now + expected.tolerance;
     let is_ahead = |time: Option<DateTime<Utc>>| time.is_some_and(|time| time > tolerated);
-    let begins_later = is_ahead(time(claims, "iat")?) || is_ahead(time(claims, "nbf")?);
-    if begins_later || expires_at <= expected.now || expires_at > expected.now + LONGEST_LIFE {
+    let (issued_at, not_before) = (time(claims, "iat")?, time(claims, "nbf")?);
+    // One that was made in advance would be good for longer than minutes.
+    let is_long = [issued_at, not_before].into_iter().flatten().any(|begin| expires_at - begin > LONGEST_LIFE);
+    let begins_later = is_ahead(issued_at) || is_ahead(not_before);
+    if is_long || begins_later || expires_at <= expected.now || expires_at > expected.now + LONGEST_LIFE {
         return Err(AssertionRefusal::Times);
     }
     Ok(expires_at)
@@ -195,6 +198,8 @@ mod tests {
     #[case(json!({ "exp": 1_800_000_301 }), AssertionRefusal::Times)]
     #[case(json!({ "iat": 1_800_000_011 }), AssertionRefusal::Times)]
     #[case(json!({ "nbf": 1_800_000_011 }), AssertionRefusal::Times)]
+    #[case(json!({ "iat": 1_799_999_999 }), AssertionRefusal::Times)]
+    #[case(json!({ "nbf": 1_799_999_999 }), AssertionRefusal::Times)]
     #[case(json!({ "jti": null }), AssertionRefusal::Malformed)]
     #[case(json!({ "jti": "" }), AssertionRefusal::Malformed)]
     #[case(json!({ "jti": "x".repeat(257) }), AssertionRefusal::Malformed)]

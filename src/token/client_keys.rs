@@ -1,8 +1,12 @@
 //! The public keys of a client, by which its assertions are verified (RFC 7517, RFC 7523). They are registered once, as text.
 
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ed25519_dalek::VerifyingKey;
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::Jwk;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::compact::read_object;
 use super::keys::choose_cryptography;
@@ -14,8 +18,12 @@ pub const MAX_LENGTH: usize = 16 * 1024;
 const MOST_KEYS: usize = 10;
 /// Longest `kid`, in characters.
 const MAX_KEY_ID_LENGTH: usize = 128;
-/// The least strength of an RSA key, in bits (RFC 7518 §3.3).
-const MIN_RSA_BITS: usize = 2048;
+/// The strength of an RSA key, in bits: at least (RFC 7518 §3.3), and what is not too slow to verify.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+/// Longest exponent of an RSA key, in bytes; nearly all have 65537.
+const MAX_EXPONENT_LENGTH: usize = 4;
+/// Members of a key that are kept and shown: all others are left out.
+const PUBLIC_MEMBERS: [&str; 9] = ["kty", "crv", "x", "y", "n", "e", "kid", "alg", "use"];
 /// Members that hold a secret: of private keys (RFC 7518 §6.2.2, §6.3.2, RFC 8037 §2) and of shared ones (§6.4).
 const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
@@ -91,7 +99,9 @@ pub enum InvalidClientKeys {
     #[error("public keys only: a member of a private or shared key is in it; treat that key as lost")]
     Private,
     /// A key is of another kind.
-    #[error("keys for signatures: `EC` with `P-256`, `OKP` with `Ed25519`, or `RSA` of at least 2048 bits")]
+    #[error(
+        "keys for signatures: `EC` with `P-256`, `OKP` with `Ed25519`, or `RSA` of 2048 to 8192 bits, none of them weak"
+    )]
     Unusable,
     /// Two keys have one name.
     #[error("each `kid` once, of at most 128 characters")]
@@ -110,13 +120,17 @@ impl ClientKeys {
         if !(1..=MOST_KEYS).contains(&members.len()) {
             return Err(InvalidClientKeys::NotASet);
         }
+        if holds_secret(&set) {
+            return Err(InvalidClientKeys::Private);
+        }
         let keys = members.iter().map(client_key).collect::<Result<Vec<_>, _>>()?;
         let is_named_twice =
             |place: usize| keys[place].id.is_some() && keys[..place].iter().any(|key| key.id == keys[place].id);
         if (0..keys.len()).any(is_named_twice) {
             return Err(InvalidClientKeys::KeyIds);
         }
-        Ok(Self { text: Value::Object(set).to_string(), keys })
+        let shown: Vec<Value> = members.iter().map(public_members).collect();
+        Ok(Self { text: json!({ "keys": shown }).to_string(), keys })
     }
 
     /// How many keys there are.
@@ -161,7 +175,7 @@ impl std::fmt::Debug for ClientKeys {
 
 fn client_key(value: &Value) -> Result<ClientKey, InvalidClientKeys> {
     let members = value.as_object().ok_or(InvalidClientKeys::NotASet)?;
-    if PRIVATE_MEMBERS.iter().any(|name| members.contains_key(*name)) {
+    if holds_secret(members) {
         return Err(InvalidClientKeys::Private);
     }
     let family = family(members).ok_or(InvalidClientKeys::Unusable)?;
@@ -180,21 +194,45 @@ fn client_key(value: &Value) -> Result<ClientKey, InvalidClientKeys> {
     Ok(ClientKey { id, family, algorithm, decoding: decoding(members)? })
 }
 
+fn holds_secret(members: &Map<String, Value>) -> bool {
+    PRIVATE_MEMBERS.iter().any(|name| members.contains_key(*name))
+}
+
+fn public_members(key: &Value) -> Value {
+    let member = |name: &&str| Some(((*name).to_owned(), key.get(*name)?.clone()));
+    Value::Object(PUBLIC_MEMBERS.iter().filter_map(member).collect())
+}
+
+/// Of which kind a key is that is strong; `None` where it is of another, or none.
 fn family(members: &Map<String, Value>) -> Option<Family> {
     let member = |name| members.get(name).and_then(Value::as_str);
+    let bytes = |name| URL_SAFE_NO_PAD.decode(member(name)?).ok();
     match (member("kty")?, member("crv")) {
-        ("EC", Some("P-256")) => Some(Family::P256),
-        ("OKP", Some("Ed25519")) => Some(Family::Ed25519),
-        ("RSA", None) => Some(Family::Rsa).filter(|_| member("n").is_some_and(is_strong)),
+        ("EC", Some("P-256")) => is_on_curve(&bytes("x")?, &bytes("y")?).then_some(Family::P256),
+        ("OKP", Some("Ed25519")) => is_strong_point(&bytes("x")?).then_some(Family::Ed25519),
+        ("RSA", None) => is_strong_rsa(&bytes("n")?, &bytes("e")?).then_some(Family::Rsa),
         _ => None,
     }
 }
 
-fn is_strong(modulus: &str) -> bool {
-    use base64::Engine as _;
-    let Ok(modulus) = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(modulus) else { return false };
+fn is_on_curve(x: &[u8], y: &[u8]) -> bool {
+    // SEC 1 §2.3.3: both coordinates, behind a byte that says so.
+    let point = [&[4], x, y].concat();
+    ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).is_ok()
+}
+
+/// A point of small order verifies what nobody signed.
+fn is_strong_point(point: &[u8]) -> bool {
+    let point = point.try_into().ok().and_then(|point| VerifyingKey::from_bytes(point).ok());
+    point.is_some_and(|point| !point.is_weak())
+}
+
+/// RFC 8017 §3.1: both are odd, and an exponent of 1 signs nothing.
+fn is_strong_rsa(modulus: &[u8], exponent: &[u8]) -> bool {
+    let is_odd = |number: &[u8]| number.last().is_some_and(|byte| byte % 2 == 1);
     let leading_zeros = modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);
-    modulus.len() * 8 - leading_zeros >= MIN_RSA_BITS
+    let is_usual = exponent.len() <= MAX_EXPONENT_LENGTH && exponent != [1] && exponent.first() != Some(&0);
+    RSA_BITS.contains(&(modulus.len() * 8 - leading_zeros)) && is_odd(modulus) && is_odd(exponent) && is_usual
 }
 
 fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, InvalidClientKeys> {
@@ -255,6 +293,47 @@ mod tests {
             assert_eq!(found, Some(InvalidClientKeys::Private), "{member}");
         }
         assert_eq!(set(&[json!({ "kty": "oct", "k": "c2VjcmV0" })]).err(), Some(InvalidClientKeys::Private));
+        let beside = json!({ "keys": [jwk(Algorithm::Es256)], "d": "AQAB" }).to_string();
+        assert_eq!(ClientKeys::parse(&beside).err(), Some(InvalidClientKeys::Private));
+    }
+
+    #[test]
+    fn only_public_members_are_kept() {
+        let (own, secret) = (jwk(Algorithm::Es256), json!("vgr_secret"));
+        let text =
+            json!({ "keys": [with(with(own.clone(), "D", secret.clone()), "zzz", secret.clone())], "zzz": secret });
+        let kept = ClientKeys::parse(&text.to_string()).unwrap().into_text();
+        assert_eq!(serde_json::from_str::<Value>(&kept).unwrap(), json!({ "keys": [own] }));
+    }
+
+    /// The points of order 1, 2, 4 and 8, and another writing of one: somebody without a key signs for them.
+    #[test]
+    fn a_weak_key_is_refused() {
+        let point = |hex: &str| -> Value {
+            let byte = |place: usize| u8::from_str_radix(&hex[place..place + 2], 16).unwrap();
+            json!(URL_SAFE_NO_PAD.encode((0..32).map(|place| byte(2 * place)).collect::<Vec<_>>()))
+        };
+        for hex in [
+            "0100000000000000000000000000000000000000000000000000000000000000",
+            "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+            "0000000000000000000000000000000000000000000000000000000000000000",
+            "0000000000000000000000000000000000000000000000000000000000000080",
+            "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+            "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+            "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        ] {
+            let weak = with(jwk(Algorithm::EdDsa), "x", point(hex));
+            assert_eq!(set(&[weak]).err(), Some(InvalidClientKeys::Unusable), "{hex}");
+        }
+        let rsa = || jwk(Algorithm::Rs256);
+        for (name, bytes) in
+            [("e", vec![1]), ("e", vec![2]), ("e", vec![1; 5]), ("n", vec![0xff; 1025]), ("n", vec![0xfe; 384])]
+        {
+            let weak = with(rsa(), name, json!(URL_SAFE_NO_PAD.encode(&bytes)));
+            assert_eq!(set(&[weak]).err(), Some(InvalidClientKeys::Unusable), "{name} {bytes:?}");
+        }
+        let elsewhere = with(jwk(Algorithm::Es256), "x", json!(URL_SAFE_NO_PAD.encode([1; 32])));
+        assert_eq!(set(&[elsewhere]).err(), Some(InvalidClientKeys::Unusable));
     }
 
     #[test]

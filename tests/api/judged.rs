@@ -66,6 +66,9 @@ fn routes_with_bodies() -> Vec<(Method, String)> {
     routes().into_iter().filter(takes_both).collect()
 }
 
+/// A registered client.
+const CLIENT: &str = "erp";
+
 /// Somebody else, whom the routes are about.
 struct Others {
     user: String,
@@ -77,8 +80,7 @@ impl Others {
     async fn there(app: &TestApp) -> Self {
         let bob = app.signed_in("bob").await;
         let me = bob.get("/auth/me").await.expect(200);
-        // A client that is called as the session, so that one id leads to either.
-        app.registered_client(&bob.session_id).await;
+        app.registered_client(CLIENT).await;
         Self {
             user: me["user"]["id"].as_str().expect("an id").to_owned(),
             session: bob.session_id.clone(),
@@ -87,7 +89,12 @@ impl Others {
     }
 
     fn path(&self, path: &str) -> String {
-        path.replace("{id}", if path.starts_with("/admin/users") { &self.user } else { &self.session })
+        let id = match path {
+            _ if path.starts_with("/admin/users") => self.user.as_str(),
+            _ if path.starts_with("/admin/clients") => CLIENT,
+            _ => self.session.as_str(),
+        };
+        path.replace("{id}", id)
     }
 }
 

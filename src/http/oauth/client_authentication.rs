@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{ACCEPT, AUTHORIZATION};
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::http::header::{AUTHORIZATION, Accept, Quality};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
@@ -152,10 +152,10 @@ fn nothing_shown(request: &HttpRequest) -> OAuthError {
     }
 }
 
+/// Whether the media type of signed answers is accepted (RFC 9110 §12.5.1): named, and not with the weight 0.
 fn wants_signed_answer(request: &HttpRequest) -> bool {
-    let accepted = request.headers().get_all(ACCEPT).filter_map(|value| value.to_str().ok());
-    let mut media_types = accepted.flat_map(|value| value.split(',')).filter(|range| !range.contains("q=0;"));
-    media_types.any(|range| range.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(SIGNED_ANSWER))
+    let Some(Accept(ranges)) = request.get_header::<Accept>() else { return false };
+    ranges.iter().any(|range| range.quality > Quality::ZERO && range.item.essence_str() == SIGNED_ANSWER)
 }
 
 /// The client's id and secret from the header `Authorization`, each as in a form (RFC 6749 §2.3.1); `None` where it has another

@@ -9,9 +9,10 @@ use utoipa::ToSchema;
 
 use super::document;
 use crate::app::App;
-use crate::config::{Algorithm, Config, Published};
+use crate::config::{Config, Published};
 use crate::http::error::ApiError;
 use crate::http::problems::NotFound;
+use crate::token::client_keys::ClientAlgorithm;
 
 /// Seconds for which the documents may be kept: what they say changes only with the configuration.
 const MAX_AGE: u32 = 3600;
@@ -21,9 +22,6 @@ const PROTECTED_RESOURCE: &str = "/.well-known/oauth-protected-resource";
 
 /// How client applications authenticate.
 const CLIENT_METHODS: [&str; 3] = ["client_secret_basic", "client_secret_post", "private_key_jwt"];
-/// What they may sign their assertions with.
-const CLIENT_ALGORITHMS: [&str; 4] = ["ES256", "EdDSA", "RS256", "PS256"];
-
 /// What this server is as an authorization server (RFC 8414 section 2).
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AuthorizationServer {
@@ -44,7 +42,7 @@ pub struct AuthorizationServer {
     introspection_endpoint_auth_methods_supported: [&'static str; 3],
     /// What it may sign an assertion with.
     #[schema(value_type = Vec<String>)]
-    introspection_endpoint_auth_signing_alg_values_supported: [&'static str; 4],
+    introspection_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
     /// What answers are signed with that a client asks for as tokens (RFC 9701); absent where keys are shared secrets.
     #[schema(value_type = Option<Vec<String>>)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,7 +54,7 @@ pub struct AuthorizationServer {
     revocation_endpoint_auth_methods_supported: [&'static str; 3],
     /// What it may sign an assertion with.
     #[schema(value_type = Vec<String>)]
-    revocation_endpoint_auth_signing_alg_values_supported: [&'static str; 4],
+    revocation_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
 }
 
 /// What this server's own API is as a protected resource (RFC 9728 section 2).
@@ -85,11 +83,11 @@ impl AuthorizationServer {
             grant_types_supported: [],
             introspection_endpoint: format!("{base}/oauth/introspect"),
             introspection_endpoint_auth_methods_supported: CLIENT_METHODS,
-            introspection_endpoint_auth_signing_alg_values_supported: CLIENT_ALGORITHMS,
-            introspection_signing_alg_values_supported: (algorithm != Algorithm::Hs256).then(|| [algorithm.as_str()]),
+            introspection_endpoint_auth_signing_alg_values_supported: client_algorithms(),
+            introspection_signing_alg_values_supported: algorithm.has_public_keys().then(|| [algorithm.as_str()]),
             revocation_endpoint: format!("{base}/oauth/revoke"),
             revocation_endpoint_auth_methods_supported: CLIENT_METHODS,
-            revocation_endpoint_auth_signing_alg_values_supported: CLIENT_ALGORITHMS,
+            revocation_endpoint_auth_signing_alg_values_supported: client_algorithms(),
         }
     }
 }
@@ -162,6 +160,11 @@ pub async fn protected_resource(app: web::Data<App>, request: HttpRequest) -> Re
 #[get("/.well-known/oauth-protected-resource/{path:.*}")]
 pub async fn protected_resource_of_path(app: web::Data<App>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     answer_as_resource(&app.config, &request)
+}
+
+/// What clients may sign their assertions with.
+fn client_algorithms() -> Vec<&'static str> {
+    ClientAlgorithm::ALL.iter().map(|algorithm| algorithm.as_str()).collect()
 }
 
 fn answer_as_server(config: &Config, request: &HttpRequest) -> Result<HttpResponse, ApiError> {

@@ -258,8 +258,11 @@ async fn a_client_is_registered_with_audiences_and_public_keys(#[values(Sqlite, 
         let body = root.post("/admin/clients", new(members)).await.problem(422, "invalid_input");
         assert_eq!(body["errors"][0]["pointer"], pointer, "{body}");
     }
-    let body = json!({ "id": "vigie", "name": "x", "scopes": [] });
-    root.post("/admin/clients", body).await.problem(409, "conflict");
+    // Its id would mean Vigie itself, a place in the path, or a user.
+    for id in ["vigie", ".", "..", "01890000-0000-7000-8000-000000000000", "00000000000000000000000000000000"] {
+        let body = json!({ "id": id, "name": "x", "scopes": [] });
+        root.post("/admin/clients", body).await.problem(409, "conflict");
+    }
     let members = json!({ "jwks": { "keys": [jwk] }, "audiences": ["vigie", "urn:other"] });
     let made = root.post("/admin/clients", new(members.clone())).await.expect(201)["client"].clone();
     assert_eq!((&made["jwks"], &made["audiences"]), (&members["jwks"], &members["audiences"]));

@@ -197,8 +197,29 @@ async fn rev_11_on_request_the_answer_is_signed_for_the_caller(#[values(Sqlite, 
     alice.with_token(&signed).get("/auth/me").await.problem(401, "token_invalid");
     crm.introspect(&signed).await.inactive();
     assert_eq!(claims(&ask("x").await)["token_introspection"], json!({ "active": false }));
+    for accepted in
+        ["application/json", "application/token-introspection+jwt;q=0, */*", "application/token-introspection"]
+    {
+        let request = crm.request("/oauth/introspect").header("accept", accepted);
+        let answer = send(form(request, &[("token", "x")])).await;
+        assert_eq!(answer.header("content-type"), Some("application/json"), "{accepted}");
+    }
     let nobody = app.nobody().request(reqwest::Method::POST, "/oauth/introspect").header("accept", SIGNED);
     send(form(nobody, &[("token", alice.token())])).await.oauth_error(400, "invalid_request");
+}
+
+/// Where tokens are signed with a shared secret, no client could verify a signed answer, and who shares the secret could take it
+/// for a token.
+#[rstest]
+#[actix_web::test]
+async fn rev_11_no_answer_is_signed_with_a_shared_secret(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start_with(backend, &[("VIGIE__TOKENS__ALGORITHM", "HS256")]).await;
+    let (crm, alice) = (app.application("crm").await, app.signed_in("alice").await);
+    let request = crm.request("/oauth/introspect").header("accept", "application/token-introspection+jwt");
+    let answer = send(form(request, &[("token", alice.token())])).await;
+    assert_eq!(answer.header("content-type"), Some("application/json"), "{}", answer.body);
+    let plain: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");
+    assert_eq!(plain["active"], true);
 }
 
 /// REV-12: what ended is the session, under every spelling of its tokens.
