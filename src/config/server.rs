@@ -45,6 +45,11 @@ impl Server {
             "each must be scheme://host[:port], without a path and without *",
         );
         faults.require(self.workers <= MOST_WORKERS, "server.workers", "must be at most 512");
+        faults.require(
+            self.metrics_listen.is_none_or(|metrics| !share_a_port(self.listen, metrics)),
+            "server.metrics_listen",
+            "must not be the address of server.listen",
+        );
     }
 
     pub(super) fn weaknesses(&self, weak: &mut Faults) {
@@ -64,6 +69,14 @@ impl Server {
             "on all interfaces: whoever reaches this machine reads the metrics; name one address",
         );
     }
+}
+
+/// Whether a machine cannot listen on both.
+fn share_a_port(one: SocketAddr, other: SocketAddr) -> bool {
+    let (ip, other_ip) = (canonical(one.ip()), canonical(other.ip()));
+    one.port() != 0
+        && one.port() == other.port()
+        && (ip == other_ip || ip.is_unspecified() || other_ip.is_unspecified())
 }
 
 /// Whether the networks hold addresses all over the world, one by one or together.
@@ -156,6 +169,17 @@ mod tests {
         assert!(load(&[(name, "https://example.org/vigie/")]).is_ok());
         let printed = printable(None, owned(&[(name, "https://v:hunter2@vigie.example.org")])).unwrap();
         assert!(printed.contains(MASK) && !printed.contains("hunter2"), "{printed}");
+    }
+
+    #[test]
+    fn two_listeners_need_two_addresses() {
+        for metrics in ["127.0.0.1:8080", "0.0.0.0:8080", "[::ffff:127.0.0.1]:8080"] {
+            let listen = [("VIGIE__SERVER__LISTEN", "127.0.0.1:8080"), ("VIGIE__SERVER__METRICS_LISTEN", metrics)];
+            let message = load(&listen).unwrap_err().to_string();
+            assert!(message.contains("must not be the address of server.listen"), "{message}");
+        }
+        let free = [("VIGIE__SERVER__LISTEN", "127.0.0.1:0"), ("VIGIE__SERVER__METRICS_LISTEN", "127.0.0.1:0")];
+        assert!(load(&free).is_ok(), "any two free ports");
     }
 
     #[test]

@@ -487,6 +487,9 @@ mod tests {
         let config = config::Passwords { blocklist_file: "/nowhere/list.txt".into(), ..config() };
         let message = Passwords::new(&config, &[]).unwrap_err().to_string();
         assert!(message.starts_with("passwords.blocklist_file: /nowhere/list.txt"), "{message}");
+        let device = config::Passwords { blocklist_file: "/dev/zero".into(), ..config };
+        let message = Passwords::new(&device, &[]).unwrap_err().to_string();
+        assert!(message.ends_with("it is not a regular file"), "{message}");
     }
 
     #[tokio::test]

@@ -88,11 +88,8 @@ impl Policy {
         context_words: impl IntoIterator<Item = &'a str>,
         blocklist_file: &Path,
     ) -> Result<Self, std::io::Error> {
-        let listed = if blocklist_file.as_os_str().is_empty() {
-            Listed::default()
-        } else {
-            Listed::read(BufReader::new(File::open(blocklist_file)?))?
-        };
+        let listed =
+            if blocklist_file.as_os_str().is_empty() { Listed::default() } else { Listed::open(blocklist_file)? };
         let least_digits = u32::try_from(min_length.min(LEAST_DIGITS)).map_or(f64::MAX, f64::from);
         Ok(Self { min_length, least_digits, estimator: Estimator::new(context_words), listed })
     }
@@ -126,6 +123,14 @@ struct Listed {
 }
 
 impl Listed {
+    fn open(path: &Path) -> Result<Self, std::io::Error> {
+        // Of a device or a pipe the end may never come.
+        if !std::fs::metadata(path)?.is_file() {
+            return Err(std::io::Error::other("it is not a regular file"));
+        }
+        Self::read(BufReader::new(File::open(path)?))
+    }
+
     /// One password a line. Bytes that are not UTF-8 are read as U+FFFD: such lines match nothing and harm nothing.
     fn read(mut lines: impl BufRead) -> Result<Self, std::io::Error> {
         let mut listed = Self::default();

@@ -1,8 +1,11 @@
 //! A connection, and how long a client may hold it that neither asks nor takes what it asked for.
 //!
-//! The framework waits for the head of a first request, and for the next one while nothing of it has come. This waits for
-//! what is in between: a later head that arrives byte by byte, the rest of a body that nobody reads, a reader that has
-//! stopped reading.
+//! The framework waits for the head of a first request. This waits for what comes later: the next head, also where it arrives
+//! byte by byte, the rest of a body that nobody reads, a reader that has stopped reading.
+//!
+//! Proxies keep connections for their next request, most of them for 60 s. One that the server closes at the moment at which
+//! a proxy sends a request costs that request, and a proxy may repeat none that is not idempotent (RFC 9110 §9.2.2), such as
+//! a logout: so a server waits longer than its proxies.
 
 use std::cell::Cell;
 use std::io;
@@ -20,8 +23,12 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::no_length;
 
-/// Longest from the end of an answer until the next request's head is whole.
-const LONGEST_BETWEEN: Duration = Duration::from_secs(15);
+/// Longest that a client may take to send the head of a request.
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest that a connection is kept on which nothing is asked: longer than proxies keep theirs.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+/// How often a connection looks whether it is time: a request moves no timer.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Longest that a client may take nothing of its answer once the buffers of the system are full.
 const LONGEST_STALL: Duration = Duration::from_secs(30);
 /// What the system keeps of an answer that the client has not taken, in bytes. It keeps as much again for itself.
@@ -32,7 +39,10 @@ pub(super) const SEND_BUFFER: usize = 128 * 1024;
 pub(super) struct Activity {
     /// Requests under way, from the head of each to the last byte of its answer.
     requests: Cell<u32>,
+    /// When the last answer ended.
     waits_since: Cell<Instant>,
+    /// When the first bytes behind that answer came.
+    head_since: Cell<Option<Instant>>,
     /// Whether an answer has said that the connection closes.
     is_closing: Cell<bool>,
 }
@@ -43,19 +53,39 @@ pub(super) struct UnderWay(Rc<Activity>);
 
 impl Activity {
     fn new() -> Rc<Self> {
-        Rc::new(Self { requests: Cell::new(0), waits_since: Cell::new(Instant::now()), is_closing: Cell::new(false) })
+        Rc::new(Self {
+            requests: Cell::new(0),
+            waits_since: Cell::new(Instant::now()),
+            head_since: Cell::new(None),
+            is_closing: Cell::new(false),
+        })
     }
 
     /// A request begins.
     pub fn begin(self: &Rc<Self>) -> UnderWay {
         self.requests.set(self.requests.get() + 1);
+        self.head_since.set(None);
         UnderWay(Rc::clone(self))
     }
 
-    /// Until when the next head must be whole, should no request be under way until then.
+    /// Bytes came: of a request under way, or of the next one's head.
+    fn received(&self) {
+        if self.requests.get() == 0 && self.head_since.get().is_none() {
+            self.head_since.set(Some(Instant::now()));
+        }
+    }
+
+    /// Until when the next head must be whole, or what is sent behind the last answer at an end.
     fn deadline(&self) -> Instant {
-        let since = if self.requests.get() > 0 { Instant::now() } else { self.waits_since.get() };
-        since + LONGEST_BETWEEN
+        if self.requests.get() > 0 {
+            return Instant::now() + IDLE_TIMEOUT;
+        }
+        let waits_since = self.waits_since.get();
+        match self.head_since.get() {
+            _ if self.is_closing.get() => waits_since + HEAD_TIMEOUT,
+            None => waits_since + IDLE_TIMEOUT,
+            Some(since) => since + HEAD_TIMEOUT,
+        }
     }
 }
 
@@ -84,7 +114,7 @@ pub(super) struct Connection {
     stream: TcpStream,
     /// For its requests.
     pub activity: Rc<Activity>,
-    /// Rings now and then; whether it is time is looked up when it does, so that a request moves no timer.
+    /// Rings every [`LOOK_EVERY`].
     alarm: Pin<Box<Sleep>>,
     /// Runs while a write waits.
     stalled: Option<Pin<Box<Sleep>>>,
@@ -94,20 +124,19 @@ pub(super) struct Connection {
 
 impl Connection {
     pub fn new(stream: TcpStream) -> Self {
-        let activity = Activity::new();
-        let alarm = Box::pin(sleep_until(activity.deadline()));
-        Self { stream, activity, alarm, stalled: None, held_back: Vec::new() }
+        let alarm = Box::pin(sleep_until(Instant::now() + LOOK_EVERY));
+        Self { stream, activity: Activity::new(), alarm, stalled: None, held_back: Vec::new() }
     }
 
     /// Ready once nothing has been asked for too long.
     fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             ready!(self.alarm.as_mut().poll(cx));
-            let deadline = self.activity.deadline();
-            if deadline <= Instant::now() {
+            let now = Instant::now();
+            if self.activity.deadline() <= now {
                 return Poll::Ready(());
             }
-            self.alarm.as_mut().reset(deadline);
+            self.alarm.as_mut().reset(now + LOOK_EVERY);
         }
     }
 
@@ -156,7 +185,11 @@ impl Connection {
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
         let read = self.poll_read_head(cx, buffer);
+        if buffer.filled().len() > before || !self.held_back.is_empty() {
+            self.activity.received();
+        }
         if read.is_pending() && self.poll_overdue(cx).is_ready() {
             // As if the client had hung up: it may still take what it is being sent.
             return Poll::Ready(Ok(()));

@@ -23,7 +23,7 @@ use utoipa_actix_web::AppExt as _;
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::api_document::Document;
-use super::connection::Connection;
+use super::connection::{Connection, HEAD_TIMEOUT};
 use super::error::ApiError;
 use super::limits;
 use super::middleware::{self, HttpContext};
@@ -90,10 +90,6 @@ impl Listening {
     }
 }
 
-/// Longest that a client may take to send the head of its first request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest that a connection is kept on which nothing is asked.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long more of a body is taken and thrown away after the answer, so that the client reads that.
 const LINGER: Duration = Duration::from_secs(1);
 /// Connections to the metrics listener at a time.
@@ -165,7 +161,8 @@ where
         };
         let http = HttpService::build()
             .graceful_shutdown_signal(stopped)
-            .keep_alive(KeepAlive::Timeout(IDLE_TIMEOUT))
+            // For how long, the connection itself decides.
+            .keep_alive(KeepAlive::Os)
             .client_request_timeout(HEAD_TIMEOUT)
             .client_disconnect_timeout(LINGER)
             .on_connect_ext(|connection: &Connection, data| drop(data.insert(Rc::clone(&connection.activity))))

@@ -70,7 +70,8 @@ impl Writer {
             Done { tell, transaction_stands }
         });
         self.submit(job)?;
-        told.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the writer has stopped".into()).into()))
+        // The work panicked, and was dropped unanswered.
+        told.await.unwrap_or_else(|_| Err(StoreError::Unavailable("a unit of work panicked".into()).into()))
     }
 
     fn submit(&self, job: Job) -> Result<(), StoreError> {

@@ -119,7 +119,7 @@ impl TestApp {
         let stopped = actix_web::rt::spawn(listening.serve_until(async move {
             let _ = stopping.await;
         }));
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).no_proxy().build().expect("a client");
+        let http = http_client();
         Self {
             app,
             clock,
@@ -326,6 +326,13 @@ impl<'a> TestClient<'a> {
     pub async fn refresh(&self) -> Answer {
         self.app.nobody().post("/auth/refresh", json!({ "refresh_token": self.refresh_token })).await
     }
+}
+
+/// A client that keeps connections for a shorter time than the server does.
+pub fn http_client() -> reqwest::Client {
+    let second = Duration::from_secs(1);
+    let client = reqwest::Client::builder().timeout(30 * second).pool_idle_timeout(60 * second).no_proxy();
+    client.build().expect("a client")
 }
 
 /// Sends a request; a server that does not answer fails the test.

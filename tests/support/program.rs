@@ -4,12 +4,11 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use super::app::{Answer, PASSWORD, TEST_SETTINGS, send};
+use super::app::{Answer, PASSWORD, TEST_SETTINGS, http_client, send};
 use super::backend::{Backend, TestDatabase};
 use super::until::until_blocking;
 
@@ -163,7 +162,7 @@ impl Server {
                 None => greeting.push_str(&line),
             }
         };
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).no_proxy().build().expect("a client");
+        let http = http_client();
         Self { child, output, log, url, greeting, http }
     }
 
