@@ -18,6 +18,10 @@ use crate::store::{Constraint, Db, Store, StoreError, audit, changes};
 use crate::token::keys::{KeyError, KeyRing, SigningKey, VerifyingKey};
 use crate::vault::{Vault, VaultError};
 
+/// How long verifiers may keep the published keys. A new key is published for as long before it signs: nobody meets a token whose
+/// key was not there when the set was fetched.
+pub const PUBLISHED_BEFORE: Duration = Duration::from_mins(1);
+
 /// The time between two looks for keys that are not known.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
@@ -106,8 +110,8 @@ impl Signing {
         if self.foreign.is_some() {
             return Ok(false);
         }
-        let current = self.store.read(signing_keys::current).await?;
-        let fits = match &current {
+        let newest = self.store.read(signing_keys::newest).await?;
+        let fits = match &newest {
             None => false,
             Some(stored) => {
                 self.open(stored).await?;
@@ -125,21 +129,24 @@ impl Signing {
         }
     }
 
-    /// Makes a new key that signs from now on; tokens of the one before verify until the last has expired (JWT-10).
+    /// Makes a new key. It is published at once, and signs [`PUBLISHED_BEFORE`] later, or at once where no other key can sign or
+    /// it is no key to be published. Tokens of the one before verify until the last has expired (JWT-10).
     pub async fn rotate(&self, context: &AuditContext) -> Result<String, SigningError> {
         let key = SigningKey::generate(self.algorithm)?;
         let id = key.id().as_str().to_owned();
         let now = self.clock.now();
-        let (vault, context, until) = (self.vault.clone(), context.clone(), now + self.overlap);
+        let signs_until = if self.algorithm == Algorithm::Hs256 { now } else { now + PUBLISHED_BEFORE };
+        let (vault, context, verify_until) = (self.vault.clone(), context.clone(), signs_until + self.overlap);
         let put = move |db: &mut Db| {
             let stored = sealed_in(db, &vault, &key, now)?;
-            put_in_place(db, &stored, &context, now, until)
+            let replaced = signing_keys::retire_newest(db, signs_until, verify_until)?;
+            add(db, &stored, replaced, &context)
         };
         self.store.write(put).await?;
         Ok(id)
     }
 
-    /// Refuses every token of a key from now on (KEY-06); where it was the current one, a new key signs. `false` where
+    /// Refuses every token of a key from now on (KEY-06); where it was the newest one, a new key is made. `false` where
     /// there is no such key, or it is revoked already.
     pub async fn revoke(&self, id: &str, context: &AuditContext) -> Result<bool, SigningError> {
         let now = self.clock.now();
@@ -156,7 +163,7 @@ impl Signing {
                 Ok::<_, StoreError>(revoked)
             })
             .await?;
-        if revoked && self.store.read(signing_keys::current_id).await?.is_none() {
+        if revoked && self.store.read(signing_keys::newest).await?.is_none() {
             self.rotate(context).await?;
         }
         Ok(revoked)
@@ -167,12 +174,18 @@ impl Signing {
         self.store.read(signing_keys::list).await
     }
 
+    /// The id of the key in the store that signs now.
+    pub async fn current_id(&self) -> Result<Option<String>, StoreError> {
+        let now = self.clock.now();
+        self.store.read(move |db| signing_keys::signer(db, now)).await
+    }
+
     /// The key that signs now.
     pub async fn current(&self) -> Result<Arc<SigningKey>, SigningError> {
         if let Some(foreign) = &self.foreign {
             return Ok(Arc::clone(foreign));
         }
-        let id = self.store.read(signing_keys::current_id).await?.ok_or(SigningError::NoCurrentKey)?;
+        let id = self.current_id().await?.ok_or(SigningError::NoCurrentKey)?;
         if let Some(key) = self.opened.read().unwrap_or_else(PoisonError::into_inner).keys.get(&id) {
             return Ok(Arc::clone(key));
         }
@@ -307,15 +320,10 @@ fn open_in(db: &mut Db, vault: &Vault, id: &str) -> Result<Zeroizing<Vec<u8>>, V
     vault.open_in(db, id, sealed)?.ok_or_else(|| VaultError::CannotOpen(id.to_owned()))
 }
 
-fn put_in_place(
-    db: &mut Db,
-    stored: &StoredKey,
-    context: &AuditContext,
-    now: DateTime<Utc>,
-    until: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    if let Some(retired) = signing_keys::retire_current(db, now, until)? {
-        let subject = Subject::new(SubjectKind::Key, retired);
+fn add(db: &mut Db, stored: &StoredKey, replaced: Option<String>, context: &AuditContext) -> Result<(), StoreError> {
+    let now = stored.created_at;
+    if let Some(replaced) = replaced {
+        let subject = Subject::new(SubjectKind::Key, replaced);
         audit::record(db, &AuditEvent::new(now, Details::KeyRotated {}, context, subject))?;
     }
     signing_keys::insert(db, stored)?;

@@ -22,9 +22,9 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Make a new key that signs from now on; tokens of the one before stay good until they expire
+    /// Make a new key, which signs in a minute; tokens of the one before stay good until they expire
     Rotate,
-    /// Refuse every token of a key from now on; where it was the one that signs, a new one takes its place
+    /// Refuse every token of a key from now on; where it was the newest one, a new one is made
     Revoke {
         /// The key's id, the `kid` of its tokens
         // A digest in base64url: one of 64 begins with a dash.
@@ -60,8 +60,9 @@ impl Command {
 }
 
 async fn list(app: &App, as_json: bool, output: &mut Output) -> Outcome {
-    let keys = app.sessions.signing().list().await?;
-    let keys: Vec<KeyObject> = keys.iter().map(KeyObject::from).collect();
+    let signing = app.sessions.signing();
+    let (keys, signs) = (signing.list().await?, signing.current_id().await?);
+    let keys: Vec<KeyObject> = keys.iter().map(|key| KeyObject::new(key, signs.as_ref() == Some(&key.id))).collect();
     if as_json {
         return output.json(&keys);
     }
@@ -79,7 +80,12 @@ async fn rotate(app: &App, output: &mut Output) -> Outcome {
         ));
     }
     let id = app.sessions.rotate_key(&AuditContext::command_line()).await?;
-    output.line(format_args!("{id} signs from now on"))
+    let signs_now = app.sessions.signing().current_id().await?.as_ref() == Some(&id);
+    output.line(if signs_now {
+        format!("{id} signs from now on")
+    } else {
+        format!("{id} is published, and signs in a minute: who keeps the published keys has it by then")
+    })
 }
 
 async fn revoke(app: &App, id: &str, output: &mut Output) -> Outcome {
@@ -89,16 +95,17 @@ async fn revoke(app: &App, id: &str, output: &mut Output) -> Outcome {
     output.line(format_args!("{id} is revoked: its tokens are refused"))
 }
 
-impl<'key> From<&'key StoredKey> for KeyObject<'key> {
-    fn from(key: &'key StoredKey) -> Self {
+impl<'key> KeyObject<'key> {
+    fn new(key: &'key StoredKey, signs: bool) -> Self {
         let text = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, true);
         Self {
             id: &key.id,
             algorithm: &key.algorithm,
             state: match key.status() {
                 KeyStatus::Revoked => "revoked",
+                _ if signs => "current",
                 KeyStatus::RetiredUntil(_) => "retired",
-                KeyStatus::Current => "current",
+                KeyStatus::Current => "next",
             },
             created_at: text(key.created_at),
             retired_at: key.retired.map(|(at, _)| text(at)),
@@ -106,9 +113,7 @@ impl<'key> From<&'key StoredKey> for KeyObject<'key> {
             revoked_at: key.revoked_at.map(text),
         }
     }
-}
 
-impl KeyObject<'_> {
     /// The state, and until when tokens of a retired key are good.
     fn status(&self) -> String {
         match &self.verifies_until {

@@ -19,7 +19,7 @@ pub struct StoredKey {
     pub sealed: Vec<u8>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
-    /// Since when it no longer signs, and until when its tokens verify.
+    /// When it signs for the last time, and until when its tokens verify.
     pub retired: Option<(DateTime<Utc>, DateTime<Utc>)>,
     /// Since when its tokens are refused.
     pub revoked_at: Option<DateTime<Utc>>,
@@ -28,9 +28,9 @@ pub struct StoredKey {
 /// Whether a key signs, and whether its tokens are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyStatus {
-    /// It signs, and its tokens are accepted.
+    /// It signs, or will once the one before it does no more; its tokens are accepted.
     Current,
-    /// It signs no more; its tokens are accepted until this moment.
+    /// Another takes its place; its tokens are accepted until this moment.
     RetiredUntil(DateTime<Utc>),
     /// Its tokens are refused.
     Revoked,
@@ -89,16 +89,21 @@ pub fn find(db: &mut Db, id: &str) -> Result<Option<StoredKey>, StoreError> {
     Ok(signing_keys::table.find(id).first::<Row>(db).optional()?.map(key))
 }
 
-/// The key that signs now.
-pub fn current(db: &mut Db) -> Result<Option<StoredKey>, StoreError> {
-    let current = signing_keys::retired_at.is_null().and(signing_keys::revoked_at.is_null());
-    Ok(signing_keys::table.filter(current).first::<Row>(db).optional()?.map(key))
+/// The key that no other takes the place of.
+pub fn newest(db: &mut Db) -> Result<Option<StoredKey>, StoreError> {
+    let newest = signing_keys::retired_at.is_null().and(signing_keys::revoked_at.is_null());
+    Ok(signing_keys::table.filter(newest).first::<Row>(db).optional()?.map(key))
 }
 
-/// The id of the key that signs now.
-pub fn current_id(db: &mut Db) -> Result<Option<String>, StoreError> {
-    let current = signing_keys::retired_at.is_null().and(signing_keys::revoked_at.is_null());
-    Ok(signing_keys::table.filter(current).select(signing_keys::id).first(db).optional()?)
+/// The id of the key that signs at `now`: of those whose time is not over, the one whose time is over first.
+pub fn signer(db: &mut Db, now: DateTime<Utc>) -> Result<Option<String>, StoreError> {
+    let signs = signing_keys::retired_at.is_null().or(signing_keys::retired_at.gt(At(now)).assume_not_null());
+    Ok(signing_keys::table
+        .filter(signing_keys::revoked_at.is_null().and(signs))
+        .order((signing_keys::retired_at.is_null().asc(), signing_keys::retired_at.asc()))
+        .select(signing_keys::id)
+        .first(db)
+        .optional()?)
 }
 
 /// Whether the key signs, and whether its tokens are accepted; `None` where there is none of this id.
@@ -111,7 +116,7 @@ pub fn status(db: &mut Db, id: &str) -> Result<Option<KeyStatus>, StoreError> {
     Ok(row.map(|(until, revoked)| KeyStatus::new(until.map(|at| at.0), revoked.map(|at| at.0))))
 }
 
-/// Adds a key that signs from now on. If another is current, it is a conflict on [`super::Constraint::CurrentKey`].
+/// Adds a key. If another is the newest, it is a conflict on [`super::Constraint::CurrentKey`].
 pub fn insert(db: &mut Db, stored: &StoredKey) -> Result<(), StoreError> {
     let row = (
         signing_keys::id.eq(stored.id.clone()),
@@ -129,15 +134,18 @@ pub fn seal_anew(db: &mut Db, id: &str, sealed: Vec<u8>) -> Result<(), StoreErro
     Ok(())
 }
 
-/// Lets the current key sign no more; its tokens verify until `verify_until`. Its id, if there was one.
-pub fn retire_current(
+/// Lets the newest key sign until `signs_until`, and its tokens verify until `verify_until`. Its id, if there was one.
+pub fn retire_newest(
     db: &mut Db,
-    now: DateTime<Utc>,
+    signs_until: DateTime<Utc>,
     verify_until: DateTime<Utc>,
 ) -> Result<Option<String>, StoreError> {
-    let current = signing_keys::retired_at.is_null().and(signing_keys::revoked_at.is_null());
-    Ok(diesel::update(signing_keys::table.filter(current))
-        .set((signing_keys::retired_at.eq(Some(At(now))), signing_keys::verify_until.eq(Some(At(verify_until)))))
+    let newest = signing_keys::retired_at.is_null().and(signing_keys::revoked_at.is_null());
+    Ok(diesel::update(signing_keys::table.filter(newest))
+        .set((
+            signing_keys::retired_at.eq(Some(At(signs_until))),
+            signing_keys::verify_until.eq(Some(At(verify_until))),
+        ))
         .returning(signing_keys::id)
         .get_result(db)
         .optional()?)

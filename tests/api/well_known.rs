@@ -95,8 +95,8 @@ async fn jwt_09_the_set_is_what_a_check_accepts(
     both(&[&first]).await;
     let second = app.app.sessions.rotate_key(&context).await.expect("a new key");
     both(&[&first, &second]).await;
-    // The longest life of a token, the tolerance, and an hour.
-    app.advance(TimeDelta::seconds(600 + 10 + 3600 - 1));
+    // The minute before the new one signs, the longest life of a token, the tolerance, and an hour.
+    app.advance(TimeDelta::seconds(60 + 600 + 10 + 3600 - 1));
     both(&[&first, &second]).await;
     app.advance(TimeDelta::seconds(1));
     both(&[&second]).await;
@@ -104,7 +104,7 @@ async fn jwt_09_the_set_is_what_a_check_accepts(
     both(&[&second, &third]).await;
     assert!(app.app.sessions.revoke_key(&second, &context).await.expect("the store answers"));
     both(&[&third]).await;
-    // The current one: another takes its place at once.
+    // The last one: another takes its place at once.
     assert!(node.app.sessions.revoke_key(&third, &context).await.expect("the store answers"));
     let last = kid(app.log_in("alice").await.token());
     both(&[&last]).await;

@@ -217,24 +217,27 @@ async fn keys_are_rotated_and_revoked_beside_a_running_server(#[values(Sqlite, P
     let before = program.run(&["key", "list", "--json"]).json();
     let old_id = before[0]["id"].as_str().expect("an id").to_owned();
     assert_eq!(before[0]["state"], "current");
-    program.run(&["key", "rotate"]).expect(0);
-    let after = program.run(&["key", "list", "--json"]).json();
-    let state =
-        |id: &str| after.as_array().expect("keys").iter().find(|key| key["id"] == id).map(|key| key["state"].clone());
-    assert_eq!(state(&old_id), Some(json!("retired")));
+    let told = program.run(&["key", "rotate"]).expect(0);
+    let new_id = told.split_whitespace().next().expect("an id").to_owned();
+    assert!(told.contains("signs in a minute"), "{told}");
+    let state = |id: &str| {
+        let keys = program.run(&["key", "list", "--json"]).json();
+        keys.as_array().expect("keys").iter().find(|key| key["id"] == id).map(|key| key["state"].clone())
+    };
+    assert_eq!((state(&old_id), state(&new_id)), (Some(json!("current")), Some(json!("next"))));
     server.get("/auth/me", &old).await.expect(200);
-    let new = server.token("alice").await;
     let kid = |token: &str| {
         use base64::Engine as _;
         let header = token.split('.').next().expect("a header");
         let header = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(header).expect("base64url");
         serde_json::from_slice::<Value>(&header).expect("JSON")["kid"].as_str().expect("a kid").to_owned()
     };
-    assert_eq!(kid(&old), old_id);
-    assert_ne!(kid(&new), old_id, "the running server signs with the new key");
-    server.get("/auth/me", &new).await.expect(200);
+    assert_eq!((kid(&old), kid(&server.token("alice").await)), (old_id.clone(), old_id.clone()));
     program.run(&["key", "revoke", &old_id]).expect(0);
+    assert_eq!((state(&old_id), state(&new_id)), (Some(json!("revoked")), Some(json!("current"))));
     server.get("/auth/me", &old).await.problem(401, "token_invalid");
+    let new = server.token("alice").await;
+    assert_eq!(kid(&new), new_id, "the running server signs with the new key");
     server.get("/auth/me", &new).await.expect(200);
     program.run(&["key", "revoke", &old_id]).fails(1, "revoked already");
     program.run(&["key", "revoke", "nothing"]).fails(1, "there is no key");

@@ -586,9 +586,57 @@ async fn jwt_10_a_change_of_the_algorithm_keeps_the_tokens_that_are_out(#[values
     let settings = [master, ("VIGIE__TOKENS__ALGORITHM", "EdDSA")];
     let after = TestApp::on(before.database.clone(), &before.database.url, before.clock.clone(), &settings).await;
     after.nobody().with_token(alice.token()).get("/auth/me").await.expect(200);
+    // It is published for a minute before it signs.
+    assert_eq!(header(after.log_in("alice").await.token())["alg"], "ES256");
+    after.advance(TimeDelta::minutes(1));
     let later = after.log_in("alice").await;
     assert_eq!(header(later.token())["alg"], "EdDSA");
     before.nobody().with_token(later.token()).get("/auth/me").await.expect(200);
+}
+
+/// Whoever fetched the published keys a minute ago knows the key of every token, but where a key had to be revoked.
+#[rstest]
+#[actix_web::test]
+async fn jwt_10_a_new_key_is_published_for_a_minute_before_it_signs(
+    #[values(Sqlite, Postgres)] backend: Backend,
+    #[values("rotated", "rotated again", "revoked")] meanwhile: &str,
+) {
+    let app = TestApp::start(backend).await;
+    let node = app.another_node().await;
+    app.user("alice", "agent").await;
+    let by = AuditContext::command_line();
+    let signer = async || {
+        let kids = [app.log_in("alice").await, node.log_in("alice").await]
+            .map(|alice| header(alice.token())["kid"].as_str().expect("a kid").to_owned());
+        assert_eq!(kids[0], kids[1], "all nodes sign with one key");
+        kids[0].clone()
+    };
+    let first = signer().await;
+    let second = app.app.sessions.rotate_key(&by).await.expect("a new key");
+    let published = app.nobody().get("/.well-known/jwks.json").await.body;
+    assert!(published.contains(&first) && published.contains(&second), "{published}");
+    assert_eq!(signer().await, first);
+    app.advance(TimeDelta::seconds(30));
+    match meanwhile {
+        "rotated" => {
+            app.advance(TimeDelta::seconds(29));
+            assert_eq!(signer().await, first);
+            app.advance(TimeDelta::seconds(1));
+            assert_eq!(signer().await, second);
+        }
+        "rotated again" => {
+            let third = node.app.sessions.rotate_key(&by).await.expect("a new key");
+            assert_eq!(signer().await, first);
+            app.advance(TimeDelta::seconds(30));
+            assert_eq!(signer().await, second);
+            app.advance(TimeDelta::seconds(30));
+            assert_eq!(signer().await, third);
+        }
+        _ => {
+            assert!(node.app.sessions.revoke_key(&first, &by).await.expect("the store answers"));
+            assert_eq!(signer().await, second, "nothing else may sign");
+        }
+    }
 }
 
 #[rstest]
@@ -600,6 +648,7 @@ async fn jwt_10_an_old_key_verifies_until_the_overlap_has_passed(#[values(Sqlite
     let forger = Forger::of(&alice).await;
     let lasting = forger.with_claim("exp", (app.now() + TimeDelta::hours(10)).timestamp());
     let new = app.app.sessions.rotate_key(&AuditContext::command_line()).await.expect("a new key");
+    app.advance(TimeDelta::minutes(1));
     let renewed = app.client(&alice.refresh().await.expect(200));
     assert_eq!(header(renewed.token())["kid"], new.as_str());
     assert_ne!(header(alice.token())["kid"], new.as_str());
@@ -637,6 +686,7 @@ async fn a_key_that_nobody_made_costs_good_checks_nothing(#[values(Sqlite, Postg
     assert!(begun.elapsed() < std::time::Duration::from_secs(3), "they share a look: {:?}", begun.elapsed());
     assert_eq!(node.app.sessions.signing().key_set_version(), generation, "what was verified still is");
     app.app.sessions.rotate_key(&AuditContext::command_line()).await.expect("a new key");
+    app.advance(TimeDelta::minutes(1));
     let renewed = app.client(&alice.refresh().await.expect(200));
     node.nobody().with_token(renewed.token()).get("/auth/me").await.expect(200);
 }

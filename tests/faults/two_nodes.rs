@@ -126,6 +126,7 @@ async fn keys_made_rotated_and_revoked_at_one_node_count_at_the_other(#[values(S
 
     let new_key = a.app.sessions.rotate_key(&context).await.unwrap();
     assert_ne!(old_key, new_key);
+    a.advance(TimeDelta::minutes(1));
     let after = a.log_in("alice").await;
     after.at(&b).get("/auth/me").await.expect(200);
     before.at(&b).get("/auth/me").await.expect(200);

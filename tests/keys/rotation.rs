@@ -24,6 +24,7 @@ async fn finish(app: &TestApp) -> Result<(), RotationError> {
 async fn work_together(nodes: [&TestApp; 2]) {
     for (one, other) in [(nodes[0], nodes[1]), (nodes[1], nodes[0])] {
         one.app.sessions.rotate_key(&AuditContext::command_line()).await.unwrap();
+        one.advance(chrono::TimeDelta::minutes(1));
         let alice = one.log_in("alice").await;
         other.nobody().with_token(alice.token()).get("/auth/me").await.expect(200);
         let refreshed = json!({ "refresh_token": alice.refresh_token });

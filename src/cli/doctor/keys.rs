@@ -79,7 +79,7 @@ async fn signing(config: &Config, store: &Store, vault: &Vault, keys: &[StoredKe
     if !config.tokens.hs256_secret_file.as_os_str().is_empty() {
         return;
     }
-    let Some(current) = keys.iter().find(|key| key.status() == KeyStatus::Current) else {
+    let Some(newest) = keys.iter().find(|key| key.status() == KeyStatus::Current) else {
         return match keys {
             [] => report.warn(NAME, "there are none yet: the first start makes one"),
             _ => report.fail(NAME, "none signs: run `vigie key rotate`"),
@@ -93,16 +93,17 @@ async fn signing(config: &Config, store: &Store, vault: &Vault, keys: &[StoredKe
             return report.fail(NAME, error);
         }
     }
-    if current.algorithm != config.tokens.algorithm.as_str() {
+    if newest.algorithm != config.tokens.algorithm.as_str() {
         return report.warn(
             NAME,
             format_args!(
                 "{} signs with {}; the next start makes a key for {}",
-                current.id, current.algorithm, config.tokens.algorithm
+                newest.id, newest.algorithm, config.tokens.algorithm
             ),
         );
     }
-    report.ok(NAME, format_args!("all can be opened; {} signs", current.id));
+    let signer = store.read(move |db| signing_keys::signer(db, now)).await.ok().flatten();
+    report.ok(NAME, format_args!("all can be opened; {} signs", signer.as_ref().unwrap_or(&newest.id)));
 }
 
 /// Whether the checkpoint in the data directory is of this history, and of no more records than there are.

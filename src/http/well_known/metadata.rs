@@ -3,6 +3,8 @@
 //! There is no login by redirect yet. So `response_types_supported` and `grant_types_supported` are empty and there is no
 //! `token_endpoint`: a stated deviation from RFC 8414 §2.
 
+use std::time::Duration;
+
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -14,8 +16,8 @@ use crate::http::error::ApiError;
 use crate::http::problems::NotFound;
 use crate::token::client_keys::ClientAlgorithm;
 
-/// Seconds for which the documents may be kept: what they say changes only with the configuration.
-const MAX_AGE: u32 = 3600;
+/// For how long the documents may be kept: what they say changes only with the configuration.
+const MAX_AGE: Duration = Duration::from_hours(1);
 
 const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
 const PROTECTED_RESOURCE: &str = "/.well-known/oauth-protected-resource";
@@ -35,7 +37,7 @@ pub struct AuthorizationServer {
     /// Always empty, for the same reason.
     #[schema(value_type = Vec<String>)]
     grant_types_supported: [String; 0],
-    /// RFC 7662.
+    /// Where tokens are introspected (RFC 7662).
     introspection_endpoint: String,
     /// How a client application authenticates there.
     #[schema(value_type = Vec<String>)]
@@ -47,7 +49,7 @@ pub struct AuthorizationServer {
     #[schema(value_type = Option<Vec<String>>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     introspection_signing_alg_values_supported: Option<[&'static str; 1]>,
-    /// RFC 7009.
+    /// Where tokens are revoked (RFC 7009).
     revocation_endpoint: String,
     /// How a client application authenticates there.
     #[schema(value_type = Vec<String>)]
@@ -68,7 +70,7 @@ pub struct ProtectedResource {
     /// Always `header`: a token does not belong in an address or a body.
     #[schema(value_type = Vec<String>)]
     bearer_methods_supported: [&'static str; 1],
-    /// For people.
+    /// Its name, for people.
     resource_name: &'static str,
 }
 
