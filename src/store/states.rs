@@ -223,6 +223,10 @@ fn newest_of_removed(db: &mut Db, thing: &Thing) -> Result<Option<i64>, StoreErr
     };
     let removal = Record::of_removal(thing.kind(), subject, DateTime::UNIX_EPOCH);
     let is_removed = digest.is_some_and(|digest| digest == removal.digest);
+    if !is_removed && self::version(db, thing)?.is_some() {
+        // Another transaction has added it since the caller looked.
+        return Ok(Some(version));
+    }
     if !is_removed {
         tracing::error!(kind = %thing.kind(), subject = removal.subject, "row removed without a record");
     }

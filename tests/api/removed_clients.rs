@@ -1,13 +1,15 @@
 //! A client that is removed takes its sessions along (P2).
 
 use futures_util::future::join_all;
+use reqwest::Method;
 use rstest::rstest;
 use serde_json::json;
 use vigie::model::audit::AuditKind;
 use vigie::model::session::EndReason;
 
-use crate::support::app::{PASSWORD, TestApp, TestClient};
+use crate::support::app::{PASSWORD, TestApp, TestClient, send};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
+use crate::support::program::Program;
 
 /// Logs in through a client.
 async fn through<'a>(app: &'a TestApp, name: &str, client: &str) -> Option<TestClient<'a>> {
@@ -121,4 +123,28 @@ async fn a_not_before_of_a_removed_client_stays_possible(#[values(Sqlite, Postgr
     root.delete("/admin/clients/crm").await.expect(204);
     root.post("/admin/not-before", json!({ "client_id": "crm", "note": "why" })).await.expect(204);
     root.post("/admin/not-before", json!({ "client_id": "crn", "note": "why" })).await.problem(404, "not_found");
+}
+
+/// Whose record is newer than what was looked up just before was changed by nobody behind the server's back.
+#[rstest]
+#[actix_web::test]
+async fn of_many_who_register_a_removed_client_one_does_and_nothing_is_called_altered(
+    #[values(Sqlite, Postgres)] backend: Backend,
+) {
+    let program = Program::new(backend);
+    program.add_user("root", "admin");
+    let server = program.serve();
+    let token = server.token("root").await;
+    let client = || json!({ "id": "crm", "name": "CRM", "scopes": [] });
+    for _ in 0..10 {
+        let registered = join_all((0..8).map(|_| server.post("/admin/clients", &token, client()))).await;
+        let mut statuses: Vec<u16> = registered.into_iter().map(|answer| answer.status).collect();
+        statuses.sort_unstable();
+        assert_eq!(statuses, [201, 409, 409, 409, 409, 409, 409, 409]);
+        let removed = server.request(Method::DELETE, "/admin/clients/crm", &token);
+        assert_eq!(send(removed).await.status, 204);
+    }
+    let (_, log) = server.stop();
+    assert!(!log.contains(" ERROR "), "{log}");
+    program.run(&["audit", "verify"]).expect(0);
 }
