@@ -38,7 +38,7 @@ const PRODUCT_WORDS: &[&str] = &["vigie"];
 pub struct App {
     /// The configuration it was built from.
     pub config: Config,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
     /// The store; operations use it, nothing else should need to.
     pub store: Store,
@@ -128,7 +128,8 @@ impl App {
         let master = master_key(&config, &store).await?;
         let (vault, keyring) = Vault::open(&store, master, clock.now(), misfit).await?;
         let metrics = Arc::new(Metrics::default());
-        let ground = Ground { config: &config, store: &store, clock: &clock, keyring: &keyring, metrics: &metrics };
+        let foundation =
+            Foundation { config: &config, store: &store, clock: &clock, keyring: &keyring, metrics: &metrics };
         let passwords = Passwords::new(&config.passwords, PRODUCT_WORDS)?;
         let foreign = shared_secret(&config)?;
         let keys = chain::Keys::new(&keyring, vault.database());
@@ -137,9 +138,9 @@ impl App {
         let signing = Arc::new(Signing::new(store.clone(), Arc::clone(&clock), vault.clone(), &config.tokens, foreign));
         signing.prepare().await?;
         let refusals = Refusals::new(store.clone(), Arc::clone(&clock));
-        let alerts = ground.alerts(&refusals)?;
-        let coherence = ground.coherence(&signing, &alerts);
-        let authentication = ground.authentication(&passwords, &refusals, &alerts);
+        let alerts = foundation.alerts(&refusals)?;
+        let coherence = foundation.coherence(&signing, &alerts);
+        let authentication = foundation.authentication(&passwords, &refusals, &alerts);
         let dependencies = session::Dependencies {
             store: store.clone(),
             clock: Arc::clone(&clock),
@@ -167,7 +168,7 @@ impl App {
             removal_key: Arc::clone(&removal_key),
         });
         users.refresh_schemes().await?;
-        let clients = ground.clients(&coherence, &sessions, &refusals, &alerts);
+        let clients = foundation.clients(&coherence, &sessions, &refusals, &alerts);
         let history = History::new(
             store.clone(),
             Arc::clone(&clock),
@@ -176,11 +177,11 @@ impl App {
             refusals.clone(),
             &config.audit,
         );
-        let watch = ground.watch(&chain, &alerts);
+        let watch = foundation.watch(&chain, &alerts);
         watch.begin_key().await?;
-        let backlog = ground.backlog(&alerts);
-        let retention = ground.retention(&chain);
-        let shipping = ground.shipping(removal_key, &chain)?;
+        let backlog = foundation.backlog(&alerts);
+        let retention = foundation.retention(&chain);
+        let shipping = foundation.shipping(removal_key, &chain)?;
         Ok(Self {
             config,
             clock,
@@ -206,19 +207,19 @@ impl App {
     /// Writes what is still in memory, then closes the store.
     pub async fn close(&self) {
         if let Err(error) = self.sessions.flush_last_seen().await {
-            tracing::warn!(cause = %error, "the times of last use could not be written at the stop");
+            tracing::warn!(cause = %error, "last uses of sessions not written on shutdown");
         }
         if let Err(error) = self.refusals.write_all().await {
             tracing::warn!(cause = %error, "the last refusals could not be recorded at the stop");
         }
         if let Err(error) = self.sessions.alert_to_last_ended_uses().await {
-            tracing::warn!(cause = %error, "the last uses of ended sessions could not be told at the stop");
+            tracing::warn!(cause = %error, "alerts of uses of ended sessions not raised on shutdown");
         }
         if let Err(error) = self.clients.write_last_uses().await {
-            tracing::warn!(cause = %error, "the last uses of clients could not be written at the stop");
+            tracing::warn!(cause = %error, "last uses of clients not written on shutdown");
         }
         if let Err(error) = self.clients.alert_to_failures().await {
-            tracing::warn!(cause = %error, "the last failures of clients could not be told at the stop");
+            tracing::warn!(cause = %error, "alerts of failed client authentications not raised on shutdown");
         }
         self.seal_and_sign().await;
         let store = self.store.clone();
@@ -243,7 +244,7 @@ impl App {
 }
 
 /// What most rooms stand on, while they are built.
-struct Ground<'a> {
+struct Foundation<'a> {
     config: &'a Config,
     store: &'a Store,
     clock: &'a Arc<dyn Clock>,
@@ -251,7 +252,7 @@ struct Ground<'a> {
     metrics: &'a Arc<Metrics>,
 }
 
-impl Ground<'_> {
+impl Foundation<'_> {
     fn alerts(&self, refusals: &Refusals) -> Result<Alerts, InvalidNotifier> {
         let dependencies = alert::Dependencies {
             store: self.store.clone(),

@@ -1,4 +1,4 @@
-//! The one source of time. Operations read it once and pass `now` on; nothing else asks the system.
+//! The one source of the time of day. Operations read it once and pass `now` on; nothing else asks the system.
 
 use std::fmt::Debug;
 use std::sync::Mutex;
@@ -29,7 +29,7 @@ pub fn uptime() -> Duration {
 pub struct Backoff {
     /// After the first failure.
     pub first: Duration,
-    /// At most.
+    /// The longest wait.
     pub longest: Duration,
 }
 

@@ -16,8 +16,8 @@
 //! | [`view`] | the objects of the contract, for the API, exports and the command line | |
 //! | [`vault`], [`signing`] | the stored keyring and what it seals; the keys that sign tokens | sessions |
 //! | [`credential`] | passwords and what failures cost | sessions |
-//! | [`refusals`] | what was refused, aggregated and recorded; below everything that refuses | why |
-//! | [`alert`] | what reviewers should look at: raised, stored, acknowledged | sessions |
+//! | [`refusals`] | what was refused, aggregated and recorded; below everything that refuses | the rules that refuse |
+//! | [`alert`] | what reviewers should look at: raised, stored, acknowledged | what may be done with sessions |
 //! | [`coherence`] | the lease protocol and this node's live view: a change made through it holds on every node | logins |
 //! | [`authentication`] | who are you: a password against an account, under the throttles | sessions |
 //! | [`session`] | what may be done with sessions: start, refresh, end, **check** | HTTP |
@@ -25,15 +25,14 @@
 //! | [`app`] | all of these, built once | |
 //! | [`background`], [`http`], [`cli`] | the same operations by the clock, by HTTP (the only folder that names actix), and by hand | SQL |
 //!
-//! The plan (`model → view → store → … → coherence → refusals, alert`) has alerts above the protocol and views below the
-//! database. Here the protocol itself reports a database that went back in time, so alerts stand below it; and views show rows
-//! of the store as they are.
+//! Alerts stand below the protocol, since the protocol itself reports a database that went back in time; and views stand above the
+//! store, since they show its rows as they are.
 //!
 //! # How a request passes
 //!
 //! ```text
-//! request ─► http::middleware ─► http::authenticate ─► token::verify ─► session::check ─► handler ─► one operation
-//!              id, log, limits     who may call          is it ours       is it alive       parse      store.write(…)
+//! request ─► http::middleware ─► http::authenticate ─► session::check ─► token::verify ─► handler ─► one operation
+//!              id, log, limits     who may call          is it alive      is it ours       parse      store.write(…)
 //! response ◄─ http::error or JSON ◄──────────────── an operation's error or value ◄─────── Option / StoreError
 //! ```
 //!
@@ -42,11 +41,23 @@
 //! While a node holds a lease it answers checks from its live view. Whatever a check depends on is changed through
 //! [`coherence`], whose front page describes the protocol. Without a lease every check is a query.
 //!
+//! # The promises
+//!
+//! - P1: no token without a row. The session row is committed before its token leaves.
+//! - P2: logged out means logged out. Once an end is answered, no request that begins afterwards is accepted, on any node.
+//! - P3: no false success. An end is acknowledged when it is durable and every node has stopped accepting.
+//! - P4: fail closed. Where the store cannot be asked, the answer is 503: never 200, never 401.
+//! - P5: the history is kept. Rows leave only through the retention policy.
+//! - P6: the history cannot be changed unseen. `vigie audit verify` names the first bad record.
+//! - P7: nothing stored can be replayed: no password, token or secret is in the database, the logs or an export.
+//! - P8: fast enough that nobody is tempted to skip the check.
+//! - P9: introspection, forward-auth and Vigie's own API never disagree whether a credential is good.
+//!
 //! # What holds everywhere
 //!
 //! - *Absence is `Option`; "could not ask" is an error and answers 503.* These never meet (P4).
 //! - *A session row is committed before its token leaves* (P1), and every end passes `session::end::end_all_in`.
-//! - *The time is an argument*: only [`clock`] asks the system.
+//! - *The time of day is an argument*: only [`clock`] asks the system.
 //! - *Nothing stored can be replayed* (P7): refresh tokens are derived under a key that the database has only sealed, other
 //!   secrets are kept as digests.
 

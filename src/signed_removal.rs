@@ -25,7 +25,7 @@ pub struct RemovalKey {
 /// Whether the server itself recorded an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Authenticity {
-    /// It did.
+    /// Vigie signed it.
     Genuine,
     /// It did if the event was sealed among so many first records of the chain: somebody else may have the key since.
     GenuineBefore(u64),

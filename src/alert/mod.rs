@@ -46,7 +46,7 @@ pub struct Alerts {
 pub struct Dependencies {
     /// The store.
     pub store: Store,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Derives the tokens by which users report logins.
     pub report_link_key: Key,

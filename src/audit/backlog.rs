@@ -22,7 +22,7 @@ const MOST_COUNTED: i64 = 100_000;
 pub struct Dependencies {
     /// The store.
     pub store: Store,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Whom to tell.
     pub alerts: Alerts,

@@ -19,7 +19,7 @@ use crate::telemetry::Metrics;
 pub struct Dependencies {
     /// The store.
     pub store: Store,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
     /// What is verified.
     pub chain: Chain,
@@ -74,7 +74,7 @@ impl Watch {
     /// Makes sure that a key links the records ([`Chain::begin_key`]); what is wrong with older ones is recorded.
     pub async fn begin_key(&self) -> Result<(), NotSigned> {
         let Some(keyed) = self.dependencies.chain.begin_key().await? else { return Ok(()) };
-        tracing::info!(position = keyed.first, "records are linked by a key from here on");
+        tracing::info!(position = keyed.first, "record chain uses keyed hashes from here on");
         if let Some(damage) = keyed.damage {
             self.record(self.dependencies.clock.now(), &Err(damage.to_string())).await?;
         }

@@ -23,7 +23,7 @@ impl DeviceToken {
         Secret::parse(SecretKind::DeviceToken, text).ok().map(Self)
     }
 
-    /// Its text.
+    /// The token's text.
     #[must_use]
     pub fn reveal(&self) -> String {
         self.0.reveal(SecretKind::DeviceToken)

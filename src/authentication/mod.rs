@@ -45,7 +45,7 @@ pub struct Authentication {
 pub struct Dependencies {
     /// The store.
     pub store: Store,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Compares passwords.
     pub passwords: Passwords,

@@ -121,7 +121,7 @@ impl Mode {
             (true, true) => tracing::info!("lease acquired: checks are answered from memory"),
             (true, false) => tracing::info!("lease acquired: checks query the database"),
             (false, _) => {
-                let cause = cause.unwrap_or_else(|| "it was not renewed in time".to_owned());
+                let cause = cause.unwrap_or_else(|| "the lease was not renewed in time".to_owned());
                 tracing::warn!(%cause, "lease lost: a check queries the database once this node has renewed its row");
             }
         }

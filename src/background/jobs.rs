@@ -18,7 +18,7 @@ pub struct Job {
     pub name: &'static str,
     /// The pause between two steps.
     pub period: Duration,
-    /// One step.
+    /// Does the work once.
     pub step: fn(Arc<App>) -> Step,
 }
 

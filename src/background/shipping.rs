@@ -44,7 +44,7 @@ impl Shipping {
             }
         }
         if has_sinks && let Err(error) = self.app.shipping.release().await {
-            tracing::debug!(cause = %error, "other nodes ship when the claims of this one have run out");
+            tracing::debug!(cause = %error, "shipping claims not released: other nodes wait until they expire");
         }
     }
 }

@@ -101,7 +101,7 @@ async fn check(arguments: &Arguments, config: &Config, output: &mut Output) -> O
 }
 
 /// What roles lack of what they need here.
-pub(super) async fn lacking(store: &Store, prefix: &RolePrefix) -> Result<Vec<roles::Lack>, StoreError> {
+pub(super) async fn lacking(store: &Store, prefix: &RolePrefix) -> Result<Vec<roles::MissingPrivileges>, StoreError> {
     let prefix = prefix.clone();
     store.read(move |db| roles::lacking(db, &prefix)).await
 }

@@ -12,7 +12,7 @@ use crate::model::audit::AuditContext;
 use crate::rotation::{self, compromised};
 use crate::vault::{Vault, VaultError};
 
-/// Which step.
+/// Which step of a rotation of the master key.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(super) struct Arguments {
     /// The second step: forget the old master key, once every server works with the new one

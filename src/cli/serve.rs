@@ -81,7 +81,7 @@ async fn serve(app: Arc<App>, greeting: Greeting, stop: CancellationToken) -> Ou
     app.vault.note_use(&app.store, app.clock.now()).await?;
     let served = run_server(Arc::clone(&app), greeting, stop).await;
     if let Err(error) = app.vault.remove_use(&app.store, app.clock.now()).await {
-        tracing::debug!(cause = %error, "that this server stops is known in a minute");
+        tracing::debug!(cause = %error, "use of the master key not removed: it expires in a minute");
     }
     app.close().await;
     Ok(served?)
@@ -105,7 +105,7 @@ fn announce(greeting: &Greeting, address: SocketAddr) {
         Greeting::Demonstration(text) => output.line(text),
     };
     if greeted.and_then(|()| output.line(format_args!("listening on http://{address}"))).is_err() {
-        tracing::debug!("nobody reads the standard output");
+        tracing::debug!("standard output closed");
     }
 }
 

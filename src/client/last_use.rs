@@ -14,7 +14,7 @@ use crate::store::{StoreError, clients};
 pub(super) struct LastUses(Mutex<HashMap<ClientId, DateTime<Utc>>>);
 
 impl LastUses {
-    /// Notes one.
+    /// Notes that a client was used.
     pub fn note(&self, id: &ClientId, now: DateTime<Utc>) {
         let mut noted = self.0.lock();
         match noted.get_mut(id) {

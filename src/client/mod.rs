@@ -39,7 +39,7 @@ pub struct Clients {
 pub struct Dependencies {
     /// The store.
     pub store: Store,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Makes changes known to every node, and says what this one may answer from memory.
     pub coherence: Coherence,

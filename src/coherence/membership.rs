@@ -225,7 +225,7 @@ impl Membership {
         if let Some(id) = self.id.take()
             && let Err(error) = self.coherence.store().write(move |db| nodes::leave(db, id)).await
         {
-            tracing::warn!(cause = %error, "this node's row stays until others notice that it has gone");
+            tracing::warn!(cause = %error, "row of this node not removed: others evict it");
         }
         self.high_water.save_now().await;
     }

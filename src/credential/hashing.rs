@@ -153,7 +153,7 @@ impl State {
 fn give_way() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::nice(NICENESS) {
-        tracing::debug!(cause = %error, "hashing keeps the priority of requests");
+        tracing::debug!(cause = %error, "priority of the hashing thread not lowered");
     }
 }
 

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 
-use super::authenticate::{Admin, Caller, Leaver, Reviewer};
+use super::authenticate::{Admin, Caller, LogoutCaller, Reviewer};
 use super::error::ApiError;
 use super::input::Input;
 
@@ -23,7 +23,7 @@ pub struct Open<What>(pub What);
 pub trait Judged: FromRequest<Error = ApiError> + 'static {}
 
 impl Judged for Caller {}
-impl Judged for Leaver {}
+impl Judged for LogoutCaller {}
 impl Judged for Reviewer {}
 impl Judged for Admin {}
 

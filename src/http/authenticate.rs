@@ -53,7 +53,7 @@ pub struct Caller {
 /// A caller who asks for an end of own sessions. Where this one is over already, the refusal comes when it is over on every node:
 /// whoever asks once more, because no answer came, is told nothing sooner (P2).
 #[derive(Debug, Clone)]
-pub struct Leaver(pub Caller);
+pub struct LogoutCaller(pub Caller);
 
 /// A caller who may read the history: auditors and administrators.
 #[derive(Debug, Clone)]
@@ -159,13 +159,13 @@ impl Admin {
 }
 
 /// Why there is no token to look at.
-struct Unread {
+struct BearerError {
     /// For the record; `None` where no credential came at all.
     reason: Option<Reason>,
     answer: ApiError,
 }
 
-impl Unread {
+impl BearerError {
     const fn nothing() -> Self {
         Self { reason: None, answer: ApiError::CredentialsRequired }
     }
@@ -190,26 +190,26 @@ fn bearer(request: &HttpRequest) -> Result<&str, ApiError> {
 }
 
 /// The bearer token of a request. Exactly one credential, and never in the address (RFC 6750 §2, TOK-10, TOK-11).
-fn read_bearer(request: &HttpRequest) -> Result<&str, Unread> {
+fn read_bearer(request: &HttpRequest) -> Result<&str, BearerError> {
     let query = request.query_string();
     if !query.is_empty()
         && !forward_auth::is_below(request.path())
         && url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "access_token")
     {
-        return Err(Unread::malformed(Reason::TokenInAddress, "A token does not belong in the address."));
+        return Err(BearerError::malformed(Reason::TokenInAddress, "A token does not belong in the address."));
     }
     let mut headers = request.headers().get_all(AUTHORIZATION);
-    let Some(header) = headers.next() else { return Err(Unread::nothing()) };
+    let Some(header) = headers.next() else { return Err(BearerError::nothing()) };
     if headers.next().is_some() {
-        return Err(Unread::malformed(Reason::TwoCredentials, TWO_CREDENTIALS));
+        return Err(BearerError::malformed(Reason::TwoCredentials, TWO_CREDENTIALS));
     }
     if header.len() > MAX_CREDENTIAL + "Bearer ".len() {
-        return Err(Unread::invalid(Reason::TooLarge));
+        return Err(BearerError::invalid(Reason::TooLarge));
     }
-    let text = std::str::from_utf8(header.as_bytes()).map_err(|_| Unread::invalid(Reason::Malformed))?;
-    let Some((scheme, token)) = text.split_once(' ') else { return Err(Unread::nothing()) };
+    let text = std::str::from_utf8(header.as_bytes()).map_err(|_| BearerError::invalid(Reason::Malformed))?;
+    let Some((scheme, token)) = text.split_once(' ') else { return Err(BearerError::nothing()) };
     if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(Unread::nothing());
+        return Err(BearerError::nothing());
     }
     Ok(token)
 }
@@ -333,7 +333,7 @@ impl FromRequest for Caller {
     }
 }
 
-impl FromRequest for Leaver {
+impl FromRequest for LogoutCaller {
     type Error = ApiError;
     type Future = Extracting<Self>;
 

@@ -14,7 +14,7 @@ enum Beginning {
     Incomplete,
     /// Of such a request: the length belongs here, so many bytes from its beginning.
     LacksLength(usize),
-    /// Of another.
+    /// The beginning of another request.
     Other,
 }
 

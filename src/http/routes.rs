@@ -1,4 +1,5 @@
-//! The one table of routes. Each handler names its method and path; its first argument says who may call.
+//! The one table of routes. Each handler names its method and path; its first argument says who may call; where none does, everybody
+//! may.
 
 use actix_web::web;
 use utoipa_actix_web::service_config::ServiceConfig;

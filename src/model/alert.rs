@@ -210,7 +210,7 @@ impl NewAlert {
 /// An alert as the store knows it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Alert {
-    /// Names it.
+    /// The alert's id.
     pub id: AlertId,
     /// What was raised first.
     pub raised: NewAlert<RaisedKind>,

@@ -88,7 +88,7 @@ impl LoginClient {
         }
     }
 
-    /// Which authenticated.
+    /// The client, where it authenticated.
     #[must_use]
     pub const fn authenticated(&self) -> Option<&ClientId> {
         match self {
@@ -143,7 +143,7 @@ pub struct Audiences(Vec<String>);
 pub struct InvalidAudiences;
 
 impl Audiences {
-    /// Reads them.
+    /// Reads a list of audiences.
     pub fn parse(texts: Vec<String>) -> Result<Self, InvalidAudiences> {
         let fits = |text: &String| {
             (1..=LONGEST_AUDIENCE).contains(&text.chars().count())

@@ -24,9 +24,9 @@ words! {
         PasswordVoided = "password_voided",
         /// The address that mail goes to.
         EmailChanged = "email_changed",
-        /// The name.
+        /// The name was changed.
         Renamed = "renamed",
-        /// The role.
+        /// The role was changed.
         RoleChanged = "role_changed",
     }
 }

@@ -1,5 +1,5 @@
 //! What exists and what may happen to it: users, clients, sessions, attempts, audit events, and the small types
-//! they are made of. Pure: no input or output, and time is an argument.
+//! they are made of. No input or output but random bytes, and time is an argument.
 
 pub mod address;
 pub mod alert;

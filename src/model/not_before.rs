@@ -9,11 +9,11 @@ use super::session::Actor;
 /// Whose tokens a not-before refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
-    /// One user's.
+    /// Those of one user.
     User(UserId),
     /// Those issued through one client.
     Client(ClientId),
-    /// All.
+    /// Those of everybody.
     Everybody,
 }
 

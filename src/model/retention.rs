@@ -70,11 +70,11 @@ impl RetentionCutoffs {
 /// How many rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Counts {
-    /// Sessions.
+    /// Number of sessions.
     pub sessions: u64,
-    /// Attempts.
+    /// Number of attempts.
     pub attempts: u64,
-    /// Audit events.
+    /// Number of audit events.
     #[serde(rename = "audit")]
     pub events: u64,
     /// Rows whose addresses are cut.

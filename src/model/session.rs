@@ -51,7 +51,7 @@ words! {
 words! {
     /// Whether a session can still be used.
     pub enum SessionState {
-        /// It can.
+        /// It can be used.
         Active = "active",
         /// It cannot, and never will again.
         Ended = "ended",

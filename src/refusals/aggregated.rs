@@ -23,18 +23,18 @@ const WAITING: usize = 4096;
 /// What has been counted, and the events that wait to be written.
 #[derive(Debug, Default)]
 pub(super) struct Aggregated {
-    counts: HashMap<(AuditKind, Whose), HashMap<Key, Count>>,
+    counts: HashMap<(AuditKind, CallerGroup), HashMap<Key, Count>>,
     waiting: Vec<AuditEvent>,
 }
 
 /// Whose refusals are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Whose {
+enum CallerGroup {
     Strangers,
     Callers,
 }
 
-impl Whose {
+impl CallerGroup {
     const fn told_apart(self) -> usize {
         match self {
             Self::Strangers => NETWORKS,
@@ -92,7 +92,7 @@ impl Aggregated {
     /// Counts a refusal; the first of its cause and network waits to be written.
     pub fn note(&mut self, event: AuditEvent) {
         let (network, caller) = (event.context.ip.map(counted_network), Caller::of(&event));
-        let whose = if caller.is_some() { Whose::Callers } else { Whose::Strangers };
+        let whose = if caller.is_some() { CallerGroup::Callers } else { CallerGroup::Strangers };
         let counts = self.counts.entry((event.kind, whose)).or_default();
         let mut key = Key { reason: event.reason, network, caller };
         if counts.len() >= whose.told_apart() && !counts.contains_key(&key) {
@@ -114,7 +114,7 @@ impl Aggregated {
     pub fn close(&mut self, now: Option<DateTime<Utc>>) {
         // A clock that was set back ends a count as well: it would last too long.
         let is_over = |count: &Count| now.is_none_or(|now| now < count.first || now - count.first >= TOGETHER);
-        let mut over: Vec<(DateTime<Utc>, AuditKind, Whose, Key, Count)> = Vec::new();
+        let mut over: Vec<(DateTime<Utc>, AuditKind, CallerGroup, Key, Count)> = Vec::new();
         for ((kind, whose), counts) in &self.counts {
             let counts = counts.iter().filter(|(_, count)| is_over(count));
             over.extend(counts.map(|(key, count)| (count.latest, *kind, *whose, key.clone(), *count)));
@@ -258,7 +258,7 @@ mod tests {
             let ip = std::net::Ipv4Addr::from(0x0a00_0000 + (network << 8)).to_string();
             aggregated.note(refusal(0, Reason::Malformed, &ip));
         }
-        let told_apart = |aggregated: &Aggregated, kind| aggregated.counts[&(kind, Whose::Strangers)].len();
+        let told_apart = |aggregated: &Aggregated, kind| aggregated.counts[&(kind, CallerGroup::Strangers)].len();
         let kind = AuditKind::TokenRefused;
         assert_eq!((told_apart(&aggregated, kind), aggregated.waiting.len()), (NETWORKS + 1, NETWORKS + 1));
         aggregated.close(None);
@@ -266,7 +266,7 @@ mod tests {
         assert_eq!(details(last), (Some(Reason::Malformed), &json!(10_000 - NETWORKS - 1), &Value::Null));
         // Another kind has networks of its own.
         aggregated.note(AuditEvent { kind: AuditKind::LoginFailed, ..refusal(0, Reason::Throttled, "192.0.2.1") });
-        let key = aggregated.counts[&(AuditKind::LoginFailed, Whose::Strangers)].keys().next().unwrap();
+        let key = aggregated.counts[&(AuditKind::LoginFailed, CallerGroup::Strangers)].keys().next().unwrap();
         assert_eq!(key.network, Some("192.0.2.0/24".parse().unwrap()));
     }
 

@@ -52,7 +52,7 @@ pub struct RefusedRequest {
 }
 
 impl Refusals {
-    /// None yet.
+    /// Begins without any refusal.
     #[must_use]
     pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
         let inner = Inner {

@@ -31,7 +31,7 @@ const TRIES: u32 = 20;
 pub struct Dependencies {
     /// The store.
     pub store: Store,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Opens the keys that are given up.
     pub vault: Vault,

@@ -115,20 +115,20 @@ impl From<SigningError> for CheckError {
 struct Presented {
     token: Verified,
     user_id: UserId,
-    known_by: KnownBy,
+    known_by: StateSource,
     /// Tokens of an earlier generation are void.
     valid_from: u32,
     session: Facts,
 }
 
 /// What a use of the session is compared with.
-enum KnownBy {
+enum StateSource {
     Memory(Arc<LiveSession>),
     /// Which knew of a use at this time, from this address.
     Store(DateTime<Utc>, IpAddr),
 }
 
-impl KnownBy {
+impl StateSource {
     fn last_ip(&self) -> IpAddr {
         match self {
             Self::Memory(session) => session.last_use().1,
@@ -144,8 +144,8 @@ pub enum AskedBy {
     Holder(IpAddr),
     /// An application that was shown it: a use, and where from is not known.
     Application,
-    /// The same, and it is no use.
-    Onlooker,
+    /// An application that was shown it, where that is no use of the session.
+    Introspection,
 }
 
 impl Sessions {
@@ -246,7 +246,7 @@ impl Sessions {
             user: user.status.clone(),
         };
         let (user_id, valid_from) = (session.user_id, session.valid_from());
-        Presented { token, user_id, valid_from, known_by: KnownBy::Memory(session), session: facts }
+        Presented { token, user_id, valid_from, known_by: StateSource::Memory(session), session: facts }
     }
 
     /// Reads a session and its user from the store and keeps them, unless they change meanwhile.
@@ -296,7 +296,7 @@ impl Sessions {
             not_before,
             user: status.user.map(Arc::new),
         };
-        let known_by = KnownBy::Store(status.last_seen_at, status.last_ip);
+        let known_by = StateSource::Store(status.last_seen_at, status.last_ip);
         Ok(Presented { token, user_id: status.user_id, valid_from: status.valid_from, known_by, session })
     }
 
@@ -400,19 +400,19 @@ impl Sessions {
         let ip = match by {
             AskedBy::Holder(ip) => ip,
             AskedBy::Application => known_by.last_ip(),
-            AskedBy::Onlooker => return false,
+            AskedBy::Introspection => return false,
         };
         let (id, last_seen) = (token.session_id, &self.inner.last_seen);
         let idle_expires_at = Session::idle_end(now, self.inner.limits.idle_timeout, facts.expires_at);
         let seen = Seen { at: now, ip, idle_expires_at };
         match known_by {
-            KnownBy::Memory(session) if last_seen.note_live(id, session, seen) => {
+            StateSource::Memory(session) if last_seen.note_live(id, session, seen) => {
                 // So that they are not taken for what nobody asks for: tokens lead to them without a look-up.
                 let live = self.live();
                 drop((live.sessions.get(&id), live.users.get(user_id)));
             }
-            KnownBy::Store(last_seen_at, _) if now > *last_seen_at => last_seen.note(id, seen, *last_seen_at),
-            KnownBy::Memory(_) | KnownBy::Store(..) => {}
+            StateSource::Store(last_seen_at, _) if now > *last_seen_at => last_seen.note(id, seen, *last_seen_at),
+            StateSource::Memory(_) | StateSource::Store(..) => {}
         }
         now + last_seen.nearly_idle() >= facts.idle_expires_at && idle_expires_at > facts.idle_expires_at
     }
@@ -426,8 +426,8 @@ fn checked(presented: Presented, user: Arc<UserStatus>) -> Checked {
         user,
         authenticated_at: presented.session.started_at,
         session: match presented.known_by {
-            KnownBy::Memory(session) => Some(session),
-            KnownBy::Store(..) => None,
+            StateSource::Memory(session) => Some(session),
+            StateSource::Store(..) => None,
         },
     }
 }

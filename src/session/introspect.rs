@@ -58,7 +58,7 @@ impl Sessions {
     }
 
     async fn introspect_access_token(&self, token: &str) -> Result<Option<IntrospectionObject>, StoreError> {
-        let by = if self.inner.limits.introspection_is_use { AskedBy::Application } else { AskedBy::Onlooker };
+        let by = if self.inner.limits.introspection_is_use { AskedBy::Application } else { AskedBy::Introspection };
         let checked = match self.check_for(token, by).await {
             Ok(checked) => checked,
             Err(CheckError::Store(error)) => return Err(error),

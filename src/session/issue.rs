@@ -22,7 +22,7 @@ pub struct TokenRules {
     pub issuer: String,
     /// `aud`.
     pub audience: String,
-    /// The shape.
+    /// Which form of token is issued.
     pub form: TokenForm,
     /// How long an access token lives.
     pub access_life: TimeDelta,

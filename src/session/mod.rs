@@ -1,8 +1,8 @@
-//! What may be done with sessions: one operation, one file, each a method of [`Sessions`].
+//! What may be done with sessions: a file for each operation or a few that belong together, each a method of [`Sessions`].
 //!
-//! Five doors lead to "end this session" (the API, a client's revocation, the console, the command line, the clock); all
-//! come through [`end`]: single ends share transactions (`end_batch`), ends of many go in `batches`. The question asked on
-//! every request is [`check`]; the rule by which it, the refresh and others judge a session is `judge`.
+//! Whatever ends a session comes through [`end`]: logouts and other single ends, which share transactions (`end_batch`), ends of
+//! many, which go in `batches`, and operations that end sessions as a part of what they do, such as a change of an account. The
+//! question asked on every request is [`check`]; the rule by which it, the refresh and others judge a session is `judge`.
 
 mod acting;
 mod batches;
@@ -61,7 +61,7 @@ pub struct Sessions {
 pub struct Dependencies {
     /// The store.
     pub store: Store,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Says who somebody is.
     pub authentication: Authentication,

@@ -213,7 +213,7 @@ impl Sessions {
                     db,
                     &session,
                     &context,
-                    if presented == RefreshTokenStatus::Again { How::Again } else { How::Next },
+                    if presented == RefreshTokenStatus::Again { TokenOrigin::Again } else { TokenOrigin::Next },
                 )?;
                 return Ok(Outcome::Continues(Box::new(session), user));
             }
@@ -268,7 +268,7 @@ fn again(db: &mut Db, session: Session, token: CurrentToken) -> Result<Option<Se
 
 /// How a session came by its tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum How {
+pub(super) enum TokenOrigin {
     /// They follow those that were spent for them.
     Next,
     /// They were issued once more: an answer got lost.
@@ -277,13 +277,18 @@ pub(super) enum How {
     Replaced,
 }
 
-pub(super) fn record(db: &mut Db, session: &Session, context: &AuditContext, how: How) -> Result<(), StoreError> {
+pub(super) fn record(
+    db: &mut Db,
+    session: &Session,
+    context: &AuditContext,
+    origin: TokenOrigin,
+) -> Result<(), StoreError> {
     access_tokens::insert(db, session.id, &session.token)?;
     let details = Details::SessionRefreshed {
         token: session.token.id,
         generation: session.refresh.generation,
-        again: (how == How::Again).then_some(true),
-        replaced: (how == How::Replaced).then_some(true),
+        again: (origin == TokenOrigin::Again).then_some(true),
+        replaced: (origin == TokenOrigin::Replaced).then_some(true),
     };
     let subject = Subject::new(SubjectKind::Session, session.id);
     let event = AuditEvent::new(session.token.issued_at, details, context, subject);

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use super::Sessions;
 use super::change::Changes;
 use super::issue::Issued;
-use super::refresh::{How, record};
+use super::refresh::{TokenOrigin, record};
 use crate::model::audit::AuditContext;
 use crate::model::change::Change;
 use crate::model::id::SessionId;
@@ -33,7 +33,7 @@ impl Sessions {
             let next = session.refresh.replaced(now);
             if let Some(session) = self.advance(db, session, next, client_info, now)? {
                 changes.note(Change::Session(id));
-                record(db, &session, context, How::Replaced)?;
+                record(db, &session, context, TokenOrigin::Replaced)?;
                 return Ok(Some(session));
             }
         }

@@ -67,7 +67,7 @@ pub enum Constraint {
     ClientId,
     /// Another signing key is current.
     CurrentKey,
-    /// Any other.
+    /// Any other constraint.
     Other,
 }
 

@@ -81,7 +81,7 @@ const PATIENCE: u32 = 5;
 /// How a store is opened.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Which database.
+    /// The address of the database.
     pub address: Address,
     /// Connections kept (reading ones, for SQLite).
     pub pool_size: u32,

@@ -11,7 +11,7 @@ use super::backend::{Db, on_backend};
 use super::error::{OpenError, StoreError};
 use crate::clock::uptime;
 
-/// Those migrations.
+/// The migrations during which no older node may run.
 const ALONE: [&str; 1] = ["2026-11-28-000020_key_the_record_chain"];
 /// What such a node needs: where it is missing, none ever ran.
 const SINCE: &str = "2026-11-22-000007_add_lease_length_to_nodes";

@@ -15,9 +15,9 @@ use crate::model::id::NodeId;
 pub enum DeletionGrant {
     /// Sessions that ended before.
     Sessions(DateTime<Utc>),
-    /// Attempts before.
+    /// Attempts before this moment.
     Attempts(DateTime<Utc>),
-    /// Events before.
+    /// Events before this moment.
     Events(DateTime<Utc>),
     /// The addresses of sessions that ended before, and of attempts and events before.
     Addresses(DateTime<Utc>),

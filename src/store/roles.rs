@@ -53,7 +53,7 @@ pub struct Privilege {
 enum Columns {
     /// The whole table.
     All,
-    /// These.
+    /// These columns.
     Listed(&'static [&'static str]),
     /// Those that follow from what the columns of the table are.
     Derived(fn() -> Vec<&'static str>),
@@ -222,7 +222,7 @@ const HISTORY: &[&str] = &[
 ];
 
 impl DatabaseRole {
-    /// Every one.
+    /// Every role.
     pub const ALL: [Self; 3] = [Self::Application, Self::Reader, Self::Retention];
 
     /// How its name ends.
@@ -307,7 +307,7 @@ pub enum RolesError {
         role: String,
         /// The first table of somebody else.
         table: String,
-        /// Its owner.
+        /// The owner of the tables.
         owner: String,
     },
     /// Roles are missing, and who asks may not make any.
@@ -323,7 +323,7 @@ pub enum RolesError {
     },
     /// PostgreSQL took the grants and did not give what they say.
     #[error("{0}, and it is not for this role to grant: run this as a superuser")]
-    MayNotGrant(Lack),
+    MayNotGrant(MissingPrivileges),
     /// Any other fault.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -331,14 +331,14 @@ pub enum RolesError {
 
 /// What a role needs and does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lack {
+pub struct MissingPrivileges {
     /// The role.
     pub role: String,
     /// Each as `INSERT on audit_events`, or `UPDATE on sessions.ended_at`.
     pub privileges: Vec<String>,
 }
 
-impl fmt::Display for Lack {
+impl fmt::Display for MissingPrivileges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 3;
         let (shown, rest) = self.privileges.split_at(self.privileges.len().min(SHOWN));
@@ -463,7 +463,7 @@ fn missing_on(connection: &mut PgConnection, prefix: &RolePrefix) -> Result<Vec<
 
 /// What roles lack of what they need: the one that asks, to serve; and those of this prefix, where they are used here. To be
 /// asked when no migration is missing.
-pub fn lacking(db: &mut Db, prefix: &RolePrefix) -> Result<Vec<Lack>, StoreError> {
+pub fn lacking(db: &mut Db, prefix: &RolePrefix) -> Result<Vec<MissingPrivileges>, StoreError> {
     let Db::Postgres(connection) = db else { return Ok(Vec::new()) };
     let mut lacks = Vec::new();
     let asking = role_on(connection)?;
@@ -488,7 +488,11 @@ fn is_used(connection: &mut PgConnection, name: &str) -> Result<bool, StoreError
     Ok(!used.is_empty())
 }
 
-fn lack(connection: &mut PgConnection, role: DatabaseRole, name: &str) -> Result<Option<Lack>, StoreError> {
+fn lack(
+    connection: &mut PgConnection,
+    role: DatabaseRole,
+    name: &str,
+) -> Result<Option<MissingPrivileges>, StoreError> {
     let (mut relations, mut verbs, mut columns) = (Vec::new(), Vec::new(), Vec::new());
     for (grant, privilege) in role.grants().flat_map(|grant| grant.may.iter().map(move |privilege| (grant, privilege)))
     {
@@ -514,7 +518,7 @@ fn lack(connection: &mut PgConnection, role: DatabaseRole, name: &str) -> Result
     .bind::<Text, _>(name)
     .load(connection)?;
     let privileges: Vec<String> = lacking.into_iter().map(|lacking| lacking.line).collect();
-    Ok((!privileges.is_empty()).then(|| Lack { role: name.to_owned(), privileges }))
+    Ok((!privileges.is_empty()).then(|| MissingPrivileges { role: name.to_owned(), privileges }))
 }
 
 /// What the connected role may do to the history, although the server never does it.

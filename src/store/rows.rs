@@ -152,7 +152,7 @@ impl<'r, R> Insert<'r, R> {
         self
     }
 
-    /// Adds them.
+    /// Adds the rows.
     pub fn execute(&self, db: &mut Db) -> Result<(), StoreError> {
         match db {
             Db::Postgres(_) if self.rows.is_empty() => {}

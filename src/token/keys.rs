@@ -65,7 +65,7 @@ pub enum KeyError {
     TooWeak {
         /// What it is for.
         algorithm: Algorithm,
-        /// Its length.
+        /// Length of its modulus, in bits.
         bits: usize,
         /// The length it needs.
         least: usize,

@@ -21,7 +21,7 @@ pub struct Expectations<'a> {
     pub issuer: &'a str,
     /// What `aud` must be or contain.
     pub audience: &'a str,
-    /// Which shape.
+    /// Which form of token is accepted.
     pub form: TokenForm,
     /// How far in the future `iat` and `nbf` may lie. Expiry has no tolerance.
     pub tolerance: Duration,

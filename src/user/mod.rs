@@ -44,7 +44,7 @@ pub struct Users {
 pub struct Dependencies {
     /// The store.
     pub store: Store,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Accepts, hashes and compares passwords.
     pub passwords: Passwords,

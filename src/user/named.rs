@@ -21,7 +21,7 @@ use crate::store::{Db, StoreError, alerts, attempts, audit, not_befores, session
 #[derive(Debug)]
 pub(super) struct Person {
     pub id: UserId,
-    /// Folded.
+    /// The names, case-folded.
     pub names: BTreeSet<String>,
     /// Sessions of theirs, also those whose rows are gone.
     pub started: HashSet<SessionId>,

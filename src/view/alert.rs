@@ -10,7 +10,7 @@ use crate::model::alert::Alert;
 /// Something a reviewer should look at.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct AlertObject {
-    /// Its id.
+    /// The alert's id.
     #[schema(format = "uuid")]
     pub id: String,
     /// What it is about, of a closed list.
@@ -22,7 +22,7 @@ pub struct AlertObject {
     /// The session concerned.
     #[schema(format = "uuid")]
     pub session_id: Option<String>,
-    /// From where.
+    /// The address that it is about, if there is one.
     pub ip: Option<String>,
     /// When it happened first.
     #[schema(value_type = String, format = "date-time")]
@@ -30,7 +30,7 @@ pub struct AlertObject {
     /// When it happened last.
     #[schema(value_type = String, format = "date-time")]
     pub last_at: TimeText,
-    /// How often.
+    /// How often it happened.
     pub count: i32,
     /// `open` or `acknowledged`.
     pub state: &'static str,
@@ -61,7 +61,7 @@ pub struct AlertUser {
 /// That somebody looked at an alert.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct AcknowledgedObject {
-    /// When.
+    /// When it was acknowledged.
     #[schema(value_type = String, format = "date-time")]
     pub at: TimeText,
     /// Who: a user's id, or `cli`.

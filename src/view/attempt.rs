@@ -9,10 +9,10 @@ use crate::model::attempt::Attempt;
 /// One try to log in.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct AttemptObject {
-    /// Its id.
+    /// The attempt's id.
     #[schema(format = "uuid")]
     pub id: String,
-    /// When.
+    /// When somebody tried.
     #[schema(value_type = String, format = "date-time")]
     pub at: TimeText,
     /// The name that was tried; masked where no user has it.
@@ -22,7 +22,7 @@ pub struct AttemptObject {
     pub user_id: Option<String>,
     /// What came of it: the true reason.
     pub outcome: &'static str,
-    /// From where.
+    /// The client's address.
     pub ip: String,
     /// The raw user agent.
     pub user_agent: Option<String>,

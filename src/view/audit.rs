@@ -12,7 +12,7 @@ use crate::model::session::Actor;
 pub struct EventObject {
     /// Its number; higher is later.
     pub seq: i64,
-    /// When.
+    /// When it happened.
     #[schema(value_type = String, format = "date-time")]
     pub at: TimeText,
     /// What, of a closed list.
@@ -21,14 +21,14 @@ pub struct EventObject {
     pub outcome: &'static str,
     /// Why it was not done, of a closed list.
     pub reason: Option<&'static str>,
-    /// By whom.
+    /// Who did it.
     pub actor: ActorObject,
-    /// To what.
+    /// What it was done to.
     pub subject: SubjectObject,
     /// In which session.
     #[schema(format = "uuid")]
     pub session_id: Option<String>,
-    /// From where.
+    /// The client's address; null where no client asked.
     pub ip: Option<String>,
     /// In which request.
     pub request_id: Option<String>,
@@ -51,7 +51,7 @@ pub struct ActorObject {
 pub struct SubjectObject {
     /// `user`, `session`, `client`, `key`, `everybody`, `network`, `throttle`, `alert` or `unknown`.
     pub kind: &'static str,
-    /// Its id.
+    /// The id of the user, session or other thing; null where there is none.
     pub id: Option<String>,
 }
 

@@ -15,7 +15,7 @@ pub struct ThrottleObject {
     pub id: String,
     /// `account`, `known_device`, `address`, `network` or `overall`.
     pub scope: &'static str,
-    /// Whose account.
+    /// The user whose account is throttled.
     pub user: Option<ThrottledUser>,
     /// The name that was tried, masked, where no user has it.
     pub name: Option<String>,

@@ -52,7 +52,7 @@ pub struct UserSummary<'a> {
 /// A registered application; never its secret.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ClientObject {
-    /// Its id.
+    /// The user's id.
     pub id: String,
     /// What people call it.
     pub name: String,

@@ -46,7 +46,7 @@ struct Inner {
 pub struct Dependencies {
     /// The store.
     pub store: Store,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Seals what is recorded of a run.
     pub chain: Chain,

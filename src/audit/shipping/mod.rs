@@ -46,7 +46,7 @@ pub struct Shipping {
 pub struct Dependencies {
     /// The store.
     pub store: Store,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Told how far sinks lag behind.
     pub metrics: Arc<Metrics>,

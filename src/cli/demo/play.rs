@@ -27,7 +27,7 @@ const WRONG: &str = "azerty azerty azerty";
 pub(super) struct Player<'a> {
     pub app: &'a App,
     pub clock: &'a ManualClock,
-    /// Everybody's.
+    /// The password of everybody in the demonstration.
     pub password: &'a str,
     pub people: &'a [User],
     /// The application that some log in by.

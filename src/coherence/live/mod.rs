@@ -45,12 +45,12 @@ struct CutOffs {
     clients: HashMap<String, DateTime<Utc>>,
 }
 
-/// The picture.
+/// What this node knows from memory: live sessions, their users, and what else a check depends on.
 #[derive(Debug)]
 pub struct LiveView {
     /// Sessions that were asked for, ended ones too.
     pub sessions: Map<SessionId, Arc<LiveSession>>,
-    /// Their users.
+    /// The users of the sessions.
     pub users: Map<UserId, Arc<LiveUser>>,
     /// Tokens already verified.
     pub tokens: VerifiedTokens,

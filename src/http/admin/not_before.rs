@@ -28,7 +28,7 @@ pub struct NotBeforeBody {
     client_id: Option<String>,
     /// Those issued before this moment, which has passed; now unless said otherwise.
     at: Option<Moment>,
-    /// Why.
+    /// Why; kept with the not-before.
     note: Note,
 }
 

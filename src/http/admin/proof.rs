@@ -22,7 +22,7 @@ pub struct InclusionAnswer {
     /// What the record is of.
     #[schema(value_type = String)]
     kind: RecordKind,
-    /// Which one.
+    /// The id of the event, attempt or session.
     subject: String,
     /// When that happened.
     #[schema(value_type = String, format = "date-time")]

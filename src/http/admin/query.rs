@@ -19,7 +19,7 @@ use crate::model::filter::Sort;
 /// The query string: the members that `O` documents, and all others, which `F` reads and refuses where it knows them not.
 #[derive(Debug)]
 pub struct Filtered<F, O> {
-    /// Which rows.
+    /// Which rows are wanted.
     pub filter: F,
     /// How they are answered.
     pub options: O,

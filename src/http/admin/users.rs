@@ -99,7 +99,7 @@ impl<'de> Deserialize<'de> for Member {
 /// How many of a user's sessions ended.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EndedOfUserAnswer {
-    /// How many.
+    /// How many sessions were ended.
     ended: i64,
 }
 

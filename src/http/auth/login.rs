@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::authentication::known_device::DeviceToken;
 use crate::authentication::password::Credentials;
 use crate::http::asked::{By, Open};
-use crate::http::authenticate::{Bearer, Leaver, RequestInfo, refused, refused_request, two_credentials};
+use crate::http::authenticate::{Bearer, LogoutCaller, RequestInfo, refused, refused_request, two_credentials};
 use crate::http::error::ApiError;
 use crate::http::input::{AnyBody, Body, OptionalBody};
 use crate::http::oauth::basic_credentials;
@@ -78,7 +78,7 @@ pub struct LogoutAllBody {
 /// How many sessions ended.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EndedAnswer {
-    /// How many.
+    /// How many sessions were ended.
     pub ended: i64,
 }
 
@@ -191,10 +191,10 @@ pub async fn logout(
 )]
 #[post("/auth/logout-all")]
 pub async fn logout_all(
-    asked: By<Leaver, OptionalBody<LogoutAllBody>>,
+    asked: By<LogoutCaller, OptionalBody<LogoutAllBody>>,
     app: web::Data<App>,
 ) -> Result<HttpResponse, ApiError> {
-    let By(Leaver(caller), OptionalBody(body)) = asked;
+    let By(LogoutCaller(caller), OptionalBody(body)) = asked;
     let keep = body.is_some_and(|body| body.keep_current).then_some(caller.checked.session_id);
     let user_id = caller.checked.user_id;
     let ended = app.sessions.end_of_user(user_id, keep, EndReason::LogoutAll, None, &caller.context()).await?;

@@ -46,10 +46,10 @@ pub struct TokenAnswer<'a> {
 /// When and from where the user logged in before.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PreviousLogin {
-    /// When.
+    /// When the user logged in before.
     #[schema(value_type = String, format = "date-time")]
     at: TimeText,
-    /// From where.
+    /// The client's address at that login.
     ip: String,
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
-use crate::http::authenticate::{Caller, Leaver};
+use crate::http::authenticate::{Caller, LogoutCaller};
 use crate::http::error::ApiError;
 use crate::http::input::{Given, Query};
 use crate::http::paging::{List, PageOptions, Pager};
@@ -90,7 +90,7 @@ pub async fn list_sessions(
 )]
 #[delete("/auth/sessions/{id}")]
 pub async fn end_session(
-    Leaver(caller): Leaver,
+    LogoutCaller(caller): LogoutCaller,
     app: web::Data<App>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {

@@ -12,7 +12,7 @@ words! {
         Open = "open",
         /// Those that somebody has.
         Acknowledged = "acknowledged",
-        /// Both.
+        /// Acknowledged or not.
         All = "all",
     }
 }

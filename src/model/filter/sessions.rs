@@ -13,7 +13,7 @@ words! {
         Active = "active",
         /// Those that cannot.
         Ended = "ended",
-        /// Both.
+        /// Active or ended.
         All = "all",
     }
 }

@@ -202,7 +202,7 @@ pub struct SessionStatus {
     pub started_at: DateTime<Utc>,
     /// When it was last used, as far as the store knows.
     pub last_seen_at: DateTime<Utc>,
-    /// From where.
+    /// The client's address at the last use.
     pub last_ip: IpAddr,
     /// When it ends in any case.
     pub expires_at: DateTime<Utc>,
