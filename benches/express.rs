@@ -6,15 +6,15 @@
 
 mod support;
 
-use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use support::costs::repeatedly;
 use support::http::{Connection, request};
+use support::package::{Package, install};
 use support::people::sessions_of_many;
 use support::{Cluster, median, on_one_thread, open, say};
 use vigie::app::App;
@@ -24,10 +24,9 @@ const ROUND: Duration = Duration::from_secs(3);
 const CONNECTIONS: usize = 16;
 /// Each connection takes these in turn, so that no one row is asked for all the time.
 const SESSIONS: usize = 1_000;
-const PLACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/express");
 
 fn main() {
-    install();
+    let place = install("express");
     let cluster = Cluster::start();
     actix_web::rt::System::new().block_on(async {
         let data = tempfile::tempdir().expect("a directory");
@@ -45,7 +44,7 @@ fn main() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         actix_web::rt::spawn(listening.serve_until(std::future::pending()));
-        let express = Express::start(&cluster.url, &app).await;
+        let express = start_express(&place, &cluster.url, &app).await;
         for address in [vigie, express.address] {
             rate(address, &requests).await;
         }
@@ -65,47 +64,11 @@ fn main() {
     });
 }
 
-/// Installs what the Express server stands on, at the versions of its lock file.
-fn install() {
-    if std::path::Path::new(PLACE).join("node_modules").exists() {
-        return;
-    }
-    let installed = Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(PLACE).status();
-    assert!(installed.is_ok_and(|status| status.success()), "run `npm ci` in {PLACE}, with Node.js 20 or later");
-}
-
-/// The Express server, killed when this is dropped.
-struct Express {
-    process: Child,
-    address: SocketAddr,
-}
-
-impl Express {
-    async fn start(url: &str, app: &App) -> Self {
-        let key = app.sessions.signing().current().await.expect("a key");
-        let mut process = Command::new("node")
-            .arg("server.mjs")
-            .current_dir(PLACE)
-            .env("NODE_ENV", "production")
-            .env("DATABASE_URL", url)
-            .env("PUBLIC_KEY", key.public_jwk().expect("a public key").to_string())
-            .env("ISSUER", app.config.issuer())
-            .env("AUDIENCE", app.config.tokens.audience.as_str())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("node runs");
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().expect("a pipe")).read_line(&mut line).expect("text");
-        let address = line.trim_end().strip_prefix("listening on http://").expect("it listens");
-        Self { process, address: address.parse().expect("an address") }
-    }
-}
-
-impl Drop for Express {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+async fn start_express(place: &Path, url: &str, app: &App) -> Package {
+    let key = app.sessions.signing().current().await.expect("a key").public_jwk().expect("a public key").to_string();
+    let (issuer, audience) = (app.config.issuer(), app.config.tokens.audience.as_str());
+    let environment = [("DATABASE_URL", url), ("PUBLIC_KEY", &key), ("ISSUER", &issuer), ("AUDIENCE", audience)];
+    Package::start(place, &environment)
 }
 
 /// Requests per second, driven from a thread of their own.

@@ -4,11 +4,22 @@
 #![expect(clippy::expect_used, reason = "a benchmark that cannot run should say so and stop")]
 #![allow(dead_code, reason = "no benchmark uses all of it")]
 
+#[path = "../../tests/support/assertion.rs"]
+pub mod assertion;
+#[path = "../../tests/support/certificates.rs"]
+pub mod certificates;
+pub mod clients;
 pub mod costs;
 pub mod http;
+pub mod load;
 pub mod node;
+pub mod package;
 pub mod people;
 pub mod rows;
+#[path = "../../tests/support/signals.rs"]
+pub mod signals;
+#[path = "../../tests/support/until.rs"]
+pub mod until;
 
 use std::net::SocketAddr;
 use std::process::Command;

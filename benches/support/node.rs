@@ -7,6 +7,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::http::{Connection, request};
+use super::signals::signal;
 
 /// A process, killed when this is dropped.
 pub struct Node {
@@ -71,17 +72,12 @@ impl Node {
 
     /// Stops it in the middle of whatever it does, without a word to anybody.
     pub fn freeze(&self) {
-        self.signal("-STOP");
+        signal(&self.process, "-STOP");
     }
 
     /// Lets it go on.
     pub fn thaw(&self) {
-        self.signal("-CONT");
-    }
-
-    fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([name, &self.process.id().to_string()]).status().expect("kill runs");
-        assert!(sent.success());
+        signal(&self.process, "-CONT");
     }
 }
 

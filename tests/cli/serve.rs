@@ -14,7 +14,8 @@ use tokio::net::TcpStream;
 
 use crate::support::app::{PASSWORD, send};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
-use crate::support::program::{Program, Server, terminate};
+use crate::support::program::{Program, Server};
+use crate::support::signals::terminate;
 use crate::support::token::claims;
 use crate::support::until::until;
 

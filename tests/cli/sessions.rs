@@ -8,7 +8,8 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
-use crate::support::program::{Program, terminate};
+use crate::support::program::Program;
+use crate::support::signals::terminate;
 
 fn ids(list: &Value) -> Vec<&str> {
     list.as_array().expect("sessions").iter().filter_map(|session| session["id"].as_str()).collect()

@@ -11,11 +11,11 @@ use vigie::model::id::NodeId;
 use vigie::store::StoreError;
 use vigie::store::nodes::{self, LeaseNumbers};
 
-use crate::support::app::{TestApp, TestClient};
+use crate::support::app::{TestApp, TestClient, until_status};
 use crate::support::dump::Beside;
 use crate::support::postgres::{Options, PrivateCluster, execute};
 use crate::support::proxy::Proxy;
-use crate::support::until::{until, until_status};
+use crate::support::until::until;
 
 /// How soon nodes recover once the new primary can be reached.
 const RECOVERY: Duration = Duration::from_secs(5);

@@ -20,11 +20,11 @@ use vigie::store::sessions::{self, Closing};
 use vigie::store::{StoreError, changes, nodes};
 use vigie::user::change::UserChange;
 
-use crate::support::app::TestApp;
+use crate::support::app::{TestApp, until_status};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::dump::Beside;
 use crate::support::proxy::Proxy;
-use crate::support::until::{until, until_status};
+use crate::support::until::until;
 
 const LEASE: Duration = Duration::from_secs(2);
 /// A lease, the margin, and what a busy machine may add.

@@ -8,10 +8,10 @@ use serde_json::json;
 use vigie::model::secret::{Secret, SecretKind};
 
 use super::{assert_unavailable, dump_but_nodes, recovers};
-use crate::support::app::{Answer, PASSWORD, TestApp, TestClient, send};
+use crate::support::app::{Answer, PASSWORD, TestApp, TestClient, send, until_status};
 use crate::support::backend::Backend::Postgres;
 use crate::support::postgres::{Options, PrivateCluster};
-use crate::support::until::{until, until_status};
+use crate::support::until::until;
 
 /// Gives up early, so that the tests are quick.
 /// Every check is a query: what a node answers while its lease lasts is in `coherence`.

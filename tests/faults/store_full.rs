@@ -8,12 +8,11 @@ use serde_json::{Value, json};
 use vigie::store::{Db, StoreError};
 
 use super::{assert_unavailable, dump_but_nodes};
-use crate::support::app::{PASSWORD, TestApp};
+use crate::support::app::{PASSWORD, TestApp, until_status};
 use crate::support::backend::Backend::{Postgres, Sqlite};
 use crate::support::child::in_own_process;
 use crate::support::dump::Beside;
 use crate::support::program::Program;
-use crate::support::until::until_status;
 
 /// The largest size of a file that this process may write, as the system allows it: a full disk for one process.
 fn limit_files(limit: &str) {

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::support::program::terminate;
+use crate::support::signals::terminate;
 use crate::support::until::until_blocking;
 
 /// Where the recipes have Vigie, Vigie behind TLS, the application, and the program itself.

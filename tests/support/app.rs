@@ -372,3 +372,12 @@ impl Answer {
         self.headers.get(name).map(|value| value.to_str().expect("a readable header"))
     }
 }
+
+/// Asks until the answer has this status.
+pub async fn until_status(status: u16, ask: impl AsyncFn() -> Answer) -> Answer {
+    let asked = async || {
+        let answer = ask().await;
+        if answer.status == status { Ok(answer) } else { Err((answer.status, answer.body)) }
+    };
+    until(&format!("an answer {status}"), asked).await
+}

@@ -1,12 +1,9 @@
 //! A client application, as the standards have it: it authenticates, introspects, revokes, and logs its users in.
 
-use chrono::{DateTime, Utc};
-use jsonwebtoken::EncodingKey;
 use reqwest::{Method, RequestBuilder};
-use serde_json::{Value, json};
+use serde_json::json;
 use url::form_urlencoded::Serializer;
 use vigie::client::registration::NewClient;
-use vigie::config::Algorithm;
 use vigie::model::audit::AuditContext;
 use vigie::model::client::{Audiences, ClientId, Scope};
 use vigie::model::secret::SecretKind;
@@ -14,9 +11,6 @@ use vigie::token::client_keys::ClientKeys;
 use vigie::token::keys::SigningKey;
 
 use super::app::{Answer, PASSWORD, TestApp, TestClient, send};
-
-/// The value of `client_assertion_type`.
-pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// A registered application that authenticates by HTTP Basic.
 #[derive(Clone)]
@@ -117,23 +111,4 @@ impl<'a> Application<'a> {
     pub async fn refresh(&self, token: &str) -> Answer {
         send(self.request("/auth/refresh").json(&json!({ "refresh_token": token }))).await
     }
-}
-
-/// The claims of an assertion that is good.
-pub fn assertion_claims(client: &str, id: &str, now: DateTime<Utc>) -> Value {
-    let now = now.timestamp();
-    json!({ "iss": client, "sub": client, "aud": "http://127.0.0.1:8080", "jti": id, "iat": now, "exp": now + 60 })
-}
-
-/// An assertion that says this, signed with an ES256 key.
-pub fn assertion(key: &SigningKey, claims: &Value) -> String {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    assert_eq!(key.algorithm(), Algorithm::Es256);
-    let header = json!({ "alg": "ES256", "kid": key.id().as_str(), "typ": "client-authentication+jwt" });
-    let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let message = format!("{}.{}", encode(&header), encode(claims));
-    let encoding = EncodingKey::from_ec_der(key.secret_bytes());
-    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &encoding, jsonwebtoken::Algorithm::ES256);
-    format!("{message}.{}", signature.expect("it signs"))
 }

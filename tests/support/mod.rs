@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod application;
+pub mod assertion;
 pub mod backend;
 pub mod certificates;
 pub mod child;
@@ -13,6 +14,7 @@ pub mod postgres;
 pub mod program;
 pub mod proxy;
 pub mod rows;
+pub mod signals;
 pub mod smtp;
 /// Thousands of rows at once; benchmarks fill their tables by the same statements.
 #[path = "../../benches/support/rows.rs"]

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::app::{Answer, PASSWORD, TEST_SETTINGS, http_client, send};
 use super::backend::{Backend, TestDatabase};
+use super::signals::{signal, terminate};
 use super::until::until_blocking;
 
 /// An installation of its own: a database, a data directory, settings.
@@ -255,16 +256,6 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Sends SIGTERM.
-pub fn terminate(child: &Child) {
-    signal(child, "-TERM");
-}
-
-fn signal(child: &Child, name: &str) {
-    let sent = Command::new("kill").args([name, &child.id().to_string()]).status().expect("kill runs");
-    assert!(sent.success());
 }
 
 fn read(path: &Path) -> String {

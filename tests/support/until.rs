@@ -3,8 +3,6 @@
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
-use super::app::Answer;
-
 /// Longer than anything takes that comes about at all, also on a machine that is busy with other tests.
 const LIMIT: Duration = Duration::from_secs(30);
 /// Between two questions: short beside what is waited for.
@@ -67,13 +65,4 @@ pub fn until_blocking<A: Awaited>(what: &str, mut ask: impl FnMut() -> A) -> A::
         }
         std::thread::sleep(PACE);
     }
-}
-
-/// Asks until the answer has this status.
-pub async fn until_status(status: u16, ask: impl AsyncFn() -> Answer) -> Answer {
-    let asked = async || {
-        let answer = ask().await;
-        if answer.status == status { Ok(answer) } else { Err((answer.status, answer.body)) }
-    };
-    until(&format!("an answer {status}"), asked).await
 }

@@ -12,7 +12,8 @@ use vigie::model::client::Scope;
 use vigie::token::keys::SigningKey;
 
 use crate::support::app::{Answer, BY_QUERY, TestApp, send};
-use crate::support::application::{ASSERTION_TYPE, Application, Fields, assertion, assertion_claims, form};
+use crate::support::application::{Application, Fields, form};
+use crate::support::assertion::{ASSERTION_TYPE, assertion, assertion_claims};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 
 const INTROSPECT: &str = "/oauth/introspect";
