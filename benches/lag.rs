@@ -28,13 +28,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::rt;
-use front::{APPLICATION, Front, Start, VIGIE, VIGIE_TLS, apache, caddy, envoy, free_address, haproxy, nginx};
+use front::{APPLICATION, Front, Start, VIGIE, VIGIE_TLS, apache, caddy, envoy, haproxy, nginx};
 use futures_util::future::{join, join_all, join4};
 use support::clients::Application;
 use support::http::{Answer, Connection, request};
 use support::node::Node;
 use support::package::{Package, install};
 use support::people::{Holder, sessions_of_many};
+use support::ports::free_address;
 use support::{Cluster, is_chosen, milliseconds, open, percentile, say};
 use tls::Tls;
 use vigie::app::App;

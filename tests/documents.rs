@@ -189,6 +189,30 @@ fn the_table_of_what_roles_may_is_current() {
     is_current(ROLES, &current);
 }
 
+/// What `docs/clients.md` shows of a file in `examples/` stands there line by line, and those files are run by tests.
+#[test]
+fn the_lines_for_applications_are_those_of_the_examples() {
+    let text = read("docs/clients.md");
+    let mut shown = 0;
+    // Every second part is a block of code; the line before it links to its file.
+    let parts: Vec<&str> = text.split("\n```").collect();
+    assert_eq!(parts.len() % 2, 1, "a block does not end");
+    for [before, block] in parts.as_chunks().0 {
+        // A command is of no file.
+        if block.starts_with("sh\n") {
+            continue;
+        }
+        let link = before.trim_end().lines().last().and_then(|line| line.split("](../").nth(1)?.split(')').next());
+        let file =
+            link.filter(|file| file.starts_with("examples/")).unwrap_or_else(|| panic!("of which file: {block}"));
+        let (_, lines) = block.split_once('\n').unwrap_or_default();
+        assert!(lines.lines().count() > 5, "{file}: {lines}");
+        assert!(read(file).contains(&format!("{lines}\n")), "{file} has other lines than docs/clients.md:\n{lines}");
+        shown += 1;
+    }
+    assert!(shown >= 5, "only {shown} blocks");
+}
+
 /// The README names no file that is not there.
 #[test]
 fn every_file_that_the_readme_links_to_exists() {

@@ -15,6 +15,8 @@ pub mod load;
 pub mod node;
 pub mod package;
 pub mod people;
+#[path = "../../tests/support/ports.rs"]
+pub mod ports;
 pub mod rows;
 #[path = "../../tests/support/signals.rs"]
 pub mod signals;

@@ -1,8 +1,6 @@
 //! Forward-auth behind real proxies (P9): whoever has a good token passes as whoever it is, and nobody else does; logged out
 //! means logged out at the very next request; and what cannot be asked is refused with 503.
 
-use std::net::SocketAddr;
-
 use rstest::rstest;
 use serde_json::Value;
 
@@ -11,8 +9,8 @@ use super::front::{APPLICATION, Front, Start, VIGIE, caddy, envoy, haproxy, ngin
 use super::wire::{Question, Told};
 use crate::support::app::PASSWORD;
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
-use crate::support::program::{Program, Server};
-use crate::support::proxy::Proxy;
+use crate::support::lookout::{Lookout, address};
+use crate::support::program::Server;
 use crate::support::until::until;
 
 /// Headers of ours, as a client forges them: by whatever spelling an application takes for the same.
@@ -43,43 +41,6 @@ struct Recipe {
     start: Start,
     /// Whether it can take away every header that begins with `X-Auth-`.
     strips_all: bool,
-}
-
-/// A Vigie whose database can be taken away.
-struct Lookout {
-    program: Program,
-    line: Option<Proxy>,
-}
-
-impl Lookout {
-    fn new(backend: Backend) -> Self {
-        let program = Program::new(backend)
-            .with("VIGIE__SERVER__TRUSTED_PROXIES", "127.0.0.1")
-            // Every check is a query, and gives up early: what a node answers while its lease lasts is in `coherence`.
-            .with("VIGIE__NODES__LIVE_VIEW", "false")
-            .with("VIGIE__DATABASE__WAIT", "2s");
-        if backend == Sqlite {
-            return Self { program, line: None };
-        }
-        let (line, url) = Proxy::in_front_of(&program.database.url);
-        Self { program: program.with("DATABASE_URL", &url), line: Some(line) }
-    }
-
-    /// A token that has expired by the time it is used.
-    async fn expired_token(&self) -> String {
-        let mut command = self.program.command(&["serve"]);
-        command.env("VIGIE__TOKENS__ACCESS_TTL", "1s");
-        let server = Server::start(command, self.program.path("first.log"));
-        let token = server.token("alice").await;
-        let expired = async || server.get("/auth/me", &token).await.body.contains("token_expired");
-        until("the token has expired", expired).await;
-        server.stop();
-        token
-    }
-}
-
-fn address(server: &Server) -> SocketAddr {
-    server.url.trim_start_matches("http://").parse().expect("an address")
 }
 
 async fn get(front: &Front, token: &str) -> Told {

@@ -2,10 +2,11 @@
 //! addresses of Vigie, the application and the program itself.
 
 use std::fs::File;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use crate::support::ports::free_address;
 use crate::support::signals::terminate;
 use crate::support::until::until_blocking;
 
@@ -71,11 +72,6 @@ impl Drop for Front {
 
 fn project(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
-/// A port that nobody has at the moment.
-pub fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port")
 }
 
 /// The recipe with other addresses: each is written as `127.0.0.1:PORT`, or as `port_value: PORT`.

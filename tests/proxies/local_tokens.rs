@@ -8,10 +8,11 @@ use serde_json::Value;
 use vigie::clock::{Clock as _, SystemClock};
 
 use super::application;
-use super::front::{APPLICATION, Front, VIGIE, VIGIE_TLS, apache, free_address};
+use super::front::{APPLICATION, Front, VIGIE, VIGIE_TLS, apache};
 use super::tls::Tls;
 use super::wire::{Question, Told};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
+use crate::support::ports::free_address;
 use crate::support::program::{Program, Server};
 use crate::support::token::claims;
 use crate::support::until::until;

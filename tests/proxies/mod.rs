@@ -3,6 +3,7 @@
 mod application;
 mod forward_auth;
 mod front;
+mod introspection;
 mod local_tokens;
 mod tls;
 mod traefik;

@@ -39,6 +39,8 @@ missing_packages() {
     has node || echo nodejs
     has npm || echo npm
     has_venv || echo python3 python3-venv
+    # An application in PHP: its example is run.
+    has php || echo php-cli
     tests/support/postgres.sh find >/dev/null 2>&1 || echo postgresql
     has_daemon pgbouncer || echo pgbouncer
     # What stands in front of applications: the recipes of examples/proxies are run.
@@ -67,7 +69,7 @@ may_use_apt() {
 
 install_packages() {
     may_use_apt || fail "please install these, or what your system calls them, and run again: $*
-    (a PostgreSQL server of any supported version; PgBouncer; Node.js 18 or later with npm; Python 3 with venv;
+    (a PostgreSQL server of any supported version; PgBouncer; Node.js 18 or later with npm; Python 3 with venv; PHP;
     nginx, Caddy, HAProxy with Lua, Apache with mod_auth_openidc and mod_oauth2)"
     step "installing $*"
     apt update

@@ -3,7 +3,6 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
@@ -13,6 +12,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use vigie::clock::{Clock as _, ManualClock, SystemClock};
 
+use super::packages::{self, project};
 use crate::support::app::{TestApp, send};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::program::{Finished, Program, Server, finish};
@@ -20,17 +20,9 @@ use crate::support::program::{Finished, Program, Server, finish};
 const SECRET: &str = "the JWT_SECRET of the application, long enough";
 const ALICE: &str = "7f1c1d0e-4c0a-4d0e-9d53-0d8f6f5b3c11";
 
-fn project(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
-/// A script in `tests/clients`, with the packages it needs.
+/// A script in `tests/clients`.
 fn node(script: &str) -> Command {
-    let installed = project("tests/clients/node_modules/jsonwebtoken").exists();
-    assert!(installed, "the packages of tests/clients are missing: tests/run installs them (`npm ci` there)");
-    let mut command = Command::new("node");
-    command.arg(project("tests/clients").join(script));
-    command
+    packages::node(&project("tests/clients").join(script))
 }
 
 /// The back end of the application: its middleware, in a server of its own.
