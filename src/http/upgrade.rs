@@ -6,8 +6,8 @@ use actix_web::dev::{RequestHead, ServiceResponse};
 use actix_web::http::ConnectionType;
 use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
 
-/// Whether a request asks for it: then its answer is the last on its connection.
-pub(super) fn is_asked_for(request: &RequestHead) -> bool {
+/// Whether a request asks for it.
+fn is_asked_for(request: &RequestHead) -> bool {
     request.connection_type() == ConnectionType::Upgrade
 }
 

@@ -58,15 +58,51 @@ async fn what_follows_the_last_answer_of_a_connection_is_not_done(#[values(Sqlit
         "POST /auth/logout HTTP/1.1\r\nHost: vigie\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\r\n",
         alice.token()
     );
-    for asks in ["Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n", "Connection: upgrade\r\n"] {
-        let live = format!("GET /health/live HTTP/1.1\r\nHost: vigie\r\n{asks}\r\n");
+    for (version, asks) in [
+        ("1.1", "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"),
+        ("1.1", "Connection: upgrade\r\n"),
+        ("1.1", "Connection: close\r\n"),
+        ("1.1", "Connection: keep-alive, close\r\n"),
+        ("1.0", ""),
+    ] {
+        let live = format!("GET /health/live HTTP/{version}\r\nHost: vigie\r\n{asks}\r\n");
+        let begun = std::time::Instant::now();
         let answers = said(&app, &format!("{live}{logout}")).await;
-        assert!(answers.starts_with("HTTP/1.1 200 ") && !answers.contains("HTTP/1.1 204 "), "{answers}");
+        let first = answers.split("\r\n\r\n").next().unwrap_or_default();
+        assert!(first.contains(" 200 OK"), "{asks}: {answers}");
+        assert!(version == "1.0" || first.contains("connection: close"), "{asks}: {answers}");
+        assert!(!answers.contains(" 204 "), "{asks}: {answers}");
+        assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{asks}: {:?}", begun.elapsed());
         alice.get("/auth/me").await.expect(200);
     }
     // Where none asks for another protocol, one follows the other.
     let answers = said(&app, &format!("GET /health/live HTTP/1.1\r\nHost: vigie\r\n\r\n{logout}")).await;
     assert!(answers.contains("HTTP/1.1 204 "), "{answers}");
+}
+
+/// One who speaks HTTP/1.0, whose connections close, closes nobody else's.
+#[rstest]
+#[actix_web::test]
+async fn an_older_client_takes_no_connection_from_others(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start_with(backend, &[("VIGIE__SERVER__WORKERS", "1")]).await;
+    let alice = app.signed_in("alice").await;
+    let live = "GET /health/live HTTP/1.1\r\nHost: vigie\r\n\r\n";
+    for kept in ["", "Connection: keep-alive\r\n"] {
+        let older = format!("GET /health/live HTTP/1.0\r\nHost: vigie\r\n{kept}\r\n");
+        for _ in 0..8 {
+            let mut stream = TcpStream::connect(app.address).await.expect("the server listens");
+            stream.write_all(older.as_bytes()).await.expect("it is taken");
+            stream.read_exact(&mut [0; 12]).await.expect("an answer");
+        }
+        let last = live.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
+        let answers = said(&app, &format!("{}{last}", live.repeat(9))).await;
+        assert_eq!(answers.matches("HTTP/1.1 200 ").count(), 10, "{answers}");
+        alice.get("/auth/me").await.expect(200);
+    }
+    // On a connection that an older client keeps, one follows the other too.
+    let older = "GET /health/live HTTP/1.0\r\nHost: vigie\r\nConnection: keep-alive\r\n\r\n";
+    let answers = said(&app, &format!("{}GET /health/live HTTP/1.0\r\nHost: vigie\r\n\r\n", older.repeat(3))).await;
+    assert_eq!(answers.matches("HTTP/1.0 200 ").count(), 4, "{answers}");
 }
 
 /// RFC 9112 §6.3: a request that says no length has no body. nginx forwards in HTTP/1.0 unless its recipe says otherwise.

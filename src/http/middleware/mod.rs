@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::ConnectionType;
+use actix_web::http::{ConnectionType, Version};
 use actix_web::middleware::{Condition, Next, from_fn};
 use actix_web::{App, Error, HttpMessage as _, HttpRequest, HttpResponse};
 use ipnet::IpNet;
@@ -41,7 +41,6 @@ use super::problem;
 use super::remote_address::RemoteAddress;
 use super::request_extension::RequestExtension;
 use super::request_id::{RequestIdentity, X_REQUEST_ID};
-use super::upgrade;
 use crate::clock::Clock;
 use crate::config::{Config, Published};
 use crate::model::address::canonical_network;
@@ -114,7 +113,7 @@ async fn observe<B>(
 ) -> Result<ServiceResponse<Answering<EitherBody<B>>>, Error> {
     let under_way = request.conn_data::<Rc<Activity>>().map(Activity::begin);
     let exchange = Exchange::begin(counts, &request);
-    let is_upgrade = upgrade::is_asked_for(request.head());
+    let closes_by_request = request.head().connection_type() != ConnectionType::KeepAlive;
     let answered = if under_way.as_ref().is_some_and(UnderWay::is_too_late) {
         Err(ApiError::Unavailable.into())
     } else if head_length(&request) > MAX_HEAD {
@@ -124,12 +123,26 @@ async fn observe<B>(
         preflight::leave_to_forward_auth(&mut request);
         catch_panic::call(&next, request, &exchange.identity).await
     };
-    let answer = answered.map(|response| exchange.finish(response)).map_err(|error| exchange.finish_error(error));
-    let closes = |response: &ServiceResponse<_>| response.response().head().connection_type() == ConnectionType::Close;
-    if let Some(under_way) = under_way.as_ref().filter(|_| is_upgrade || answer.as_ref().map_or(true, closes)) {
+    let mut answer = answered.map(|response| exchange.finish(response)).map_err(|error| exchange.finish_error(error));
+    if closes_by_request && let Ok(response) = &mut answer {
+        // The framework goes by the request that it has read last.
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
+    if let Some(under_way) = &under_way
+        && answer.as_mut().map_or(true, closes)
+    {
         under_way.close();
     }
     answer.map(|response| response.map_body(|_, body| Answering::new(body, under_way)))
+}
+
+/// Whether an answer itself says that it is the last of its connection.
+fn closes<B>(response: &mut ServiceResponse<B>) -> bool {
+    let head = response.response_mut().head_mut();
+    // The framework sets it when it writes; until then it is that of whatever answer had this memory before, and in HTTP/1.0 a
+    // connection closes unless somebody says otherwise.
+    head.version = Version::HTTP_11;
+    head.connection_type() == ConnectionType::Close
 }
 
 /// Bytes of the address and the headers, with the separators that HTTP/1.1 puts between them.
