@@ -105,22 +105,32 @@ impl Signing {
         Self { store, clock, vault, algorithm: rules.algorithm, overlap, foreign, opened, reading, last_look }
     }
 
-    /// Makes sure that a key of the configured algorithm signs; makes one where there is none. `true` where it did.
+    /// Makes sure that a key can sign: makes one where there is none. `true` where it did.
     pub async fn prepare(&self) -> Result<bool, SigningError> {
         if self.foreign.is_some() {
             return Ok(false);
         }
-        let newest = self.store.read(signing_keys::newest).await?;
-        let fits = match &newest {
-            None => false,
-            Some(stored) => {
-                self.open(stored).await?;
-                stored.algorithm == self.algorithm.as_str()
-            }
-        };
-        if fits {
+        if let Some(stored) = self.store.read(signing_keys::newest).await? {
+            self.open(&stored).await?;
             return Ok(false);
         }
+        self.rotate_at_start().await
+    }
+
+    /// Makes a key of the configured algorithm where the newest is of another; `true` where it did. For servers alone: a command
+    /// may have been given other settings.
+    pub async fn adopt_algorithm(&self) -> Result<bool, SigningError> {
+        if self.foreign.is_some() {
+            return Ok(false);
+        }
+        let newest = self.store.read(signing_keys::newest).await?;
+        if newest.is_some_and(|stored| stored.algorithm == self.algorithm.as_str()) {
+            return Ok(false);
+        }
+        self.rotate_at_start().await
+    }
+
+    async fn rotate_at_start(&self) -> Result<bool, SigningError> {
         match self.rotate(&AuditContext::system("start")).await {
             Ok(_) => Ok(true),
             // Another node that started at the same time was first.
@@ -146,27 +156,35 @@ impl Signing {
         Ok(id)
     }
 
+    /// Makes a key in the place of the newest one, which was revoked in this transaction. A key that still signs goes on until the
+    /// new one has been published for long enough.
+    fn replace_revoked_in(&self, db: &mut Db, context: &AuditContext, now: DateTime<Utc>) -> Result<(), SigningError> {
+        let key = SigningKey::generate(self.algorithm)?;
+        let signs_until = now + PUBLISHED_BEFORE;
+        signing_keys::prolong_last(db, now, signs_until, signs_until + self.overlap)?;
+        let stored = sealed_in(db, &self.vault, &key, now)?;
+        Ok(add(db, &stored, None, context)?)
+    }
+
     /// Refuses every token of a key from now on (KEY-06); where it was the newest one, a new key is made. `false` where
     /// there is no such key, or it is revoked already.
-    pub async fn revoke(&self, id: &str, context: &AuditContext) -> Result<bool, SigningError> {
+    pub async fn revoke(self: &Arc<Self>, id: &str, context: &AuditContext) -> Result<bool, SigningError> {
         let now = self.clock.now();
-        let (key, by) = (id.to_owned(), context.clone());
-        let revoked = self
-            .store
-            .write(move |db| {
-                let revoked = signing_keys::revoke(db, &key, now)?;
-                if revoked {
-                    changes::insert(db, &[Change::Keys], now)?;
-                    let subject = Subject::new(SubjectKind::Key, &key);
-                    audit::record(db, &AuditEvent::new(now, Details::KeyRevoked {}, &by, subject))?;
-                }
-                Ok::<_, StoreError>(revoked)
-            })
-            .await?;
-        if revoked && self.store.read(signing_keys::newest).await?.is_none() {
-            self.rotate(context).await?;
-        }
-        Ok(revoked)
+        let (signing, key, by) = (Arc::clone(self), id.to_owned(), context.clone());
+        // In one transaction: at no moment does no key sign.
+        let revoke = move |db: &mut Db| {
+            if !signing_keys::revoke(db, &key, now)? {
+                return Ok(false);
+            }
+            changes::insert(db, &[Change::Keys], now)?;
+            let subject = Subject::new(SubjectKind::Key, &key);
+            audit::record(db, &AuditEvent::new(now, Details::KeyRevoked {}, &by, subject))?;
+            if signing_keys::newest(db)?.is_none() {
+                signing.replace_revoked_in(db, &by, now)?;
+            }
+            Ok::<_, SigningError>(true)
+        };
+        self.store.write(revoke).await
     }
 
     /// Every key, newest first.

@@ -127,6 +127,10 @@ impl Add {
 /// The keys in a file.
 fn keys(file: &Path) -> Result<ClientKeys, Failure> {
     let fault = |error: &dyn std::fmt::Display| Failure::saying(format_args!("{}: {error}", file.display()));
+    // Of a device or a pipe the end may never come.
+    if !std::fs::metadata(file).map_err(|error| fault(&error))?.is_file() {
+        return Err(fault(&"is not a regular file"));
+    }
     let text = std::fs::read_to_string(file).map_err(|error| fault(&error))?;
     ClientKeys::parse(&text).map_err(|error| fault(&error))
 }

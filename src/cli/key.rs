@@ -62,7 +62,9 @@ impl Command {
 async fn list(app: &App, as_json: bool, output: &mut Output) -> Outcome {
     let signing = app.sessions.signing();
     let (keys, signs) = (signing.list().await?, signing.current_id().await?);
-    let keys: Vec<KeyObject> = keys.iter().map(|key| KeyObject::new(key, signs.as_ref() == Some(&key.id))).collect();
+    let now = app.clock.now();
+    let object = |key| KeyObject::new(key, signs.as_deref(), now);
+    let keys: Vec<KeyObject> = keys.iter().map(object).collect();
     if as_json {
         return output.json(&keys);
     }
@@ -96,16 +98,16 @@ async fn revoke(app: &App, id: &str, output: &mut Output) -> Outcome {
 }
 
 impl<'key> KeyObject<'key> {
-    fn new(key: &'key StoredKey, signs: bool) -> Self {
+    fn new(key: &'key StoredKey, signer: Option<&str>, now: DateTime<Utc>) -> Self {
         let text = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, true);
         Self {
             id: &key.id,
             algorithm: &key.algorithm,
             state: match key.status() {
                 KeyStatus::Revoked => "revoked",
-                _ if signs => "current",
-                KeyStatus::RetiredUntil(_) => "retired",
-                KeyStatus::Current => "next",
+                _ if signer == Some(&key.id) => "current",
+                _ if key.retired.is_none_or(|(at, _)| now < at) => "next",
+                _ => "retired",
             },
             created_at: text(key.created_at),
             retired_at: key.retired.map(|(at, _)| text(at)),

@@ -39,6 +39,7 @@ pub(super) async fn run(arguments: &Arguments, installation: &Installation) -> O
     let log = dispatcher::get_default(Dispatch::clone);
     signals::ignore_others(&log)?;
     let app = Arc::new(App::open(config, Arc::new(SystemClock)).await?);
+    app.sessions.signing().adopt_algorithm().await?;
     remark(&app).await?;
     let greeting = app.users.issue_setup().await?.map_or(Greeting::None, Greeting::SetUp);
     let stop = signals::stop(&log, || ())?;

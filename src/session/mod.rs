@@ -148,7 +148,7 @@ impl Sessions {
 
     /// The keys that sign and verify.
     #[must_use]
-    pub fn signing(&self) -> &Signing {
+    pub fn signing(&self) -> &Arc<Signing> {
         &self.inner.dependencies.signing
     }
 }

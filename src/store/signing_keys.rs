@@ -151,6 +151,31 @@ pub fn retire_newest(
         .optional()?)
 }
 
+/// Lets the last of the retired keys that still sign at `now` sign until `signs_until` at least, and its tokens verify until
+/// `verify_until`.
+pub fn prolong_last(
+    db: &mut Db,
+    now: DateTime<Utc>,
+    signs_until: DateTime<Utc>,
+    verify_until: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let signs = signing_keys::retired_at.gt(At(now)).assume_not_null();
+    let last: Option<String> = signing_keys::table
+        .filter(signing_keys::revoked_at.is_null().and(signs))
+        .order(signing_keys::retired_at.desc())
+        .select(signing_keys::id)
+        .first(db)
+        .optional()?;
+    let Some(last) = last else { return Ok(()) };
+    diesel::update(signing_keys::table.find(last))
+        .set((
+            signing_keys::retired_at.eq(Some(At(signs_until))),
+            signing_keys::verify_until.eq(Some(At(verify_until))),
+        ))
+        .execute(db)?;
+    Ok(())
+}
+
 /// Refuses every token of the key from now on. `false` where it is revoked already, or not there.
 pub fn revoke(db: &mut Db, id: &str, now: DateTime<Utc>) -> Result<bool, StoreError> {
     let live = signing_keys::table.find(id).filter(signing_keys::revoked_at.is_null());

@@ -226,6 +226,11 @@ async fn keys_are_rotated_and_revoked_beside_a_running_server(#[values(Sqlite, P
     };
     assert_eq!((state(&old_id), state(&new_id)), (Some(json!("current")), Some(json!("next"))));
     server.get("/auth/me", &old).await.expect(200);
+    // A command whose settings differ from the server's changes nothing of the keys.
+    let mut other = program.command(&["client", "list"]);
+    other.env("VIGIE__TOKENS__ALGORITHM", "HS256");
+    finish(other, "").expect(0);
+    assert_eq!(program.run(&["key", "list", "--json"]).json().as_array().map(Vec::len), Some(2));
     let kid = |token: &str| {
         use base64::Engine as _;
         let header = token.split('.').next().expect("a header");

@@ -599,7 +599,7 @@ async fn jwt_10_a_change_of_the_algorithm_keeps_the_tokens_that_are_out(#[values
 #[actix_web::test]
 async fn jwt_10_a_new_key_is_published_for_a_minute_before_it_signs(
     #[values(Sqlite, Postgres)] backend: Backend,
-    #[values("rotated", "rotated again", "revoked")] meanwhile: &str,
+    #[values("rotated", "rotated again", "revoked", "the new one revoked")] meanwhile: &str,
 ) {
     let app = TestApp::start(backend).await;
     let node = app.another_node().await;
@@ -631,6 +631,13 @@ async fn jwt_10_a_new_key_is_published_for_a_minute_before_it_signs(
             assert_eq!(signer().await, second);
             app.advance(TimeDelta::seconds(30));
             assert_eq!(signer().await, third);
+        }
+        "the new one revoked" => {
+            assert!(node.app.sessions.revoke_key(&second, &by).await.expect("the store answers"));
+            app.advance(TimeDelta::seconds(59));
+            assert_eq!(signer().await, first, "the third is published for a minute too");
+            app.advance(TimeDelta::seconds(1));
+            assert!(![first, second].contains(&signer().await));
         }
         _ => {
             assert!(node.app.sessions.revoke_key(&first, &by).await.expect("the store answers"));

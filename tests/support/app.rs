@@ -111,6 +111,7 @@ impl TestApp {
         let config = Config::load(None, settings.clone()).expect("the settings are valid");
         let app =
             Arc::new(App::open(config, Arc::clone(&clock) as Arc<dyn Clock>).await.expect("the application opens"));
+        app.sessions.signing().adopt_algorithm().await.expect("a key is made");
         let listening = server::listen(Arc::clone(&app).into()).expect("a free port");
         let address = listening.address;
         let coherence = coherence::start(&app, address);

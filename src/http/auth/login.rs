@@ -20,6 +20,7 @@ use crate::http::problems::{BadBody, CallerRefused, Conflict, PasswordChangeFirs
 use crate::model::client::{Client, ClientId, LoginClient};
 use crate::model::session::{Actor, EndReason};
 use crate::model::user::Username;
+use crate::session::start::LoginError;
 use actix_web::FromRequest as _;
 
 /// Name and password.
@@ -126,7 +127,13 @@ pub async fn login(
         client_info: request_info.client_info,
         request_id: request_info.request_id,
     };
-    let logged_in = app.sessions.log_in(credentials, device_name(body.device_name)?).await?;
+    let is_authenticated = credentials.client.authenticated().is_some();
+    let logged_in =
+        app.sessions.log_in(credentials, device_name(body.device_name)?).await.map_err(|error| match error {
+            // It was removed since.
+            LoginError::UnknownClient if is_authenticated => ApiError::InvalidClient,
+            error => error.into(),
+        })?;
     Ok(HttpResponse::Ok().json(TokenAnswer::logged_in(&logged_in, app.config.tokens.legacy_claims)))
 }
 
