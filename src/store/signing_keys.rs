@@ -97,13 +97,18 @@ pub fn newest(db: &mut Db) -> Result<Option<StoredKey>, StoreError> {
 
 /// The id of the key that signs at `now`: of those whose time is not over, the one whose time is over first.
 pub fn signer(db: &mut Db, now: DateTime<Utc>) -> Result<Option<String>, StoreError> {
+    let first = signers(db, now)?.into_iter().min_by_key(|(_, until)| until.unwrap_or(DateTime::<Utc>::MAX_UTC));
+    Ok(first.map(|(id, _)| id))
+}
+
+/// Keys that sign at `now` or later, and until when; the newest has no such time.
+fn signers(db: &mut Db, now: DateTime<Utc>) -> Result<Vec<(String, Option<DateTime<Utc>>)>, StoreError> {
     let signs = signing_keys::retired_at.is_null().or(signing_keys::retired_at.gt(At(now)).assume_not_null());
-    Ok(signing_keys::table
+    let rows: Vec<(String, Option<At>)> = signing_keys::table
         .filter(signing_keys::revoked_at.is_null().and(signs))
-        .order((signing_keys::retired_at.is_null().asc(), signing_keys::retired_at.asc()))
-        .select(signing_keys::id)
-        .first(db)
-        .optional()?)
+        .select((signing_keys::id, signing_keys::retired_at))
+        .load(db)?;
+    Ok(rows.into_iter().map(|(id, until)| (id, until.map(|at| at.0))).collect())
 }
 
 /// Whether the key signs, and whether its tokens are accepted; `None` where there is none of this id.
@@ -159,14 +164,8 @@ pub fn prolong_last(
     signs_until: DateTime<Utc>,
     verify_until: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let signs = signing_keys::retired_at.gt(At(now)).assume_not_null();
-    let last: Option<String> = signing_keys::table
-        .filter(signing_keys::revoked_at.is_null().and(signs))
-        .order(signing_keys::retired_at.desc())
-        .select(signing_keys::id)
-        .first(db)
-        .optional()?;
-    let Some(last) = last else { return Ok(()) };
+    let retired = signers(db, now)?.into_iter().filter_map(|(id, until)| Some((until?, id)));
+    let Some((_, last)) = retired.max() else { return Ok(()) };
     diesel::update(signing_keys::table.find(last))
         .set((
             signing_keys::retired_at.eq(Some(At(signs_until))),
