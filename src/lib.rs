@@ -8,7 +8,7 @@
 //!
 //! | rooms | know | must not know |
 //! |---|---|---|
-//! | [`clock`], [`key`], [`connectivity`], [`trust`], [`whole_file`] | the time, cryptographic keys, reachable servers, trusted authorities, files written completely or not at all | |
+//! | [`clock`], [`key`], [`connectivity`], [`regular_file`], [`trust`], [`whole_file`] | the time, cryptographic keys, reachable servers, files read only where they end, trusted authorities, files written completely or not at all | |
 //! | [`model`] | what exists and what may happen to it; pure | input, output, the time of day |
 //! | [`config`], [`telemetry`], [`master_key`], [`webhook`], [`keyring`], [`signed_removal`] | the settings, the log and metrics, the key outside the database, signed webhooks, the keys that the master key opens, events that justify removals | the database |
 //! | [`token`] | what a token says and whether it is genuine; pure | whether its session lives |
@@ -79,6 +79,7 @@ pub mod keyring;
 pub mod master_key;
 pub mod model;
 pub mod refusals;
+pub mod regular_file;
 pub mod rotation;
 pub mod session;
 pub mod signed_removal;

@@ -1,7 +1,7 @@
 //! The master key: 32 bytes that never enter the database, read from a file or the environment. It opens the keyring
 //! (`keyring.rs`), which holds every other key, so that a dump of the database signs, seals and derives nothing.
 
-use std::fs::{self, DirBuilder, File, Metadata};
+use std::fs::DirBuilder;
 use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::config::{Config, shown_file};
 use crate::key::{Key, LENGTH};
+use crate::regular_file;
 use crate::whole_file;
 
 /// More than any spelling of the key needs, in bytes; what follows in the file is not read.
@@ -154,7 +155,7 @@ impl MasterKey {
     /// Reads the key from this file. Checks the very file it then reads, so that nobody can exchange it in between.
     pub fn read(path: &Path) -> Result<Self, MasterKeyError> {
         let unreadable = |source| MasterKeyError::Unreadable { path: path.to_owned(), source };
-        let (file, metadata) = open_regular(path).map_err(|source| match source.kind() {
+        let (file, metadata) = regular_file::open(path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => MasterKeyError::Missing { path: path.to_owned() },
             _ => unreadable(source),
         })?;
@@ -198,7 +199,7 @@ fn decode(text: &str) -> Option<MasterKey> {
 /// A secret that an operator has put into a file, without the end of its line. A file that others can read is refused.
 pub(crate) fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     let told = |error: io::Error| error.to_string();
-    let (mut file, metadata) = open_regular(path).map_err(told)?;
+    let (mut file, metadata) = regular_file::open(path).map_err(told)?;
     if is_open_to_others(metadata.mode(), metadata.uid()) {
         return Err("open to others: run `chmod 600` on it".to_owned());
     }
@@ -208,20 +209,6 @@ pub(crate) fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     let length = text.strip_suffix(b"\r").unwrap_or(text).len();
     secret.truncate(length);
     Ok(secret)
-}
-
-/// Opens a regular file, also by a link, as mounts have them. Anything else is refused before it is opened: a pipe waits
-/// for somebody who writes, a device may never end. It is looked at again when it is open: it may have been exchanged.
-fn open_regular(path: &Path) -> io::Result<(File, Metadata)> {
-    refuse_special(&fs::metadata(path)?)?;
-    let file = File::open(path)?;
-    let metadata = file.metadata()?;
-    refuse_special(&metadata)?;
-    Ok((file, metadata))
-}
-
-fn refuse_special(metadata: &Metadata) -> io::Result<()> {
-    if metadata.is_file() { Ok(()) } else { Err(io::Error::other("it is not a regular file")) }
 }
 
 /// Whether others than who reads a secret may use its file. As PostgreSQL has it, its owner decides, whoever reads: 0640
@@ -238,7 +225,7 @@ fn write_new(path: &Path, text: &str) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::Permissions;
+    use std::fs::{self, Permissions};
     use std::os::unix::fs::{PermissionsExt as _, symlink};
     use std::os::unix::net::UnixListener;
     use std::process::Command;

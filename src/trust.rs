@@ -1,5 +1,6 @@
 //! Whom the server at the other end is believed to be: TLS with the machine's authorities, or those of a file.
 
+use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,6 +8,8 @@ use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use crate::regular_file;
 
 /// TLS that believes the authorities in `file`, or those of the machine where no file is named.
 pub(crate) fn client_config(file: &Path) -> Result<ClientConfig, String> {
@@ -20,7 +23,8 @@ pub(crate) fn client_config(file: &Path) -> Result<ClientConfig, String> {
 fn of_file(file: &Path) -> Result<RootCertStore, String> {
     let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(file).map_err(|error| failed(&error))? {
+    let (opened, _) = regular_file::open(file).map_err(|error| failed(&error))?;
+    for certificate in CertificateDer::pem_reader_iter(BufReader::new(opened)) {
         let certificate = certificate.map_err(|error| failed(&error))?;
         roots.add(certificate).map_err(|error| failed(&error))?;
     }

@@ -49,6 +49,17 @@ pub fn is_chosen(part: &str) -> bool {
     named.peek().is_none() || named.any(|argument| argument == part)
 }
 
+/// Where a server listens, as it says on its standard output.
+pub fn listening_address(output: &mut impl std::io::BufRead) -> SocketAddr {
+    loop {
+        let mut line = String::new();
+        assert!(output.read_line(&mut line).expect("text") > 0, "the server ended");
+        if let Some(address) = line.trim_end().strip_prefix("listening on http://") {
+            break address.parse().expect("an address");
+        }
+    }
+}
+
 /// Does asynchronous work on the thread that calls this.
 pub fn on_one_thread<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work)

@@ -1,12 +1,13 @@
 //! A node as it runs in production: a process of the release binary, with the default settings but for where it listens.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::BufReader;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::http::{Connection, request};
+use super::listening_address;
 use super::signals::signal;
 
 /// A process, killed when this is dropped.
@@ -39,13 +40,7 @@ impl Node {
             .spawn()
             .expect("the program starts");
         let mut output = BufReader::new(process.stdout.take().expect("a pipe"));
-        let address = loop {
-            let mut line = String::new();
-            assert!(output.read_line(&mut line).expect("text") > 0, "the server ended");
-            if let Some(address) = line.trim_end().strip_prefix("listening on http://") {
-                break address.parse().expect("an address");
-            }
-        };
+        let address = listening_address(&mut output);
         let node = Self { process, _output: output, address };
         node.until_live().await;
         node

@@ -1,9 +1,11 @@
 //! Programs of Node.js that benchmarks compare with: a folder of `benches/` with a lock file and a server.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::BufReader;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+
+use super::listening_address;
 
 /// The folder, with what its server stands on installed at the versions of its lock file.
 pub fn install(folder: &str) -> PathBuf {
@@ -34,13 +36,7 @@ impl Package {
             .spawn()
             .expect("node runs");
         let mut output = BufReader::new(process.stdout.take().expect("a pipe"));
-        let address = loop {
-            let mut line = String::new();
-            assert!(output.read_line(&mut line).expect("text") > 0, "the server ended");
-            if let Some(address) = line.trim_end().strip_prefix("listening on http://") {
-                break address.parse().expect("an address");
-            }
-        };
+        let address = listening_address(&mut output);
         Self { process, address }
     }
 }

@@ -1,6 +1,7 @@
 //! Mails alerts to reviewers, and to users what concerns them. Links lead to `[server] public_url` only, whatever host a
 //! request was sent to (D5-40).
 
+use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use crate::model::delivery::{AccountChange, Delivery};
 use crate::model::secret::{Secret, SecretKind};
 use crate::model::session::Session;
 use crate::model::user::{Email, User};
+use crate::regular_file;
 use crate::view::AlertObject;
 
 /// How a certificate begins in a file.
@@ -156,7 +158,9 @@ fn authorities(file: &Path) -> Result<Option<Certificate>, String> {
         return Ok(None);
     }
     let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
-    let pem = std::fs::read(file).map_err(|error| failed(&error))?;
+    let (mut opened, _) = regular_file::open(file).map_err(|error| failed(&error))?;
+    let mut pem = Vec::new();
+    opened.read_to_end(&mut pem).map_err(|error| failed(&error))?;
     if !pem.windows(BEGIN.len()).any(|part| part == BEGIN) {
         return Err(failed(&"holds no certificate"));
     }

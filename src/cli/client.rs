@@ -16,6 +16,7 @@ use crate::client::registration::NewClient;
 use crate::model::audit::AuditContext;
 use crate::model::client::{Audiences, Client, ClientId, Scope};
 use crate::model::secret::SecretKind;
+use crate::regular_file;
 use crate::token::client_keys::ClientKeys;
 use crate::view::{ClientObject, TimeText, time};
 
@@ -127,11 +128,8 @@ impl Add {
 /// The keys in a file.
 fn keys(file: &Path) -> Result<ClientKeys, Failure> {
     let fault = |error: &dyn std::fmt::Display| Failure::saying(format_args!("{}: {error}", file.display()));
-    // Of a device or a pipe the end may never come.
-    if !std::fs::metadata(file).map_err(|error| fault(&error))?.is_file() {
-        return Err(fault(&"is not a regular file"));
-    }
-    let text = std::fs::read_to_string(file).map_err(|error| fault(&error))?;
+    let (opened, _) = regular_file::open(file).map_err(|error| fault(&error))?;
+    let text = std::io::read_to_string(opened).map_err(|error| fault(&error))?;
     ClientKeys::parse(&text).map_err(|error| fault(&error))
 }
 

@@ -2,7 +2,6 @@
 //! rule about kinds of characters, and no age.
 
 use std::collections::hash_map::RandomState;
-use std::fs::File;
 use std::hash::BuildHasher as _;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -11,6 +10,7 @@ use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
 use super::strength::{Estimator, Kind, fold};
+use crate::regular_file;
 
 /// The longest password, in bytes of its normal form; 256 characters of any script at the least (PWD-02).
 pub const MAX_BYTES: usize = 1024;
@@ -124,11 +124,8 @@ struct Listed {
 
 impl Listed {
     fn open(path: &Path) -> Result<Self, std::io::Error> {
-        // Of a device or a pipe the end may never come.
-        if !std::fs::metadata(path)?.is_file() {
-            return Err(std::io::Error::other("it is not a regular file"));
-        }
-        Self::read(BufReader::new(File::open(path)?))
+        let (file, _) = regular_file::open(path)?;
+        Self::read(BufReader::new(file))
     }
 
     /// One password a line. Bytes that are not UTF-8 are read as U+FFFD: such lines match nothing and harm nothing.

@@ -14,7 +14,7 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, ResourceDef, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::CONTENT_SECURITY_POLICY;
-use actix_web::middleware::DefaultHeaders;
+use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::{App as ActixApp, Error, ResponseError as _, web};
 use tokio::net::TcpStream;
 use utoipa::openapi::OpenApi;
@@ -196,7 +196,8 @@ fn docs_policy() -> DefaultHeaders {
 
 fn serve_metrics(app: &web::Data<App>, socket: TcpListener) -> std::io::Result<Server> {
     let counted = Arc::clone(&app.metrics);
-    let service = move || ActixApp::new().configure(metrics::routes(Arc::clone(&counted)));
+    let service =
+        move || ActixApp::new().configure(metrics::routes(Arc::clone(&counted))).wrap(from_fn(middleware::under_way));
     serve_on(socket, 1, METRICS_CONNECTIONS, Duration::from_secs(1), service)
 }
 

@@ -2,6 +2,8 @@
 
 use rstest::rstest;
 use serde_json::{Value, json};
+use vigie::config::Algorithm;
+use vigie::token::keys::SigningKey;
 
 use crate::support::app::PASSWORD;
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
@@ -279,4 +281,29 @@ async fn clients_are_kept(#[values(Sqlite, Postgres)] backend: Backend) {
     program.run(&["client", "remove", "crm"]).expect(0);
     server.post("/auth/login", "", login).await.problem(422, "invalid_input");
     program.run(&["client", "remove", "crm"]).fails(1, "no such client");
+}
+
+#[rstest]
+#[test]
+fn a_client_is_registered_with_its_audiences_and_public_keys(#[values(Sqlite, Postgres)] backend: Backend) {
+    let program = Program::new(backend);
+    let key = SigningKey::generate(Algorithm::Es256).expect("a key");
+    let set = json!({ "keys": [key.public_jwk().expect("it is public")] });
+    let file = program.file("keys.json", &set.to_string());
+    let add = ["client", "add", "crm", "--audience", "crm", "--audience", "erp", "--jwks", &file, "--json"];
+    let added = program.run(&add).json();
+    let shown = program.run(&["client", "show", "crm", "--json"]).json();
+    assert_eq!(shown, added["client"]);
+    assert_eq!(shown["audiences"], json!(["crm", "erp"]));
+    assert_eq!(shown["jwks"]["keys"][0]["x"], set["keys"][0]["x"]);
+    program.run(&["client", "show", "erp"]).fails(1, "no such client");
+
+    let until = |arguments: &[&str]| program.run(arguments).json()["previous_secret_until"].clone();
+    assert!(until(&["client", "rotate-secret", "crm", "--json"]).is_string(), "the one before counts for a while");
+    assert_eq!(until(&["client", "rotate-secret", "crm", "--void-old", "--json"]), Value::Null);
+
+    let empty = program.file("none.json", "{}");
+    for no_keys in ["/dev/zero", "/nowhere/keys.json", empty.as_str()] {
+        program.run(&["client", "add", "erp", "--jwks", no_keys]).fails(1, no_keys);
+    }
 }

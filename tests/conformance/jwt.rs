@@ -19,6 +19,7 @@ use vigie::token::keys::SigningKey;
 
 use crate::support::app::{Answer, PASSWORD, TestApp, TestClient, send};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
+use crate::support::dump::Beside;
 use crate::support::token::{Forger, claims, header, with, without};
 
 const INVALID_TOKEN: &str = "Bearer error=\"invalid_token\", \
@@ -644,6 +645,40 @@ async fn jwt_10_a_new_key_is_published_for_a_minute_before_it_signs(
             assert_eq!(signer().await, second, "nothing else may sign");
         }
     }
+}
+
+/// A key that cannot be replaced is not revoked: nobody could log in.
+#[rstest]
+#[actix_web::test]
+async fn a_revocation_and_the_key_in_its_place_are_one(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let alice = app.signed_in("alice").await;
+    let mut beside = Beside::connect(&app.database.url);
+    let (breaking, mending): (&[&str], _) = match beside {
+        Beside::Sqlite(_) => (
+            &["CREATE TRIGGER broken BEFORE INSERT ON signing_keys BEGIN SELECT RAISE(ABORT, 'broken'); END"],
+            "DROP TRIGGER broken",
+        ),
+        Beside::Postgres(_) => (
+            &[
+                "CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'broken'; END$$",
+                "CREATE TRIGGER broken BEFORE INSERT ON signing_keys FOR EACH ROW EXECUTE FUNCTION broken()",
+            ],
+            "DROP TRIGGER broken ON signing_keys",
+        ),
+    };
+    for statement in breaking {
+        beside.execute(statement).expect("it is broken");
+    }
+    let kid = header(alice.token())["kid"].as_str().expect("a kid").to_owned();
+    let by = AuditContext::command_line();
+    app.app.sessions.revoke_key(&kid, &by).await.expect_err("no key takes its place");
+    app.log_in("alice").await.get("/auth/me").await.expect(200);
+    alice.get("/auth/me").await.expect(200);
+    beside.execute(mending).expect("it is mended");
+    assert!(app.app.sessions.revoke_key(&kid, &by).await.expect("the store answers"));
+    app.log_in("alice").await.get("/auth/me").await.expect(200);
+    alice.get("/auth/me").await.problem(401, "token_invalid");
 }
 
 #[rstest]

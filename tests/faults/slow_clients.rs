@@ -84,14 +84,16 @@ async fn api_05_a_body_that_comes_too_slowly_is_not_waited_for() {
 
 #[actix_web::test]
 async fn api_05_a_connection_is_not_held_between_requests() {
-    let app = TestApp::start(Sqlite).await;
+    let app = TestApp::start_with(Sqlite, &[("VIGIE__SERVER__METRICS_LISTEN", "127.0.0.1:0")]).await;
+    let metrics = app.metrics_address.expect("a listener");
     let ask = "GET /health/live HTTP/1.1\r\nHost: vigie\r\n\r\n";
     let lost = "POST /nothing/here HTTP/1.1\r\nHost: vigie\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n";
     let last = "GET /health/live HTTP/1.1\r\nHost: vigie\r\nConnection: close\r\n\r\n";
-    let (first, idle, kept, second, later, unread, dribbled) = tokio::join!(
+    let (first, idle, kept, scraped, second, later, unread, dribbled) = tokio::join!(
         send(app.address, Slow::silent("GET /health").then("/", Duration::from_secs(1))),
         send(app.address, Slow::silent(ask)),
         send(app.address, Slow::silent(ask).then(last, Duration::from_secs(61))),
+        send(metrics, Slow::silent(ask.replace("/health/live", "/metrics")).then(last, Duration::from_secs(61))),
         send(app.address, Slow::silent(format!("{ask}GET /health")).then("/", Duration::from_secs(1))),
         send(app.address, Slow::silent(ask).then("GET /health", Duration::from_secs(20))),
         send(app.address, Slow::silent(lost)),
@@ -102,6 +104,7 @@ async fn api_05_a_connection_is_not_held_between_requests() {
     assert!(idle.0.starts_with("HTTP/1.1 200 "), "{}", idle.0);
     assert_within(idle.1, 75, 80, "nothing is asked");
     assert_eq!(kept.0.matches("HTTP/1.1 200 ").count(), 2, "proxies keep connections for a minute: {}", kept.0);
+    assert_eq!(scraped.0.matches("HTTP/1.1 ").count(), 2, "so do those who scrape: {}", scraped.0);
     assert_within(second.1, 10, 15, "a second head");
     assert_within(later.1, 20 + 10, 20 + 15, "a second head that begins later");
     assert!(unread.0.starts_with("HTTP/1.1 404 ") && dribbled.0.starts_with("HTTP/1.1 404 "), "{}", unread.0);

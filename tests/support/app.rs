@@ -46,6 +46,7 @@ pub struct TestApp {
     pub app: Arc<App>,
     pub clock: Arc<ManualClock>,
     pub address: SocketAddr,
+    pub metrics_address: Option<SocketAddr>,
     pub database: Arc<TestDatabase>,
     pub data: Arc<tempfile::TempDir>,
     settings: Vec<(String, String)>,
@@ -113,7 +114,7 @@ impl TestApp {
             Arc::new(App::open(config, Arc::clone(&clock) as Arc<dyn Clock>).await.expect("the application opens"));
         app.sessions.signing().adopt_algorithm().await.expect("a key is made");
         let listening = server::listen(Arc::clone(&app).into()).expect("a free port");
-        let address = listening.address;
+        let (address, metrics_address) = (listening.address, listening.metrics_address);
         let coherence = coherence::start(&app, address);
         until("the node holds a lease", async || app.coherence.holds_lease()).await;
         let (stop, stopping) = oneshot::channel::<()>();
@@ -125,6 +126,7 @@ impl TestApp {
             app,
             clock,
             address,
+            metrics_address,
             database,
             data,
             settings,

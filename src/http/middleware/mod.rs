@@ -106,6 +106,16 @@ where
     app.wrap(Condition::new(!cors_origins.is_empty(), cors(cors_origins))).wrap(from_fn(observe))
 }
 
+/// Counts a request as one under way on its connection, where nothing else is to be done with it.
+pub(in crate::http) async fn under_way<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<Answering<B>>, Error> {
+    let under_way = request.conn_data::<Rc<Activity>>().map(Activity::begin);
+    let answer = next.call(request).await?;
+    Ok(answer.map_body(|_, body| Answering::new(body, under_way)))
+}
+
 async fn observe<B>(
     counts: Rc<RequestCounts>,
     mut request: ServiceRequest,
