@@ -101,8 +101,11 @@ pub fn signer(db: &mut Db, now: DateTime<Utc>) -> Result<Option<String>, StoreEr
     Ok(first.map(|(id, _)| id))
 }
 
-/// Keys that sign at `now` or later, and until when; the newest has no such time.
-fn signers(db: &mut Db, now: DateTime<Utc>) -> Result<Vec<(String, Option<DateTime<Utc>>)>, StoreError> {
+/// The id of a key, and until when it signs; the newest has no such time.
+type Signer = (String, Option<DateTime<Utc>>);
+
+/// Keys that sign at `now` or later.
+fn signers(db: &mut Db, now: DateTime<Utc>) -> Result<Vec<Signer>, StoreError> {
     let signs = signing_keys::retired_at.is_null().or(signing_keys::retired_at.gt(At(now)).assume_not_null());
     let rows: Vec<(String, Option<At>)> = signing_keys::table
         .filter(signing_keys::revoked_at.is_null().and(signs))
