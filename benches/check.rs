@@ -1,11 +1,13 @@
 //! The checked request against a bare actix handler that answers the same bytes: from memory, with 1, 1 000 and 100 000
-//! live tokens, and by a query each time. One worker each, keep-alive connections, rounds alternate; the settings are
-//! those of production. `cargo bench --bench check [-- sqlite|postgres]`
+//! live tokens, and by a query each time; and the cookie of the gate against the bearer token, of the same sessions. One worker
+//! each, keep-alive connections, rounds alternate; the settings are those of production.
+//! `cargo bench --bench check [-- sqlite|postgres]`
 
 #![expect(clippy::cast_precision_loss, reason = "counts of requests are far below 2^52")]
 
 mod support;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,12 +15,20 @@ use actix_web::http::Method;
 use support::load::{one_answer, rate, serve_bare};
 use support::people::sessions_of_many;
 use support::{Cluster, is_chosen, median, open, say, serve_live};
+use vigie::app::App;
 
 const ROUNDS: usize = 5;
 const SESSIONS: usize = 100_000;
 /// Seconds between two writes of a session in use, as `session/seen.rs` has it. What is due is written between the rounds,
 /// and what that costs is told beside them.
 const WRITTEN_EVERY: f64 = 30.0;
+const SETTINGS: [(&str, &str); 5] = [
+    ("VIGIE__SERVER__WORKERS", "1"),
+    ("VIGIE__SERVER__PUBLIC_URL", "https://login.example.org"),
+    ("VIGIE__SERVER__TRUSTED_PROXIES", "127.0.0.1"),
+    ("VIGIE__GATE__COOKIE_DOMAIN", "example.org"),
+    ("VIGIE__GATE__HOSTS", "app.example.org"),
+];
 
 fn main() {
     let cluster = Cluster::start();
@@ -36,11 +46,12 @@ fn main() {
 }
 
 async fn compare(name: &str, url: &str, data: &std::path::Path) {
-    let live = open(url, data, &[("VIGIE__SERVER__WORKERS", "1")]).await;
+    let live = open(url, data, &SETTINGS).await;
     let people = sessions_of_many(&live, SESSIONS).await;
-    let tokens: Vec<String> = people.into_iter().map(|holder| holder.access_token).collect();
+    let (tokens, cookies): (Vec<String>, Vec<String>) =
+        people.into_iter().map(|holder| (holder.access_token, holder.gate_cookie)).unzip();
     let (from_memory, _coherence) = serve_live(&live).await;
-    let by_query = open(url, data, &[("VIGIE__SERVER__WORKERS", "1"), ("VIGIE__NODES__LIVE_VIEW", "false")]).await;
+    let by_query = open(url, data, &[SETTINGS.as_slice(), &[("VIGIE__NODES__LIVE_VIEW", "false")]].concat()).await;
     let listening = vigie::http::server::listen(Arc::clone(&by_query).into()).expect("a port");
     let queried = listening.address;
     actix_web::rt::spawn(listening.serve_until(std::future::pending()));
@@ -81,6 +92,37 @@ async fn compare(name: &str, url: &str, data: &std::path::Path) {
             say(&format!("{name} GET {path} {what}: {rate:.0} requests/s, {ratio:.3} of a bare handler"));
         }
     }
+    compare_gate(name, &live, from_memory, &tokens, &cookies).await;
+}
+
+/// The cookie of the gate against the bearer token, of the same sessions in the same rounds.
+async fn compare_gate(name: &str, live: &App, address: SocketAddr, tokens: &[String], cookies: &[String]) {
+    let (bearers, gate) = (requests("/auth/verify", tokens), gate_requests(cookies));
+    one_answer(address, &gate[0]).await;
+    for count in [1, 1_000, tokens.len()] {
+        let mut measured = Vec::new();
+        for _ in 0..ROUNDS {
+            live.sessions.flush_due().await.expect("written");
+            let by_bearer = rate(address, &bearers[..count], true).await;
+            measured.push((rate(address, &gate[..count], true).await, by_bearer));
+        }
+        let rate = median(measured.iter().map(|(rate, _)| *rate).collect());
+        let ratio = median(measured.iter().map(|(rate, by_bearer)| rate / by_bearer).collect());
+        say(&format!(
+            "{name} GET /auth/verify?login=redirect from memory, {count} cookies: {rate:.0} requests/s, {ratio:.3} of the bearer"
+        ));
+    }
+}
+
+/// What a proxy asks about a browser, as far as it is looked at where the cookie is good.
+fn gate_requests(cookies: &[String]) -> Arc<[Vec<u8>]> {
+    let request = |cookie| {
+        format!(
+            "GET /auth/verify?login=redirect HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-Proto: https\r\n\
+             X-Forwarded-Host: app.example.org\r\nCookie: __Secure-vigie-gate={cookie}\r\n\r\n"
+        )
+    };
+    cookies.iter().map(|cookie| request(cookie).into_bytes()).collect()
 }
 
 fn requests(path: &str, tokens: &[String]) -> Arc<[Vec<u8>]> {

@@ -15,7 +15,7 @@ use support::say;
 use uuid::Uuid;
 use vigie::coherence::live::{Digest, LiveSession, LiveUser, LiveView, Verified};
 use vigie::model::id::{SessionId, TokenId, UserId};
-use vigie::model::session::{ClientInfo, CurrentToken, Device, RefreshTokens, Session};
+use vigie::model::session::{ClientInfo, CurrentToken, Device, RefreshTokens, Session, SessionCredential};
 use vigie::model::user::UserStatus;
 use vigie::model::user::{Role, UserState, Username};
 use vigie::token::claims::AccessClaims;
@@ -90,6 +90,7 @@ fn session(number: usize) -> Session {
         role: Role::parse("agent").expect("a role"),
         client: vigie::model::client::LoginClient::Unnamed,
         device_name: None,
+        name: None,
         client_info: ClientInfo { ip, user_agent: Some(AGENT.to_owned()) },
         device: Device { browser: Some("Firefox".into()), os: Some("Linux".into()), kind: Some("pc".into()) },
         methods: vec!["pwd".to_owned()],
@@ -98,6 +99,7 @@ fn session(number: usize) -> Session {
         last_ip: ip,
         expires_at,
         idle_expires_at: started_at + TimeDelta::minutes(30),
+        credential: SessionCredential::Tokens,
         token: CurrentToken { id: TokenId::new(started_at), issued_at: started_at, expires_at },
         refresh: RefreshTokens::first([7; 32]),
         end: None,

@@ -18,7 +18,7 @@ use vigie::app::App;
 use vigie::audit::chain::{TreeBuilder, leaf};
 use vigie::model::audit::{AuditContext, AuditEvent, Details, RecordedEvent, Subject};
 use vigie::model::redaction::WithProofs;
-use vigie::store::chain::{self, Sealed};
+use vigie::store::chain::{self, SealedRecord};
 use vigie::store::{StoreError, audit};
 
 /// Events that are inserted and sealed.
@@ -126,8 +126,8 @@ async fn pure_part(name: &str, app: &App) {
         let sealed = chain::page(db, 0, IN_MEMORY, IN_MEMORY)?;
         Ok::<_, StoreError>((sealed, audit::kept_before(db, i64::MAX, IN_MEMORY)?))
     };
-    let (sealed, events): (Vec<Sealed>, Vec<WithProofs<RecordedEvent>>) =
-        app.store.read_at_length(read).await.expect("read");
+    let (sealed, events): (Vec<SealedRecord>, Vec<WithProofs<RecordedEvent>>) =
+        app.store.read_long(read).await.expect("read");
     let began = Instant::now();
     let mut builder = TreeBuilder::new(app.chain.hash_keys().await.expect("the keys"));
     for sealed in &sealed {

@@ -7,9 +7,9 @@ use crate::alert::{self, Alerts, InvalidNotifier};
 use crate::audit::History;
 use crate::audit::backlog::{self, Backlog};
 use crate::audit::chain::{self, Chain, CheckpointKey, NotSigned};
+use crate::audit::maintenance::{self, Maintenance};
 use crate::audit::retention::{self, Retention};
 use crate::audit::shipping::{self, InvalidSink, Shipping};
-use crate::audit::watch::{self, Watch};
 use crate::authentication::{self, Authentication};
 use crate::client::{self, Clients};
 use crate::clock::Clock;
@@ -17,7 +17,7 @@ use crate::coherence::{self, Coherence};
 use crate::config::{Algorithm, Config, shown_file};
 use crate::credential::password::{Passwords, PasswordsError};
 use crate::credential::throttle::ThrottleDigests;
-use crate::keyring::{Keyring, Purpose};
+use crate::keyring::{KeyPurpose, Keyring};
 use crate::master_key::{MasterKey, MasterKeyError};
 use crate::model::user::RolePolicy;
 use crate::refusals::Refusals;
@@ -33,12 +33,12 @@ use crate::vault::{self, Vault, VaultError};
 /// The words by which the service is known; they may not make up a password.
 const PRODUCT_WORDS: &[&str] = &["vigie"];
 
-/// The application.
+/// The application: every room, built once from the configuration, for requests, jobs and commands.
 #[derive(Debug)]
 pub struct App {
     /// The configuration it was built from.
     pub config: Config,
-    /// The clock.
+    /// Tells the time of day, in UTC.
     pub clock: Arc<dyn Clock>,
     /// The store; operations use it, nothing else should need to.
     pub store: Store,
@@ -58,19 +58,19 @@ pub struct App {
     pub clients: Clients,
     /// The connection history, for those who may read it.
     pub history: History,
-    /// What makes the history provably unaltered.
+    /// The record chain, which makes the history provably unaltered (P6).
     pub chain: Chain,
     /// Verifies it now and then.
-    pub watch: Watch,
+    pub maintenance: Maintenance,
     /// Looks whether sealing goes on.
     pub backlog: Backlog,
     /// What removes what is older than it is kept.
     pub retention: Retention,
     /// What reviewers should look at.
     pub alerts: Alerts,
-    /// What is sent to other systems.
+    /// Ships events to other systems (`[shipping]`).
     pub shipping: Shipping,
-    /// What is counted.
+    /// The metrics of this server.
     pub metrics: Arc<Metrics>,
 }
 
@@ -101,7 +101,7 @@ pub enum StartError {
     /// The shared secret cannot be used.
     #[error("tokens.hs256_secret_file: {}: {reason}", shown_file(path))]
     SharedSecret {
-        /// The file.
+        /// The file with the shared secret.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
@@ -117,7 +117,27 @@ pub enum StartError {
     Store(#[from] StoreError),
 }
 
+/// What creates the first administrator, where no terminal shows it.
+const SETUP_TOKEN: &str = "setup-token";
+
 impl App {
+    /// The file for what creates the first administrator, where no terminal shows it.
+    #[must_use]
+    pub fn setup_token_file(&self) -> PathBuf {
+        self.config.data.dir.join(SETUP_TOKEN)
+    }
+
+    /// Removes that file: the set-up is done.
+    pub fn remove_setup_token(&self) {
+        let path = self.setup_token_file();
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(path = %path.display(), cause = %error, "this file is of no use any more, and cannot be removed");
+            }
+            _ => {}
+        }
+    }
+
     /// Opens the database, brings it up to date, and makes sure that a key signs.
     pub async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         let store = open_store(&config)?;
@@ -146,7 +166,7 @@ impl App {
             clock: Arc::clone(&clock),
             authentication: authentication.clone(),
             refusals: refusals.clone(),
-            refresh_key: keyring.key(Purpose::RefreshToken).clone(),
+            refresh_key: keyring.key(KeyPurpose::RefreshToken).clone(),
             signing,
             coherence: coherence.clone(),
             alerts: alerts.clone(),
@@ -177,8 +197,8 @@ impl App {
             refusals.clone(),
             &config.audit,
         );
-        let watch = foundation.watch(&chain, &alerts);
-        watch.begin_key().await?;
+        let maintenance = foundation.maintenance(&chain, &alerts);
+        maintenance.begin_key().await?;
         let backlog = foundation.backlog(&alerts);
         let retention = foundation.retention(&chain);
         let shipping = foundation.shipping(removal_key, &chain)?;
@@ -195,7 +215,7 @@ impl App {
             clients,
             history,
             chain,
-            watch,
+            maintenance,
             backlog,
             retention,
             alerts,
@@ -257,7 +277,7 @@ impl Foundation<'_> {
         let dependencies = alert::Dependencies {
             store: self.store.clone(),
             clock: Arc::clone(self.clock),
-            report_link_key: self.keyring.key(Purpose::ReportLink).clone(),
+            report_link_key: self.keyring.key(KeyPurpose::ReportLink).clone(),
             refusals: refusals.clone(),
             metrics: Arc::clone(self.metrics),
         };
@@ -300,15 +320,15 @@ impl Foundation<'_> {
         Clients::new(dependencies, self.config)
     }
 
-    fn watch(&self, chain: &Chain, alerts: &Alerts) -> Watch {
-        let dependencies = watch::Dependencies {
+    fn maintenance(&self, chain: &Chain, alerts: &Alerts) -> Maintenance {
+        let dependencies = maintenance::Dependencies {
             store: self.store.clone(),
             clock: Arc::clone(self.clock),
             chain: chain.clone(),
             alerts: alerts.clone(),
             metrics: Arc::clone(self.metrics),
         };
-        Watch::new(dependencies, self.config.audit.verify_every)
+        Maintenance::new(dependencies, self.config.audit.verify_every)
     }
 
     fn backlog(&self, alerts: &Alerts) -> Backlog {
@@ -373,7 +393,7 @@ async fn migrate(store: &Store, config: &Config) -> Result<(), StartError> {
     if pending.is_empty() { Ok(()) } else { Err(StartError::Migrations(pending)) }
 }
 
-/// A new master key is only made for a new installation: one that exists has keys sealed with the one it had.
+/// A new master key is only made for a new installation: one that exists has keys encrypted with the one it had.
 async fn master_key(config: &Config, store: &Store) -> Result<MasterKey, StartError> {
     match MasterKey::load(config) {
         Err(MasterKeyError::Missing { path }) => {

@@ -8,7 +8,7 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 /// Tells the time, in UTC, cut to microseconds: both databases keep no more, so equality and cursors agree.
 pub trait Clock: Debug + Send + Sync {
-    /// The present moment.
+    /// The time of day now, in UTC, cut to microseconds.
     fn now(&self) -> DateTime<Utc>;
 }
 
@@ -27,9 +27,9 @@ pub fn uptime() -> Duration {
 /// A pause that doubles with each failure in a row, up to a limit.
 #[derive(Debug, Clone, Copy)]
 pub struct Backoff {
-    /// After the first failure.
+    /// The pause after the first failure.
     pub first: Duration,
-    /// The longest wait.
+    /// The longest pause.
     pub longest: Duration,
 }
 
@@ -44,7 +44,7 @@ impl Backoff {
     }
 }
 
-/// The system's clock.
+/// The clock of the operating system.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-/// What came of trying.
+/// What came of trying to reach a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Connectivity {
     /// They are there, and who they should be.

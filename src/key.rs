@@ -1,4 +1,4 @@
-//! A key of 32 bytes, and what is done with one: digests that nobody else can make, and sealing. SHA-256 needs none.
+//! A key of 32 bytes, and what is done with one: digests that nobody else can make, and encryption. SHA-256 needs none.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::digest::{Context, SHA256};
@@ -12,10 +12,10 @@ pub const LENGTH: usize = 32;
 #[derive(Clone, ZeroizeOnDrop)]
 pub struct Key([u8; LENGTH]);
 
-/// The sealed bytes were altered, belong to another context, or were sealed with another key.
+/// The encrypted bytes were altered, belong to another context, or were encrypted with another key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the sealed value cannot be opened with this key")]
-pub struct CannotOpen;
+#[error("the encrypted value cannot be decrypted with this key")]
+pub struct CannotDecrypt;
 
 impl Key {
     /// A new key.
@@ -35,7 +35,7 @@ impl Key {
         Self(bytes)
     }
 
-    /// The bytes.
+    /// The bytes of the key, for cryptography alone: never for a log or an answer.
     #[must_use]
     pub const fn bytes(&self) -> &[u8; LENGTH] {
         &self.0
@@ -51,35 +51,35 @@ impl Key {
         hmac::sign(&key, data).as_ref().try_into().expect("HMAC-SHA256 is 32 bytes long")
     }
 
-    /// Encrypts with AES-256-GCM: nonce, ciphertext, tag. Only [`Key::open`] with the same `context`, such as the name of
-    /// the sealed key, reads it again; so no sealed value can be put in another's place.
+    /// Encrypts with AES-256-GCM: nonce, ciphertext, tag. Only [`Key::decrypt`] with the same `context`, such as the name of
+    /// the encrypted key, reads it again; so no encrypted value can be put in another's place.
     ///
     /// # Panics
     /// If the system has no random source: nothing safe can be done then.
     #[must_use]
-    pub fn seal(&self, context: &str, plain: &[u8]) -> Vec<u8> {
+    pub fn encrypt(&self, context: &str, plain: &[u8]) -> Vec<u8> {
         // With room for the tag from the start: moving the bytes would leave a copy of the plain text behind.
         let mut body = Vec::with_capacity(plain.len() + AES_256_GCM.tag_len());
         body.extend_from_slice(plain);
         let nonce = self
-            .sealing()
+            .cipher()
             .seal_in_place_append_tag(Aad::from(context), &mut body)
             .expect("there is a random source, and the plain text is shorter than 64 GiB");
         [nonce.as_ref().as_slice(), &body].concat()
     }
 
-    /// Reads what [`Key::seal`] has written for the same `context`.
-    pub fn open(&self, context: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, CannotOpen> {
-        let (nonce, body) = sealed.split_at_checked(NONCE_LEN).ok_or(CannotOpen)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| CannotOpen)?;
+    /// Reads what [`Key::encrypt`] has written for the same `context`.
+    pub fn decrypt(&self, context: &str, encrypted: &[u8]) -> Result<Zeroizing<Vec<u8>>, CannotDecrypt> {
+        let (nonce, body) = encrypted.split_at_checked(NONCE_LEN).ok_or(CannotDecrypt)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| CannotDecrypt)?;
         let mut body = Zeroizing::new(body.to_vec());
-        let plain = self.sealing().open_in_place(nonce, Aad::from(context), &mut body).map_err(|_| CannotOpen)?;
+        let plain = self.cipher().open_in_place(nonce, Aad::from(context), &mut body).map_err(|_| CannotDecrypt)?;
         let length = plain.len();
         body.truncate(length);
         Ok(body)
     }
 
-    fn sealing(&self) -> RandomizedNonceKey {
+    fn cipher(&self) -> RandomizedNonceKey {
         RandomizedNonceKey::new(&AES_256_GCM, &self.0).expect("AES-256 takes a key of 32 bytes")
     }
 }
@@ -110,33 +110,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_sealed_is_opened_only_in_its_own_context_and_with_its_own_key() {
+    fn what_is_encrypted_is_decrypted_only_in_its_own_context_and_with_its_own_key() {
         let key = Key::from_bytes([1; 32]);
-        let sealed = key.seal("kid-1", b"private");
-        assert_eq!(sealed.len(), NONCE_LEN + b"private".len() + 16);
-        assert_eq!(key.open("kid-1", &sealed).unwrap().as_slice(), b"private");
-        assert_eq!(key.open("kid-2", &sealed), Err(CannotOpen));
-        assert_eq!(Key::from_bytes([2; 32]).open("kid-1", &sealed), Err(CannotOpen));
+        let encrypted = key.encrypt("kid-1", b"private");
+        assert_eq!(encrypted.len(), NONCE_LEN + b"private".len() + 16);
+        assert_eq!(key.decrypt("kid-1", &encrypted).unwrap().as_slice(), b"private");
+        assert_eq!(key.decrypt("kid-2", &encrypted), Err(CannotDecrypt));
+        assert_eq!(Key::from_bytes([2; 32]).decrypt("kid-1", &encrypted), Err(CannotDecrypt));
     }
 
     #[test]
-    fn any_changed_bit_or_missing_byte_of_a_sealed_value_is_refused() {
+    fn any_changed_bit_or_missing_byte_of_an_encrypted_value_is_refused() {
         let key = Key::random();
-        let sealed = key.seal("kid", b"private");
-        for position in 0..sealed.len() * 8 {
-            let mut changed = sealed.clone();
+        let encrypted = key.encrypt("kid", b"private");
+        for position in 0..encrypted.len() * 8 {
+            let mut changed = encrypted.clone();
             changed[position / 8] ^= 1 << (position % 8);
-            assert_eq!(key.open("kid", &changed), Err(CannotOpen), "bit {position}");
+            assert_eq!(key.decrypt("kid", &changed), Err(CannotDecrypt), "bit {position}");
         }
-        for length in 0..sealed.len() {
-            assert_eq!(key.open("kid", &sealed[..length]), Err(CannotOpen), "cut to {length}");
+        for length in 0..encrypted.len() {
+            assert_eq!(key.decrypt("kid", &encrypted[..length]), Err(CannotDecrypt), "cut to {length}");
         }
     }
 
     #[test]
-    fn sealing_twice_gives_two_texts() {
+    fn encrypting_twice_gives_two_texts() {
         let key = Key::random();
-        assert_ne!(key.seal("kid", b"private"), key.seal("kid", b"private"));
+        assert_ne!(key.encrypt("kid", b"private"), key.encrypt("kid", b"private"));
     }
 
     #[test]
@@ -162,9 +162,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_plain_text_survives_being_sealed(plain in any::<Vec<u8>>(), context in "\\PC*") {
+        fn every_plain_text_survives_being_encrypted(plain in any::<Vec<u8>>(), context in "\\PC*") {
             let key = Key::from_bytes([3; 32]);
-            let opened = key.open(&context, &key.seal(&context, &plain));
+            let opened = key.decrypt(&context, &key.encrypt(&context, &plain));
             prop_assert_eq!(opened.map(|bytes| bytes.to_vec()), Ok(plain));
         }
     }

@@ -14,9 +14,9 @@
 //! | [`token`] | what a token says and whether it is genuine; pure | whether its session lives |
 //! | [`store`] | both databases: the only folder that names diesel | rules |
 //! | [`view`] | the objects of the contract, for the API, exports and the command line | |
-//! | [`vault`], [`signing`] | the stored keyring and what it seals; the keys that sign tokens | sessions |
+//! | [`vault`], [`signing`] | the stored keyring and what it encrypts; the keys that sign tokens | sessions |
 //! | [`credential`] | passwords and what failures cost | sessions |
-//! | [`refusals`] | what was refused, aggregated and recorded; below everything that refuses | the rules that refuse |
+//! | [`refusals`] | what was refused, aggregated and recorded; below every room that has something to record | the rules that refuse |
 //! | [`alert`] | what reviewers should look at: raised, stored, acknowledged | what may be done with sessions |
 //! | [`coherence`] | the lease protocol and this node's live view: a change made through it holds on every node | logins |
 //! | [`authentication`] | who are you: a password against an account, under the throttles | sessions |
@@ -58,7 +58,7 @@
 //! - *Absence is `Option`; "could not ask" is an error and answers 503.* These never meet (P4).
 //! - *A session row is committed before its token leaves* (P1), and every end passes `session::end::end_all_in`.
 //! - *The time of day is an argument*: only [`clock`] asks the system.
-//! - *Nothing stored can be replayed* (P7): refresh tokens are derived under a key that the database has only sealed, other
+//! - *Nothing stored can be replayed* (P7): refresh tokens are derived under a key that the database has only encrypted, other
 //!   secrets are kept as digests.
 
 pub mod alert;

@@ -1,5 +1,5 @@
 //! The master key: 32 bytes that never enter the database, read from a file or the environment. It opens the keyring
-//! (`keyring.rs`), which holds every other key, so that a dump of the database signs, seals and derives nothing.
+//! (`keyring.rs`), which holds every other key, so that a dump of the database signs, decrypts and derives nothing.
 
 use std::fs::DirBuilder;
 use std::io::{self, Read as _};
@@ -22,7 +22,7 @@ use crate::whole_file;
 /// More than any spelling of the key needs, in bytes; what follows in the file is not read.
 const MAX_FILE_LENGTH: usize = 1024;
 
-/// 32 bytes that seal the keyring. `Debug` shows nothing of them.
+/// 32 bytes that encrypt the keyring. `Debug` shows nothing of them.
 pub struct MasterKey(Key);
 
 /// Names a master key: the beginning of a digest under a key derived from it, in hexadecimal.
@@ -53,7 +53,7 @@ pub enum MasterKeyError {
     Readable {
         /// The path of the file.
         path: PathBuf,
-        /// Its permission bits.
+        /// The permission bits of the file, as `chmod` takes them.
         mode: u32,
     },
     /// The system does not let us read the file.
@@ -101,7 +101,7 @@ impl MasterKey {
         Self::create_at(&config.master_key_path())
     }
 
-    /// The same in this file.
+    /// Makes a new master key in this file, which must not exist yet.
     pub fn create_at(path: &Path) -> Result<Self, MasterKeyError> {
         let (key, path) = (Self::random(), path.to_owned());
         match write_new(&path, &key.to_text()) {

@@ -1,5 +1,5 @@
 //! Signed removals: events that say what was removed from the history, or redacted in it. Verifying accepts what is missing by
-//! their word alone, so each carries a MAC under a key that the database has only sealed: whoever can only write to that can add
+//! their word alone, so each carries a MAC under a key that the database has only encrypted: whoever can only write to that can add
 //! such an event, and justifies nothing by it.
 
 use std::fmt;
@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::keyring::{Earlier, Keyring, Purpose};
+use crate::keyring::{EarlierKey, KeyPurpose, Keyring};
 use crate::model::audit::AuditEvent;
 
 /// The member of the details that holds the MAC.
@@ -25,11 +25,12 @@ pub struct RemovalKey {
 /// Whether the server itself recorded an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Authenticity {
-    /// Vigie signed it.
+    /// The MAC is that of the present key: the server recorded the event.
     Genuine,
-    /// It did if the event was sealed among so many first records of the chain: somebody else may have the key since.
+    /// The MAC is that of an earlier key, which somebody else may have by now: genuine only if the event is among so many first
+    /// records of the chain.
     GenuineBefore(u64),
-    /// It did not.
+    /// The MAC is of no key of ours: the server did not record the event.
     Forged,
 }
 
@@ -37,11 +38,11 @@ impl RemovalKey {
     /// The keys for it in this keyring.
     #[must_use]
     pub fn new(keyring: &Keyring) -> Self {
-        let earlier = keyring.earlier(Purpose::Removal).into_iter();
+        let earlier = keyring.earlier(KeyPurpose::Removal).into_iter();
         Self {
-            now: hmac::Key::new(hmac::HMAC_SHA256, keyring.key(Purpose::Removal).bytes()),
+            now: hmac::Key::new(hmac::HMAC_SHA256, keyring.key(KeyPurpose::Removal).bytes()),
             earlier: earlier
-                .map(|Earlier { key, until }| (hmac::Key::new(hmac::HMAC_SHA256, key.bytes()), until))
+                .map(|EarlierKey { key, until }| (hmac::Key::new(hmac::HMAC_SHA256, key.bytes()), until))
                 .collect(),
         }
     }
@@ -135,10 +136,10 @@ mod tests {
     }
 
     #[test]
-    fn a_warrant_of_an_earlier_key_is_genuine_only_where_it_was_sealed_while_that_counted() {
+    fn a_signed_removal_of_an_earlier_key_is_genuine_only_where_it_was_sealed_while_that_counted() {
         let mut keyring = keyring([1; 32], "one");
         let signed = RemovalKey::new(&keyring).signed(event());
-        keyring.succeed(Purpose::Removal, 7);
+        keyring.succeed(KeyPurpose::Removal, 7);
         let key = RemovalKey::new(&keyring);
         assert_eq!(key.authenticity(&signed), Authenticity::GenuineBefore(7));
         assert_eq!(key.authenticity(&key.signed(event())), Authenticity::Genuine);

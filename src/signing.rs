@@ -1,4 +1,4 @@
-//! The keys that sign access tokens: made at the first start, kept sealed in the database, shared by all nodes, rotated
+//! The keys that sign access tokens: made at the first start, kept encrypted in the database, shared by all nodes, rotated
 //! and revoked while the server runs.
 
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ use crate::model::audit::{AuditContext, AuditEvent, Details, Subject, SubjectKin
 use crate::model::change::Change;
 use crate::store::signing_keys::{self, KeyStatus, StoredKey};
 use crate::store::{Constraint, Db, Store, StoreError, audit, changes};
-use crate::token::keys::{KeyError, KeyRing, SigningKey, VerifyingKey};
+use crate::token::keys::{KeyError, SigningKey, VerificationKeySet, VerifyingKey};
 use crate::vault::{Vault, VaultError};
 
 /// How long verifiers may keep the published keys. A new key is published for as long before it signs: nobody meets a token whose
@@ -25,7 +25,7 @@ pub const PUBLISHED_BEFORE: Duration = Duration::from_mins(1);
 /// The time between two looks for keys that are not known.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
-/// The signing keys.
+/// The keys that sign and verify access tokens, as this process knows them.
 #[derive(Debug)]
 pub struct Signing {
     store: Store,
@@ -36,18 +36,18 @@ pub struct Signing {
     overlap: TimeDelta,
     /// A secret that another application shares: it takes the place of the keys in the database.
     foreign: Option<Arc<SigningKey>>,
-    opened: RwLock<Opened>,
+    opened: RwLock<DecryptedKeys>,
     /// Held while the keys are read anew.
     reading: tokio::sync::Mutex<()>,
     /// When the last look for a key began that was not known.
     last_look: tokio::sync::Mutex<Option<Instant>>,
 }
 
-/// Keys already unsealed, the ring made of them, and the status of each.
+/// Keys already decrypted, the set that verifies with them, and the status of each.
 #[derive(Debug, Default)]
-struct Opened {
+struct DecryptedKeys {
     keys: HashMap<String, Arc<SigningKey>>,
-    ring: Arc<KeyRing>,
+    verification_keys: Arc<VerificationKeySet>,
     statuses: HashMap<String, KeyStatus>,
     /// Counts readings of the statuses: what was concluded from an earlier one no longer holds.
     key_set_version: u64,
@@ -59,9 +59,9 @@ pub enum SigningError {
     /// The store cannot be asked.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A key in the database cannot be opened.
+    /// A key in the database cannot be decrypted.
     #[error("a signing key cannot be had: {0}")]
-    Sealed(VaultError),
+    Vault(VaultError),
     /// No key signs: every one was revoked.
     #[error("no signing key is current: run `vigie key rotate`")]
     NoCurrentKey,
@@ -92,10 +92,10 @@ impl Signing {
         foreign: Option<SigningKey>,
     ) -> Self {
         let foreign = foreign.map(Arc::new);
-        let mut opened = Opened::default();
+        let mut opened = DecryptedKeys::default();
         if let Some(key) = &foreign {
             opened.keys.insert(key.id().as_str().to_owned(), Arc::clone(key));
-            opened.ring = Arc::new(std::iter::once(key.verifying()).collect());
+            opened.verification_keys = Arc::new(std::iter::once(key.verifying()).collect());
             opened.statuses.insert(key.id().as_str().to_owned(), KeyStatus::Current);
         }
         let tolerance = TimeDelta::from_std(rules.access_ttl + rules.clock_tolerance).unwrap_or(TimeDelta::MAX);
@@ -148,7 +148,7 @@ impl Signing {
         let signs_until = if self.algorithm == Algorithm::Hs256 { now } else { now + PUBLISHED_BEFORE };
         let (vault, context, verify_until) = (self.vault.clone(), context.clone(), signs_until + self.overlap);
         let put = move |db: &mut Db| {
-            let stored = sealed_in(db, &vault, &key, now)?;
+            let stored = encrypted_in(db, &vault, &key, now)?;
             let replaced = signing_keys::retire_newest(db, signs_until, verify_until)?;
             add(db, &stored, replaced, &context)
         };
@@ -162,7 +162,7 @@ impl Signing {
         let key = SigningKey::generate(self.algorithm)?;
         let signs_until = now + PUBLISHED_BEFORE;
         signing_keys::prolong_last(db, now, signs_until, signs_until + self.overlap)?;
-        let stored = sealed_in(db, &self.vault, &key, now)?;
+        let stored = encrypted_in(db, &self.vault, &key, now)?;
         Ok(add(db, &stored, None, context)?)
     }
 
@@ -213,17 +213,17 @@ impl Signing {
 
     /// The keys known so far. A key missing here may have been made by another node: see [`Signing::reload_if_unknown`].
     #[must_use]
-    pub fn ring(&self) -> Arc<KeyRing> {
-        Arc::clone(&self.opened.read().unwrap_or_else(PoisonError::into_inner).ring)
+    pub fn verification_keys(&self) -> Arc<VerificationKeySet> {
+        Arc::clone(&self.opened.read().unwrap_or_else(PoisonError::into_inner).verification_keys)
     }
 
     /// The keys whose tokens are accepted at `now`, by the statuses that were read last.
     #[must_use]
-    pub fn accepted(&self, now: DateTime<Utc>) -> KeyRing {
+    pub fn accepted(&self, now: DateTime<Utc>) -> VerificationKeySet {
         let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
         let status = |key: &VerifyingKey| opened.statuses.get(key.id().as_str());
         let accepts = |key: &&VerifyingKey| status(key).is_some_and(|status| status.accepts(now));
-        opened.ring.iter().filter(accepts).cloned().collect()
+        opened.verification_keys.iter().filter(accepts).cloned().collect()
     }
 
     /// Counts readings of the keys' statuses: what was concluded from an earlier one no longer holds.
@@ -238,7 +238,7 @@ impl Signing {
         self.opened.read().unwrap_or_else(PoisonError::into_inner).statuses.get(id).copied()
     }
 
-    /// Reads every key's status anew, and unseals keys made since.
+    /// Reads every key's status anew, and decrypts keys made since.
     pub async fn reload(&self) -> Result<(), SigningError> {
         if self.foreign.is_some() {
             return Ok(());
@@ -247,7 +247,7 @@ impl Signing {
         let _turn = self.reading.lock().await;
         let stored = self.list().await?;
         // What was given up has no private part, and is not known: no token of it is good, whatever its row says.
-        for key in stored.iter().filter(|key| !key.sealed.is_empty()) {
+        for key in stored.iter().filter(|key| !key.encrypted.is_empty()) {
             let is_known = self.opened.read().unwrap_or_else(PoisonError::into_inner).keys.contains_key(&key.id);
             if !is_known {
                 self.open(key).await?;
@@ -295,27 +295,27 @@ impl Signing {
         if is_foreign { Ok(Some(KeyStatus::Current)) } else { signing_keys::status(db, id) }
     }
 
-    /// Unseals a key and keeps it.
+    /// Decrypts a key and keeps it.
     async fn open(&self, stored: &StoredKey) -> Result<Arc<SigningKey>, SigningError> {
         let algorithm: Algorithm =
             stored.algorithm.parse().map_err(|_| SigningError::UnknownAlgorithm(stored.id.clone()))?;
         let (vault, id) = (self.vault.clone(), stored.id.clone());
-        let opened = self.store.read(move |db| open_in(db, &vault, &id)).await;
+        let opened = self.store.read(move |db| decrypt_in(db, &vault, &id)).await;
         let secret = opened.map_err(|error| match error {
             VaultError::Store(error) => SigningError::Store(error),
-            other => SigningError::Sealed(other),
+            other => SigningError::Vault(other),
         })?;
         let key = Arc::new(SigningKey::from_secret_bytes(algorithm, &secret)?);
         let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
         opened.keys.insert(stored.id.clone(), Arc::clone(&key));
         let verifying: Vec<VerifyingKey> = opened.keys.values().map(|key| key.verifying()).collect();
-        opened.ring = Arc::new(verifying.into_iter().collect());
+        opened.verification_keys = Arc::new(verifying.into_iter().collect());
         Ok(key)
     }
 }
 
 /// A new key as it is kept.
-pub(crate) fn sealed_in(
+pub(crate) fn encrypted_in(
     db: &mut Db,
     vault: &Vault,
     key: &SigningKey,
@@ -324,7 +324,7 @@ pub(crate) fn sealed_in(
     let id = key.id().as_str().to_owned();
     Ok(StoredKey {
         algorithm: key.algorithm().as_str().to_owned(),
-        sealed: vault.seal_in(db, &id, key.secret_bytes())?,
+        encrypted: vault.encrypt_in(db, &id, key.secret_bytes())?,
         id,
         created_at: now,
         retired: None,
@@ -332,10 +332,10 @@ pub(crate) fn sealed_in(
     })
 }
 
-/// The private part of a key. It is read anew with the keyring: all may have been sealed anew just now.
-fn open_in(db: &mut Db, vault: &Vault, id: &str) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-    let sealed = |db: &mut Db| Ok(signing_keys::find(db, id)?.map(|stored| stored.sealed));
-    vault.open_in(db, id, sealed)?.ok_or_else(|| VaultError::CannotOpen(id.to_owned()))
+/// The private part of a key. It is read anew with the keyring: all may have been encrypted again just now.
+fn decrypt_in(db: &mut Db, vault: &Vault, id: &str) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    let encrypted = |db: &mut Db| Ok(signing_keys::find(db, id)?.map(|stored| stored.encrypted));
+    vault.decrypt_in(db, id, encrypted)?.ok_or_else(|| VaultError::CannotDecrypt(id.to_owned()))
 }
 
 fn add(db: &mut Db, stored: &StoredKey, replaced: Option<String>, context: &AuditContext) -> Result<(), StoreError> {

@@ -30,7 +30,7 @@ const PREFIX: &[u8] = b"whsec_";
 /// Bytes that a secret may have.
 const SECRET_LENGTHS: std::ops::RangeInclusive<usize> = 24..=64;
 
-/// A receiver.
+/// A receiver of signed webhooks.
 pub struct Webhook {
     url: Url,
     http: reqwest::Client,
@@ -41,11 +41,11 @@ pub struct Webhook {
 /// A receiver cannot be posted to as it is configured: which setting is wrong, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InvalidWebhook {
-    /// The address.
+    /// The address cannot be used, for this reason.
     Url(String),
-    /// The file with the secret.
+    /// The file with the secret cannot be used, for this reason.
     Secret(String),
-    /// The file with the authorities.
+    /// The file with the authorities cannot be used, for this reason.
     Authorities(String),
 }
 

@@ -8,9 +8,9 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
-/// Its owner's alone.
+/// The mode of a file that only its owner may read and write.
 pub const PRIVATE: u32 = 0o600;
-/// For everybody to read.
+/// The mode of a file that everybody may read.
 pub const PUBLIC: u32 = 0o644;
 
 /// Writes the file in place of the one that may be there. The disk has it when this returns.

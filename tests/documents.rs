@@ -14,7 +14,7 @@ use vigie::store::roles::{DatabaseRole, Grant};
 fn every_test_that_the_requirements_name_exists() {
     let text = read("docs/requirements.md");
     let mut ids = BTreeSet::new();
-    let mut sources = std::collections::HashMap::new();
+    let mut sources = Sources::default();
     for line in text.lines().filter(|line| line.starts_with("| ")) {
         let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
         let [id, _, shown] = cells[..] else { panic!("a row has three cells: {line}") };
@@ -28,12 +28,48 @@ fn every_test_that_the_requirements_name_exists() {
         let named: Vec<&str> = shown.split('`').skip(1).step_by(2).collect();
         assert!(!named.is_empty(), "{id} names no test and is not open");
         for test in named {
-            let (file, name) = test.split_once(" › ").unwrap_or_else(|| panic!("{id}: `{test}` is not FILE › TEST"));
-            let source = sources.entry(file.to_owned()).or_insert_with(|| read(file));
-            assert!(source.contains(&format!("fn {name}(")), "{id}: {file} has no test {name}");
+            sources.holds(id, test);
         }
     }
     assert!(ids.len() > 100, "only {} ids", ids.len());
+}
+
+/// Every test that the grid of accessibility names exists; what is met and cannot be tested has its reason.
+#[test]
+fn a11y_06_every_test_that_the_grid_names_exists() {
+    let mut sources = Sources::default();
+    let (mut rows, mut tested) = (0, 0);
+    for line in read("docs/accessibility.md").lines().filter(|line| line.starts_with("| ")) {
+        let [number, _, state, evidence] = line.trim_matches('|').split(" | ").collect::<Vec<_>>()[..] else {
+            panic!("a row has four cells: {line}")
+        };
+        if number.trim().starts_with(|first: char| first.is_ascii_digit()) {
+            rows += 1;
+            // Other words in code are attributes and addresses.
+            let tests: Vec<&str> = evidence.split('`').skip(1).step_by(2).filter(|code| code.contains(" › ")).collect();
+            for test in &tests {
+                sources.holds(number, test);
+            }
+            tested += usize::from(state == "conforme" && !tests.is_empty());
+        }
+    }
+    // 106 of the RGAA (the room of pages counts them), and 6 that WCAG 2.2 adds at A and AA.
+    assert_eq!(rows, 112);
+    assert!(tested > 50, "only {tested} are shown by a test");
+}
+
+/// The files that documents name, each read once.
+#[derive(Default)]
+struct Sources(std::collections::HashMap<String, String>);
+
+impl Sources {
+    /// What `FILE › TEST` names is there.
+    #[track_caller]
+    fn holds(&mut self, whose: &str, test: &str) {
+        let (file, name) = test.split_once(" › ").unwrap_or_else(|| panic!("{whose}: `{test}` is not FILE › TEST"));
+        let source = self.0.entry(file.to_owned()).or_insert_with(|| read(file));
+        assert!(source.contains(&format!("fn {name}(")), "{whose}: {file} has no test {name}");
+    }
 }
 
 /// PRV-05: the document says what the history is for and what it is not for, and the API counts logins without naming anybody.
@@ -224,14 +260,34 @@ fn every_file_that_the_readme_links_to_exists() {
     }
 }
 
+/// Every `src/…`, `tests/…` and `migrations/…` that a document names is there, and has the function in brackets behind it.
 #[test]
-fn every_file_that_the_architecture_names_exists() {
-    for document in ["docs/architecture.md", "CONTRIBUTING.md"] {
-        let text = read(document);
-        let named: Vec<&str> = text.split('`').skip(1).step_by(2).filter(|word| word.starts_with("src/")).collect();
-        let missing: Vec<&&str> =
-            named.iter().filter(|path| !Path::new(env!("CARGO_MANIFEST_DIR")).join(path).exists()).collect();
-        assert!(missing.is_empty(), "{document}: {missing:?}");
+fn every_file_and_function_that_the_documents_name_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let documents = std::fs::read_dir(root.join("docs")).unwrap();
+    let documents = documents.map(|entry| format!("docs/{}", entry.unwrap().file_name().display()));
+    for document in documents.chain(["CONTRIBUTING.md".to_owned(), "migrations/README.md".to_owned()]) {
+        let text = read(&document);
+        // Every second part is code.
+        let parts: Vec<&str> = text.split('`').collect();
+        for (place, path) in parts.iter().enumerate().skip(1).step_by(2) {
+            let is_of_ours = ["src/", "tests/", "migrations/"].iter().any(|folder| path.starts_with(folder));
+            // The requirements name tests, `FILE › TEST`, and commands have arguments.
+            if !is_of_ours || path.contains(' ') {
+                continue;
+            }
+            assert!(root.join(path).exists(), "{document}: {path}");
+            if let [between, function, behind, ..] = parts[place + 1..]
+                && between.trim() == "("
+                && behind.starts_with(')')
+            {
+                let source = read(path);
+                let is_there = ["fn", "macro_rules!"]
+                    .iter()
+                    .any(|what| ["(", "<", " {"].iter().any(|end| source.contains(&format!("{what} {function}{end}"))));
+                assert!(is_there, "{document}: {path} has no {function}");
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod api;
 mod audit;
+mod browser;
 mod cli;
 mod clients;
 mod coherence;
@@ -11,6 +12,7 @@ mod conformance;
 mod documents;
 mod faults;
 mod keys;
+mod pages;
 mod properties;
 mod proxies;
 mod rooms;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use vigie::app::App;
 use vigie::key::Key;
-use vigie::keyring::Purpose;
+use vigie::keyring::KeyPurpose;
 use vigie::model::audit::AuditContext;
 use vigie::model::session::{ClientInfo, Session};
 use vigie::model::user::{Role, User, Username};
@@ -27,6 +27,8 @@ pub const AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/2010010
 pub struct Holder {
     pub access_token: String,
     pub refresh_token: String,
+    /// For sites behind a proxy, as a browser sends it.
+    pub gate_cookie: String,
 }
 
 /// So many live sessions, ten of each user.
@@ -65,14 +67,15 @@ impl Issuer {
         let key = app.sessions.signing().current().await.expect("a key");
         let vault = app.vault.clone();
         let keyring = app.store.read(move |db| vault.keyring_in(db)).await.expect("the keys");
-        Self { key, rules: TokenRules::new(&app.config), refresh: keyring.key(Purpose::RefreshToken).clone() }
+        Self { key, rules: TokenRules::new(&app.config), refresh: keyring.key(KeyPurpose::RefreshToken).clone() }
     }
 
     fn session(&self, app: &App, user: &User) -> (Session, Holder) {
         let session = new_session(app, user);
         let refresh = RefreshToken::derive(&self.refresh, session.id, 0, &session.refresh.seed);
         let access_token = self.rules.sign(&session, &user.role, &self.key).expect("a token");
-        (session, Holder { access_token, refresh_token: refresh.reveal() })
+        let gate_cookie = app.sessions.gate_cookie_of(&app.sessions.cookie_of(&session)).reveal();
+        (session, Holder { access_token, refresh_token: refresh.reveal(), gate_cookie })
     }
 }
 

@@ -1,4 +1,4 @@
-// Go: it asks Vigie about each token, so logged out means logged out. The tests do not run this one.
+// Go: it asks Vigie about each token, so logged out means logged out.
 package main
 
 import (

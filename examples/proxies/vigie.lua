@@ -21,7 +21,7 @@ core.register_action("vigie", { "http-req" }, function(txn)
         ["authorization"] = {},
         -- The client's address, for Vigie's history; not what the client claims.
         ["x-forwarded-for"] = { txn.sf:src() },
-        ["x-forwarded-proto"] = { txn.sf:ssl_fc() == 1 and "https" or "http" },
+        ["x-forwarded-proto"] = { txn.sf:ssl_fc() == "1" and "https" or "http" },
         ["x-forwarded-host"] = { txn.sf:req_hdr("host") or "" },
         ["x-forwarded-method"] = { txn.sf:method() },
         ["x-forwarded-uri"] = { txn.sf:pathq() },

@@ -41,7 +41,7 @@ pub(super) struct Mail {
 }
 
 impl Mail {
-    /// The configured one.
+    /// The mailer of `[mail]`; `None` where no `smtp_url` is configured.
     pub fn open(config: &Config) -> Result<Option<Self>, InvalidNotifier> {
         let rules = &config.mail;
         let Some(url) = &rules.smtp_url else { return Ok(None) };
@@ -67,7 +67,7 @@ impl Mail {
         }))
     }
 
-    /// The reviewers' addresses.
+    /// The addresses of `[mail] reviewers`, to which every alert is mailed.
     pub fn reviewers(&self) -> &[Email] {
         &self.reviewers
     }

@@ -14,7 +14,7 @@ const TITLES_FR: &str = include_str!("templates/titles.fr.txt");
 const CHANGES_EN: &str = include_str!("templates/changes.en.txt");
 const CHANGES_FR: &str = include_str!("templates/changes.fr.txt");
 
-/// A mail.
+/// The subject and the body of a mail, as plain text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Text {
     pub subject: String,
@@ -44,7 +44,7 @@ fn moment(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// To a reviewer.
+/// The mail to a reviewer about an alert.
 pub(super) fn to_reviewer(language: Language, alert: &AlertObject, public_url: &Url) -> Text {
     let nothing = || "-".to_owned();
     let user = alert.user.as_ref().map(|user| match &user.username {

@@ -44,9 +44,9 @@ pub struct Alerts {
 /// What the operations stand on.
 #[derive(Debug)]
 pub struct Dependencies {
-    /// The store.
+    /// Reads and writes the database.
     pub store: Store,
-    /// The clock.
+    /// Tells the time of day, in UTC.
     pub clock: Arc<dyn Clock>,
     /// Derives the tokens by which users report logins.
     pub report_link_key: Key,
@@ -103,7 +103,7 @@ impl Alerts {
         self.inner.dependencies.clock.now()
     }
 
-    /// The thresholds.
+    /// The rules of `[alerts]`: from which numbers on alerts are raised.
     #[must_use]
     pub fn rules(&self) -> &config::Alerts {
         &self.inner.rules

@@ -1,4 +1,4 @@
-//! Raises alerts.
+//! Raises alerts: what happens again to the same subject within `[alerts] window` is counted with the first.
 
 use super::Alerts;
 use crate::model::alert::NewAlert;

@@ -10,7 +10,7 @@ use crate::model::id::{AlertId, DeliveryId, SessionId};
 use crate::model::secret::Secret;
 use crate::model::session::Session;
 use crate::store::alerts::{self, Bounds};
-use crate::store::one_time_tokens::{self, Purpose};
+use crate::store::one_time_tokens::{self, TokenPurpose};
 use crate::store::{Db, StoreError, deliveries, users};
 
 /// How long a user may say that a login was not theirs: over a long weekend.
@@ -36,7 +36,7 @@ impl Alerts {
         if one_time_tokens::report_links_since(db, user_id, now - TimeDelta::hours(1))? >= MAILS_AN_HOUR {
             return Ok(());
         }
-        let purpose = Purpose::ReportLink { user_id, session_id: session.id };
+        let purpose = TokenPurpose::ReportLink { user_id, session_id: session.id };
         one_time_tokens::insert(db, self.not_me_token(session.id).digest(), purpose, now, now + REPORT_LINK_LIFE)?;
         deliveries::insert(
             db,

@@ -11,11 +11,11 @@ use crate::model::delivery::{Delivery, Occasion};
 use crate::view::{AlertObject, TimeText, time};
 use crate::webhook::{self, InvalidWebhook};
 
-/// Where alerts are posted.
+/// The receiver of `[alerts] webhook_url`, to which alerts are posted.
 #[derive(Debug)]
 pub(super) struct Webhook(webhook::Webhook);
 
-/// What is posted.
+/// The JSON body of a notification.
 #[derive(Serialize)]
 struct Body<'a> {
     #[serde(rename = "type")]
@@ -25,7 +25,7 @@ struct Body<'a> {
 }
 
 impl Webhook {
-    /// The configured one.
+    /// The webhook of `[alerts]`; `None` where no `webhook_url` is configured.
     pub fn open(rules: &config::Alerts) -> Result<Option<Self>, InvalidNotifier> {
         let Some(config::SecretUrl(url)) = rules.webhook_url.clone() else { return Ok(None) };
         let authorities_of_the_machine = Path::new("");

@@ -20,13 +20,13 @@ const MOST_COUNTED: i64 = 100_000;
 /// What the look stands on.
 #[derive(Debug)]
 pub struct Dependencies {
-    /// The store.
+    /// Reads and writes the database.
     pub store: Store,
-    /// The clock.
+    /// Tells the time of day, in UTC.
     pub clock: Arc<dyn Clock>,
-    /// Whom to tell.
+    /// Raises alerts for reviewers, in the transaction of what they are about.
     pub alerts: Alerts,
-    /// Shows what waits.
+    /// The metrics that show how many records wait, and how long.
     pub metrics: Arc<Metrics>,
 }
 

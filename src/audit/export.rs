@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::History;
-use super::own::OwnRows;
-use super::shape::{ATTEMPTS, EVENTS, SESSIONS, Shape};
-use super::sheet::{Dialect, Separator};
+use super::csv_dialect::{Dialect, Separator};
+use super::own_data::OwnData;
+use super::row_format::{ATTEMPTS, EVENTS, RowFormat, SESSIONS};
 use crate::model::audit::{AuditContext, AuditEvent, Details, HistoryPart, Subject, SubjectKind};
 use crate::model::filter::{AttemptFilter, EventFilter, Filter as _, SessionFilter, Sort};
 use crate::model::id::UserId;
@@ -75,28 +75,28 @@ pub struct OnlyForCsv(pub &'static str);
 /// What an export is for, as whoever asks for it says (PRV-05): 1 to 200 characters in one line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Purpose(String);
+pub struct ExportPurpose(String);
 
 /// The text says no purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a purpose has 1 to 200 characters in one line, and no white space at its ends")]
-pub struct InvalidPurpose;
+pub struct InvalidExportPurpose;
 
-impl FromStr for Purpose {
-    type Err = InvalidPurpose;
+impl FromStr for ExportPurpose {
+    type Err = InvalidExportPurpose;
 
-    fn from_str(text: &str) -> Result<Self, InvalidPurpose> {
+    fn from_str(text: &str) -> Result<Self, InvalidExportPurpose> {
         text.to_owned().try_into()
     }
 }
 
-impl TryFrom<String> for Purpose {
-    type Error = InvalidPurpose;
+impl TryFrom<String> for ExportPurpose {
+    type Error = InvalidExportPurpose;
 
-    fn try_from(text: String) -> Result<Self, InvalidPurpose> {
+    fn try_from(text: String) -> Result<Self, InvalidExportPurpose> {
         let fits =
             (1..=200).contains(&text.chars().count()) && text.trim() == text && !text.chars().any(char::is_control);
-        if fits { Ok(Self(text)) } else { Err(InvalidPurpose) }
+        if fits { Ok(Self(text)) } else { Err(InvalidExportPurpose) }
     }
 }
 
@@ -111,14 +111,14 @@ pub enum ExportError {
     Store(#[from] StoreError),
 }
 
-/// What is exported.
+/// Which rows of the history are exported.
 #[derive(Debug, Clone)]
 pub enum Selection {
     /// Sessions, in this order.
     Sessions(Box<SessionFilter>, Sort),
-    /// Attempts, newest first.
+    /// Login attempts that match, newest first.
     Attempts(AttemptFilter),
-    /// Events, newest first.
+    /// Audit events that match, newest first.
     Events(EventFilter),
 }
 
@@ -129,20 +129,20 @@ pub struct Export {
     form: Form,
     now: DateTime<Utc>,
     context: AuditContext,
-    left: Left,
+    left: Remaining,
 }
 
 /// What is left to be written: with a place, what comes after it.
 #[derive(Debug)]
-enum Left {
+enum Remaining {
     Sessions(Box<SessionFilter>, Sort, Option<sessions::Position>),
     Attempts(AttemptFilter, Option<attempts::Position>),
     Events(EventFilter, Option<audit::Position>),
-    Own(OwnRows),
+    Own(OwnData),
     Nothing,
 }
 
-impl From<Selection> for Left {
+impl From<Selection> for Remaining {
     fn from(selection: Selection) -> Self {
         match selection {
             Selection::Sessions(filter, sort) => Self::Sessions(filter, sort, None),
@@ -159,7 +159,7 @@ impl History {
         &self,
         selection: Selection,
         form: Form,
-        purpose: Option<Purpose>,
+        purpose: Option<ExportPurpose>,
         context: &AuditContext,
     ) -> Result<Export, ExportError> {
         if purpose.is_none() && self.purpose_required {
@@ -183,7 +183,7 @@ impl History {
         let subject = Subject::new(SubjectKind::User, user_id);
         let event = AuditEvent::new(now, Details::OwnHistoryExported {}, context, subject);
         self.store.write(move |db| audit::record(db, &event)).await?;
-        let (form, left) = (ExportFormat::Ndjson.into(), Left::Own(OwnRows::new(self, user_id, now)));
+        let (form, left) = (ExportFormat::Ndjson.into(), Remaining::Own(OwnData::new(self, user_id, now)));
         Ok(Export { history: self.clone(), form, now, context: context.clone(), left })
     }
 
@@ -210,7 +210,7 @@ impl Selection {
 }
 
 impl Export {
-    /// How it is written.
+    /// The format of the file.
     #[must_use]
     pub const fn format(&self) -> ExportFormat {
         self.form.format
@@ -218,34 +218,34 @@ impl Export {
 
     /// The next piece; `None` after the last. Whoever asked is looked at again for each: the export ends with their session.
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
-        if matches!(self.left, Left::Nothing) {
+        if matches!(self.left, Remaining::Nothing) {
             return Ok(None);
         }
         self.history.sessions.ensure_allowed(&self.context).await?;
         let mut piece = Vec::new();
-        self.left = match std::mem::replace(&mut self.left, Left::Nothing) {
-            Left::Sessions(filter, sort, after) => {
+        self.left = match std::mem::replace(&mut self.left, Remaining::Nothing) {
+            Remaining::Sessions(filter, sort, after) => {
                 let page = self.history.session_page(SessionFilter::clone(&filter), sort, after).await?;
                 self.write(&page.items, &SESSIONS, after.is_none(), &mut piece);
-                page.next.map_or(Left::Nothing, |next| Left::Sessions(filter, sort, Some(next)))
+                page.next.map_or(Remaining::Nothing, |next| Remaining::Sessions(filter, sort, Some(next)))
             }
-            Left::Attempts(filter, after) => {
+            Remaining::Attempts(filter, after) => {
                 let page = self.history.attempt_page(filter.clone(), after).await?;
                 self.write(&page.items, &ATTEMPTS, after.is_none(), &mut piece);
-                page.next.map_or(Left::Nothing, |next| Left::Attempts(filter, Some(next)))
+                page.next.map_or(Remaining::Nothing, |next| Remaining::Attempts(filter, Some(next)))
             }
-            Left::Events(filter, after) => {
+            Remaining::Events(filter, after) => {
                 let page = self.history.event_page(filter.clone(), after).await?;
                 self.write(&page.items, &EVENTS, after.is_none(), &mut piece);
-                page.next.map_or(Left::Nothing, |next| Left::Events(filter, Some(next)))
+                page.next.map_or(Remaining::Nothing, |next| Remaining::Events(filter, Some(next)))
             }
-            Left::Own(rows) => rows.write(&mut piece).await?.map_or(Left::Nothing, Left::Own),
-            Left::Nothing => Left::Nothing,
+            Remaining::Own(rows) => rows.write(&mut piece).await?.map_or(Remaining::Nothing, Remaining::Own),
+            Remaining::Nothing => Remaining::Nothing,
         };
         Ok((!piece.is_empty()).then_some(piece))
     }
 
-    fn write<Row>(&self, rows: &[Row], shape: &Shape<Row>, is_first: bool, piece: &mut Vec<u8>) {
+    fn write<Row>(&self, rows: &[Row], shape: &RowFormat<Row>, is_first: bool, piece: &mut Vec<u8>) {
         match self.form.format {
             ExportFormat::Ndjson => self.write_lines(rows, shape.object, piece),
             ExportFormat::Ocsf => self.write_lines(rows, shape.ocsf, piece),
@@ -253,7 +253,7 @@ impl Export {
         }
     }
 
-    fn sheet<Row>(&self, rows: &[Row], shape: &Shape<Row>, is_first: bool) -> String {
+    fn sheet<Row>(&self, rows: &[Row], shape: &RowFormat<Row>, is_first: bool) -> String {
         let mut sheet = String::new();
         let dialect = self.form.dialect;
         if is_first {

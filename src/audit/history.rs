@@ -26,7 +26,7 @@ const SIBLINGS: i64 = 20;
 /// A session in detail.
 #[derive(Debug, Clone)]
 pub struct SessionDetail {
-    /// The session.
+    /// The session as its row has it.
     pub session: Session,
     /// What happened in it, oldest first.
     pub timeline: Vec<RecordedEvent>,
@@ -34,17 +34,17 @@ pub struct SessionDetail {
     pub siblings: Vec<Session>,
 }
 
-/// Counts over time.
+/// Logins, failures and ends in buckets of time, for `GET /admin/stats`.
 #[derive(Debug, Clone)]
 pub struct Statistics {
     /// By the second at which a bucket begins; buckets without anything are left out.
     pub buckets: BTreeMap<i64, Bucket>,
-    /// Sessions active now.
+    /// How many sessions are active now.
     pub active: i64,
 }
 
 impl History {
-    /// Sessions that match.
+    /// A page of the sessions that match; that somebody read it is recorded (ADM-06).
     pub async fn sessions(
         &self,
         filter: SessionFilter,
@@ -116,7 +116,7 @@ impl History {
         self.sessions.record_expired().await?;
         let now = self.clock.now();
         self.store
-            .read_at_length(move |db| {
+            .read_long(move |db| {
                 let buckets = statistics::buckets(db, from, to, seconds)?;
                 Ok(Statistics { buckets, active: statistics::active(db, now)? })
             })
@@ -130,7 +130,7 @@ impl History {
         after: Option<sessions::Position>,
     ) -> Result<Page<Session, sessions::Position>, StoreError> {
         let now = self.clock.now();
-        self.store.read_at_length(move |db| sessions::list(db, &filter, now, sort, after, PAGE)).await
+        self.store.read_long(move |db| sessions::list(db, &filter, now, sort, after, PAGE)).await
     }
 
     pub(super) async fn attempt_page(
@@ -139,7 +139,7 @@ impl History {
         after: Option<attempts::Position>,
     ) -> Result<Page<Attempt, attempts::Position>, StoreError> {
         let forms = self.attempt_names();
-        self.store.read_at_length(move |db| attempts::list(db, &filter, &forms, after, PAGE)).await
+        self.store.read_long(move |db| attempts::list(db, &filter, &forms, after, PAGE)).await
     }
 
     pub(super) async fn event_page(
@@ -147,7 +147,7 @@ impl History {
         filter: EventFilter,
         after: Option<audit::Position>,
     ) -> Result<Page<RecordedEvent, audit::Position>, StoreError> {
-        self.store.read_at_length(move |db| audit::list(db, &filter, after, PAGE)).await
+        self.store.read_long(move |db| audit::list(db, &filter, after, PAGE)).await
     }
 
     /// Reads a page of other people's history and records that, together (ADM-06).
@@ -160,7 +160,7 @@ impl History {
     ) -> Result<Page<T, P>, StoreError> {
         let (now, context) = (self.clock.now(), context.clone());
         self.store
-            .write_at_length(move |db| {
+            .write_long(move |db| {
                 let page = page(db, &filter)?;
                 let (filter, count) = (Some(filter.to_value()), Some(page.items.len()));
                 let details = Details::HistoryRead { what, filter, count, dry_run: None };

@@ -3,16 +3,16 @@
 
 pub mod backlog;
 pub mod chain;
+pub mod csv_dialect;
 pub mod export;
 pub mod history;
 pub mod lookup;
-mod own;
-pub mod remembered;
+pub mod maintenance;
+pub mod other_database;
+mod own_data;
 pub mod retention;
-mod shape;
-pub mod sheet;
+mod row_format;
 pub mod shipping;
-pub mod watch;
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ pub struct History {
 }
 
 impl History {
-    /// The operations.
+    /// The operations on the history, by the rules of `[audit]`.
     #[must_use]
     pub const fn new(
         store: Store,

@@ -83,7 +83,7 @@ impl Authentication {
         // The user first: whoever renames one holds the row before the names.
         let is_user = attempt.user_id.is_some();
         let user = users::lock(db, attempt.user_id.unwrap_or(NOBODY))?.filter(|_| is_user);
-        throttles::hold_names(db)?;
+        throttles::lock_names_shared(db)?;
         let having_name = users::having_name(db, name)?;
         let form = users::kept_form(db, attempt.user_id.unwrap_or(NOBODY))?;
         let digests = &self.inner.dependencies.keys.throttles;

@@ -23,13 +23,13 @@ impl DeviceToken {
         Secret::parse(SecretKind::DeviceToken, text).ok().map(Self)
     }
 
-    /// The token's text.
+    /// The token as text, `vgd_` and more: only for its holder.
     #[must_use]
     pub fn reveal(&self) -> String {
         self.0.reveal(SecretKind::DeviceToken)
     }
 
-    /// What is kept of it.
+    /// The digest of the token, which is all that the database keeps.
     pub(super) fn digest(&self) -> SecretDigest {
         self.0.digest()
     }

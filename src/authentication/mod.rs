@@ -27,7 +27,7 @@ use crate::config;
 use crate::credential::password::Passwords;
 use crate::credential::throttle::{Throttle, ThrottleDigests};
 use crate::key::Key;
-use crate::keyring::{Keyring, Purpose};
+use crate::keyring::{KeyPurpose, Keyring};
 use crate::refusals::Refusals;
 use crate::store::{Db, Store, StoreError};
 use crate::telemetry::Metrics;
@@ -40,22 +40,22 @@ pub struct Authentication {
     inner: Arc<Inner>,
 }
 
-/// What they stand on.
+/// What authentication stands on.
 #[derive(Debug)]
 pub struct Dependencies {
-    /// The store.
+    /// Reads and writes the database.
     pub store: Store,
-    /// The clock.
+    /// Tells the time of day, in UTC.
     pub clock: Arc<dyn Clock>,
-    /// Compares passwords.
+    /// Compares passwords with stored hashes, and hashes new ones.
     pub passwords: Passwords,
-    /// Keys of digests.
+    /// The keys under which names, addresses and networks are digested.
     pub keys: Keys,
     /// Notes what was refused.
     pub refusals: Refusals,
-    /// Raises alerts.
+    /// Raises alerts for reviewers, in the transaction of what they are about.
     pub alerts: Alerts,
-    /// Counts what happens.
+    /// The metrics of this server, which operations count in.
     pub metrics: Arc<Metrics>,
 }
 
@@ -68,12 +68,12 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Those of this keyring.
+    /// The keys for it in this keyring.
     #[must_use]
     pub fn new(keyring: &Keyring) -> Self {
-        let earlier = keyring.earlier(Purpose::UnknownName).into_iter();
+        let earlier = keyring.earlier(KeyPurpose::UnknownName).into_iter();
         Self {
-            unknown_name: keyring.key(Purpose::UnknownName).clone(),
+            unknown_name: keyring.key(KeyPurpose::UnknownName).clone(),
             earlier_unknown_names: earlier.map(|earlier| earlier.key).collect(),
             throttles: ThrottleDigests::new(keyring),
         }

@@ -18,6 +18,7 @@ use crate::model::alert::{AlertDetails, NewAlert};
 use crate::model::attempt::{Attempt, AttemptOutcome};
 use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Subject, SubjectKind};
 use crate::model::client::LoginClient;
+use crate::model::device::SystemHint;
 use crate::model::folding::fold;
 use crate::model::id::{AttemptId, SessionId, UserId};
 use crate::model::session::{Actor, ClientInfo};
@@ -35,7 +36,9 @@ pub struct Credentials {
     pub password: SecretString,
     /// Where the request came from.
     pub client_info: ClientInfo,
-    /// Through which application.
+    /// What the browser's hints say of the system.
+    pub system: Option<SystemHint>,
+    /// The application through which somebody logs in, if one was named.
     pub client: LoginClient,
     /// What should make the device known.
     pub device: Option<DeviceToken>,
@@ -193,13 +196,13 @@ impl Authentication {
         loop {
             let slot_freed = locks.slot_freed();
             let (authentication, now) = (self.clone(), self.now());
-            let room = self.store().read(move |db| authentication.inner.throttle.room(db, &keys, now)).await?;
+            let room = self.store().read(move |db| authentication.inner.throttle.attempts_left(db, &keys, now)).await?;
             if let Some(slot) = locks.take_slot(&room) {
                 let (authentication, name, now) = (self.clone(), name.to_owned(), self.now());
                 let read = self.store().read(move |db| {
                     let throttle = &authentication.inner.throttle;
                     let (wait, outlasts) = (throttle.wait(db, &keys, now)?, throttle.outlasts(db, &keys, now)?);
-                    let (room, user) = (throttle.room(db, &keys, now)?, users::find_by_name(db, &name)?);
+                    let (room, user) = (throttle.attempts_left(db, &keys, now)?, users::find_by_name(db, &name)?);
                     Ok::<_, StoreError>((room, Admission { slot, wait, outlasts, user }))
                 });
                 let (room, admission) = read.await?;

@@ -14,7 +14,7 @@ type Step = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
 /// Something done again and again.
 #[derive(Debug, Clone, Copy)]
 pub struct Job {
-    /// Its name in the log.
+    /// The name of the job, as the log has it.
     pub name: &'static str,
     /// The pause between two steps.
     pub period: Duration,
@@ -22,7 +22,7 @@ pub struct Job {
     pub step: fn(Arc<App>) -> Step,
 }
 
-/// Every job.
+/// Every job, with its name and its period.
 pub const JOBS: &[Job] = &[
     Job { name: "flush", period: Duration::from_secs(5), step: flush },
     Job { name: "refusals", period: Duration::from_secs(1), step: refusals },
@@ -58,7 +58,7 @@ fn refusals(app: Arc<App>) -> Step {
 
 /// Seals the records that wait, and signs that.
 fn seal(app: Arc<App>) -> Step {
-    Box::pin(async move { app.watch.seal().await })
+    Box::pin(async move { app.maintenance.seal().await })
 }
 
 /// Looks whether sealing goes on.
@@ -68,12 +68,12 @@ fn backlog(app: Arc<App>) -> Step {
 
 /// Signs what the chain is now, where it continues what was signed before.
 fn checkpoint(app: Arc<App>) -> Step {
-    Box::pin(async move { app.watch.checkpoint().await })
+    Box::pin(async move { app.maintenance.checkpoint().await })
 }
 
 /// Verifies the history, where that is due.
 fn watch(app: Arc<App>) -> Step {
-    Box::pin(async move { app.watch.verify_when_due().await.map(drop) })
+    Box::pin(async move { app.maintenance.verify_when_due().await.map(drop) })
 }
 
 /// Alerts to tokens of ended sessions that were used again.

@@ -52,7 +52,6 @@ pub(super) struct List {
 }
 
 impl Command {
-    /// Runs the command.
     pub(super) async fn run(self, installation: &Installation, output: &mut Output) -> Outcome {
         installation
             .with_app(async |app| match self {

@@ -11,7 +11,7 @@ use super::outcome::{Failure, Outcome};
 use super::output::Output;
 use super::progress;
 use crate::app::{App, open_store};
-use crate::audit::chain::{CheckpointVerifier, Fault, Verified, VerifiedOutside, verify_outside};
+use crate::audit::chain::{CheckpointVerifier, Damage, PublicVerification, Verified, verify_publicly};
 use crate::audit::export::Selection;
 use crate::model::filter::EventFilter;
 
@@ -47,10 +47,9 @@ pub(super) enum Command {
 }
 
 impl Command {
-    /// Runs the command.
     pub(super) async fn run(self, installation: &Installation, output: &mut Output) -> Outcome {
         if let Self::Verify { checkpoint, public_key: Some(key), json } = self {
-            return verify_with_public_key(installation, key, &checkpoint, json, output).await;
+            return verify_copy(installation, key, &checkpoint, json, output).await;
         }
         installation
             .with_app(async |app| match self {
@@ -80,7 +79,7 @@ async fn verify(app: &App, files: &[PathBuf], as_json: bool, output: &mut Output
             verified.await?
         }
         // Damage as any other: nobody but Vigie writes that file.
-        Err(unusable) => Err(Fault::File(unusable)),
+        Err(unusable) => Err(Damage::File(unusable)),
     };
     bar.finish_and_clear();
     let report = match &verified {
@@ -114,7 +113,7 @@ async fn verify(app: &App, files: &[PathBuf], as_json: bool, output: &mut Output
     }
 }
 
-async fn verify_with_public_key(
+async fn verify_copy(
     installation: &Installation,
     key: CheckpointVerifier,
     files: &[PathBuf],
@@ -129,9 +128,9 @@ async fn verify_with_public_key(
     let key = key.following_handovers(&store).await?;
     let kept = files.iter().map(|file| key.open_file(file).map_err(Failure::saying));
     let kept = kept.collect::<Result<Vec<_>, _>>()?;
-    let verified = verify_outside(&store, key, kept).await?;
+    let verified = verify_publicly(&store, key, kept).await?;
     let report = match &verified {
-        Ok(VerifiedOutside { records, checkpoints, not_judged }) => json!({
+        Ok(PublicVerification { records, checkpoints, not_judged }) => json!({
             "intact": true, "records": records, "checkpoints": checkpoints, "not_judged": not_judged,
         }),
         Err(fault) => json!({ "intact": false, "fault": fault.to_string() }),
@@ -141,7 +140,7 @@ async fn verify_with_public_key(
             output.json(&report)?;
             verified.map(drop).map_err(|_| Failure::Reported)
         }
-        Ok(VerifiedOutside { records, checkpoints, not_judged }) => {
+        Ok(PublicVerification { records, checkpoints, not_judged }) => {
             output.line(format_args!("intact: {records} records, as {checkpoints} checkpoints saw them"))?;
             output.note(format_args!(
                 "{not_judged} stand for what is gone or redacted: whether rightly, and chain hashes, only the server's keys tell."

@@ -21,7 +21,6 @@ pub(super) enum Command {
 }
 
 impl Command {
-    /// Runs the command.
     pub(super) fn run(self, installation: &Installation, output: &mut Output) -> Outcome {
         match self {
             Self::Check { json } => check(json, installation, output),

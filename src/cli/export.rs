@@ -9,8 +9,8 @@ use super::outcome::{Failure, Outcome};
 use super::output::Output;
 use super::progress;
 use crate::app::App;
-use crate::audit::export::{Export, ExportFormat, Form, Purpose, Selection};
-use crate::audit::sheet::Separator;
+use crate::audit::csv_dialect::Separator;
+use crate::audit::export::{Export, ExportFormat, ExportPurpose, Form, Selection};
 use crate::model::audit::AuditContext;
 
 /// How and where to.
@@ -27,7 +27,7 @@ pub(super) struct Destination {
     bom: bool,
     /// What it is for; the record keeps it
     #[arg(long, value_name = "TEXT")]
-    purpose: Option<Purpose>,
+    purpose: Option<ExportPurpose>,
     /// File to write instead of the standard output; only its owner may read it
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,

@@ -18,7 +18,7 @@ pub(super) struct Installation {
 }
 
 impl Installation {
-    /// Its configuration.
+    /// Reads and checks its configuration.
     pub(super) fn config(&self) -> Result<Config, InvalidConfig> {
         Config::load(self.config_file.as_deref(), config::environment(std::env::vars_os())?)
     }

@@ -48,7 +48,6 @@ struct KeyObject<'key> {
 }
 
 impl Command {
-    /// Runs the command.
     pub(super) async fn run(self, installation: &Installation, output: &mut Output) -> Outcome {
         match self {
             Self::List { json } => installation.with_app(async |app| list(app, json, output).await).await,

@@ -27,7 +27,6 @@ fn role_prefix(text: &str) -> Result<RolePrefix, InvalidRolePrefix> {
     RolePrefix::parse(text)
 }
 
-/// Runs the command.
 pub(super) async fn run(arguments: &Arguments, installation: &Installation, output: &mut Output) -> Outcome {
     let config = installation.config()?;
     if arguments.roles && sqlite_file(&config).is_some() {
@@ -55,7 +54,7 @@ pub(super) async fn run(arguments: &Arguments, installation: &Installation, outp
 
 async fn make_roles(store: &Store, prefix: &RolePrefix, output: &mut Output) -> Outcome {
     let asked = prefix.clone();
-    let Prepared { created, schema } = store.write_at_length(move |db| roles::prepare(db, &asked)).await?;
+    let Prepared { created, schema } = store.write_long(move |db| roles::prepare(db, &asked)).await?;
     for name in created {
         output.line(format_args!("created the role {name}"))?;
     }

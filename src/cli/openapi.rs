@@ -4,7 +4,6 @@ use super::outcome::Outcome;
 use super::output::Output;
 use crate::http::openapi;
 
-/// Runs the command.
 pub(super) fn run(output: &mut Output) -> Outcome {
     output.json(&openapi::document())
 }

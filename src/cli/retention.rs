@@ -25,7 +25,6 @@ pub(super) enum Command {
 }
 
 impl Command {
-    /// Runs the command.
     pub(super) async fn run(self, installation: &Installation, output: &mut Output) -> Outcome {
         let Self::Run { dry_run, json } = self;
         installation

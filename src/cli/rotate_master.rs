@@ -23,7 +23,6 @@ pub(super) struct Arguments {
     compromised: bool,
 }
 
-/// Runs the command.
 pub(super) async fn run(arguments: Arguments, installation: &Installation, output: &mut Output) -> Outcome {
     let config = installation.config()?;
     let ran = installation
@@ -123,7 +122,7 @@ fn put_in_place(config: &Config) -> String {
     }
 }
 
-/// Whether the keyring is sealed with the new master key that lies there, and no more with the one that was given.
+/// Whether the keyring is encrypted with the new master key that lies there, and no more with the one that was given.
 fn is_replaced(config: &Config, error: &StartError) -> bool {
     let StartError::Vault(VaultError::OtherMasterKey { known, .. }) = error else { return false };
     let new: Option<MasterKey> = MasterKey::read(Path::new(&new_file(config))).ok();

@@ -1,7 +1,8 @@
 //! `vigie serve`: opens the installation, says what a person must know at the start, and runs the server.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -13,12 +14,12 @@ use super::outcome::Outcome;
 use super::output::Output;
 use super::signals;
 use crate::app::App;
-use crate::audit::remembered::report_other_database;
+use crate::audit::other_database::report_other_database;
 use crate::clock::SystemClock;
 use crate::http::server;
 use crate::model::secret::SecretKind;
 use crate::telemetry;
-use crate::user::password::IssuedToken;
+use crate::whole_file;
 
 /// How to serve.
 #[derive(Debug, Default, clap::Args)]
@@ -41,7 +42,7 @@ pub(super) async fn run(arguments: &Arguments, installation: &Installation) -> O
     let app = Arc::new(App::open(config, Arc::new(SystemClock)).await?);
     app.sessions.signing().adopt_algorithm().await?;
     remark(&app).await?;
-    let greeting = app.users.issue_setup().await?.map_or(Greeting::None, Greeting::SetUp);
+    let greeting = set_up(&app).await?;
     let stop = signals::stop(&log, || ())?;
     serve(app, greeting, stop).await
 }
@@ -76,6 +77,25 @@ async fn remark(app: &App) -> Outcome {
     Ok(report_other_database(&app.store, &app.config.data.dir, app.clock.now()).await?)
 }
 
+/// What leads to the first administrator, where there is no user yet. A terminal is shown it. Anything else may be a journal, which
+/// others read and which is kept: then the token goes to a file of its owner's alone.
+async fn set_up(app: &App) -> Outcome<Greeting> {
+    let Some(issued) = app.users.issue_setup().await? else {
+        // Of a set-up that was done elsewhere.
+        app.remove_setup_token();
+        return Ok(Greeting::None);
+    };
+    let token = issued.secret.reveal(SecretKind::OneTimeToken);
+    let link = app.config.console.enabled.then(|| app.config.server.page(&format!("/setup?token={token}")));
+    if io::stdout().is_terminal() {
+        return Ok(Greeting::SetUp { token, link });
+    }
+    let path = app.setup_token_file();
+    let text = link.map_or_else(|| format!("{token}\n"), |link| format!("{token}\n{link}\n"));
+    whole_file::replace(&path, text.as_bytes(), whole_file::PRIVATE)?;
+    Ok(Greeting::SetUpByFile(path))
+}
+
 /// Serves until the process is told to stop, and closes the installation.
 async fn serve(app: Arc<App>, greeting: Greeting, stop: CancellationToken) -> Outcome {
     // From before the first request on: an old master key is not dropped under a server that starts.
@@ -91,8 +111,13 @@ async fn serve(app: Arc<App>, greeting: Greeting, stop: CancellationToken) -> Ou
 /// What a person must know at the start.
 enum Greeting {
     None,
-    /// There is no user: the token that creates the first administrator.
-    SetUp(IssuedToken),
+    /// There is no user: the token that creates the first administrator, and the link to the page that takes it.
+    SetUp {
+        token: String,
+        link: Option<String>,
+    },
+    /// The same in a file.
+    SetUpByFile(PathBuf),
     /// What the demonstration says.
     Demonstration(String),
 }
@@ -102,7 +127,11 @@ fn announce(greeting: &Greeting, address: SocketAddr) {
     let mut output = Output::default();
     let greeted = match greeting {
         Greeting::None => Ok(()),
-        Greeting::SetUp(issued) => output.line(set_up_text(&issued.secret.reveal(SecretKind::OneTimeToken), address)),
+        Greeting::SetUp { token, link } => output.line(set_up_text(token, link.as_deref(), address)),
+        Greeting::SetUpByFile(path) => output.line(format_args!(
+            "There is no user yet. What creates the first administrator, once, within 24 hours, is in the file\n\n  {}\n",
+            path.display()
+        )),
         Greeting::Demonstration(text) => output.line(text),
     };
     if greeted.and_then(|()| output.line(format_args!("listening on http://{address}"))).is_err() {
@@ -110,18 +139,18 @@ fn announce(greeting: &Greeting, address: SocketAddr) {
     }
 }
 
-fn set_up_text(token: &str, address: SocketAddr) -> String {
+fn set_up_text(token: &str, link: Option<&str>, address: SocketAddr) -> String {
     // A server that listens everywhere is reached here under the address of this machine itself.
     let host = match address {
         SocketAddr::V4(address) if address.ip().is_unspecified() => format!("127.0.0.1:{}", address.port()),
         SocketAddr::V6(address) if address.ip().is_unspecified() => format!("[::1]:{}", address.port()),
         address => address.to_string(),
     };
+    let link = link.map_or_else(String::new, |link| format!("  {link}\n\nOr by a call:\n\n"));
     format!(
-        "There is no user yet. This token creates the first administrator, once, within 24 hours:\n\
+        "There is no user yet. This creates the first administrator, once, within 24 hours:\n\
          \n\
-         \x20 {token}\n\
-         \n\
+         {link}\
          \x20 curl http://{host}/auth/setup -H 'Content-Type: application/json' \\\n\
          \x20   -d '{{\"token\":\"{token}\",\"username\":\"NAME\",\"password\":\"PASSWORD\"}}'\n"
     )
@@ -139,9 +168,11 @@ mod tests {
 
     #[test]
     fn the_set_up_text_holds_the_whole_call() {
-        let text = set_up_text("vgt_x", "0.0.0.0:8080".parse().unwrap());
+        let link = "https://vigie.example.org/setup?token=vgt_x";
+        let text = set_up_text("vgt_x", Some(link), "0.0.0.0:8080".parse().unwrap());
+        assert!(text.contains(&format!("  {link}\n")), "{text}");
         assert!(text.contains("curl http://127.0.0.1:8080/auth/setup "), "{text}");
         assert!(text.contains(r#"'{"token":"vgt_x","username":"NAME","password":"PASSWORD"}'"#), "{text}");
-        assert!(set_up_text("vgt_x", "[2001:db8::1]:80".parse().unwrap()).contains("http://[2001:db8::1]:80/"));
+        assert!(set_up_text("vgt_x", None, "[2001:db8::1]:80".parse().unwrap()).contains("http://[2001:db8::1]:80/"));
     }
 }

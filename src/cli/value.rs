@@ -23,12 +23,12 @@ pub(super) fn username(text: &str) -> Result<Username, InvalidUsername> {
     Username::new(text)
 }
 
-/// An e-mail address.
+/// Reads an e-mail address.
 pub(super) fn email(text: &str) -> Result<Email, InvalidEmail> {
     Email::parse(text)
 }
 
-/// A role.
+/// Reads a role, as it may be given to a user.
 pub(super) fn role(text: &str) -> Result<Role, InvalidRole> {
     Role::new(text)
 }

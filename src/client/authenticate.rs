@@ -18,17 +18,17 @@ use crate::store::{StoreError, client_assertions, clients};
 use crate::token::client_assertion::{Assertion, Expected, claimed_client, verify};
 use crate::token::client_keys::ClientKeys;
 
-/// What a client shows of itself.
+/// How a client authenticates (RFC 6749 §2.3, RFC 7523 §2.2).
 #[derive(Debug)]
-pub enum Shown {
-    /// Its id and a secret.
+pub enum ClientCredentials {
+    /// Its id and its secret (`client_secret_basic`, `client_secret_post`).
     Secret {
         /// The id, as sent.
         id: String,
         /// The secret, as sent.
         secret: SecretString,
     },
-    /// An assertion, and perhaps its id.
+    /// An assertion that it signed (`private_key_jwt`), and perhaps its id.
     Assertion {
         /// The id, as sent.
         id: Option<String>,
@@ -37,13 +37,13 @@ pub enum Shown {
     },
 }
 
-/// Why a client was not believed.
+/// Why a client did not authenticate.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientAuthenticationError {
-    /// Unknown, or not proved: not told which.
+    /// The client is unknown, or its secret or assertion is wrong: not told which.
     #[error("client authentication failed")]
     Refused,
-    /// The same, and too often from there; how long to wait.
+    /// The same, and too often from this network; how long to wait.
     #[error("too many failed client authentications")]
     Throttled(Duration),
     /// Nothing could be decided.
@@ -51,14 +51,14 @@ pub enum ClientAuthenticationError {
     Store(#[from] StoreError),
 }
 
-/// Why a client was not believed, for the record.
-enum Doubt {
+/// Why a client did not authenticate, with the true reason for the record.
+enum AuthenticationFailure {
     /// The true reason, and the client where there is one.
     Refused(Reason, Option<Arc<Client>>),
     Store(StoreError),
 }
 
-impl From<StoreError> for Doubt {
+impl From<StoreError> for AuthenticationFailure {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
@@ -68,66 +68,81 @@ impl From<StoreError> for Doubt {
 const NOBODY: SecretDigest = SecretDigest([0; 32]);
 
 impl Clients {
-    /// Believes what a client shows, and notes that it was used; or notes why not, for the record.
+    /// The client that these credentials are of, whose use is noted; or an error, whose true reason is noted for the record:
+    /// only then the request is described.
     pub async fn authenticate(
         &self,
-        shown: &Shown,
-        request: &RefusedRequest,
+        credentials: &ClientCredentials,
+        request: impl FnOnce() -> RefusedRequest,
     ) -> Result<Arc<Client>, ClientAuthenticationError> {
         let now = self.now();
-        let judged = match shown {
-            Shown::Secret { id, secret } => self.judge_secret(id, secret, now).await,
-            Shown::Assertion { id, assertion } => self.judge_assertion(id.as_deref(), assertion, now).await,
+        let authenticated = match credentials {
+            ClientCredentials::Secret { id, secret } => self.check_secret(id, secret, now).await,
+            ClientCredentials::Assertion { id, assertion } => self.check_assertion(id.as_deref(), assertion, now).await,
         };
-        match judged {
+        match authenticated {
             Ok(client) => {
                 self.inner.last_uses.note(&client.id, now);
                 Ok(client)
             }
-            Err(Doubt::Store(error)) => Err(error.into()),
-            Err(Doubt::Refused(reason, client)) => {
-                self.note_doubt(reason, client.as_deref(), request, now);
+            Err(AuthenticationFailure::Store(error)) => Err(error.into()),
+            Err(AuthenticationFailure::Refused(reason, client)) => {
+                let request = request();
+                self.note_failure(reason, client.as_deref(), &request, now);
                 let wait = self.inner.failures.note(request.ip, now);
                 Err(wait.map_or(ClientAuthenticationError::Refused, ClientAuthenticationError::Throttled))
             }
         }
     }
 
-    async fn judge_secret(&self, id: &str, secret: &SecretString, now: DateTime<Utc>) -> Result<Arc<Client>, Doubt> {
+    async fn check_secret(
+        &self,
+        id: &str,
+        secret: &SecretString,
+        now: DateTime<Utc>,
+    ) -> Result<Arc<Client>, AuthenticationFailure> {
         let presented = Secret::parse(SecretKind::ClientSecret, secret.expose_secret()).map(|secret| secret.digest());
         let presented = presented.unwrap_or(NOBODY);
         let Some(client) = self.known(id).await? else {
             let _same_time = NOBODY.matches(&presented);
-            return Err(Doubt::Refused(Reason::UnknownClient, None));
+            return Err(AuthenticationFailure::Refused(Reason::UnknownClient, None));
         };
         if client.has_secret(&presented, now) {
             Ok(client)
         } else {
-            Err(Doubt::Refused(Reason::WrongSecret, Some(client)))
+            Err(AuthenticationFailure::Refused(Reason::WrongSecret, Some(client)))
         }
     }
 
-    async fn judge_assertion(
+    async fn check_assertion(
         &self,
         id: Option<&str>,
         assertion: &SecretString,
         now: DateTime<Utc>,
-    ) -> Result<Arc<Client>, Doubt> {
+    ) -> Result<Arc<Client>, AuthenticationFailure> {
         let text = assertion.expose_secret();
         let claimed = claimed_client(text).filter(|claimed| id.is_none_or(|id| id == claimed));
         let known = match &claimed {
             Some(claimed) => self.known(claimed).await?,
             None => None,
         };
-        let Some(client) = known else { return Err(Doubt::Refused(Reason::UnknownClient, None)) };
+        let Some(client) = known else { return Err(AuthenticationFailure::Refused(Reason::UnknownClient, None)) };
         let Some(believed) = self.verified(&client, text, now) else {
-            return Err(Doubt::Refused(Reason::AssertionRefused, Some(client)));
+            return Err(AuthenticationFailure::Refused(Reason::AssertionRefused, Some(client)));
         };
         if self.use_once(&client.id, believed).await? {
             Ok(client)
         } else {
-            Err(Doubt::Refused(Reason::AssertionReused, Some(client)))
+            Err(AuthenticationFailure::Refused(Reason::AssertionReused, Some(client)))
         }
+    }
+
+    /// Whether a client that has authenticated is for sure as it was then: whatever changes one, puts another in its place in
+    /// memory.
+    #[must_use]
+    pub fn is_unchanged(&self, client: &Arc<Client>) -> bool {
+        let coherence = &self.inner.dependencies.coherence;
+        coherence.is_live() && coherence.live().client(&client.id).is_some_and(|known| Arc::ptr_eq(&known, client))
     }
 
     /// The client with this id: from memory while that may be believed.
@@ -159,10 +174,10 @@ impl Clients {
     async fn use_once(&self, id: &ClientId, assertion: Assertion) -> Result<bool, StoreError> {
         let digest = sha256(&[id.as_str().as_bytes(), b"\0", assertion.id.as_bytes()]);
         let note = move |db: &mut _| client_assertions::use_once(db, digest, assertion.expires_at);
-        self.store().write_loosely(note).await
+        self.store().write_non_durable(note).await
     }
 
-    fn note_doubt(&self, reason: Reason, client: Option<&Client>, request: &RefusedRequest, now: DateTime<Utc>) {
+    fn note_failure(&self, reason: Reason, client: Option<&Client>, request: &RefusedRequest, now: DateTime<Utc>) {
         let subject = client.map_or_else(Subject::unknown, |client| Subject::new(SubjectKind::Client, &client.id));
         let context = AuditContext {
             actor: Actor::system("client_authentication"),

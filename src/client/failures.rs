@@ -30,14 +30,14 @@ const WAITING: usize = 100;
 pub(super) struct Failures {
     /// From how many on an alert is raised; 0: never.
     alert_from: u32,
-    counted: Mutex<Counted>,
+    counted: Mutex<FailureCounts>,
 }
 
 #[derive(Debug, Default)]
-struct Counted {
+struct FailureCounts {
     /// `None`: those that are not told apart.
     of_network: HashMap<Option<IpNet>, Count>,
-    to_alert: Vec<Many>,
+    to_alert: Vec<FailureBurst>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +48,7 @@ struct Count {
 
 /// Enough failures from one network for an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Many {
+struct FailureBurst {
     network: IpNet,
     /// Where the last of them came from.
     ip: IpAddr,
@@ -82,7 +82,7 @@ impl Failures {
         count.failures = count.failures.saturating_add(1);
         let Count { since, failures } = *count;
         if failures == self.alert_from && counted.to_alert.len() < WAITING {
-            counted.to_alert.push(Many { network, ip, failures });
+            counted.to_alert.push(FailureBurst { network, ip, failures });
         }
         (failures > FREE).then(|| (since + TOGETHER - now).to_std().unwrap_or_default())
     }
@@ -109,7 +109,7 @@ impl Clients {
     }
 }
 
-fn alert(many: &Many, now: DateTime<Utc>) -> NewAlert {
+fn alert(many: &FailureBurst, now: DateTime<Utc>) -> NewAlert {
     let subject = Subject::new(SubjectKind::Network, many.network);
     let details = AlertDetails::ClientAuthenticationFailures { failures: many.failures };
     NewAlert::new(now, details, subject).from_address(many.ip)

@@ -37,9 +37,9 @@ pub struct Clients {
 /// What the operations stand on.
 #[derive(Debug)]
 pub struct Dependencies {
-    /// The store.
+    /// Reads and writes the database.
     pub store: Store,
-    /// The clock.
+    /// Tells the time of day, in UTC.
     pub clock: Arc<dyn Clock>,
     /// Makes changes known to every node, and says what this one may answer from memory.
     pub coherence: Coherence,
@@ -47,7 +47,7 @@ pub struct Dependencies {
     pub sessions: Sessions,
     /// Notes what was refused.
     pub refusals: Refusals,
-    /// Raises alerts.
+    /// Raises alerts for reviewers, in the transaction of what they are about.
     pub alerts: Alerts,
 }
 

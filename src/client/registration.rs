@@ -23,7 +23,7 @@ pub struct NewClient {
     pub scopes: Vec<Scope>,
     /// Whose tokens it may ask about; `None`: those of `[tokens] audience`.
     pub audiences: Option<Audiences>,
-    /// Its public keys.
+    /// The public keys by which it may authenticate (`private_key_jwt`).
     pub keys: Option<ClientKeys>,
 }
 

@@ -24,7 +24,7 @@ const RETRY: Duration = Duration::from_millis(100);
 
 /// Waits for other nodes. Those who wait at the same time wait together: one round serves all that came before it.
 #[derive(Debug, Default)]
-pub(super) struct Rounds {
+pub(super) struct AcknowledgementRounds {
     asked: AtomicU64,
     /// Up to which asking a round has succeeded.
     served: AtomicU64,
@@ -34,7 +34,7 @@ pub(super) struct Rounds {
 impl Coherence {
     /// Numbers the changes that are committed, and notifies the nodes that there are some to read.
     async fn number(&self) -> Result<(), StoreError> {
-        self.store().write_alone(changes::number).await?;
+        self.store().write_autocommit(changes::number).await?;
         if let Err(error) = self.store().notify().await {
             tracing::debug!(cause = %error, "notification not sent");
         }
@@ -49,11 +49,11 @@ impl Coherence {
         Ok(())
     }
 
-    /// Returns when what was committed before the call holds on every node.
+    /// Waits until every node has applied what was committed before the call, or can hold no lease any more.
     ///
     /// Without the store nobody can be asked, so it is tried again until time has done it: a lease that is renewed later is
     /// renewed after reading the change, and any other has run out: the longest that was seen when nodes were looked at last.
-    pub async fn acknowledged(&self) {
+    pub async fn wait_for_all_nodes(&self) {
         let began = uptime();
         let rounds = &self.inner.rounds;
         let number = rounds.asked.fetch_add(1, Ordering::SeqCst) + 1;
@@ -70,7 +70,7 @@ impl Coherence {
             }
             rounds.served.fetch_max(upto, Ordering::SeqCst);
         }
-        self.metrics().acknowledged(uptime().saturating_sub(began));
+        self.metrics().waited_for_nodes(uptime().saturating_sub(began));
     }
 
     /// How long leases may be. A node without one may not have looked at the others for any time.

@@ -36,7 +36,7 @@ impl Coherence {
     {
         let (value, has_changed) = self.commit(work).await?;
         if has_changed {
-            self.acknowledged().await;
+            self.wait_for_all_nodes().await;
         }
         Ok(value)
     }
@@ -87,7 +87,7 @@ impl Coherence {
         drop(barrier);
         self.reload().await?;
         let changed = changed?;
-        self.acknowledged().await;
+        self.wait_for_all_nodes().await;
         Ok(changed)
     }
 

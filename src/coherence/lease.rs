@@ -19,7 +19,7 @@ impl Lease {
         until != 0 && nanoseconds(uptime()) < until
     }
 
-    /// What is left of it.
+    /// How long the lease still lasts; zero where none is held.
     pub fn left(&self) -> Duration {
         Duration::from_nanos(self.until.load(Ordering::Acquire)).saturating_sub(uptime())
     }

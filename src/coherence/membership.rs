@@ -144,7 +144,7 @@ impl Membership {
         }
         let applied = self.applied;
         let note = move |db: &mut Db| nodes::note_applied(db, id, applied);
-        if applied > before && !self.coherence.store().write_loosely(note).await? {
+        if applied > before && !self.coherence.store().write_non_durable(note).await? {
             self.discard_live_view();
             return self.renew().await;
         }
@@ -182,9 +182,9 @@ impl Membership {
         let store = self.coherence.store();
         if store.is_full() {
             let now = self.coherence.now();
-            store.write(move |db| nodes::try_room(db, NodeId::new(now), now)).await?;
+            store.write(move |db| nodes::probe_free_space(db, NodeId::new(now), now)).await?;
             tracing::info!(node.id = %id, "database disk has room again");
-            store.found_room();
+            store.note_free_space();
         }
         Ok(())
     }
@@ -194,7 +194,8 @@ impl Membership {
         // Before it is tried: whatever comes of it, the number is used.
         self.numbers.next += 1;
         let (numbers, applied) = (self.numbers, self.applied);
-        let is_begun = self.coherence.store().write_alone(move |db| nodes::renew(db, id, numbers, applied)).await?;
+        let is_begun =
+            self.coherence.store().write_autocommit(move |db| nodes::renew(db, id, numbers, applied)).await?;
         if is_begun {
             self.numbers.acknowledged = numbers.next;
         }

@@ -50,7 +50,7 @@ use crate::config;
 use crate::signing::Signing;
 use crate::store::Store;
 use crate::telemetry::Metrics;
-use acknowledgement::Rounds;
+use acknowledgement::AcknowledgementRounds;
 pub use changes::Changes;
 pub use high_water::remembered_database;
 use lease::Lease;
@@ -68,7 +68,7 @@ pub struct Coherence {
 /// What the protocol stands on.
 #[derive(Debug)]
 pub struct Dependencies {
-    /// The store.
+    /// Reads and writes the database.
     pub store: Store,
     /// The time that is written down; leases are timed by uptime.
     pub clock: Arc<dyn Clock>,
@@ -76,7 +76,7 @@ pub struct Dependencies {
     pub signing: Arc<Signing>,
     /// Told where the database went back in time.
     pub alerts: Alerts,
-    /// Counts what happens.
+    /// The metrics of this server, which operations count in.
     pub metrics: Arc<Metrics>,
 }
 
@@ -88,7 +88,7 @@ struct Inner {
     lease: Lease,
     renewals: Renewals,
     peers: Peers,
-    rounds: Rounds,
+    rounds: AcknowledgementRounds,
     /// Held while the keys and not-befores are read anew.
     reading: tokio::sync::Mutex<()>,
 }
@@ -113,7 +113,7 @@ impl Coherence {
             lease: Lease::default(),
             renewals: Renewals::default(),
             peers: Peers::default(),
-            rounds: Rounds::default(),
+            rounds: AcknowledgementRounds::default(),
             reading: tokio::sync::Mutex::default(),
         };
         Self { inner: Arc::new(inner) }

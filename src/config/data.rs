@@ -24,6 +24,8 @@ section! {
 
 impl Data {
     pub(super) fn check(&self, faults: &mut Faults) {
-        faults.require(!self.dir.as_os_str().is_empty(), "data.dir", "must name a directory");
+        let is_something_else = self.dir.exists() && !self.dir.is_dir();
+        let is_named = !self.dir.as_os_str().is_empty();
+        faults.require(is_named && !is_something_else, "data.dir", "must name a directory");
     }
 }

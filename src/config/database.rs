@@ -10,6 +10,8 @@ use super::database_address::{DatabaseAddress, PostgresAddress};
 use super::faults::Faults;
 use super::loopback::is_local;
 use super::setting::section;
+use super::values::NOT_A_REGULAR_FILE;
+use crate::regular_file;
 
 section! {
     /// `[database]`
@@ -25,6 +27,9 @@ impl Database {
     pub(super) fn check(&self, faults: &mut Faults) {
         faults.require((1..=256).contains(&self.pool_size), "database.pool_size", "must be 1 to 256");
         faults.require(!self.wait.is_zero(), "database.wait", "must be longer than zero");
+        let DatabaseAddress::Sqlite(path) = &self.url else { return };
+        let is_no_file = regular_file::is_something_else(path);
+        faults.add_if(is_no_file, "database.url", NOT_A_REGULAR_FILE);
     }
 
     pub(super) fn weaknesses(&self, weak: &mut Faults) {

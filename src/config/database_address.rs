@@ -14,7 +14,7 @@ use crate::model::lookalike::is_unseen;
 /// trying one after the other would serve an empty database during an outage.
 #[derive(Debug, Clone)]
 pub enum DatabaseAddress {
-    /// A file.
+    /// The file of a SQLite database.
     Sqlite(PathBuf),
     /// A server, or several, by URL; it may hold the password.
     Postgres(SecretString),
@@ -52,7 +52,7 @@ fn shown(address: &str) -> String {
 
 /// The parts of an address that begins with `postgres://`.
 pub struct PostgresAddress<'a> {
-    /// `postgres` or `postgresql`.
+    /// The scheme of the URL: `postgres` or `postgresql`.
     pub scheme: &'a str,
     /// A user, and a password behind a colon.
     pub login: Option<&'a str>,

@@ -22,6 +22,7 @@ impl Config {
         values::refuse_control_characters("", &shown, &mut faults);
         Self::mask(&mut shown);
         values::refuse_other_types("", &mut given, &shown, &defaults, &mut faults);
+        values::refuse_special_files("", &given, &mut faults);
         let config = deserialize_reporting_all(given, &defaults, &mut faults);
         config.check(&mut faults);
         faults.none_or(config)

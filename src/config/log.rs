@@ -17,7 +17,7 @@ section! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For people.
+    /// Lines for people to read.
     Text,
     /// For machines: one JSON object a line.
     Json,

@@ -8,10 +8,12 @@
 mod alerts;
 mod audit;
 mod clients;
+mod console;
 mod data;
 mod database;
 mod database_address;
 mod faults;
+mod gate;
 mod load;
 mod log;
 mod loopback;
@@ -40,23 +42,23 @@ use std::time::Duration;
 pub use alerts::Alerts;
 pub use audit::Audit;
 pub use clients::Clients;
+pub use console::{Accent, Console, Contact};
 pub use data::{Data, Keys};
 pub use database::Database;
 pub use database_address::DatabaseAddress;
-pub(crate) use database_address::is_shown;
+pub(crate) use database_address::{PostgresAddress, is_shown};
 use faults::Faults;
 pub use faults::{Fault, InvalidConfig};
+pub use gate::{Gate, Site};
 pub use load::{environment, printable};
 pub use log::{Log, LogFormat, LogLevel};
 pub(crate) use loopback::is_loopback;
 pub use mail::{Language, Mail};
-#[cfg(test)]
-use mask::MASK;
-pub(crate) use mask::shown_file;
+pub(crate) use mask::{MASK, shown_file};
 pub use nodes::{LONGEST_LEASE, Nodes};
 pub use passwords::Passwords;
 pub use published::Published;
-pub use retention::Retention;
+pub use retention::{Months, Retention};
 pub use roles::Roles;
 pub use secret_url::SecretUrl;
 pub use server::Server;
@@ -83,6 +85,8 @@ section! {
         pub tokens: Tokens,
         pub sessions: Sessions,
         pub clients: Clients,
+        pub console: Console,
+        pub gate: Gate,
         pub passwords: Passwords,
         pub throttle: Throttle,
         pub alerts: Alerts,
@@ -103,6 +107,8 @@ impl Config {
         self.tokens.check(faults);
         self.sessions.check(faults);
         self.clients.check(faults);
+        self.console.check(faults);
+        self.gate.check(&self.server, &self.console, faults);
         self.passwords.check(faults);
         self.throttle.check(faults);
         self.alerts.check(faults);
@@ -119,6 +125,7 @@ impl Config {
     pub fn weaknesses(&self) -> Vec<Fault> {
         let mut weak = Faults::default();
         self.server.weaknesses(&mut weak);
+        self.gate.weaknesses(&self.server, &mut weak);
         self.database.weaknesses(&mut weak);
         self.tokens.weaknesses(&mut weak);
         self.sessions.weaknesses(&mut weak);

@@ -38,6 +38,12 @@ section! {
 }
 
 impl Server {
+    /// The public address of a page, given by its path and query.
+    #[must_use]
+    pub fn page(&self, page: &str) -> String {
+        format!("{}{page}", self.public_url.as_str().trim_end_matches('/'))
+    }
+
     pub(super) fn check(&self, faults: &mut Faults) {
         faults.require(
             self.cors_origins.iter().all(|origin| is_origin(origin)),
@@ -130,6 +136,8 @@ impl Text for Url {
             Err("must be an http or https address".to_owned())
         } else if !url.username().is_empty() || url.password().is_some() {
             Err("must hold no user and no password".to_owned())
+        } else if url.path().starts_with("//") {
+            Err("must have a path that begins with one /".to_owned())
         } else if url.query().is_some() || url.fragment().is_some() {
             Err("must hold neither a ? nor a #, and nothing behind them".to_owned())
         } else {
@@ -161,6 +169,7 @@ mod tests {
             ("https://vigie.example.org/?hunter2", "a ?"),
             ("https://vigie.example.org/#hunter2", "a #"),
             ("ftp://vigie.example.org/", "http or https"),
+            ("https://vigie.example.org//hunter2", "begins with one /"),
         ] {
             assert_fault(name, address, key, said);
             let message = load(&[(name, address)]).unwrap_err().to_string();

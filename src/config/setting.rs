@@ -241,6 +241,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_there_and_no_regular_file_is_a_fault() {
+        let directory = tempfile::tempdir().unwrap();
+        let directory = directory.path().to_str().unwrap();
+        for key in FILES {
+            for path in ["/dev/zero", directory] {
+                assert_fault(&variable(key), path, key, "no regular file");
+            }
+        }
+        assert_fault("DATABASE_URL", &format!("sqlite:{directory}"), "database.url", "no regular file");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert_fault("VIGIE__DATA__DIR", file.path().to_str().unwrap(), "data.dir", "a directory");
+    }
+
+    #[test]
     fn a_path_that_only_a_shell_would_expand_is_a_fault() {
         for key in FILES.into_iter().chain(["data.dir", "shipping.file.path"]) {
             let name = variable(key);

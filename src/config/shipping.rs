@@ -66,7 +66,7 @@ pub struct HostAndPort(String);
 plain!(ShippingFormat);
 
 impl HostAndPort {
-    /// Both.
+    /// The address as it was written: `host:port`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

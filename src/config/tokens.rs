@@ -53,7 +53,7 @@ impl Algorithm {
 pub struct Audience(String);
 
 impl Audience {
-    /// The claim.
+    /// The value of the claim `aud` (RFC 7519 §4.1.3).
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -5,9 +5,13 @@ use toml::{Table, Value};
 
 use super::faults::Faults;
 use super::mask::{MASK, NOT_THE_TEXT, is_harmless};
+use crate::regular_file;
 
 /// Of a value no more than so many characters are repeated.
 const MOST_QUOTED: usize = 100;
+
+/// Said of a path at which there is something else.
+pub const NOT_A_REGULAR_FILE: &str = "names no regular file, but a directory, a device or a pipe";
 
 /// Their items are checked one by one, and may hold what others may not: a quote in the name of a person, an address in brackets.
 const CHECKED_ITEMS: &[&str] = &["mail.reviewers", "server.cors_origins"];
@@ -108,6 +112,20 @@ pub fn refuse_control_characters(path: &str, value: &Value, faults: &mut Faults)
             faults.add(path, "holds a control character, such as the carriage return of a line from Windows");
         }
         _ => {}
+    }
+}
+
+/// No file of settings is anything but a regular file, which alone has an end: the start would be refused when it is opened.
+pub fn refuse_special_files(section: &str, given: &Table, faults: &mut Faults) {
+    for (key, value) in given {
+        let path = if section.is_empty() { key.clone() } else { format!("{section}.{key}") };
+        match value {
+            Value::Table(table) => refuse_special_files(&path, table, faults),
+            Value::String(file) if key.ends_with("_file") => {
+                faults.add_if(regular_file::is_something_else(file.as_ref()), &path, NOT_A_REGULAR_FILE);
+            }
+            _ => {}
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use super::hashing::{Pool, Refused};
+use super::hashing_pool::{HashingPool, Refused};
 use super::policy::{Policy, normalised};
 use super::scheme::{Scheme, StoredHash};
 use crate::config;
@@ -32,7 +32,7 @@ pub struct Passwords {
 
 struct Inner {
     policy: Policy,
-    pool: Pool,
+    pool: HashingPool,
     params: Params,
     /// One hash of no password for each scheme that is stored, the most costly first.
     dummies: RwLock<Arc<[StoredHash]>>,
@@ -53,7 +53,7 @@ pub enum PasswordsError {
     /// The file of refused passwords cannot be read.
     #[error("passwords.blocklist_file: {} cannot be read: {source}", config::shown_file(path))]
     Blocklist {
-        /// The file.
+        /// `[passwords] blocklist_file`.
         path: PathBuf,
         /// What the system says.
         source: std::io::Error,
@@ -93,7 +93,7 @@ impl Passwords {
         let params = Params::new(memory, iterations, lanes, Some(Params::DEFAULT_OUTPUT_LEN));
         let params = params.map_err(PasswordsError::Cost)?;
         let threads = NonZero::new(config.hashing_threads).unwrap_or_else(cores).get();
-        let pool = Pool::start(threads, config.hashing_queue).map_err(PasswordsError::Threads)?;
+        let pool = HashingPool::start(threads, config.hashing_queue).map_err(PasswordsError::Threads)?;
         let passwords = Self { inner: Arc::new(Inner { policy, pool, params, dummies: RwLock::new(Arc::new([])) }) };
         passwords.set_schemes([]);
         Ok(passwords)

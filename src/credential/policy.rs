@@ -29,7 +29,7 @@ pub enum Unacceptable {
         /// The least number of characters.
         min: usize,
     },
-    /// More than [`MAX_BYTES`].
+    /// The password has more than [`MAX_BYTES`] bytes in UTF-8.
     #[error("the password must not be longer than {MAX_BYTES} bytes")]
     TooLong,
     /// On the list of the configuration.

@@ -30,11 +30,11 @@ pub enum Scheme {
         /// Logarithm of the number of rounds.
         cost: u32,
     },
-    /// Argon2 (RFC 9106).
+    /// Argon2 (RFC 9106), in any variant.
     Argon2 {
         /// Argon2id, which Vigie makes, or Argon2i or Argon2d.
         variant: Algorithm,
-        /// Memory, in KiB.
+        /// Memory that a hash takes, in KiB.
         memory_kib: u32,
         /// Passes over the memory.
         iterations: u32,
@@ -200,7 +200,7 @@ impl StoredHash {
         }
     }
 
-    /// Its kind and cost.
+    /// The kind and the cost of the hash.
     pub(super) fn scheme(&self) -> Scheme {
         match self {
             Self::Bcrypt { cost, .. } => Scheme::Bcrypt { cost: *cost },

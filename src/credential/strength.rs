@@ -53,7 +53,7 @@ pub(super) fn fold(text: &str) -> Zeroizing<String> {
     kept
 }
 
-/// Estimates passwords.
+/// Estimates how hard a password is to guess, with words of its own before those of `zxcvbn`.
 pub(super) struct Estimator {
     /// Each word once, those that are guessed first before the others.
     words: Vec<String>,

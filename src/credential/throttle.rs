@@ -12,12 +12,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::clock::Backoff;
 use crate::config;
 use crate::key::Key;
-use crate::keyring::{Keyring, Purpose};
+use crate::keyring::{KeyPurpose, Keyring};
 use crate::model::address::{host_network, wide_network};
 use crate::model::attempt::Attempt;
 use crate::model::secret::SecretDigest;
 use crate::model::user::User;
-use crate::store::throttles::{self, Count, Shown, ThrottleKey, ThrottleScope};
+use crate::store::throttles::{self, Count, DisplayedSubject, ThrottleKey, ThrottleScope};
 use crate::store::{Db, StoreError, users};
 
 const DAY: TimeDelta = TimeDelta::days(1);
@@ -55,16 +55,16 @@ pub struct ThrottleDigests {
 }
 
 impl ThrottleDigests {
-    /// By these keys.
+    /// Digests under the keys of this keyring.
     #[must_use]
     pub fn new(keyring: &Keyring) -> Self {
         let key = |purpose| keyring.key(purpose).clone();
         Self {
-            account: key(Purpose::ThrottleAccount),
-            known_device: key(Purpose::ThrottleKnownDevice),
-            address: key(Purpose::ThrottleAddress),
-            network: key(Purpose::ThrottleNetwork),
-            overall: key(Purpose::ThrottleOverall),
+            account: key(KeyPurpose::ThrottleAccount),
+            known_device: key(KeyPurpose::ThrottleKnownDevice),
+            address: key(KeyPurpose::ThrottleAddress),
+            network: key(KeyPurpose::ThrottleNetwork),
+            overall: key(KeyPurpose::ThrottleOverall),
         }
     }
 
@@ -100,7 +100,7 @@ pub fn clear_names<'a>(
     digests: &ThrottleDigests,
     users: impl Iterator<Item = &'a User>,
 ) -> Result<usize, StoreError> {
-    throttles::hold_names_alone(db)?;
+    throttles::lock_names_exclusive(db)?;
     // Nothing is asked for each: they may be thousands, and SQLite has one writer.
     let keys: Vec<ThrottleKey> = users.map(|user| digests.of_account(&user.username.folded())).collect();
     throttles::clear_all(db, ThrottleScope::Account, &keys)
@@ -118,7 +118,7 @@ pub fn rename_account(db: &mut Db, digests: &ThrottleDigests, from: &str, to: &s
     if from == to {
         return Ok(());
     }
-    throttles::hold_names_alone(db)?;
+    throttles::lock_names_exclusive(db)?;
     throttles::clear(db, to)?;
     throttles::rename(db, from, to)
 }
@@ -170,15 +170,15 @@ pub struct Counted {
     pub overall: i32,
 }
 
-/// What an administrator may be shown of a key under which this attempt is counted.
-fn shown(scope: ThrottleScope, attempt: &Attempt) -> Shown {
+/// Whose failures are counted under a key for this attempt, as far as an administrator may see it.
+fn displayed(scope: ThrottleScope, attempt: &Attempt) -> DisplayedSubject {
     let network = match scope {
         ThrottleScope::Account | ThrottleScope::Overall => None,
         ThrottleScope::KnownDevice | ThrottleScope::Network => Some(wide_network(attempt.ip)),
         ThrottleScope::Address => Some(host_network(attempt.ip)),
     };
     let account = scope.is_account().then_some(attempt);
-    Shown {
+    DisplayedSubject {
         user_id: account.and_then(|attempt| attempt.user_id),
         masked_name: account.filter(|attempt| attempt.user_id.is_none()).map(|attempt| attempt.username.clone()),
         network: network.map(|network| network.to_string()),
@@ -186,7 +186,7 @@ fn shown(scope: ThrottleScope, attempt: &Attempt) -> Shown {
 }
 
 impl Throttle {
-    /// The configured rules.
+    /// The throttle by the rules of `[throttle]`.
     #[must_use]
     pub const fn new(rules: config::Throttle) -> Self {
         Self { rules }
@@ -204,7 +204,7 @@ impl Throttle {
 
     /// How many more failures of each source may be counted before it refuses tries; 1 where it only pauses. Those of a known
     /// device refuse nothing.
-    pub fn room(
+    pub fn attempts_left(
         &self,
         db: &mut Db,
         keys: &ThrottleKeys,
@@ -268,7 +268,7 @@ impl Throttle {
     ) -> Result<Counted, StoreError> {
         let (now, mut counted) = (attempt.at, Counted { locked: false, of_network: 0, overall: 0 });
         for key in account.iter().chain(&keys.sources) {
-            let count = throttles::add_failure(db, *key, &shown(key.scope, attempt), now, self.window(key.scope))?;
+            let count = throttles::add_failure(db, *key, &displayed(key.scope, attempt), now, self.window(key.scope))?;
             if let Some(until) = self.closed_until(key.scope, &count, now) {
                 throttles::close(db, *key, until)?;
             }

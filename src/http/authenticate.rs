@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::AUTHORIZATION;
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use chrono::TimeDelta;
 use futures_util::future::Either;
@@ -16,13 +16,19 @@ use super::middleware::method_word;
 use super::request_extension::RequestExtension;
 use super::step_up;
 use crate::app::App;
-use crate::model::audit::{Acting, AuditContext, Reason, Subject, SubjectKind};
-use crate::model::device::user_agent;
+use crate::model::audit::{ActingSession, AuditContext, Reason, Subject, SubjectKind};
+use crate::model::device::{SystemHint, user_agent};
+use crate::model::secret::SecretKind;
 use crate::model::session::{Actor, ClientInfo};
 use crate::model::user::Permissions;
-use crate::refusals::RefusedRequest;
-use crate::session::check::{CheckError, Checked};
+use crate::refusals::{NamedSession, RefusedRequest};
+use crate::session::check::{CheckError, CheckedCredential};
+use crate::session::cookie::GenuineCookie;
 
+/// What browsers are asked for on the login page (User-Agent Client Hints).
+pub(super) const PLATFORM: HeaderName = HeaderName::from_static("sec-ch-ua-platform");
+/// The version beside it.
+pub(super) const PLATFORM_VERSION: HeaderName = HeaderName::from_static("sec-ch-ua-platform-version");
 /// Longest credential looked at, in bytes; a longer one is no token of ours.
 const MAX_CREDENTIAL: usize = 8 * 1024;
 const TWO_CREDENTIALS: &str = "Two credentials at once.";
@@ -32,7 +38,9 @@ const TWO_CREDENTIALS: &str = "Two credentials at once.";
 pub struct RequestInfo {
     /// The client's address and user agent.
     pub client_info: ClientInfo,
-    /// The request's id.
+    /// What the browser's hints say of the system, where they were asked for.
+    pub system: Option<SystemHint>,
+    /// The id of the request, as the header `X-Request-Id` has it.
     pub request_id: String,
 }
 
@@ -44,7 +52,7 @@ pub struct Bearer(pub String);
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// Who, and in which session.
-    pub checked: Checked,
+    pub checked: CheckedCredential,
     /// What the role allows.
     pub permissions: Permissions,
     request: HttpRequest,
@@ -63,6 +71,10 @@ pub struct Reviewer(pub Caller);
 #[derive(Debug, Clone)]
 pub struct Admin(pub Caller);
 
+fn system_hint(headers: &HeaderMap) -> Option<SystemHint> {
+    SystemHint::read(headers.get(PLATFORM)?.as_bytes(), headers.get(PLATFORM_VERSION)?.as_bytes())
+}
+
 impl RequestInfo {
     /// The source of a request.
     #[must_use]
@@ -74,6 +86,7 @@ impl RequestInfo {
                 ip: client_address(request),
                 user_agent: agent.and_then(|header| user_agent(header.as_bytes())),
             },
+            system: system_hint(request.headers()),
             request_id: extensions
                 .get::<RequestExtension>()
                 .map(|extension| extension.identity.as_str().to_owned())
@@ -89,7 +102,7 @@ impl RequestInfo {
 }
 
 impl Caller {
-    /// The client's address.
+    /// The address of the client, behind the trusted proxies.
     #[must_use]
     pub fn address(&self) -> IpAddr {
         client_address(&self.request)
@@ -113,7 +126,7 @@ impl Caller {
     }
 
     fn acting(&self, actor: Actor) -> AuditContext {
-        let acting = Acting { session_id: self.checked.session_id, role: self.checked.user.role.clone() };
+        let acting = ActingSession { session_id: self.checked.session_id, role: self.checked.user.role.clone() };
         AuditContext { acting: Some(acting), ..self.request_info().context(actor) }
     }
 
@@ -242,6 +255,52 @@ async fn authenticate_in_time(request: HttpRequest) -> Result<Caller, ApiError> 
     caller(&app, checked, request)
 }
 
+/// The caller whose session this cookie continues.
+pub(super) async fn authenticate_cookie(
+    kind: SecretKind,
+    cookie: &str,
+    request: HttpRequest,
+) -> Result<Caller, ApiError> {
+    let app = app_of(&request)?;
+    let checked = app.sessions.check_cookie(kind, cookie, client_address(&request)).await;
+    let genuine = || app.sessions.genuine_cookie(kind, cookie).ok();
+    let checked = checked.map_err(|error| refused_cookie(&app, &request, genuine().as_ref(), error))?;
+    caller(&app, checked, request)
+}
+
+/// The same with a cookie that is known to be ours.
+pub(super) async fn authenticate_genuine_cookie(
+    cookie: &GenuineCookie,
+    request: HttpRequest,
+) -> Result<Caller, ApiError> {
+    let app = app_of(&request)?;
+    let checked = app.sessions.check_genuine_cookie(cookie, client_address(&request)).await;
+    let checked = checked.map_err(|error| refused_cookie(&app, &request, Some(cookie), error))?;
+    caller(&app, checked, request)
+}
+
+/// Notes for the record that the cookie of a request was refused, by its session where it is one of ours; the answer to it.
+pub(super) fn refused_cookie(
+    app: &App,
+    request: &HttpRequest,
+    genuine: Option<&GenuineCookie>,
+    error: CheckError,
+) -> ApiError {
+    if let Some(reason) = error.reason() {
+        let request = refused_request(request);
+        match genuine {
+            Some(cookie) => app.refusals.note_cookie(named_session(cookie), reason, error.end(), &request),
+            None => app.refusals.note_unread_token(reason, &request),
+        }
+    }
+    error.into()
+}
+
+/// The session that a cookie of ours names, for the record.
+pub(super) fn named_session(cookie: &GenuineCookie) -> NamedSession {
+    NamedSession { id: cookie.session_id, user_id: cookie.user_id }
+}
+
 /// Notes for the record that the token of a request was refused; the answer to it.
 pub(super) fn refused(app: &App, request: &HttpRequest, token: &str, error: CheckError) -> ApiError {
     if let Some(reason) = error.reason() {
@@ -258,7 +317,7 @@ pub(super) fn two_credentials(app: &App, request: &HttpRequest) -> ApiError {
 
 /// A request of which a token is refused, as the record has it.
 pub(super) fn refused_request(request: &HttpRequest) -> RefusedRequest {
-    let RequestInfo { client_info, request_id } = RequestInfo::of(request);
+    let RequestInfo { client_info, request_id, system: _ } = RequestInfo::of(request);
     RefusedRequest { ip: client_info.ip, request_id, route: route(request) }
 }
 
@@ -267,7 +326,7 @@ pub(super) fn route(request: &HttpRequest) -> String {
     format!("{} {}", method_word(request.method()), request.match_pattern().unwrap_or_default())
 }
 
-fn caller(app: &App, checked: Checked, request: HttpRequest) -> Result<Caller, ApiError> {
+fn caller(app: &App, checked: CheckedCredential, request: HttpRequest) -> Result<Caller, ApiError> {
     let permissions = app.users.roles().permissions(&checked.user.role);
     let caller = Caller { checked, permissions, request };
     if caller.checked.user.must_change_password && !is_open_before_change(&caller.request) {
@@ -279,7 +338,12 @@ fn caller(app: &App, checked: Checked, request: HttpRequest) -> Result<Caller, A
 
 /// What a user may do whose password somebody else chose, besides logging out: see that, and change it.
 fn is_open_before_change(request: &HttpRequest) -> bool {
-    matches!(request.match_pattern().as_deref(), Some("/auth/me" | "/auth/password"))
+    matches!(
+        request.match_pattern().as_deref(),
+        Some(
+            "/auth/me" | "/auth/password" | "/account/password" | "/login" | "/logout" | "/privacy" | "/accessibility"
+        )
+    )
 }
 
 fn client_address(request: &HttpRequest) -> IpAddr {
@@ -342,7 +406,7 @@ impl FromRequest for LogoutCaller {
         Either::Right(Box::pin(async move {
             let caller = caller.await;
             if let Err(ApiError::SessionEnded) = caller {
-                app?.coherence.acknowledged().await;
+                app?.coherence.wait_for_all_nodes().await;
             }
             caller.map(Self)
         }))

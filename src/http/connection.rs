@@ -61,7 +61,7 @@ impl Activity {
         })
     }
 
-    /// A request begins.
+    /// Notes that a request begins; it is under way until the value is dropped.
     pub fn begin(self: &Rc<Self>) -> UnderWay {
         self.requests.set(self.requests.get() + 1);
         self.head_since.set(None);
@@ -112,9 +112,9 @@ impl Drop for UnderWay {
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: TcpStream,
-    /// For its requests.
+    /// What its requests are doing.
     pub activity: Rc<Activity>,
-    /// Rings every [`LOOK_EVERY`].
+    /// Wakes the connection every [`LOOK_EVERY`], to look whether a limit has passed.
     alarm: Pin<Box<Sleep>>,
     /// Runs while a write waits.
     stalled: Option<Pin<Box<Sleep>>>,

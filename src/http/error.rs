@@ -32,7 +32,7 @@ pub enum ApiError {
     /// Not JSON, a bad cursor, two credentials at once.
     #[error("malformed request: {0}")]
     Malformed(String),
-    /// No credential.
+    /// The request has no credential, and the route asks for one.
     #[error("credentials required")]
     CredentialsRequired,
     /// The credential is not ours, or names no session.

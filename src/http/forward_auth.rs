@@ -1,7 +1,7 @@
 //! The paths under which reverse proxies ask whether a request may pass. They say nothing about us: some proxies keep the
 //! method of the request, some append its path and query.
 
-/// Where proxies ask.
+/// The path at which proxies ask.
 pub(super) const PATH: &str = "/auth/verify";
 /// Where those ask that append the path of the request.
 pub(super) const BELOW: &str = "/auth/verify/{path:.*}";

@@ -15,7 +15,7 @@ pub struct HealthAnswer {
     /// `memory` while this node holds a lease, `store` while every check is a query.
     #[serde(skip_serializing_if = "Option::is_none")]
     checks: Option<&'static str>,
-    /// What is missing.
+    /// What this node lacks, where it is not ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
 }

@@ -1,6 +1,7 @@
 //! Reads bodies, queries and paths strictly: an unknown member is refused, so that a typo is never silently ignored, and
 //! each fault names its place.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
@@ -23,17 +24,26 @@ const SLOWEST_BODY: u64 = 1024;
 /// How long a body may take in all.
 const LONGEST_BODY: Duration = Duration::from_secs(10);
 
+/// How a reader of JSON begins where a value is not what belongs there, which it says at the end.
+const MISFITS: [&str; 3] = ["invalid type: ", "invalid value: ", "invalid length "];
+
 /// What came with a request. Inputs are read beside the caller, so a fault in one waits here until the caller is known: who
 /// may not call is told that, and not what would have been accepted.
 pub type Given<T> = Result<T, ApiError>;
 
-/// What is read from a body. Handlers take it together with whoever sent it: see [`super::asked`].
+/// What is read from a body. Handlers take it together with whoever sent it: see [`super::authenticated_body`].
 pub trait Input: Sized + 'static {
     /// Reads the body, in the time that it may take.
     fn read(request: &HttpRequest, payload: Payload) -> impl Future<Output = Result<Self, ApiError>>;
+
+    /// Is given the body of a request that is refused before it was read: nothing is done with it. A form may be shown again later.
+    #[must_use]
+    fn refused(_: &HttpRequest, _: Payload, _: &ApiError) -> impl Future<Output = ()> {
+        std::future::ready(())
+    }
 }
 
-/// A JSON body.
+/// A request body of JSON, read as `T`.
 #[derive(Debug)]
 pub struct Body<T>(pub T);
 
@@ -51,7 +61,10 @@ pub struct AnyBody {
 #[derive(Debug)]
 pub struct Form<T>(pub T);
 
-/// The query string.
+/// The members of such a form as they were sent, in their order. No `Debug`: there may be a secret in it.
+pub struct FormPairs(pub Vec<(String, String)>);
+
+/// The query string of a request, read as `T`.
 #[derive(Debug)]
 pub struct Query<T>(pub T);
 
@@ -98,12 +111,15 @@ impl AnyBody {
 
 impl<T: DeserializeOwned + 'static> Input for Form<T> {
     async fn read(request: &HttpRequest, payload: Payload) -> Result<Self, ApiError> {
-        if !is_of_type(request, "application/x-www-form-urlencoded") {
-            return Err(ApiError::UnsupportedMediaType);
-        }
-        let bytes = collect(request, payload).await?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| ApiError::Malformed("The form is not UTF-8.".to_owned()))?;
-        parse_query(text).map(Self)
+        let bytes = collect_form(request, payload).await?;
+        parse_query(text_of_form(&bytes)?).map(Self)
+    }
+}
+
+impl Input for FormPairs {
+    async fn read(request: &HttpRequest, payload: Payload) -> Result<Self, ApiError> {
+        let bytes = collect_form(request, payload).await?;
+        Ok(Self(form_pairs(text_of_form(&bytes)?)))
     }
 }
 
@@ -168,24 +184,48 @@ fn malformed(error: &serde_json::Error) -> ApiError {
     ApiError::Malformed(format!("The body is not JSON: line {}, column {}.", error.line(), error.column()))
 }
 
-/// The message without the place, which is given as a pointer, and without the value, which may be a password.
-fn plain(error: &serde_json::Error) -> String {
+/// What does not fit, in words of JSON and of queries: without the place, which is given as a pointer, without the value, which may be
+/// a password, and without the types of the program.
+fn plain(error: &impl Display) -> String {
     let text = error.to_string();
-    let text = text.split(" at line ").next().unwrap_or_default();
-    match text.strip_prefix("invalid type: ").or_else(|| text.strip_prefix("invalid value: ")) {
-        Some(rest) => match rest.rsplit_once(", expected ") {
-            Some((_, expected)) => format!("expected {expected}"),
-            None => "does not fit".to_owned(),
-        },
-        None => text.to_owned(),
+    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(said, _)| said);
+    if MISFITS.iter().any(|misfit| text.starts_with(misfit)) {
+        let expected = text.rsplit_once(", expected ").map(|(_, expected)| format!("expected {}", kind(expected)));
+        return expected.unwrap_or_else(|| "does not fit".to_owned());
+    }
+    match text {
+        "provided string was not `true` or `false`" => "expected true or false".to_owned(),
+        "invalid digit found in string" | "cannot parse integer from empty string" => {
+            "expected a whole number".to_owned()
+        }
+        _ if text.starts_with("number too ") => "expected a number of fewer digits".to_owned(),
+        _ if text.starts_with("UUID parsing failed") => "expected a UUID".to_owned(),
+        _ => text.to_owned(),
+    }
+}
+
+/// What belongs there, by the name that the type of the program has for it.
+fn kind(expected: &str) -> &str {
+    match expected {
+        "a boolean" => "true or false",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more",
+        "f32" | "f64" => "a number",
+        "a borrowed string" | "str" => "a string",
+        "a formatted UUID string" => "a UUID",
+        "a map" => "an object",
+        "a sequence" => "a list",
+        _ if expected.starts_with("struct ") => "an object",
+        _ if expected.starts_with("tuple ") || expected.starts_with("a tuple ") => "a list",
+        _ => expected,
     }
 }
 
 pub(super) fn parse_query<T: DeserializeOwned>(text: &str) -> Result<T, ApiError> {
-    let deserializer = serde_urlencoded::Deserializer::new(form_pairs(text));
+    let deserializer = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(text.as_bytes()));
     serde_path_to_error::deserialize(deserializer).map_err(|error| {
         let path = error.path().to_string();
-        ApiError::invalid(&pointer(&path), error.into_inner())
+        ApiError::invalid(&pointer(&path), plain(&error.into_inner()))
     })
 }
 
@@ -197,8 +237,26 @@ pub(super) fn parse_pairs<T: DeserializeOwned>(pairs: Vec<(String, String)>) -> 
     })
 }
 
-fn form_pairs(text: &str) -> url::form_urlencoded::Parse<'_> {
-    url::form_urlencoded::parse(text.as_bytes())
+/// The members of a form or a query string. A token has nothing that is written in another way there, and looking for that byte
+/// by byte costs as much as checking the token.
+fn form_pairs(text: &str) -> Vec<(String, String)> {
+    if text.contains(['%', '+']) {
+        return url::form_urlencoded::parse(text.as_bytes()).into_owned().collect();
+    }
+    let members = text.split('&').filter(|member| !member.is_empty());
+    let pair = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    members.map(|member| pair(member.split_once('=').unwrap_or((member, "")))).collect()
+}
+
+async fn collect_form(request: &HttpRequest, payload: Payload) -> Result<web::BytesMut, ApiError> {
+    if !is_of_type(request, "application/x-www-form-urlencoded") {
+        return Err(ApiError::UnsupportedMediaType);
+    }
+    collect(request, payload).await
+}
+
+fn text_of_form(bytes: &[u8]) -> Result<&str, ApiError> {
+    std::str::from_utf8(bytes).map_err(|_| ApiError::Malformed("The form is not UTF-8.".to_owned()))
 }
 
 /// A path such as `filter.started_from` as a JSON pointer (RFC 6901).
@@ -211,6 +269,7 @@ fn pointer(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::{prop_assert_eq, proptest};
     use serde::Deserialize;
 
     use super::*;
@@ -221,12 +280,23 @@ mod tests {
     struct Shape {
         username: String,
         limit: Option<u32>,
+        flag: Option<bool>,
+        id: Option<uuid::Uuid>,
+        names: Option<Vec<String>>,
     }
 
     fn fault(text: &str) -> (String, String) {
         match parse::<Shape>(text.as_bytes()) {
             Err(ApiError::Invalid(errors)) => (errors[0].pointer.clone(), errors[0].message.clone()),
             other => panic!("{other:?}"),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_form_is_read_in_one_way_whatever_is_in_it(text in "[ab=&%+2é]{0,12}") {
+            let expected: Vec<_> = url::form_urlencoded::parse(text.as_bytes()).into_owned().collect();
+            prop_assert_eq!(form_pairs(&text), expected);
         }
     }
 
@@ -237,9 +307,40 @@ mod tests {
         let (pointer, message) = fault(r#"{"username": "a", "limit": "s3cret"}"#);
         assert_eq!(pointer, "/limit");
         assert!(!message.contains("s3cret"), "{message}");
+        assert_eq!(message, "expected a whole number, 0 or more");
         assert!(fault(r#"{"username": "a", "usrname": "b"}"#).1.contains("usrname"));
         assert!(fault(r#"{"username": "a", "username": "b"}"#).1.contains("duplicate"));
         assert!(fault("{}").1.contains("username"));
+    }
+
+    #[test]
+    fn what_belongs_there_is_told_in_words_of_json() {
+        for (body, pointer, message) in [
+            ("7", "", "expected an object"),
+            ("null", "", "expected an object"),
+            (r#"{"username": {}}"#, "/username", "expected a string"),
+            (r#"{"username": "a", "limit": -1}"#, "/limit", "expected a whole number, 0 or more"),
+            (r#"{"username": "a", "limit": 1.5}"#, "/limit", "expected a whole number, 0 or more"),
+            (r#"{"username": "a", "flag": "s3cret, expected x"}"#, "/flag", "expected true or false"),
+            (r#"{"username": "a", "id": "s3cret"}"#, "/id", "expected a UUID"),
+            (r#"{"username": "a", "id": 7}"#, "/id", "expected a UUID"),
+            (r#"{"username": "a", "names": {}}"#, "/names", "expected a list"),
+            (r#"{"username": "a", "names": ["a", []]}"#, "/names/1", "expected a string"),
+        ] {
+            assert_eq!(fault(body), (pointer.to_owned(), message.to_owned()), "{body}");
+        }
+        for (query, pointer, message) in [
+            ("username=a&limit=x", "/limit", "expected a whole number"),
+            ("username=a&limit=", "/limit", "expected a whole number"),
+            ("username=a&limit=-1", "/limit", "expected a whole number"),
+            ("username=a&limit=99999999999", "/limit", "expected a number of fewer digits"),
+            ("username=a&flag=yes", "/flag", "expected true or false"),
+            ("username=a&id=s3cret", "/id", "expected a UUID"),
+            ("username=a&names=s3cret", "/names", "expected a list"),
+        ] {
+            let Err(ApiError::Invalid(errors)) = parse_query::<Shape>(query) else { panic!("{query}") };
+            assert_eq!((errors[0].pointer.as_str(), errors[0].message.as_str()), (pointer, message), "{query}");
+        }
     }
 
     #[test]

@@ -2,13 +2,14 @@
 
 pub mod admin;
 pub mod api_document;
-pub mod asked;
 pub mod auth;
 pub mod authenticate;
+pub mod authenticated_body;
 mod connection;
 pub mod error;
 mod export;
 mod forward_auth;
+pub mod gate;
 pub mod health;
 pub mod input;
 mod limits;
@@ -17,6 +18,7 @@ pub mod middleware;
 mod no_length;
 pub mod oauth;
 pub mod openapi;
+mod pages;
 pub mod paging;
 pub mod problem;
 pub mod problems;

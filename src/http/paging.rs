@@ -30,7 +30,7 @@ pub struct PageOptions {
 /// One page of a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct List<T> {
-    /// The rows.
+    /// The rows of the page, in the order of the list.
     pub items: Vec<T>,
     /// Where the next page begins; null on the last.
     pub next_cursor: Option<String>,

@@ -37,7 +37,7 @@ pub struct Problem {
 pub struct InvalidMember {
     /// Where it is (JSON pointer, RFC 6901).
     pub pointer: String,
-    /// What would fit.
+    /// What the member must be, in a sentence.
     pub message: String,
 }
 

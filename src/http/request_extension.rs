@@ -14,7 +14,7 @@ use super::request_id::RequestIdentity;
 pub struct RequestExtension {
     /// The two ends that it is known to come from.
     pub remote: RemoteAddress,
-    /// Its id.
+    /// The id of the request.
     pub identity: RequestIdentity,
 }
 

@@ -20,7 +20,7 @@ pub fn table(routes: &mut ServiceConfig<'_>) {
         // the same of proxies that keep the method, or append the path
         .route(forward_auth::PATH, web::route().to(verify::verify_any))
         .service(verify::verify_below)
-        .route(forward_auth::BELOW, web::route().to(verify::verify_any))
+        .route(forward_auth::BELOW, web::route().to(verify::verify_any_below))
         // people and the applications that act for them
         .service(login::login)
         .service(login::refresh)

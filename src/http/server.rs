@@ -28,6 +28,7 @@ use super::error::ApiError;
 use super::limits;
 use super::middleware::{self, HttpContext};
 use super::openapi;
+use super::pages::{self, Assets};
 use super::{metrics, routes, upgrade};
 use crate::app::App;
 use crate::background;
@@ -97,21 +98,37 @@ const METRICS_CONNECTIONS: usize = 64;
 
 /// Opens the sockets; requests are served once the servers are awaited.
 pub fn listen(app: web::Data<App>) -> std::io::Result<Listening> {
-    let socket = TcpListener::bind(app.config.server.listen)?;
+    let settings = &app.config.server;
+    let socket = bind("server.listen", settings.listen)?;
     let address = socket.local_addr()?;
-    let metrics_socket = app.config.server.metrics_listen.map(TcpListener::bind).transpose()?;
+    let metrics_socket = settings.metrics_listen.map(|address| bind("server.metrics_listen", address)).transpose()?;
     let metrics_address = metrics_socket.as_ref().map(TcpListener::local_addr).transpose()?;
     let metrics = metrics_socket.map(|socket| serve_metrics(&app, socket)).transpose()?;
-    let server = serve(app, socket)?;
+    let assets = app.config.console.enabled.then(|| Assets::new(&app.config)).transpose()?;
+    let server = serve(app, socket, assets)?;
     Ok(Listening { address, metrics_address, server, metrics })
 }
 
-fn serve(app: web::Data<App>, socket: TcpListener) -> std::io::Result<Server> {
+/// The system names neither the address nor whose it is.
+fn bind(key: &str, address: SocketAddr) -> std::io::Result<TcpListener> {
+    let told = |error: std::io::Error| {
+        std::io::Error::new(error.kind(), format!("{key}: {address} cannot be listened on: {error}"))
+    };
+    TcpListener::bind(address).map_err(told)
+}
+
+fn serve(app: web::Data<App>, socket: TcpListener, assets: Option<Assets>) -> std::io::Result<Server> {
     let settings = app.config.server.clone();
     let context = Arc::new(HttpContext::new(&app.config, Arc::clone(&app.clock), Arc::clone(&app.metrics)));
     let description = openapi::document();
     let document = web::Data::new(Document::new(&description));
     let known = web::Data::new(KnownPaths::new(&description));
+    let assets = assets.map(web::Data::new);
+    let pages = move |config: &mut web::ServiceConfig| {
+        if let Some(assets) = &assets {
+            pages::routes(config.app_data(assets.clone()));
+        }
+    };
     let service = move || {
         let routed = ActixApp::new()
             .app_data(app.clone())
@@ -120,6 +137,7 @@ fn serve(app: web::Data<App>, socket: TcpListener) -> std::io::Result<Server> {
             .into_utoipa_app()
             .configure(routes::table)
             .into_app()
+            .configure(&pages)
             // Relative, like the page's own addresses: a proxy may serve all this under a path of its own.
             .service(web::redirect("/docs", "docs/"))
             .service(web::scope("/docs").wrap(docs_policy()).service(SwaggerUi::new("/{_:.*}").config(docs())))
@@ -232,6 +250,8 @@ fn allowed(path: &str, item: &PathItem) -> String {
 }
 
 async fn unknown(known: web::Data<KnownPaths>, request: actix_web::HttpRequest) -> actix_web::HttpResponse {
-    let error = known.methods(request.path()).map_or(ApiError::NotFound, ApiError::MethodNotAllowed);
-    error.error_response()
+    match known.methods(request.path()) {
+        Some(methods) => ApiError::MethodNotAllowed(methods).error_response(),
+        None => pages::not_found(&request).unwrap_or_else(|| ApiError::NotFound.error_response()),
+    }
 }

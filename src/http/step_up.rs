@@ -2,8 +2,8 @@
 //! console that was left open, is not enough for it.
 //!
 //! It is asked for wherever administrators change something, unless that stands in the one list below; and, as a setting has
-//! it, by exports of other people's history. Whoever ends another of their own sessions is asked by the handler, which alone
-//! knows whose session that is. Programs that have nobody to ask use the command line on the host.
+//! it, by exports of other people's history. Whoever ends others of their own sessions, one or all, is asked by the handler, which alone
+//! knows whose session that is (ASVS 7.5.2); nobody is asked who only logs out. Programs that have nobody to ask use the command line on the host.
 
 use actix_web::HttpRequest;
 use actix_web::http::Method;

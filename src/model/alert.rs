@@ -130,7 +130,7 @@ impl RaisedKind {
         word.parse().map_or(Self::Newer(word), Self::Known)
     }
 
-    /// Its word.
+    /// The word by which the API and the database name the kind.
     #[must_use]
     pub const fn as_str(&self) -> &str {
         match self {
@@ -156,13 +156,13 @@ impl RaisedKind {
 pub struct NewAlert<Kind = AlertKind> {
     /// When what it is about happened.
     pub at: DateTime<Utc>,
-    /// What it is about.
+    /// The kind of the alert, which says what it is about.
     pub kind: Kind,
     /// Whom or what it concerns; of one kind and subject there is one at a time.
     pub subject: Subject,
-    /// The user concerned.
+    /// The user whom the alert is about, if there is one.
     pub user_id: Option<UserId>,
-    /// The session concerned.
+    /// The session that the alert is about, if there is one.
     pub session_id: Option<SessionId>,
     /// The address from which it was done, where it is known.
     pub ip: Option<IpAddr>,
@@ -185,21 +185,21 @@ impl NewAlert {
         Self { at, kind, subject, user_id: None, session_id: None, ip: None, details }
     }
 
-    /// The same about a user.
+    /// The same alert about a user.
     #[must_use]
     pub const fn of_user(mut self, id: UserId) -> Self {
         self.user_id = Some(id);
         self
     }
 
-    /// The same about a session.
+    /// The same alert about a session.
     #[must_use]
     pub const fn in_session(mut self, id: SessionId) -> Self {
         self.session_id = Some(id);
         self
     }
 
-    /// The same from an address.
+    /// The same alert about what was done from an address.
     #[must_use]
     pub const fn from_address(mut self, ip: IpAddr) -> Self {
         self.ip = Some(ip);
@@ -210,9 +210,9 @@ impl NewAlert {
 /// An alert as the store knows it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Alert {
-    /// The alert's id.
+    /// Names the alert for ever.
     pub id: AlertId,
-    /// What was raised first.
+    /// The alert as it was first raised.
     pub raised: NewAlert<RaisedKind>,
     /// The user's present name.
     pub username: Option<String>,

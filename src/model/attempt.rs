@@ -37,13 +37,13 @@ pub struct Attempt {
     pub username: String,
     /// The user, if there is one of that name.
     pub user_id: Option<UserId>,
-    /// What came of it.
+    /// Whether the login succeeded, or why it failed.
     pub outcome: AttemptOutcome,
-    /// The client's address.
+    /// The address that the attempt came from.
     pub ip: IpAddr,
     /// `User-Agent`, as in a session.
     pub user_agent: Option<String>,
-    /// Through which application.
+    /// The application through which somebody tried, if one was named.
     pub client: LoginClient,
     /// The session it started.
     pub session_id: Option<SessionId>,

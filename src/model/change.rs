@@ -22,7 +22,7 @@ words! {
 /// What is not as it was. It says where to look, not what is there: applying one twice, or one too many, does no harm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Change {
-    /// A session ended, or got other tokens.
+    /// A session ended, or got other tokens or another name.
     Session(SessionId),
     /// A user got another name, role or state, or a not-before, or was deleted.
     User(UserId),
@@ -35,7 +35,7 @@ pub enum Change {
 }
 
 impl Change {
-    /// The kind.
+    /// The kind of thing that changed, which the row in `changes` names.
     #[must_use]
     pub const fn kind(&self) -> ChangeKind {
         match self {

@@ -56,7 +56,7 @@ impl std::fmt::Display for ClientId {
 /// The application through which somebody logs in. What is only named is a claim: anybody may name any.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum LoginClient {
-    /// None was named.
+    /// No application was named at the login.
     #[default]
     Unnamed,
     /// Named in the body, and nothing more.
@@ -97,7 +97,7 @@ impl LoginClient {
         }
     }
 
-    /// Which was only named.
+    /// The client that was only named in the body: nobody knows whether it is that one.
     #[must_use]
     pub const fn claimed(&self) -> Option<&ClientId> {
         match self {
@@ -158,7 +158,7 @@ impl Audiences {
         }
     }
 
-    /// Each of them.
+    /// The audiences, in the order in which they were given.
     #[must_use]
     pub fn as_slice(&self) -> &[String] {
         &self.0
@@ -176,7 +176,7 @@ impl TryFrom<Vec<String>> for Audiences {
 /// The secret before the present one, which counts for some time after a rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PreviousSecret {
-    /// SHA-256 of it.
+    /// The SHA-256 digest of the secret.
     pub digest: SecretDigest,
     /// The first moment at which it no longer counts.
     pub until: DateTime<Utc>,
@@ -185,11 +185,11 @@ pub struct PreviousSecret {
 /// A client as the store knows it.
 #[derive(Debug, Clone)]
 pub struct Client {
-    /// Its id, for ever.
+    /// Names the client for ever.
     pub id: ClientId,
     /// What people call it.
     pub name: String,
-    /// What it may ask for.
+    /// What the client may ask for.
     pub scopes: Vec<Scope>,
     /// Whose tokens it may ask about; `None`: those of `[tokens] audience`.
     pub audiences: Option<Audiences>,

@@ -14,7 +14,7 @@ words! {
 }
 
 words! {
-    /// What was changed of an account.
+    /// A change of an account that its user is told of.
     pub enum AccountChange {
         /// The user chose another password, knowing the old one.
         PasswordChanged = "password_changed",
@@ -32,7 +32,7 @@ words! {
 }
 
 words! {
-    /// How it is told.
+    /// The way by which a notification is sent.
     pub enum Channel {
         /// Posted to the configured address.
         Webhook = "webhook",
@@ -48,7 +48,7 @@ words! {
 pub struct Delivery {
     /// Names it, in every try: whoever gets it twice can tell.
     pub id: DeliveryId,
-    /// What it tells of.
+    /// What the notification is about.
     pub about: About,
     /// The way by which it is told.
     pub channel: Channel,
@@ -63,7 +63,7 @@ pub struct Delivery {
 /// What a delivery tells of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum About {
-    /// An alert.
+    /// An alert was raised, or a user has disowned a login.
     Alert {
         /// The alert that is told of.
         alert_id: AlertId,
@@ -72,11 +72,11 @@ pub enum About {
         /// The session that the user is told of.
         session_id: Option<SessionId>,
     },
-    /// A user's account.
+    /// An account was changed.
     Account {
         /// The user whose account was changed.
         user_id: UserId,
-        /// What was changed.
+        /// What was changed of the account.
         change: AccountChange,
     },
 }

@@ -24,9 +24,9 @@ pub enum Names {
 /// A member of the details.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Member {
-    /// What it is called.
+    /// The name of the member in the JSON object.
     pub name: &'static str,
-    /// What it says.
+    /// What it says, in the words of the documents.
     pub says: &'static str,
     /// What may be in it.
     pub names: Names,
@@ -80,7 +80,7 @@ macro_rules! put {
 }
 pub(super) use put;
 
-/// Reads a member.
+/// Reads a member of the details from their JSON object.
 macro_rules! take {
     ($members:ident, $member:ident, optional $($mark:ident)?) => {
         $crate::model::details::read_member($members, stringify!($member))?

@@ -3,8 +3,9 @@
 use precis_core::{DerivedPropertyValue, FreeformClass, StringClass as _};
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
+use unicode_security::general_security_profile::IdentifierType;
 use unicode_security::mixed_script::AugmentedScriptSet;
-use unicode_security::{MixedScript, skeleton};
+use unicode_security::{GeneralSecurityProfile as _, MixedScript, skeleton};
 
 /// Whether nobody sees this character, or not what it is (RFC 8264 §4.3).
 #[must_use]
@@ -15,12 +16,12 @@ pub fn is_unseen(character: char) -> bool {
 }
 
 /// Whether nothing of the character is seen, though the tables of PRECIS (Unicode 6.3) allow it or do not know it: Braille without
-/// a dot, a note without a head, an object that is not there; newer format characters, and what is to be ignored wherever it is
-/// not known (`Default_Ignorable_Code_Point`).
+/// a dot, a note without a head, an object that is not there, and what stands for a character that could not be read; newer format
+/// characters, and what is to be ignored wherever it is not known (`Default_Ignorable_Code_Point`).
 pub(super) const fn draws_nothing(character: char) -> bool {
     matches!(
         character,
-        '\u{2800}' | '\u{1d159}' | '\u{fffc}'
+        '\u{2800}' | '\u{1d159}' | '\u{fffc}' | '\u{fffd}'
             | '\u{180f}' | '\u{2065}' | '\u{fff0}'..='\u{fff8}' | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}'
             | '\u{e0000}'..='\u{e0fff}'
     )
@@ -74,7 +75,16 @@ pub(super) fn passes_for_plain(text: &str) -> bool {
     let is_sign = |character: char| !character.is_alphanumeric() || is_modifier(character) || is_variant(character);
     let is_plain = other.iter().all(|character| looks_plain(*character))
         || other.iter().any(|character| is_sign(*character) && looks_plain(*character));
-    (!other.is_empty() && is_plain) || text.chars().any(passes_for_latin)
+    (!other.is_empty() && is_plain) || text.chars().any(|it| passes_for_latin(it) || is_another_middle_dot(it))
+}
+
+/// Whether a letter or a number in it is one of ASCII in another form, as `ⓐ` is, or several in one, as in `㎏`. Those of Latin-1 are
+/// on keyboards and told apart: `1º`, `m²`.
+pub(super) fn has_plain_in_another_form(text: &str) -> bool {
+    text.chars().filter(|character| *character > '\u{ff}' && is_variant(*character)).any(|character| {
+        let plain: String = character.nfkc().collect();
+        plain.is_ascii() && plain.contains(|part: char| part.is_ascii_alphanumeric())
+    })
 }
 
 /// The text with every character that is compared as what it looks like (NFKC) in that form: `ａ` is `a`, but `ſ`, which is
@@ -126,10 +136,18 @@ fn looks_plain(character: char) -> bool {
     is_styled(character) || (!drawn.is_empty() && drawn.is_ascii())
 }
 
-/// Whether it is a Latin letter out of use that looks like one of ASCII, in this case or in the other: `ƿ`, `ƅ` (`Ƅ`), `ſ`.
+/// Whether it is a Latin letter that readers take for another: one that looks like one of ASCII, in this case or in the other (`ƿ`,
+/// `ƅ` (`Ƅ`), `ſ`), or one that no language uses any more, or only phoneticians do (UTS #39 §3.1): `ꝑ`, `ɐ`.
 fn passes_for_latin(character: char) -> bool {
     let cases = character.to_lowercase().chain(character.to_uppercase());
-    std::iter::once(character).chain(cases).any(is_drawn_as_ascii)
+    let is_in_no_use =
+        matches!(character.identifier_type(), Some(IdentifierType::Obsolete | IdentifierType::Technical));
+    (is_in_no_use && is_of_script_of(character, 'a')) || std::iter::once(character).chain(cases).any(is_drawn_as_ascii)
+}
+
+/// Whether it is a dot at half the height, and neither that of Catalan (`l·l`) nor that between words of kana.
+fn is_another_middle_dot(character: char) -> bool {
+    !matches!(character, '·' | '・') && !character.is_alphanumeric() && skeleton_of(character) == "·"
 }
 
 /// `ı` and `þ` look so by the tables, but are letters of Turkish and Icelandic, whose readers tell them apart.

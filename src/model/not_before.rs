@@ -9,15 +9,15 @@ use super::session::Actor;
 /// Whose tokens a not-before refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
-    /// Those of one user.
+    /// Tokens and sessions of one user.
     User(UserId),
-    /// Those issued through one client.
+    /// Tokens and sessions that were issued through one client.
     Client(ClientId),
-    /// Those of everybody.
+    /// Tokens and sessions of everybody.
     Everybody,
 }
 
-/// What is stored names no scope.
+/// The words in the database name no scope.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{word}` of `{subject}` is no scope")]
 pub struct UnknownScope {

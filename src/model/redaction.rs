@@ -16,14 +16,14 @@ use super::user::{ERASED, Username};
 /// A row of the history, with its proofs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WithProofs<T> {
-    /// What it says.
+    /// The row, with what is left of it.
     pub row: T,
     /// What shows that it is what was sealed.
     pub proofs: Proofs,
 }
 
 impl<T> WithProofs<T> {
-    /// A new row.
+    /// A row that is to be added, with new salts.
     #[must_use]
     pub fn new(row: T) -> Self {
         Self { row, proofs: Proofs::new() }
@@ -44,7 +44,7 @@ pub struct Redacted {
     pub person: Option<Named>,
 }
 
-/// Where a person was named.
+/// Where a person was named, and so what must justify that the name is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Named {
     /// In a session or an attempt of this user, who must have been erased. Nobody, where an attempt is of no user.
@@ -66,7 +66,7 @@ impl WithProofs<Attempt> {
         Some(Self { row, proofs })
     }
 
-    /// Its record.
+    /// The record that the row has, whether or not something was removed from it.
     #[must_use]
     pub fn record(&self) -> Record {
         Record::of_attempt(&self.row, &self.proofs)
@@ -87,7 +87,7 @@ impl WithProofs<RecordedEvent> {
         Some(kept)
     }
 
-    /// Its record.
+    /// The record that the row has, whether or not something was removed from it.
     #[must_use]
     pub fn record(&self) -> Record {
         Record::of_event(&self.row, &self.proofs)
@@ -111,6 +111,7 @@ impl WithProofs<Session> {
             Group::Person => {
                 session.username = Username::erased();
                 session.device_name = None;
+                session.name = None;
                 session.client_info.user_agent = None;
                 session.end.as_mut()?.note = None;
             }

@@ -67,14 +67,14 @@ impl RetentionCutoffs {
     }
 }
 
-/// How many rows.
+/// How many rows retention removes, or has removed, of each part of the history.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Counts {
-    /// Number of sessions.
+    /// Ended sessions.
     pub sessions: u64,
-    /// Number of attempts.
+    /// Login attempts.
     pub attempts: u64,
-    /// Number of audit events.
+    /// Audit events.
     #[serde(rename = "audit")]
     pub events: u64,
     /// Rows whose addresses are cut.

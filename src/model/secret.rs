@@ -18,6 +18,10 @@ pub enum SecretKind {
     OneTimeToken,
     /// `vgd_`: makes a device known.
     DeviceToken,
+    /// `vgs_`: the session of a browser, on Vigie's own pages.
+    SessionCookie,
+    /// `vgg_`: the same session at sites behind a proxy.
+    GateCookie,
 }
 
 impl SecretKind {
@@ -29,6 +33,8 @@ impl SecretKind {
             Self::ClientSecret => "vgc_",
             Self::OneTimeToken => "vgt_",
             Self::DeviceToken => "vgd_",
+            Self::SessionCookie => "vgs_",
+            Self::GateCookie => "vgg_",
         }
     }
 }

@@ -72,6 +72,24 @@ words! {
     }
 }
 
+words! {
+    /// What the holder of a session was given to continue it with.
+    pub enum SessionCredential {
+        /// An access token and a refresh token: an application.
+        Tokens = "tokens",
+        /// A cookie: a browser on Vigie's own pages. Its current token was never issued.
+        Cookie = "cookie",
+    }
+}
+
+impl SessionCredential {
+    /// The word in the database and in digests, which have none for tokens: once there was nothing else.
+    #[must_use]
+    pub fn recorded(self) -> Option<&'static str> {
+        (self != Self::Tokens).then(|| self.as_str())
+    }
+}
+
 /// Who did something: `{"kind", "id"}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
@@ -82,7 +100,7 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// The user concerned.
+    /// The user concerned, as an actor.
     #[must_use]
     pub fn user(id: UserId) -> Self {
         Self { kind: ActorKind::User, id: id.to_string() }
@@ -94,7 +112,7 @@ impl Actor {
         Self { kind: ActorKind::Admin, id: id.to_string() }
     }
 
-    /// A registered client.
+    /// A registered client, as an actor.
     #[must_use]
     pub fn client(id: &ClientId) -> Self {
         Self { kind: ActorKind::Client, id: id.to_string() }
@@ -138,9 +156,9 @@ pub struct ClientInfo {
 /// What a user agent says of the device; each part is `None` where it is not recognised.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Device {
-    /// Such as `Firefox`.
+    /// The name of the browser, such as `Firefox`.
     pub browser: Option<String>,
-    /// Such as `Windows 11`.
+    /// The name of the operating system, such as `Windows 11`.
     pub os: Option<String>,
     /// `pc`, `smartphone`, `mobilephone`, `appliance`, `crawler` or `misc`.
     pub kind: Option<String>,
@@ -149,7 +167,7 @@ pub struct Device {
 /// The access token issued last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CurrentToken {
-    /// Its claim `jti`.
+    /// The id of the token: its claim `jti` (RFC 7519 §4.1.7).
     pub id: TokenId,
     /// When it was issued.
     pub issued_at: DateTime<Utc>,
@@ -159,7 +177,7 @@ pub struct CurrentToken {
 
 /// The refresh tokens of a session: numbered generations, of which one is live.
 ///
-/// Each is derived from the seed and its number under a key that the database has only sealed (`token::refresh`). So nothing
+/// Each is derived from the seed and its number under a key that the database has only encrypted (`token::refresh`). So nothing
 /// stored can be replayed, every token ever issued can be told from a forged one, and a retry within the grace is given
 /// the very token that it missed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,7 +193,7 @@ pub struct RefreshTokens {
 }
 
 impl RefreshTokens {
-    /// The first generation.
+    /// The tokens of a new session: the first generation is live.
     #[must_use]
     pub const fn first(seed: [u8; 32]) -> Self {
         Self { generation: 0, seed, spent_at: None, valid_from: 0 }
@@ -234,7 +252,7 @@ pub enum RefreshTokenStatus {
 /// A session as the store knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// Claim `sid`.
+    /// Names the session for ever: the claim `sid` of its tokens.
     pub id: SessionId,
     /// Whose it is; the user may have been deleted since.
     pub user_id: UserId,
@@ -244,9 +262,11 @@ pub struct Session {
     pub role: Role,
     /// The application that was named at login.
     pub client: LoginClient,
-    /// What the user or application calls the device.
+    /// What the user or application called the device at login.
     pub device_name: Option<String>,
-    /// Where the login came from.
+    /// What the user calls the session, given while it lives.
+    pub name: Option<String>,
+    /// The address and the user agent of the login.
     pub client_info: ClientInfo,
     /// What its user agent says of the device.
     pub device: Device,
@@ -256,21 +276,29 @@ pub struct Session {
     pub started_at: DateTime<Utc>,
     /// When it was last used.
     pub last_seen_at: DateTime<Utc>,
-    /// Where it was last used from.
+    /// The address from which it was last used.
     pub last_ip: IpAddr,
     /// When it ends in any case.
     pub expires_at: DateTime<Utc>,
     /// When it ends unless it is used before.
     pub idle_expires_at: DateTime<Utc>,
-    /// The access token issued last.
+    /// What its holder was given.
+    pub credential: SessionCredential,
+    /// The access token issued last; of a session that a cookie continues, one that was never issued.
     pub token: CurrentToken,
-    /// Its refresh tokens.
+    /// The generations of its refresh tokens, of which one is live.
     pub refresh: RefreshTokens,
-    /// How it ended, if it did.
+    /// When, by whom and why it ended; `None` while it is active.
     pub end: Option<End>,
 }
 
 impl Session {
+    /// The access token issued last, if any was.
+    #[must_use]
+    pub fn issued_token(&self) -> Option<&CurrentToken> {
+        (self.credential == SessionCredential::Tokens).then_some(&self.token)
+    }
+
     /// Whether it has ended, or its time has come, at `now`.
     #[must_use]
     pub fn state(&self, now: DateTime<Utc>) -> SessionState {

@@ -8,17 +8,17 @@ use uuid::Uuid;
 use super::folding::fold;
 use super::id::UserId;
 use super::lookalike::{
-    draws_nothing, has_doubtful_kana, has_stray_mark, has_words_of_one_script, is_unseen, passes_for_plain,
-    with_plain_variants,
+    draws_nothing, has_doubtful_kana, has_plain_in_another_form, has_stray_mark, has_words_of_one_script, is_unseen,
+    passes_for_plain, with_plain_variants,
 };
 use super::words::words;
 
 words! {
     /// Whether a user may log in.
     pub enum UserState {
-        /// May log in.
+        /// The user may log in.
         Active = "active",
-        /// May not, and has no live session.
+        /// The user may not log in, and has no live session.
         Disabled = "disabled",
     }
 }
@@ -90,7 +90,8 @@ impl Username {
 
     /// Whether a reader sees every character, and of which script it is.
     fn is_seen(&self) -> bool {
-        FreeformClass::default().allows(&self.0).is_ok()
+        // Their rule for the dot between two letters of Catalan (RFC 5892 §A.3) has no capitals: `COL·LELL`.
+        FreeformClass::default().allows(self.0.replace('L', "l")).is_ok()
             && !self.0.contains(draws_nothing)
             && has_words_of_one_script(&self.0, |_| false)
     }
@@ -169,10 +170,11 @@ impl Role {
         !has_words_of_one_script(&text, |character| character.is_ascii_punctuation())
             || has_stray_mark(&text)
             || has_doubtful_kana(&text)
+            || has_plain_in_another_form(&text)
             || passes_for_plain(&text)
     }
 
-    /// The role's name.
+    /// The name of the role, as configured and as shown.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -203,13 +205,13 @@ pub struct Email(String);
 pub struct InvalidEmail;
 
 impl Email {
-    /// Reads an address.
+    /// Reads an e-mail address: `name@domain`, at most 254 characters.
     pub fn parse(text: &str) -> Result<Self, InvalidEmail> {
         let fits = text.len() <= 254 && !text.chars().any(char::is_control) && text.parse::<lettre::Address>().is_ok();
         if fits { Ok(Self(text.to_owned())) } else { Err(InvalidEmail) }
     }
 
-    /// The address.
+    /// The e-mail address, as it was given.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -219,18 +221,18 @@ impl Email {
 /// What a role allows beyond one's own sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Permissions {
-    /// May do everything.
+    /// Whether the role may do what administrators do.
     pub admin: bool,
-    /// May read the history. Every administrator may.
+    /// Whether the role may read the history. Every administrator may.
     pub auditor: bool,
 }
 
 /// Which roles allow what, from the configuration.
 #[derive(Debug, Clone, Default)]
 pub struct RolePolicy {
-    /// Roles of administrators.
+    /// The roles with the permission `admin` (`[roles] admin`).
     pub admin: Vec<Role>,
-    /// Roles of security reviewers.
+    /// The roles with the permission `auditor` (`[roles] auditor`).
     pub auditor: Vec<Role>,
 }
 
@@ -248,9 +250,9 @@ impl RolePolicy {
 pub struct User {
     /// Names the user for ever, also after a change of name.
     pub id: UserId,
-    /// The present name.
+    /// The name now: not that of a login or of a token.
     pub username: Username,
-    /// The present role.
+    /// The role now: not that of a login or of a token.
     pub role: Role,
     /// Whether the user may log in.
     pub state: UserState,
@@ -280,11 +282,11 @@ impl std::fmt::Debug for PasswordHash {
 /// What the check needs of a user: as it is now, not as the token says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserStatus {
-    /// The present name.
+    /// The name now: not that of a login or of a token.
     pub username: Username,
-    /// The present role.
+    /// The role now: not that of a login or of a token.
     pub role: Role,
-    /// The present state.
+    /// Whether the user may log in now.
     pub state: UserState,
     /// Whether the password is one that somebody else chose.
     pub must_change_password: bool,
@@ -340,6 +342,10 @@ mod tests {
             "al\u{fffc}ice",
             "al\u{2065}ice",
             "al\u{1bca0}ice",
+            "alice\u{fffd}",
+            "al\u{200c}ice",
+            "क\u{200d}ष",
+            "ale·x",
         ] {
             assert_eq!(Username::new(text), Err(InvalidUsername::Unseen), "{text:?}");
         }
@@ -353,6 +359,12 @@ mod tests {
             "محمد",
             "j.dupont+test",
             "user:1/2#3",
+            "Gal·la",
+            "COL·LELL",
+            "क्\u{200d}ष",
+            "श्रीमान्\u{200c}जी",
+            "علی\u{200c}رضا",
+            "ジャン・ポール",
         ] {
             assert!(Username::new(text).is_ok(), "{text:?}");
         }
@@ -383,6 +395,10 @@ mod tests {
             "\u{185}ob",
             "a\u{196}ice",
             "pa\u{17f}cal",
+            "\u{a751}aypal",
+            "\u{a750}aypal",
+            "\u{250}lice",
+            "gal\u{22c5}la",
             "山田\u{30d8}",
             "山田\u{3078}",
             "\u{3078}レン",
@@ -464,11 +480,13 @@ mod tests {
             "admin\u{2069}",
             "admin\u{3164}",
             "admin\u{e0041}",
+            "admin\u{fffd}",
         ] {
             assert_eq!(Role::new(text), Err(InvalidRole::Form), "{text:?}");
             assert_eq!(Role::parse(text).as_ref().map(Role::as_str), Ok(text));
         }
-        for text in ["admin", "agent·e d’accueil", "stagiaire été", "IT-отдел", "管理员", "e\u{301}te", "1º degré"]
+        for text in
+            ["admin", "agent·e d’accueil", "stagiaire été", "IT-отдел", "管理员", "e\u{301}te", "1º degré", "m²"]
         {
             assert_eq!(Role::new(text).as_ref().map(Role::as_str), Ok(text));
         }
@@ -494,6 +512,10 @@ mod tests {
             "chef\u{2010}adjoint",
             "\u{441}\u{435}\u{43e}",
             "IT-\u{430}dmin",
+            "\u{24d0}dmin",
+            "\u{1d43}dmin",
+            "o\u{fb03}cier",
+            "\u{a751}aypal",
         ] {
             assert_eq!(Role::new(text), Err(InvalidRole::Confusable), "{text:?}");
             assert_eq!(Role::parse(text).as_ref().map(Role::as_str), Ok(text));

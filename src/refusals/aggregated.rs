@@ -70,6 +70,8 @@ impl Caller {
             Ok(
                 Details::AccessRefused { route }
                 | Details::TokenRefused { route, .. }
+                | Details::FormRefused { route }
+                | Details::GateCookiesDiffer { route }
                 | Details::ClientRefused { route }
                 | Details::SessionUnknown { route, .. },
             ) => (Some(route), None),

@@ -1,7 +1,7 @@
 //! What was refused: aggregated in memory and written to the record in the background, so that no refusal waits for the store
 //! and a flood of them does not fill the disk (LOG-05). A failed write refuses nobody; it is tried again with the next.
 //!
-//! It stands below everything that refuses: an operation that does not do what was asked notes that itself.
+//! It stands below every room that has a refusal to record: an operation that does not do what was asked notes that itself.
 
 mod aggregated;
 mod throttled;
@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 use crate::clock::Clock;
 use crate::model::attempt::Attempt;
 use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Reason, Subject, SubjectKind};
-use crate::model::id::SessionId;
+use crate::model::id::{SessionId, UserId};
 use crate::model::session::{Actor, EndReason};
 use crate::store::{Store, StoreError, audit};
 use crate::token::claims::named;
@@ -49,6 +49,15 @@ pub struct RefusedRequest {
     pub request_id: String,
     /// For what: method and route.
     pub route: String,
+}
+
+/// Which session a cookie of ours names, and whose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NamedSession {
+    /// The session.
+    pub id: SessionId,
+    /// Its user.
+    pub user_id: UserId,
 }
 
 impl Refusals {
@@ -100,6 +109,13 @@ impl Refusals {
         self.note(event.because(reason));
     }
 
+    /// Notes that a request came with cookies of the gate for different sessions.
+    pub fn note_cookies_that_differ(&self, request: &RefusedRequest) {
+        let details = Details::GateCookiesDiffer { route: request.route.clone() };
+        let event = AuditEvent::new(self.inner.clock.now(), details, &unnamed(request), Subject::unknown());
+        self.note(event.because(Reason::CookiesDiffer));
+    }
+
     /// Notes that an access token was refused, where its session is over with how that ended. What it says of itself is believed
     /// where its signature is good.
     pub fn note_token(&self, token: &str, reason: Reason, end: Option<EndReason>, request: &RefusedRequest) {
@@ -115,13 +131,39 @@ impl Refusals {
         let Some(named) = named(token).filter(|_| is_signed) else { return self.note_unread_token(reason, request) };
         let (route, token) = (request.route.clone(), named.token_id);
         let details = match reason {
-            Reason::SessionUnknown => Details::SessionUnknown { route, token },
+            Reason::SessionUnknown => Details::SessionUnknown { route, token: Some(token) },
             _ => Details::TokenRefused { route, token: Some(token), end_reason: end },
         };
-        let context = AuditContext { actor: Actor::user(named.subject), ..unnamed(request) };
-        let subject = Subject::new(SubjectKind::Session, named.session_id);
+        let named = NamedSession { id: named.session_id, user_id: named.subject };
+        self.note_of_session(named, details, reason, request);
+    }
+
+    /// Notes that a cookie of ours was refused, where its session is over with how that ended.
+    pub fn note_cookie(&self, named: NamedSession, reason: Reason, end: Option<EndReason>, request: &RefusedRequest) {
+        let route = request.route.clone();
+        let details = match reason {
+            Reason::SessionUnknown => Details::SessionUnknown { route, token: None },
+            _ => Details::TokenRefused { route, token: None, end_reason: end },
+        };
+        self.note_of_session(named, details, reason, request);
+    }
+
+    /// Notes that a form was refused, with the session whose cookie of ours came with it, if one did.
+    pub fn note_form(&self, named: Option<NamedSession>, reason: Reason, request: &RefusedRequest) {
+        let details = Details::FormRefused { route: request.route.clone() };
+        if let Some(named) = named {
+            self.note_of_session(named, details, reason, request);
+        } else {
+            let event = AuditEvent::new(self.inner.clock.now(), details, &unnamed(request), Subject::unknown());
+            self.note(event.because(reason));
+        }
+    }
+
+    fn note_of_session(&self, named: NamedSession, details: Details, reason: Reason, request: &RefusedRequest) {
+        let context = AuditContext { actor: Actor::user(named.user_id), ..unnamed(request) };
+        let subject = Subject::new(SubjectKind::Session, named.id);
         let event = AuditEvent::new(self.inner.clock.now(), details, &context, subject);
-        self.note(event.because(reason).in_session(named.session_id));
+        self.note(event.because(reason).in_session(named.id));
     }
 
     /// Notes that a refresh token was refused that is none of ours.

@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{RotationError, ensure_permitted, record, seal_names_anew};
+use super::{RotationError, ensure_permitted, record, reencrypt_names};
 use crate::audit::chain::{Chain, NotSigned, Unsettled};
 use crate::clock::Clock;
 use crate::config::Algorithm;
-use crate::keyring::{Keyring, Purpose};
+use crate::keyring::{KeyPurpose, Keyring};
 use crate::model::audit::{AuditContext, AuditEvent, Details, RotationStep, Subject, SubjectKind};
 use crate::model::change::Change;
 use crate::model::not_before::Scope;
@@ -26,16 +26,16 @@ use crate::vault::{Vault, in_use};
 /// How often it is tried again where the chain grows meanwhile.
 const TRIES: u32 = 20;
 
-/// What it stands on.
+/// What replacing every key stands on.
 #[derive(Debug, Clone)]
 pub struct Dependencies {
-    /// The store.
+    /// Reads and writes the database.
     pub store: Store,
-    /// The clock.
+    /// Tells the time of day, in UTC.
     pub clock: Arc<dyn Clock>,
     /// Opens the keys that are given up.
     pub vault: Vault,
-    /// The history.
+    /// The record chain, which the new keys sign from here on.
     pub chain: Chain,
     /// Of the new signing key; `None` where tokens are signed with a secret that another application shares.
     pub algorithm: Option<Algorithm>,
@@ -134,12 +134,12 @@ fn replace_in(
     let mut keys = vault.keyring_in(db)?;
     renew(&mut keys, size);
     dependencies.chain.hand_over_in(db, &keys, now)?;
-    seal_names_anew(db, old.key(Purpose::Seal), keys.key(Purpose::Seal))?;
+    reencrypt_names(db, old.key(KeyPurpose::Encryption), keys.key(KeyPurpose::Encryption))?;
     for stored in &stored {
         keyring::remove(db, &stored.master)?;
     }
     let number = stored.iter().map(|stored| stored.number).max().unwrap_or(0) + 1;
-    keyring::put(db, &new.sealed(&keys, number, now))?;
+    keyring::put(db, &new.encrypted(&keys, number, now))?;
     end_everything(db, context, now)?;
     replace_signing_keys(db, new, signing, context, now)?;
     Ok(true)
@@ -147,10 +147,10 @@ fn replace_in(
 
 /// A new key for each purpose, from this size of the chain on.
 fn renew(keys: &mut Keyring, size: u64) {
-    for purpose in Purpose::ALL {
+    for purpose in KeyPurpose::ALL {
         match purpose {
             // What these made has to be recognised still: up to here.
-            Purpose::Checkpoint | Purpose::Link | Purpose::Removal | Purpose::UnknownName => {
+            KeyPurpose::Checkpoint | KeyPurpose::Link | KeyPurpose::Removal | KeyPurpose::UnknownName => {
                 keys.succeed(*purpose, size);
             }
             _ => keys.replace(*purpose),
@@ -176,8 +176,8 @@ fn replace_signing_keys(
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     for old in signing_keys::list(db)? {
-        // Sealed with a key that is given up: whoever takes the revocation back has no key by that.
-        signing_keys::seal_anew(db, &old.id, Vec::new())?;
+        // Encrypted with a key that is given up: whoever takes the revocation back has no key by that.
+        signing_keys::replace_encrypted(db, &old.id, Vec::new())?;
         if !signing_keys::revoke(db, &old.id, now)? {
             continue;
         }
@@ -185,7 +185,7 @@ fn replace_signing_keys(
         audit::record(db, &AuditEvent::new(now, Details::KeyRevoked {}, context, subject))?;
     }
     let Some(key) = key else { return Ok(()) };
-    let stored = crate::signing::sealed_in(db, new, key, now)?;
+    let stored = crate::signing::encrypted_in(db, new, key, now)?;
     signing_keys::insert(db, &stored)?;
     let details = Details::KeyCreated { algorithm: stored.algorithm };
     audit::record(db, &AuditEvent::new(now, details, context, Subject::new(SubjectKind::Key, &stored.id)))

@@ -1,7 +1,7 @@
 //! The master key exchanged for another: as a routine, node after node, without anybody noticing; or at once and with every
 //! other key, because somebody else may have it (`compromised.rs`).
 //!
-//! As a routine it takes two steps. The first keeps the keyring for both master keys, and what it seals is sealed anew, in
+//! As a routine it takes two steps. The first keeps the keyring for both master keys, and what it encrypts is encrypted again, in
 //! one transaction; nodes are then given the new one, each when it is restarted. The second forgets the old, once no server
 //! works with it. A step that breaks off has done nothing, or all of it: doing it again goes on.
 
@@ -10,7 +10,7 @@ pub mod compromised;
 use chrono::{DateTime, Utc};
 
 use crate::key::Key;
-use crate::keyring::Purpose;
+use crate::keyring::KeyPurpose;
 use crate::master_key::{MasterKey, MasterKeyId};
 use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Details, RotationStep, Subject};
 use crate::store::keyring::{self, StoredKeyring};
@@ -41,7 +41,7 @@ pub enum RotationError {
          rotate-master --finish` again"
     )]
     OldKey {
-        /// The new one.
+        /// The name of the new master key.
         new: String,
     },
     /// There is nothing to finish.
@@ -53,7 +53,7 @@ pub enum RotationError {
          this again. (One that was killed counts for a minute.)"
     )]
     InUse {
-        /// How many servers.
+        /// How many running servers work with it.
         count: usize,
         /// The name of the master key that they work with.
         master: String,
@@ -119,12 +119,12 @@ pub async fn begin(
             keyring::remove(db, &other.master)?;
         }
         let mut keys = vault.keyring_in(db)?;
-        let old = keys.key(Purpose::Seal).clone();
-        keys.replace(Purpose::Seal);
-        seal_anew(db, &old, keys.key(Purpose::Seal))?;
+        let old = keys.key(KeyPurpose::Encryption).clone();
+        keys.replace(KeyPurpose::Encryption);
+        reencrypt(db, &old, keys.key(KeyPurpose::Encryption))?;
         let number = keyrings.own.number;
-        keyring::put(db, &vault.sealed(&keys, number, keyrings.own.made_at))?;
-        keyring::put(db, &new.sealed(&keys, number + 1, now))?;
+        keyring::put(db, &vault.encrypted(&keys, number, keyrings.own.made_at))?;
+        keyring::put(db, &new.encrypted(&keys, number + 1, now))?;
         record(db, RotationStep::Begun, vault.id(), new.id(), &context, now)?;
         Ok(true)
     };
@@ -193,24 +193,24 @@ fn ensure_unused(db: &mut Db, master: &str, now: DateTime<Utc>) -> Result<(), Ro
     }
 }
 
-/// Seals everything anew that is sealed with a key of the keyring. The keys of tokens that were given up are not there.
-fn seal_anew(db: &mut Db, old: &Key, new: &Key) -> Result<(), VaultError> {
-    for key in signing_keys::list(db)?.into_iter().filter(|key| !key.sealed.is_empty()) {
-        signing_keys::seal_anew(db, &key.id, anew(old, new, &key.id, &key.sealed)?)?;
+/// Encrypts everything again that is encrypted with a key of the keyring. The keys of tokens that were given up are not there.
+fn reencrypt(db: &mut Db, old: &Key, new: &Key) -> Result<(), VaultError> {
+    for key in signing_keys::list(db)?.into_iter().filter(|key| !key.encrypted.is_empty()) {
+        signing_keys::replace_encrypted(db, &key.id, reencrypted(old, new, &key.id, &key.encrypted)?)?;
     }
-    seal_names_anew(db, old, new)
+    reencrypt_names(db, old, new)
 }
 
-fn seal_names_anew(db: &mut Db, old: &Key, new: &Key) -> Result<(), VaultError> {
-    for (id, names) in pending_erasures::sealed(db)? {
-        pending_erasures::seal_anew(db, id, anew(old, new, &pending_erasures::context(id), &names)?)?;
+fn reencrypt_names(db: &mut Db, old: &Key, new: &Key) -> Result<(), VaultError> {
+    for (id, names) in pending_erasures::all_encrypted(db)? {
+        pending_erasures::replace_encrypted(db, id, reencrypted(old, new, &pending_erasures::context(id), &names)?)?;
     }
     Ok(())
 }
 
-fn anew(old: &Key, new: &Key, context: &str, sealed: &[u8]) -> Result<Vec<u8>, VaultError> {
-    let plain = old.open(context, sealed).map_err(|_| VaultError::CannotOpen(context.to_owned()))?;
-    Ok(new.seal(context, &plain))
+fn reencrypted(old: &Key, new: &Key, context: &str, encrypted: &[u8]) -> Result<Vec<u8>, VaultError> {
+    let plain = old.decrypt(context, encrypted).map_err(|_| VaultError::CannotDecrypt(context.to_owned()))?;
+    Ok(new.encrypt(context, &plain))
 }
 
 fn record(

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::Sessions;
-use super::batches::Progress;
+use super::batched_end::Progress;
 use super::change::Changes;
 use super::end::{BATCH, end_by, end_same_in};
 use crate::alert::Alerts;
@@ -30,10 +30,10 @@ pub struct BulkEnded {
 
 /// Which active sessions are to be ended.
 #[derive(Debug, Clone)]
-pub enum ToEnd {
-    /// All of everybody.
+pub enum SessionsToEnd {
+    /// Every active session of everybody.
     Everything,
-    /// Those that match.
+    /// The active sessions that match a filter.
     Matching(Box<SessionFilter>),
 }
 
@@ -41,7 +41,7 @@ pub enum ToEnd {
 #[derive(Debug, Clone)]
 struct BulkEnd {
     id: BulkEndId,
-    to_end: ToEnd,
+    to_end: SessionsToEnd,
     note: Option<String>,
     context: AuditContext,
     at: DateTime<Utc>,
@@ -52,7 +52,7 @@ impl Sessions {
     /// Ends every session that matches, in batches, and records the filter and the count. A dry run only counts.
     pub async fn end_matching(
         &self,
-        to_end: ToEnd,
+        to_end: SessionsToEnd,
         note: Option<String>,
         dry_run: bool,
         context: &AuditContext,
@@ -60,7 +60,7 @@ impl Sessions {
         self.record_expired().await?;
         let at = self.now();
         let counted = to_end.filter();
-        let matched = self.store().read_at_length(move |db| sessions::count(db, &counted, at)).await?;
+        let matched = self.store().read_long(move |db| sessions::count(db, &counted, at)).await?;
         let bulk = BulkEnd { id: BulkEndId::new(at), to_end, note, context: context.clone(), at, matched };
         if dry_run {
             self.store().write(move |db| audit::record(db, &bulk.counted())).await?;
@@ -90,13 +90,13 @@ impl Sessions {
     }
 }
 
-impl From<SessionFilter> for ToEnd {
+impl From<SessionFilter> for SessionsToEnd {
     fn from(filter: SessionFilter) -> Self {
         Self::Matching(Box::new(filter))
     }
 }
 
-impl ToEnd {
+impl SessionsToEnd {
     fn filter(&self) -> SessionFilter {
         match self {
             Self::Everything => SessionFilter::default().only_active(),

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use super::Sessions;
-use super::seen::LastSeen;
+use super::last_seen::LastSeen;
 use crate::coherence;
 use crate::model::change::Change;
 use crate::model::id::SessionId;
-use crate::store::sessions::Seen;
+use crate::store::sessions::SessionUse;
 use crate::store::{Db, StoreError};
 
 /// The changes that one transaction makes, and what this node has not written yet of what they are about.
@@ -25,7 +25,7 @@ impl Changes<'_> {
     }
 
     /// The last use of a session, if it is not written yet.
-    pub(super) fn last_use(&self, id: SessionId) -> Option<Seen> {
+    pub(super) fn last_use(&self, id: SessionId) -> Option<SessionUse> {
         self.last_seen.of(id)
     }
 }
@@ -56,9 +56,9 @@ impl Sessions {
         self.coherence().commit(self.with_last_uses(work)).await
     }
 
-    /// Returns when what was committed before the call holds on every node.
-    pub(crate) async fn acknowledged(&self) {
-        self.coherence().acknowledged().await;
+    /// Waits until what was committed before the call holds on every node.
+    pub(crate) async fn wait_for_all_nodes(&self) {
+        self.coherence().wait_for_all_nodes().await;
     }
 
     fn with_last_uses<T, E>(

@@ -11,28 +11,26 @@ use chrono::{DateTime, Utc};
 
 use super::Sessions;
 use super::judge::Facts;
-use crate::coherence::live::{Digest, Found, LiveSession, LiveUser, Verified};
+use crate::coherence::live::{Digest, Found, LiveSession, LiveUser, Named, Verified};
 use crate::model::audit::Reason;
-use crate::model::id::{SessionId, TokenId, UserId};
+use crate::model::id::{SessionId, UserId};
 use crate::model::not_before::Scope;
 use crate::model::session::{EndReason, Session};
 use crate::model::user::UserStatus;
 use crate::signing::SigningError;
 use crate::store::not_befores;
-use crate::store::sessions::Seen;
+use crate::store::sessions::{SessionStatus, SessionUse};
 use crate::store::signing_keys::KeyStatus;
 use crate::store::{Db, StoreError, sessions, users};
 use crate::token::claims::AccessClaims;
 use crate::token::refusal::TokenRefusal;
 use crate::token::verify::{Expectations, check_times, genuine};
 
-/// Somebody whose token and session are good.
+/// Somebody whose credential and session are good.
 #[derive(Debug, Clone)]
-pub struct Checked {
-    /// The session that the token belongs to: its claim `sid`.
+pub struct CheckedCredential {
+    /// The session that the credential continues.
     pub session_id: SessionId,
-    /// The access token: its claim `jti`.
-    pub token_id: TokenId,
     /// The user whose session it is.
     pub user_id: UserId,
     /// The user's present name and role.
@@ -111,12 +109,12 @@ impl From<SigningError> for CheckError {
     }
 }
 
-/// A token, and what is known of its session.
-struct Presented {
-    token: Verified,
+/// A genuine credential, and what is known of its session.
+pub(super) struct PresentedCredential {
+    named: Named,
     user_id: UserId,
     known_by: StateSource,
-    /// Tokens of an earlier generation are void.
+    /// Credentials of an earlier generation are void.
     valid_from: u32,
     session: Facts,
 }
@@ -137,9 +135,9 @@ impl StateSource {
     }
 }
 
-/// Who has the token looked at.
+/// For whom a token is checked, and so whether that is a use of its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AskedBy {
+pub enum CheckedFor {
     /// Whoever holds it, at this address: that is a use of the session.
     Holder(IpAddr),
     /// An application that was shown it: a use, and where from is not known.
@@ -150,12 +148,12 @@ pub enum AskedBy {
 
 impl Sessions {
     /// Checks a token that came from `ip`, and notes that its session was used.
-    pub async fn check(&self, token: &str, ip: IpAddr) -> Result<Checked, CheckError> {
-        self.check_for(token, AskedBy::Holder(ip)).await
+    pub async fn check(&self, token: &str, ip: IpAddr) -> Result<CheckedCredential, CheckError> {
+        self.check_for(token, CheckedFor::Holder(ip)).await
     }
 
     /// The same, whoever asks.
-    pub async fn check_for(&self, token: &str, by: AskedBy) -> Result<Checked, CheckError> {
+    pub async fn check_for(&self, token: &str, by: CheckedFor) -> Result<CheckedCredential, CheckError> {
         if let Some(result) = self.look_at_once(token, by) {
             return result;
         }
@@ -166,11 +164,11 @@ impl Sessions {
 
     /// [`Self::check`] where all that is needed is in memory; `None` where it is not, or no lease is held.
     #[must_use]
-    pub fn check_at_once(&self, token: &str, ip: IpAddr) -> Option<Result<Checked, CheckError>> {
-        self.look_at_once(token, AskedBy::Holder(ip))
+    pub fn check_at_once(&self, token: &str, ip: IpAddr) -> Option<Result<CheckedCredential, CheckError>> {
+        self.look_at_once(token, CheckedFor::Holder(ip))
     }
 
-    fn look_at_once(&self, token: &str, by: AskedBy) -> Option<Result<Checked, CheckError>> {
+    fn look_at_once(&self, token: &str, by: CheckedFor) -> Option<Result<CheckedCredential, CheckError>> {
         // Before anything is looked up: a lease renewed in between would hide that what was found is old.
         if !self.coherence().is_live() {
             return None;
@@ -178,13 +176,13 @@ impl Sessions {
         let (now, tokens) = (self.now(), &self.live().tokens);
         let (digest, key_set_version) = (Digest::of(token), self.signing().key_set_version());
         let token = tokens.get(&digest, key_set_version)?;
-        let found = self.kept(&token, now)?;
+        let found = self.kept(&token.named, token.found.as_ref(), now)?;
         if token.found.as_ref().is_none_or(|before| before.versions != found.versions) {
             tokens.remember(digest, key_set_version, Verified { found: Some(found.clone()), ..token.clone() });
         }
         self.inner.dependencies.metrics.looked_up(true);
         let result = self.still_verified(&token, now).and_then(|()| {
-            let presented = self.in_memory(token, found.session, &found.user);
+            let presented = self.in_memory(token.named, found.session, &found.user);
             let user = self.judge_use(&presented, by, now)?;
             self.note_use(&presented, by, now);
             Ok(checked(presented, user))
@@ -192,21 +190,31 @@ impl Sessions {
         Some(self.count(result))
     }
 
-    fn count(&self, result: Result<Checked, CheckError>) -> Result<Checked, CheckError> {
+    pub(super) fn count(&self, result: Result<CheckedCredential, CheckError>) -> Result<CheckedCredential, CheckError> {
         self.inner.dependencies.metrics.check(result.as_ref().err().map(CheckError::word));
         result
     }
 
-    async fn decide(&self, token: &str, by: AskedBy, now: DateTime<Utc>) -> Result<Checked, CheckError> {
+    async fn decide(&self, token: &str, by: CheckedFor, now: DateTime<Utc>) -> Result<CheckedCredential, CheckError> {
         // As above: before anything is looked up.
         let presented = if self.coherence().is_live() {
             self.found_in_memory(token, now).await?
         } else {
             self.found_in_store(token, now).await?
         };
+        self.decide_on(presented, by, now).await
+    }
+
+    /// Judges what was presented, and notes the use.
+    pub(super) async fn decide_on(
+        &self,
+        presented: PresentedCredential,
+        by: CheckedFor,
+        now: DateTime<Utc>,
+    ) -> Result<CheckedCredential, CheckError> {
         let user = self.judge_use(&presented, by, now)?;
         if self.note_use(&presented, by, now)
-            && let Err(error) = self.flush_of(std::iter::once(presented.token.session_id)).await
+            && let Err(error) = self.flush_of(std::iter::once(presented.named.session_id)).await
         {
             // Nobody is refused for that: it is written with the next ones.
             tracing::debug!(cause = %error, "last use not written at once");
@@ -214,30 +222,40 @@ impl Sessions {
         Ok(checked(presented, user))
     }
 
-    async fn found_in_memory(&self, token: &str, now: DateTime<Utc>) -> Result<Presented, CheckError> {
+    async fn found_in_memory(&self, token: &str, now: DateTime<Utc>) -> Result<PresentedCredential, CheckError> {
         let token = self.remembered(token, now).await?;
-        let kept = self.kept(&token, now);
+        self.named_in_memory(token.named, token.found.as_ref(), now).await
+    }
+
+    /// What is known of the session that a genuine credential names, from memory; what is not there is read into it.
+    pub(super) async fn named_in_memory(
+        &self,
+        named: Named,
+        before: Option<&Found>,
+        now: DateTime<Utc>,
+    ) -> Result<PresentedCredential, CheckError> {
+        let kept = self.kept(&named, before, now);
         self.inner.dependencies.metrics.looked_up(kept.is_some());
         let found = match kept {
             Some(found) => Some((found.session, found.user)),
-            None => self.look_up(&token).await?,
+            None => self.look_up(&named).await?,
         };
-        let Some((session, user)) = found else { return Err(unknown(token.session_id)) };
-        Ok(self.in_memory(token, session, &user))
+        let Some((session, user)) = found else { return Err(unknown(named.session_id)) };
+        Ok(self.in_memory(named, session, &user))
     }
 
     /// Session and user, if both are in memory and that can be relied on.
-    fn kept(&self, token: &Verified, now: DateTime<Utc>) -> Option<Found> {
-        let found = self.live().find(token)?;
+    fn kept(&self, named: &Named, before: Option<&Found>, now: DateTime<Utc>) -> Option<Found> {
+        let found = self.live().find(named, before)?;
         // Other nodes may have seen it since: before a session is called idle, the store is asked.
         let session = &found.session;
         let is_fresh = session.end().is_some() || now + self.inner.last_seen.nearly_idle() < session.idle_expires_at();
         is_fresh.then_some(found)
     }
 
-    fn in_memory(&self, token: Verified, session: Arc<LiveSession>, user: &LiveUser) -> Presented {
+    fn in_memory(&self, named: Named, session: Arc<LiveSession>, user: &LiveUser) -> PresentedCredential {
         let facts = Facts {
-            id: token.session_id,
+            id: named.session_id,
             started_at: session.started_at(),
             expires_at: session.expires_at(),
             idle_expires_at: session.idle_expires_at(),
@@ -246,12 +264,12 @@ impl Sessions {
             user: user.status.clone(),
         };
         let (user_id, valid_from) = (session.user_id, session.valid_from());
-        Presented { token, user_id, valid_from, known_by: StateSource::Memory(session), session: facts }
+        PresentedCredential { named, user_id, valid_from, known_by: StateSource::Memory(session), session: facts }
     }
 
     /// Reads a session and its user from the store and keeps them, unless they change meanwhile.
-    async fn look_up(&self, token: &Verified) -> Result<Option<(Arc<LiveSession>, Arc<LiveUser>)>, StoreError> {
-        let (session_id, user_id) = (token.session_id, token.subject);
+    async fn look_up(&self, named: &Named) -> Result<Option<(Arc<LiveSession>, Arc<LiveUser>)>, StoreError> {
+        let (session_id, user_id) = (named.session_id, named.subject);
         let live = self.live();
         let (session_load, user_load) = (live.sessions.begin_load(session_id), live.users.begin_load(user_id));
         let read = self.store().read(move |db| {
@@ -268,36 +286,28 @@ impl Sessions {
         Ok(Some((session, user)))
     }
 
-    async fn found_in_store(&self, token: &str, now: DateTime<Utc>) -> Result<Presented, CheckError> {
+    async fn found_in_store(&self, token: &str, now: DateTime<Utc>) -> Result<PresentedCredential, CheckError> {
         let (claims, key_id) = self.verified(token, now).await?;
         // Before it is asked, as with the lease.
         self.coherence().confirm_store().await?;
-        let (session_id, sessions) = (claims.session_id, self.clone());
+        let (named, sessions) = (Verified::new(&claims, None).named, self.clone());
         let read = self.store().read(move |db| {
-            let status = sessions::status(db, session_id)?;
-            let not_before = match &status {
-                Some(status) => not_befores::newest_of(db, status.user_id, status.client_id.as_ref())?,
-                None => None,
-            };
-            Ok::<_, StoreError>((sessions.signing().accepts(db, &key_id, now)?, status, not_before))
+            let known = stored(db, named.session_id)?;
+            Ok::<_, StoreError>((sessions.signing().accepts(db, &key_id, now)?, known))
         });
-        let (key_is_good, status, not_before) = read.await?;
+        let (key_is_good, known) = read.await?;
         if !key_is_good {
             return Err(CheckError::Invalid(Reason::KeyRevoked));
         }
-        let token = Verified::new(&claims, None);
-        let Some(status) = status else { return Err(unknown(token.session_id)) };
-        let session = Facts {
-            id: token.session_id,
-            started_at: status.started_at,
-            expires_at: status.expires_at,
-            idle_expires_at: status.idle_expires_at,
-            ended: status.ended,
-            not_before,
-            user: status.user.map(Arc::new),
-        };
-        let known_by = StateSource::Store(status.last_seen_at, status.last_ip);
-        Ok(Presented { token, user_id: status.user_id, valid_from: status.valid_from, known_by, session })
+        presented_by_store(named, known)
+    }
+
+    /// What is known of the session that a genuine credential names, by a query.
+    pub(super) async fn named_in_store(&self, named: Named) -> Result<PresentedCredential, CheckError> {
+        // Before it is asked, as with the lease.
+        self.coherence().confirm_store().await?;
+        let known = self.store().read(move |db| stored(db, named.session_id)).await?;
+        presented_by_store(named, known)
     }
 
     /// What a token says that is ours and within its time; its text is verified once.
@@ -353,8 +363,8 @@ impl Sessions {
     }
 
     fn genuine_by_known_keys(&self, token: &str, now: DateTime<Utc>) -> Result<(AccessClaims, String), TokenRefusal> {
-        let ring = self.signing().ring();
-        let claims = genuine(token, &ring, &self.expectations(now));
+        let keys = self.signing().verification_keys();
+        let claims = genuine(token, &keys, &self.expectations(now));
         claims.map(|(claims, key)| (claims, key.id().as_str().to_owned()))
     }
 
@@ -370,21 +380,26 @@ impl Sessions {
     }
 
     /// Judges, and counts uses of what has ended.
-    fn judge_use(&self, presented: &Presented, by: AskedBy, now: DateTime<Utc>) -> Result<Arc<UserStatus>, CheckError> {
+    fn judge_use(
+        &self,
+        presented: &PresentedCredential,
+        by: CheckedFor,
+        now: DateTime<Utc>,
+    ) -> Result<Arc<UserStatus>, CheckError> {
         let judged = self.judge_token(presented, now);
-        if let (Err(CheckError::Ended(_)), AskedBy::Holder(ip)) = (&judged, by) {
-            self.inner.ended_uses.note(presented.token.session_id, ip, now);
+        if let (Err(CheckError::Ended(_)), CheckedFor::Holder(ip)) = (&judged, by) {
+            self.inner.ended_uses.note(presented.named.session_id, ip, now);
         }
         judged
     }
 
     /// The user, if the token is its session's, and session and user are both good.
-    fn judge_token(&self, presented: &Presented, now: DateTime<Utc>) -> Result<Arc<UserStatus>, CheckError> {
-        if presented.user_id != presented.token.subject {
+    fn judge_token(&self, presented: &PresentedCredential, now: DateTime<Utc>) -> Result<Arc<UserStatus>, CheckError> {
+        if presented.user_id != presented.named.subject {
             return Err(CheckError::Invalid(Reason::Subject));
         }
         let user = self.judge(&presented.session, now).map_err(CheckError::Ended)?;
-        if presented.token.generation < presented.valid_from {
+        if presented.named.generation < presented.valid_from {
             return Err(CheckError::Replaced);
         }
         Ok(Arc::clone(user))
@@ -393,18 +408,18 @@ impl Sessions {
     /// Notes the use. `true` where that should be written before it is answered: the session is nearly idle.
     fn note_use(
         &self,
-        Presented { token, user_id, known_by, session: facts, .. }: &Presented,
-        by: AskedBy,
+        PresentedCredential { named, user_id, known_by, session: facts, .. }: &PresentedCredential,
+        by: CheckedFor,
         now: DateTime<Utc>,
     ) -> bool {
         let ip = match by {
-            AskedBy::Holder(ip) => ip,
-            AskedBy::Application => known_by.last_ip(),
-            AskedBy::Introspection => return false,
+            CheckedFor::Holder(ip) => ip,
+            CheckedFor::Application => known_by.last_ip(),
+            CheckedFor::Introspection => return false,
         };
-        let (id, last_seen) = (token.session_id, &self.inner.last_seen);
+        let (id, last_seen) = (named.session_id, &self.inner.last_seen);
         let idle_expires_at = Session::idle_end(now, self.inner.limits.idle_timeout, facts.expires_at);
-        let seen = Seen { at: now, ip, idle_expires_at };
+        let seen = SessionUse { at: now, ip, idle_expires_at };
         match known_by {
             StateSource::Memory(session) if last_seen.note_live(id, session, seen) => {
                 // So that they are not taken for what nobody asks for: tokens lead to them without a look-up.
@@ -418,10 +433,9 @@ impl Sessions {
     }
 }
 
-fn checked(presented: Presented, user: Arc<UserStatus>) -> Checked {
-    Checked {
-        session_id: presented.token.session_id,
-        token_id: presented.token.token_id,
+fn checked(presented: PresentedCredential, user: Arc<UserStatus>) -> CheckedCredential {
+    CheckedCredential {
+        session_id: presented.named.session_id,
         user_id: presented.user_id,
         user,
         authenticated_at: presented.session.started_at,
@@ -430,6 +444,30 @@ fn checked(presented: Presented, user: Arc<UserStatus>) -> Checked {
             StateSource::Store(..) => None,
         },
     }
+}
+
+/// What the store knows of a session, and what covers it.
+type Stored = Option<(SessionStatus, Option<DateTime<Utc>>)>;
+
+fn stored(db: &mut Db, id: SessionId) -> Result<Stored, StoreError> {
+    let Some(status) = sessions::status(db, id)? else { return Ok(None) };
+    let not_before = not_befores::newest_of(db, status.user_id, status.client_id.as_ref())?;
+    Ok(Some((status, not_before)))
+}
+
+fn presented_by_store(named: Named, known: Stored) -> Result<PresentedCredential, CheckError> {
+    let Some((status, not_before)) = known else { return Err(unknown(named.session_id)) };
+    let session = Facts {
+        id: named.session_id,
+        started_at: status.started_at,
+        expires_at: status.expires_at,
+        idle_expires_at: status.idle_expires_at,
+        ended: status.ended,
+        not_before,
+        user: status.user.map(Arc::new),
+    };
+    let known_by = StateSource::Store(status.last_seen_at, status.last_ip);
+    Ok(PresentedCredential { named, user_id: status.user_id, valid_from: status.valid_from, known_by, session })
 }
 
 /// What the live view keeps of a user.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::Sessions;
-use super::check::Checked;
+use super::check::CheckedCredential;
 use crate::coherence::live::LiveSession;
 use crate::model::id::SessionId;
 use crate::model::session::{Session, SessionState, expired};
@@ -52,15 +52,16 @@ impl CurrentSession {
             user_agent: kept.user_agent(),
             device: DeviceObject { browser: kept.browser(), os: kept.os(), kind: kept.device_kind() },
             device_name: kept.device_name(),
+            name: kept.name(),
             client_id: kept.client_id().filter(|_| kept.is_of_client()),
             claimed_client_id: kept.client_id().filter(|_| !kept.is_of_client()),
             amr: kept.methods().collect(),
-            token: TokenObject {
-                jti: kept.token_id.0,
+            token: kept.token_id().map(|token_id| TokenObject {
+                jti: token_id.0,
                 issued_at: view::time(kept.token_issued_at()),
                 expires_at: view::time(kept.token_expires_at()),
                 refreshes: kept.generation,
-            },
+            }),
             current: Some(true),
         }
     }
@@ -68,7 +69,7 @@ impl CurrentSession {
 
 impl Sessions {
     /// The session of the request that is being answered, which came from `ip`.
-    pub async fn current(&self, checked: &Checked, ip: IpAddr) -> Result<Option<CurrentSession>, StoreError> {
+    pub async fn current(&self, checked: &CheckedCredential, ip: IpAddr) -> Result<Option<CurrentSession>, StoreError> {
         let id = checked.session_id;
         let session = match &checked.session {
             Some(session) => Arc::clone(session),
@@ -98,7 +99,9 @@ mod tests {
     use super::*;
     use crate::model::client::{ClientId, LoginClient};
     use crate::model::id::{TokenId, UserId};
-    use crate::model::session::{Actor, ClientInfo, CurrentToken, Device, End, EndReason, RefreshTokens};
+    use crate::model::session::{
+        Actor, ClientInfo, CurrentToken, Device, End, EndReason, RefreshTokens, SessionCredential,
+    };
     use crate::model::user::{Role, Username};
 
     fn session() -> Session {
@@ -110,6 +113,7 @@ mod tests {
             role: Role::parse("agent").unwrap(),
             client: LoginClient::Claimed(ClientId::parse("courrier").unwrap()),
             device_name: None,
+            name: None,
             client_info: ClientInfo { ip: [192, 0, 2, 1].into(), user_agent: Some("Mozilla/5.0".to_owned()) },
             device: Device { browser: Some("Firefox".to_owned()), os: None, kind: Some("pc".to_owned()) },
             methods: vec!["pwd".to_owned(), "otp".to_owned()],
@@ -118,6 +122,7 @@ mod tests {
             last_ip: [192, 0, 2, 2].into(),
             expires_at: now + TimeDelta::hours(12),
             idle_expires_at: now + TimeDelta::minutes(30),
+            credential: SessionCredential::Tokens,
             token: CurrentToken { id: TokenId(Uuid::max()), issued_at: now, expires_at: now + TimeDelta::minutes(10) },
             refresh: RefreshTokens { generation: 3, seed: [0; 32], spent_at: None, valid_from: 0 },
             end: None,
@@ -139,10 +144,12 @@ mod tests {
         are_shown_alike(&plain);
         let client = LoginClient::Authenticated(ClientId::parse("courrier").unwrap());
         are_shown_alike(&Session { client, ..plain.clone() });
+        are_shown_alike(&Session { credential: SessionCredential::Cookie, ..plain.clone() });
         let end = End { at: plain.started_at, reason: EndReason::Logout, by: Actor::system("x"), note: None };
         are_shown_alike(&Session {
             client: LoginClient::Unnamed,
             device_name: Some(String::new()),
+            name: Some("bureau".to_owned()),
             client_info: ClientInfo { user_agent: None, ..plain.client_info.clone() },
             device: Device::default(),
             last_ip: plain.client_info.ip,

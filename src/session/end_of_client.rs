@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 
 use super::Sessions;
-use super::batches::Progress;
+use super::batched_end::Progress;
 use super::change::Changes;
 use super::end::{BATCH, end_by, end_same_in};
 use crate::model::audit::AuditContext;
@@ -16,7 +16,7 @@ use crate::model::not_before::Scope;
 use crate::model::session::EndReason;
 use crate::store::{Db, StoreError, clients, sessions};
 
-/// Before any session.
+/// A moment before any session started.
 const BEGINNING: DateTime<Utc> = DateTime::<Utc>::UNIX_EPOCH;
 
 impl Sessions {

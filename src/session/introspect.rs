@@ -8,13 +8,13 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::Sessions;
-use super::check::{AskedBy, CheckError};
+use super::check::{CheckError, CheckedFor};
 use crate::model::client::{Client, ClientId};
 use crate::model::session::{RefreshTokenStatus, Session};
 use crate::model::user::UserStatus;
 use crate::signing::SigningError;
 use crate::store::{Db, StoreError, sessions};
-use crate::token::claims::claims_of;
+use crate::token::claims::CheckedClaims;
 use crate::token::issue::sign;
 use crate::token::refresh::RefreshToken;
 use crate::view::IntrospectionObject;
@@ -58,7 +58,8 @@ impl Sessions {
     }
 
     async fn introspect_access_token(&self, token: &str) -> Result<Option<IntrospectionObject>, StoreError> {
-        let by = if self.inner.limits.introspection_is_use { AskedBy::Application } else { AskedBy::Introspection };
+        let by =
+            if self.inner.limits.introspection_is_use { CheckedFor::Application } else { CheckedFor::Introspection };
         let checked = match self.check_for(token, by).await {
             Ok(checked) => checked,
             Err(CheckError::Store(error)) => return Err(error),
@@ -68,8 +69,9 @@ impl Sessions {
         if checked.user.must_change_password {
             return Ok(None);
         }
-        let claims = claims_of(token, &self.inner.tokens.audience);
-        Ok(claims.map(|claims| IntrospectionObject::of_access_token(&claims, &checked.user)))
+        let rules = &self.inner.tokens;
+        Ok(CheckedClaims::of(token)
+            .map(|claims| IntrospectionObject::of_access_token(claims, &checked.user, &rules.issuer, &rules.audience)))
     }
 
     async fn introspect_refresh_token(

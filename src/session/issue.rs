@@ -18,9 +18,9 @@ pub const FIRST_PARTY: &str = "vigie";
 /// What tokens say beside the session: the rules of `[tokens]`.
 #[derive(Debug, Clone)]
 pub struct TokenRules {
-    /// `iss`.
+    /// The claim `iss`: the issuer (RFC 7519 §4.1.1).
     pub issuer: String,
-    /// `aud`.
+    /// The claim `aud`: whom tokens are meant for (RFC 7519 §4.1.3).
     pub audience: String,
     /// Which form of token is issued.
     pub form: TokenForm,
@@ -84,7 +84,7 @@ impl TokenRules {
 pub struct Issued {
     /// The signed access token.
     pub access_token: String,
-    /// The refresh token.
+    /// The refresh token of the next refresh; it works once.
     pub refresh_token: RefreshToken,
     /// The session as it is now.
     pub session: Session,

@@ -1,5 +1,5 @@
 //! The rule that judges a session: is it good now, and if not, how did it end? Whoever lets somebody go on asks here: the check,
-//! the refresh, and what a session does (`acting`). Each collects the same facts, from memory or from the store.
+//! the refresh, and what a session does (`acting_session`). Each collects the same facts, from memory or from the store.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub(super) struct Facts {
     pub ended: Option<EndReason>,
     /// The latest moment that covers it: what was started before is over.
     pub not_before: Option<DateTime<Utc>>,
-    /// As of now; `None` if deleted.
+    /// The user as of now; `None` if the user was deleted.
     pub user: Option<Arc<UserStatus>>,
 }
 

@@ -1,30 +1,32 @@
 //! What may be done with sessions: a file for each operation or a few that belong together, each a method of [`Sessions`].
 //!
-//! Whatever ends a session comes through [`end`]: logouts and other single ends, which share transactions (`end_batch`), ends of
-//! many, which go in `batches`, and operations that end sessions as a part of what they do, such as a change of an account. The
+//! Whatever ends a session comes through [`end`]: logouts and other single ends, which share transactions (`end_queue`), ends of
+//! many, which go in `batched_end`, and operations that end sessions as a part of what they do, such as a change of an account. The
 //! question asked on every request is [`check`]; the rule by which it, the refresh and others judge a session is `judge`.
 
-mod acting;
-mod batches;
+mod acting_session;
+mod batched_end;
 pub mod bulk_end;
 pub mod change;
 pub mod check;
+pub mod cookie;
 pub mod current;
 pub mod end;
-mod end_batch;
 mod end_of_client;
+mod end_queue;
 mod ended_use;
 pub mod expired;
 pub mod introspect;
 pub mod issue;
 mod judge;
+pub mod last_seen;
 pub mod list;
+pub mod name;
 mod new_device;
 pub mod not_before;
 pub mod refresh;
 mod renew;
 pub mod revoke;
-pub mod seen;
 mod signing_keys;
 pub mod single_end;
 pub mod start;
@@ -45,10 +47,10 @@ use crate::refusals::Refusals;
 use crate::signing::Signing;
 use crate::store::Store;
 use crate::telemetry::Metrics;
-use end_batch::EndQueue;
+use end_queue::EndQueue;
 use ended_use::EndedUses;
 use issue::TokenRules;
-use seen::LastSeen;
+use last_seen::LastSeen;
 
 /// The operations on sessions. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -59,23 +61,23 @@ pub struct Sessions {
 /// What the operations stand on.
 #[derive(Debug)]
 pub struct Dependencies {
-    /// The store.
+    /// Reads and writes the database.
     pub store: Store,
-    /// The clock.
+    /// Tells the time of day, in UTC.
     pub clock: Arc<dyn Clock>,
     /// Says who somebody is.
     pub authentication: Authentication,
     /// Notes what was refused.
     pub refusals: Refusals,
-    /// Derives refresh tokens.
+    /// The key under which refresh tokens are derived.
     pub refresh_key: Key,
     /// Signs and verifies access tokens.
     pub signing: Arc<Signing>,
     /// Makes changes known to every node, and says what this one may answer from memory.
     pub coherence: Coherence,
-    /// Raises alerts.
+    /// Raises alerts for reviewers, in the transaction of what they are about.
     pub alerts: Alerts,
-    /// Counts what happens.
+    /// The metrics of this server, which operations count in.
     pub metrics: Arc<Metrics>,
 }
 
@@ -84,6 +86,8 @@ struct Inner {
     dependencies: Dependencies,
     limits: Limits,
     tokens: TokenRules,
+    /// Makes session cookies.
+    cookie_key: Key,
     last_seen: Arc<LastSeen>,
     ended_uses: EndedUses,
     end_queue: EndQueue,
@@ -115,6 +119,7 @@ impl Sessions {
             introspection_is_use: rules.introspection_is_use,
         };
         let inner = Inner {
+            cookie_key: cookie::cookie_key(&dependencies.refresh_key),
             dependencies,
             limits,
             tokens: TokenRules::new(config),

@@ -13,7 +13,8 @@ use crate::store::{Db, StoreError, sessions};
 
 impl Sessions {
     /// Raises an alert where this session, not yet in the store, began on a new device or network; returns whether the device is
-    /// new. It is known by browser and system: addresses change too often, versions too.
+    /// new. It is known by browser and system, those being one that
+    /// user agents name alike: addresses change too often, versions too.
     pub(super) fn notice_new_device_in(&self, db: &mut Db, session: &Session) -> Result<bool, StoreError> {
         let since = session.started_at.checked_sub_signed(KNOWN_FOR).unwrap_or(DateTime::UNIX_EPOCH);
         let network = wide_network(session.client_info.ip);

@@ -63,7 +63,7 @@ impl Sessions {
         let alerts = self.inner.dependencies.alerts.clone();
         let by = self.clone();
         let set = self.change(move |db, changes| {
-            not_befores::hold_alone(db)?;
+            not_befores::lock_exclusive(db)?;
             by.ensure_allowed_in(db, &context)?;
             let is_there = match &scope {
                 Scope::User(id) => users::find(db, *id)?.is_some(),
@@ -97,11 +97,11 @@ impl Sessions {
     async fn has_been_a_client(&self, id: &ClientId) -> Result<bool, StoreError> {
         let id = id.clone();
         let look = move |db: &mut Db| Ok(clients::find(db, &id)?.is_some() || sessions::any_through(db, &id)?);
-        self.store().read_at_length(look).await
+        self.store().read_long(look).await
     }
 
     /// A session that is about to start, dated so that no not-before covers it.
-    pub(super) fn uncovered_in(&self, db: &mut Db, session: Session) -> Result<Session, StoreError> {
+    pub(super) fn begun_after_not_before_in(&self, db: &mut Db, session: Session) -> Result<Session, StoreError> {
         let moment = not_befores::newest_of(db, session.user_id, session.client.id())?;
         let Some(moment) = moment.filter(|moment| session.started_at < *moment) else { return Ok(session) };
         let ahead = moment - session.started_at;

@@ -16,7 +16,7 @@ use crate::model::client::ClientId;
 use crate::model::session::{Actor, ClientInfo, CurrentToken, EndReason, RefreshTokenStatus, RefreshTokens, Session};
 use crate::model::user::UserStatus;
 use crate::signing::SigningError;
-use crate::store::sessions::Seen;
+use crate::store::sessions::SessionUse;
 use crate::store::{Db, StoreError, access_tokens, audit, sessions};
 use crate::token::keys::KeyError;
 use crate::token::refresh::RefreshToken;
@@ -65,9 +65,9 @@ enum Outcome {
 
 /// What is shown for a refresh.
 #[derive(Clone, Copy)]
-struct Presented<'a> {
+struct PresentedCredential<'a> {
     token: &'a RefreshToken,
-    /// Who has authenticated.
+    /// The client that has authenticated, if one has.
     client: Option<&'a ClientId>,
 }
 
@@ -112,7 +112,7 @@ impl Sessions {
         let (sessions, client_info, request_id) = (self.clone(), client_info.clone(), request_id.to_owned());
         let (outcome, _) = self
             .commit(move |db, changes| {
-                let shown = Presented { token: &token, client: client.as_ref() };
+                let shown = PresentedCredential { token: &token, client: client.as_ref() };
                 sessions.refresh_in(db, changes, shown, &client_info, &request_id, now)
             })
             .await?;
@@ -126,7 +126,7 @@ impl Sessions {
             }
             Outcome::Over(reason, just_now) => {
                 // Also of an end that another request has committed, and may still be waiting for.
-                self.coherence().acknowledged().await;
+                self.coherence().wait_for_all_nodes().await;
                 self.count_ends(reason, i64::from(just_now));
                 let refused = if just_now { Reason::RefreshReused } else { Reason::SessionEnded };
                 self.refusals().note_refresh_of(session_id, refused, reason, &nobody);
@@ -161,7 +161,7 @@ impl Sessions {
         &self,
         db: &mut Db,
         changes: &mut Changes<'_>,
-        Presented { token, client }: Presented<'_>,
+        PresentedCredential { token, client }: PresentedCredential<'_>,
         client_info: &ClientInfo,
         request_id: &str,
         now: DateTime<Utc>,
@@ -247,7 +247,7 @@ impl Sessions {
     ) -> Result<Option<Session>, StoreError> {
         let token = self.inner.tokens.next_token(now, session.expires_at);
         let idle_expires_at = Session::idle_end(now, self.inner.limits.idle_timeout, session.expires_at);
-        let seen = Seen { at: now, ip: client_info.ip, idle_expires_at };
+        let seen = SessionUse { at: now, ip: client_info.ip, idle_expires_at };
         if !sessions::spend(db, session.id, session.refresh.generation, &refresh, &token, seen)? {
             return Ok(None);
         }
@@ -283,9 +283,11 @@ pub(super) fn record(
     context: &AuditContext,
     origin: TokenOrigin,
 ) -> Result<(), StoreError> {
-    access_tokens::insert(db, session.id, &session.token)?;
+    if let Some(token) = session.issued_token() {
+        access_tokens::insert(db, session.id, token)?;
+    }
     let details = Details::SessionRefreshed {
-        token: session.token.id,
+        token: session.issued_token().map(|token| token.id),
         generation: session.refresh.generation,
         again: (origin == TokenOrigin::Again).then_some(true),
         replaced: (origin == TokenOrigin::Replaced).then_some(true),

@@ -4,7 +4,7 @@
 use super::Sessions;
 use super::check::CheckError;
 use super::end::end_by;
-use super::end_batch::{Asked, Authority};
+use super::end_queue::{Authority, EndRequest};
 use crate::model::audit::AuditContext;
 use crate::model::client::Client;
 use crate::model::id::SessionId;
@@ -82,7 +82,7 @@ impl Sessions {
         }
         let end = end_by(context, EndReason::TokenRevoked, self.now(), None);
         // A token whose key was revoked was good for nothing before: whoever forged it ends no session.
-        let _verdict = self.end_with_others(Asked { id: session.id, end, context: context.clone(), by }).await?;
+        let _verdict = self.end_with_others(EndRequest { id: session.id, end, context: context.clone(), by }).await?;
         Ok(())
     }
 }

@@ -4,11 +4,11 @@ use super::Sessions;
 use crate::model::audit::{AuditContext, AuditKind, Reason, Subject, SubjectKind};
 use crate::signing::SigningError;
 use crate::store::StoreError;
-use crate::token::keys::KeyRing;
+use crate::token::keys::VerificationKeySet;
 
 impl Sessions {
     /// The keys whose tokens are accepted now, as a check would accept them (JWT-09).
-    pub async fn accepted_keys(&self) -> Result<KeyRing, StoreError> {
+    pub async fn accepted_keys(&self) -> Result<VerificationKeySet, StoreError> {
         // Before anything is looked up, as a check does.
         if !self.coherence().is_live() {
             self.coherence().confirm_store().await?;

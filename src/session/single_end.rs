@@ -3,7 +3,7 @@
 use super::Sessions;
 use super::check::{CheckError, unknown};
 use super::end::{end_by, end_of_user_in};
-use super::end_batch::{Asked, Authority};
+use super::end_queue::{Authority, EndRequest};
 use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Reason, Subject, SubjectKind};
 use crate::model::id::{SessionId, UserId};
 use crate::model::session::{Actor, EndReason};
@@ -41,7 +41,7 @@ impl Sessions {
         by: Authority,
     ) -> Result<Option<bool>, StoreError> {
         let end = end_by(context, reason, self.now(), note);
-        let outcome = self.end_with_others(Asked { id, end, context: context.clone(), by }).await;
+        let outcome = self.end_with_others(EndRequest { id, end, context: context.clone(), by }).await;
         match self.told_when_over(outcome).await? {
             Ok(ended) => Ok(Some(ended)),
             Err(refused) => {
@@ -68,7 +68,7 @@ impl Sessions {
         let context = context(Actor::user(user_id));
         let end = end_by(&context, EndReason::Logout, now, None);
         let by = Authority::Token { user_id, key_id, issued_at: claims.issued_at.min(now) };
-        match self.end_with_others(Asked { id, end, context, by }).await? {
+        match self.end_with_others(EndRequest { id, end, context, by }).await? {
             Ok(_) => Ok(()),
             Err(Reason::SessionUnknown) => Err(unknown(id)),
             Err(reason) => Err(CheckError::Invalid(reason)),
@@ -135,7 +135,7 @@ impl Sessions {
     /// Whoever asks in a session that is over already is told so when that holds on every node.
     async fn told_when_over<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
         if let Err(StoreError::Overtaken(_)) = outcome {
-            self.coherence().acknowledged().await;
+            self.coherence().wait_for_all_nodes().await;
         }
         outcome
     }

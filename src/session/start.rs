@@ -12,10 +12,12 @@ use crate::authentication::known_device::DeviceToken;
 use crate::authentication::password::{Authenticated, AuthenticationError, Credentials};
 use crate::model::audit::{AuditContext, AuditEvent, AuditKind, Details, Reason, Subject, SubjectKind};
 use crate::model::client::LoginClient;
-use crate::model::device::device;
+use crate::model::device::{device, device_with_hint};
 use crate::model::id::{SessionId, UserId};
 use crate::model::secret::Secret;
-use crate::model::session::{Actor, ClientInfo, CurrentToken, EndReason, RefreshTokens, Session, expired};
+use crate::model::session::{
+    Actor, ClientInfo, CurrentToken, EndReason, RefreshTokens, Session, SessionCredential, expired,
+};
 use crate::model::user::User;
 use crate::signing::SigningError;
 use crate::store::{Db, StoreError, access_tokens, audit, clients, not_befores, sessions};
@@ -32,10 +34,21 @@ pub struct LoggedIn {
     pub device: DeviceToken,
 }
 
+/// A session that has just been started.
+pub(super) struct Started {
+    pub session: Session,
+    /// As of its login.
+    pub user: User,
+    /// When and from where the user logged in before.
+    pub previous_login: Option<(DateTime<Utc>, IpAddr)>,
+    /// Makes the device known at the next login.
+    pub device: DeviceToken,
+}
+
 /// Why a login failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
-    /// Nobody was believed.
+    /// Name and password were not believed, or could not be looked at.
     #[error(transparent)]
     Authentication(#[from] AuthenticationError),
     /// No client of this id is registered.
@@ -58,6 +71,12 @@ impl From<KeyError> for LoginError {
 impl Sessions {
     /// Logs in with name and password, on a device that may have been given a name.
     pub async fn log_in(&self, credentials: Credentials, device_name: Option<String>) -> Result<LoggedIn, LoginError> {
+        let authenticated = self.authenticate(credentials).await?;
+        self.start(authenticated, device_name).await
+    }
+
+    /// Believes a name and a password, and a client that is registered.
+    pub(super) async fn authenticate(&self, credentials: Credentials) -> Result<Authenticated, LoginError> {
         if let Some(id) = credentials.client.id().cloned()
             && self.store().read(move |db| clients::find(db, &id)).await?.is_none()
         {
@@ -65,8 +84,7 @@ impl Sessions {
             return Err(LoginError::UnknownClient);
         }
         let authentication = &self.inner.dependencies.authentication;
-        let authenticated = authentication.authenticate(credentials, AuditKind::LoginFailed).await?;
-        self.start(authenticated, device_name).await
+        Ok(authentication.authenticate(credentials, AuditKind::LoginFailed).await?)
     }
 
     /// Notes for the record that a login named a client that is not registered. The user is not
@@ -86,28 +104,38 @@ impl Sessions {
         device_name: Option<String>,
     ) -> Result<LoggedIn, LoginError> {
         let key = self.signing_key().await?;
-        let credentials = authenticated.credentials();
-        let session = self.new_session(
-            &authenticated.user,
-            credentials.client_info.clone(),
-            credentials.client.clone(),
-            device_name,
-        );
+        let Started { session, user, previous_login, device } =
+            self.start_session(authenticated, device_name, SessionCredential::Tokens).await?;
+        Ok(LoggedIn { issued: self.hand_out(session, (user.username, user.role), &key)?, previous_login, device })
+    }
+
+    /// The same, whatever its holder is given.
+    pub(super) async fn start_session(
+        &self,
+        authenticated: Authenticated,
+        device_name: Option<String>,
+        credential: SessionCredential,
+    ) -> Result<Started, LoginError> {
+        let shown = authenticated.credentials();
+        let (client_info, client) = (shown.client_info.clone(), shown.client.clone());
+        let device = device_with_hint(client_info.user_agent.as_deref(), shown.system);
+        let session = self.new_session(&authenticated.user, client_info, client, device_name);
+        let session = Session { device, credential, ..session };
         let (sessions, user) = (self.clone(), authenticated.user.clone());
         let started = self
             .change(move |db, changes| {
-                not_befores::hold(db)?;
+                not_befores::lock_shared(db)?;
                 if !authenticated.accept_in(db, Some(session.id))? {
                     authenticated.refuse_late(sessions.refusals(), AuditKind::LoginFailed);
                     return Ok(None);
                 }
                 if let Some(client) = session.client.id()
-                    && !clients::hold(db, client)?
+                    && !clients::lock_shared(db, client)?
                 {
                     sessions.refuse_client(authenticated.credentials());
                     return Err(LoginError::UnknownClient);
                 }
-                let session = sessions.uncovered_in(db, session)?;
+                let session = sessions.begun_after_not_before_in(db, session)?;
                 let (previous_login, replaced) = sessions.start_in(db, changes, &session, &authenticated.context())?;
                 let shown = authenticated.credentials().device.as_ref();
                 let device = DeviceToken::keep_in(shown, db, session.user_id, session.started_at)?;
@@ -120,8 +148,7 @@ impl Sessions {
         self.inner.dependencies.metrics.login("success");
         self.inner.dependencies.metrics.session_started();
         self.count_ends(EndReason::SessionLimit, replaced);
-        let issued = self.hand_out(session, (user.username, user.role), &key)?;
-        Ok(LoggedIn { issued, previous_login, device })
+        Ok(Started { session, user, previous_login, device })
     }
 
     /// A session of this user that starts now, not yet in the store.
@@ -143,6 +170,7 @@ impl Sessions {
             role: user.role.clone(),
             client,
             device_name,
+            name: None,
             device: device(client_info.user_agent.as_deref()),
             methods: vec!["pwd".to_owned()],
             started_at: now,
@@ -150,6 +178,7 @@ impl Sessions {
             last_ip: client_info.ip,
             expires_at,
             idle_expires_at: Session::idle_end(now, self.inner.limits.idle_timeout, expires_at),
+            credential: SessionCredential::Tokens,
             token,
             refresh: RefreshTokens::first(*Secret::random().as_bytes()),
             end: None,
@@ -170,9 +199,12 @@ impl Sessions {
         let replaced = self.enforce_session_limit_in(db, changes, session.user_id, session.started_at, context)?;
         let new_device = previous.is_none() || self.notice_new_device_in(db, session)?;
         sessions::insert(db, session)?;
-        access_tokens::insert(db, session.id, &session.token)?;
+        if let Some(token) = session.issued_token() {
+            access_tokens::insert(db, session.id, token)?;
+        }
         let details = Details::SessionStarted {
-            token: session.token.id,
+            token: session.issued_token().map(|token| token.id),
+            credential: Some(session.credential).filter(|credential| *credential != SessionCredential::Tokens),
             client_id: session.client.id().cloned(),
             client_authenticated: session.client.authenticated().map(|_| true),
             methods: session.methods.clone(),

@@ -8,19 +8,19 @@ use super::error::StoreError;
 /// What is locked. The numbers name these locks among PostgreSQL's.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Lock {
-    /// The not-befores.
+    /// Setting not-befores.
     NotBefores = 0x6e62_6672,
     /// Which names somebody has, as far as failures are counted for them.
     Names = 0x6e61_6d65,
 }
 
 /// Shares the lock with all who do.
-pub(super) fn hold(db: &mut Db, lock: Lock) -> Result<(), StoreError> {
+pub(super) fn lock_shared(db: &mut Db, lock: Lock) -> Result<(), StoreError> {
     take(db, lock, "pg_advisory_xact_lock_shared")
 }
 
 /// Waits until nobody holds the lock, and lets nobody until the transaction is over.
-pub(super) fn hold_alone(db: &mut Db, lock: Lock) -> Result<(), StoreError> {
+pub(super) fn lock_exclusive(db: &mut Db, lock: Lock) -> Result<(), StoreError> {
     take(db, lock, "pg_advisory_xact_lock")
 }
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::deserialize;
 use diesel::prelude::*;
 
-use super::backend::{Both, Db, MultiBackend};
+use super::backend::{Db, MultiBackend, Portable};
 use super::columns::{At, Id, Json, parsed};
 use super::error::StoreError;
 use super::keyset::{self, Page, row_before};
@@ -117,7 +117,7 @@ pub fn raise(db: &mut Db, new: &NewAlert, bounds: Bounds) -> Result<Raised, Stor
         .do_update()
         .set((alerts::occurrences.eq(alerts::occurrences + 1), alerts::last_at.eq(At(new.at))))
         .returning((alerts::id, alerts::occurrences));
-    let (id, occurrences): (Id, i32) = Both(raised).get_result(db)?;
+    let (id, occurrences): (Id, i32) = Portable(raised).get_result(db)?;
     Ok(Raised { id: AlertId(id.0), is_new: occurrences == 1 })
 }
 
@@ -150,7 +150,7 @@ fn raised_since(db: &mut Db, kind: AlertKind, since: At) -> Result<i64, StoreErr
 pub type Position = keyset::Position<AlertId>;
 
 impl Position {
-    /// Where this alert is.
+    /// The place of this alert.
     #[must_use]
     pub const fn of(alert: &Alert) -> Self {
         Self { at: alert.raised.at, id: alert.id }

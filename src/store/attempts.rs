@@ -97,14 +97,14 @@ pub type NameForms<'a> = &'a dyn Fn(&str) -> Vec<String>;
 pub type Position = keyset::Position<AttemptId>;
 
 impl Position {
-    /// Where this attempt is.
+    /// The place of this attempt.
     #[must_use]
     pub const fn of(attempt: &Attempt) -> Self {
         Self { at: attempt.at, id: attempt.id }
     }
 }
 
-/// Adds an attempt.
+/// Adds an attempt, and its record to those that wait to be sealed.
 pub fn insert(db: &mut Db, attempt: &Attempt) -> Result<(), StoreError> {
     let kept = WithProofs::new(attempt.clone());
     diesel::insert_into(attempts::table).values(Row::new(&kept)).execute(db)?;
@@ -218,7 +218,7 @@ pub fn failed_since(db: &mut Db, since: DateTime<Utc>, limit: i64) -> Result<Vec
     rows.into_iter().map(read).collect()
 }
 
-/// Attempts before `before`.
+/// How many attempts are older than `before`.
 pub fn count_before(db: &mut Db, before: DateTime<Utc>) -> Result<i64, StoreError> {
     Ok(attempts::table.filter(attempts::at.lt(At(before))).count().get_result(db)?)
 }

@@ -76,7 +76,7 @@ impl Row {
 pub type Position = keyset::Position<i64>;
 
 impl Position {
-    /// Where this event is.
+    /// The place of this event.
     #[must_use]
     pub const fn of(event: &RecordedEvent) -> Self {
         Self { at: event.event.at, id: event.seq }
@@ -115,7 +115,7 @@ pub fn record_all(db: &mut Db, events: &[AuditEvent]) -> Result<(), StoreError> 
     chain::enqueue_all(db, &records)
 }
 
-/// Events, newest first.
+/// A page of the events that match, newest first.
 pub fn list(
     db: &mut Db,
     filter: &EventFilter,

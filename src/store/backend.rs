@@ -27,21 +27,21 @@ pub(super) use on_backend;
 
 /// A statement that is valid on both databases although the enum itself says no, such as `ON CONFLICT`.
 #[derive(Debug)]
-pub(super) struct Both<T>(pub T);
+pub(super) struct Portable<T>(pub T);
 
-impl<T: QueryFragment<Pg> + QueryFragment<Sqlite>> QueryFragment<MultiBackend> for Both<T> {
+impl<T: QueryFragment<Pg> + QueryFragment<Sqlite>> QueryFragment<MultiBackend> for Portable<T> {
     fn walk_ast<'b>(&'b self, pass: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
         MultiBackend::walk_variant_ast(&self.0, pass)
     }
 }
 
-impl<T: QueryId> QueryId for Both<T> {
-    type QueryId = Both<T::QueryId>;
+impl<T: QueryId> QueryId for Portable<T> {
+    type QueryId = Portable<T::QueryId>;
     const HAS_STATIC_QUERY_ID: bool = T::HAS_STATIC_QUERY_ID;
 }
 
-impl<T: Query> Query for Both<T> {
+impl<T: Query> Query for Portable<T> {
     type SqlType = T::SqlType;
 }
 
-impl<T> RunQueryDsl<Db> for Both<T> {}
+impl<T> RunQueryDsl<Db> for Portable<T> {}

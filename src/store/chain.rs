@@ -14,9 +14,9 @@ use diesel::sql_types::{Bool, Untyped};
 
 use super::backend::{Db, on_backend};
 use super::columns::{At, fixed, parsed};
-use super::covered;
 use super::error::StoreError;
 use super::raw::{self, Raw, Take};
+use super::row_digests;
 use super::rows::{Insert, PER_STATEMENT};
 use super::schema::{chain_base, chain_head, checkpoints, sealed_records, tree_hashes, unsealed_records};
 use crate::model::record::{Digest, Record, RecordKind, Shape};
@@ -24,12 +24,12 @@ use crate::model::record::{Digest, Record, RecordKind, Shape};
 /// Records that room is made for before they are read.
 const MOST_ROOM: i64 = 4_096;
 
-/// Something that waits to be sealed.
+/// A record that waits to be sealed: a row of `unsealed_records`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unsealed {
+pub struct UnsealedRecord {
     /// The number of the row that waits.
     pub id: i64,
-    /// What it is of.
+    /// The kind of row, or of state of a row, that the record stands for.
     pub kind: RecordKind,
     /// Which one of its kind: an id, a number, or a name and a version.
     pub subject: String,
@@ -41,27 +41,27 @@ pub struct Unsealed {
     pub digest: Option<Digest>,
 }
 
-/// A record in its place.
+/// A record in its place in the chain: a row of `sealed_records`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sealed {
-    /// From 0, dense.
+pub struct SealedRecord {
+    /// The place in the chain: from 0, without gaps.
     pub position: i64,
-    /// What is sealed.
+    /// The record without its place.
     pub record: Record,
-    /// Covers the record and every one before.
+    /// HMAC-SHA256 over the chain hash before it and the leaf hash of the record; so it covers every record before.
     pub chain_hash: Digest,
 }
 
 /// A hash of the tree, under the number of its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TreeHash {
-    /// Where it belongs.
+    /// The number of its place in the tree, as `tlog_tiles` counts places.
     pub place: i64,
-    /// The hash.
+    /// The hash of the subtree there (RFC 6962 §2.1).
     pub hash: Digest,
 }
 
-/// How the chain stands.
+/// The head of the chain: how many records it has, and what follows from all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
     /// How many records there are.
@@ -72,14 +72,14 @@ pub struct Head {
     pub peaks: Vec<Digest>,
 }
 
-/// A signed checkpoint.
+/// A signed checkpoint: a row of `checkpoints`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredCheckpoint {
-    /// Of how many records.
+    /// How many records the chain had.
     pub size: i64,
     /// When it was made.
     pub at: DateTime<Utc>,
-    /// The signed note.
+    /// The signed note (C2SP signed-note, tlog-checkpoint).
     pub note: String,
 }
 
@@ -88,7 +88,7 @@ pub(super) fn enqueue(db: &mut Db, record: &Record) -> Result<(), StoreError> {
     enqueue_all(db, std::slice::from_ref(record))
 }
 
-/// The same for many.
+/// The same for many records.
 pub(super) fn enqueue_all(db: &mut Db, records: &[Record]) -> Result<(), StoreError> {
     Insert::into("unsealed_records", records)
         .column(unsealed_records::kind, |record| record.kind.as_str())
@@ -103,7 +103,7 @@ pub(super) fn enqueue_all(db: &mut Db, records: &[Record]) -> Result<(), StoreEr
 pub const OLDEST: i64 = i64::MIN;
 
 /// What waits to be sealed from this id on, oldest first, at most `limit`.
-pub fn waiting(db: &mut Db, from: i64, limit: i64) -> Result<Vec<Unsealed>, StoreError> {
+pub fn waiting(db: &mut Db, from: i64, limit: i64) -> Result<Vec<UnsealedRecord>, StoreError> {
     let rows: Vec<WaitingRow> = unsealed_records::table
         .filter(unsealed_records::id.ge(from))
         .order(unsealed_records::id.asc())
@@ -114,8 +114,8 @@ pub fn waiting(db: &mut Db, from: i64, limit: i64) -> Result<Vec<Unsealed>, Stor
 
 type WaitingRow = (i64, String, String, At, Option<Vec<u8>>, i32);
 
-fn unsealed((id, kind, subject, at, digest, form): WaitingRow) -> deserialize::Result<Unsealed> {
-    Ok(Unsealed { id, kind: parsed(&kind)?, subject, at: at.0, form, digest: digest.map(fixed).transpose()? })
+fn unsealed((id, kind, subject, at, digest, form): WaitingRow) -> deserialize::Result<UnsealedRecord> {
+    Ok(UnsealedRecord { id, kind: parsed(&kind)?, subject, at: at.0, form, digest: digest.map(fixed).transpose()? })
 }
 
 /// Of records, those from where the chain begins to where it ends: whoever adds others has added nothing to the chain.
@@ -129,7 +129,7 @@ const IN_CHAIN: &str = "+sealed_records.position >= (SELECT size FROM chain_base
 
 /// The position of a record that is in no chain: nobody who seals writes one after its end. Before its beginning are those
 /// that retention is about to remove.
-pub fn stray(db: &mut Db) -> Result<Option<i64>, StoreError> {
+pub fn outside_chain(db: &mut Db) -> Result<Option<i64>, StoreError> {
     let positions = sealed_records::table.select(sealed_records::position);
     let after = positions.filter(dsl::sql::<Bool>("position >= (SELECT size FROM chain_head)"));
     // In their order, so that a database looks at the ends of the index and not through the table.
@@ -141,7 +141,7 @@ pub fn stray(db: &mut Db) -> Result<Option<i64>, StoreError> {
 }
 
 /// Of these, those that can be sealed: a second record of a thing cannot, and keeps waiting. It is damage.
-pub fn sealable(db: &mut Db, mut waiting: Vec<Unsealed>) -> Result<Vec<Unsealed>, StoreError> {
+pub fn sealable(db: &mut Db, mut waiting: Vec<UnsealedRecord>) -> Result<Vec<UnsealedRecord>, StoreError> {
     for kind in RecordKind::ALL {
         let of_kind = waiting.iter().filter(|unsealed| unsealed.kind == *kind);
         let subjects: Vec<String> = of_kind.map(|unsealed| unsealed.subject.clone()).collect();
@@ -178,8 +178,8 @@ fn sealed(db: &mut Db, kind: RecordKind, subjects: &[String]) -> Result<HashSet<
     Ok(sealed)
 }
 
-/// Records of what has many states: the condition of an index.
-fn has_states() -> diesel::expression::SqlLiteral<diesel::sql_types::Bool> {
+/// Records of versioned rows: the condition of an index.
+fn is_versioned() -> diesel::expression::SqlLiteral<diesel::sql_types::Bool> {
     diesel::dsl::sql("unsealed_records.kind IN ('user', 'client', 'not_before')")
 }
 
@@ -194,7 +194,7 @@ pub(super) fn recorded_between(
 ) -> Result<Vec<Recorded>, StoreError> {
     let waiting = unsealed_records::table
         .filter(unsealed_records::kind.eq(kind.as_str()))
-        .filter(has_states())
+        .filter(is_versioned())
         .filter(unsealed_records::subject.gt(after))
         .filter(unsealed_records::subject.lt(before))
         .select((unsealed_records::subject, unsealed_records::form, unsealed_records::digest));
@@ -213,7 +213,7 @@ pub(super) fn recorded_between(
 pub(super) fn recorded_of(db: &mut Db, kind: RecordKind, subject: &str) -> Result<Option<Recorded>, StoreError> {
     let waiting = unsealed_records::table
         .filter(unsealed_records::kind.eq(kind.as_str()))
-        .filter(has_states())
+        .filter(is_versioned())
         .filter(unsealed_records::subject.eq(subject))
         .select((unsealed_records::subject, unsealed_records::form, unsealed_records::digest));
     let sealed = sealed_records::table
@@ -260,7 +260,7 @@ pub fn lock(db: &mut Db) -> Result<Head, StoreError> {
     head(db)
 }
 
-/// How the chain stands.
+/// The head of the chain: how many records it has, and what follows from all of them.
 pub fn head(db: &mut Db) -> Result<Head, StoreError> {
     let row: Option<(i64, Vec<u8>, Vec<u8>)> =
         chain_head::table.select((chain_head::size, chain_head::chain_hash, chain_head::peaks)).first(db).optional()?;
@@ -303,7 +303,7 @@ pub fn remove_before_base(db: &mut Db, limit: i64) -> Result<usize, StoreError> 
 /// Appends records and what follows from them, and forgets that they waited. Under [`lock`].
 pub fn append(
     db: &mut Db,
-    sealed: &[Sealed],
+    sealed: &[SealedRecord],
     hashes: &[TreeHash],
     head: &Head,
     waited: &[i64],
@@ -335,7 +335,7 @@ pub fn append(
 }
 
 /// Records in their order, from a position on, before another, at most `limit`.
-pub fn page(db: &mut Db, from: i64, before: i64, limit: i64) -> Result<Vec<Sealed>, StoreError> {
+pub fn page(db: &mut Db, from: i64, before: i64, limit: i64) -> Result<Vec<SealedRecord>, StoreError> {
     let query = sealed_records::table
         .filter(sealed_records::position.ge(from))
         .filter(sealed_records::position.lt(before))
@@ -349,7 +349,7 @@ pub fn page(db: &mut Db, from: i64, before: i64, limit: i64) -> Result<Vec<Seale
 }
 
 /// The latest record of a thing.
-pub fn latest(db: &mut Db, kind: RecordKind, subject: &str) -> Result<Option<Sealed>, StoreError> {
+pub fn latest(db: &mut Db, kind: RecordKind, subject: &str) -> Result<Option<SealedRecord>, StoreError> {
     let query = sealed_records::table
         .filter(sealed_records::subject.eq(subject))
         .filter(sealed_records::kind.eq(kind.as_str()))
@@ -370,7 +370,7 @@ fn record_columns() -> SqlLiteral<Untyped> {
 }
 
 /// Records, read without a piece of memory for each word and digest: millions are, to be verified.
-struct Records(Vec<Sealed>);
+struct Records(Vec<SealedRecord>);
 
 impl Take for Records {
     fn take<'r, DB: Raw>(&mut self, row: &impl Row<'r, DB>) -> Result<(), StoreError> {
@@ -389,7 +389,7 @@ impl Take for Records {
             let at = raw::number(row, AT, Shape::Time).and_then(DateTime::from_timestamp_micros)?;
             let form = i32::try_from(raw::number(row, FORM, Shape::Number)?).ok()?;
             let record = Record { kind, subject, at, form, digest: digest(DIGEST)? };
-            Some(Sealed { position: position?, record, chain_hash: digest(CHAIN_HASH)? })
+            Some(SealedRecord { position: position?, record, chain_hash: digest(CHAIN_HASH)? })
         };
         let Some(sealed) = read() else {
             let what = format!("sealed_records {}: it is no record", position.unwrap_or_default());
@@ -400,17 +400,17 @@ impl Take for Records {
     }
 }
 
-/// What was recorded of a thing.
+/// The record of a row, waiting or sealed.
 #[derive(Debug)]
-pub struct Written {
-    /// The record.
+pub struct StoredRecord {
+    /// The record; its digest is zeros where `is_as_found`.
     pub record: Record,
     /// It was there before records were made: what is found when it is sealed is what it says.
     pub is_as_found: bool,
 }
 
-/// The records of these things of a kind, waiting or sealed, in any order.
-pub fn written(db: &mut Db, kind: RecordKind, subjects: &[String]) -> Result<Vec<Written>, StoreError> {
+/// The records of these rows of a kind, waiting or sealed, in any order.
+pub fn records_of(db: &mut Db, kind: RecordKind, subjects: &[String]) -> Result<Vec<StoredRecord>, StoreError> {
     let mut written = Vec::new();
     for batch in subjects.chunks(PER_STATEMENT) {
         // What waits first, as in `recorded`.
@@ -419,9 +419,9 @@ pub fn written(db: &mut Db, kind: RecordKind, subjects: &[String]) -> Result<Vec
             .filter(unsealed_records::subject.eq_any(batch.to_vec()))
             .load(db)?;
         let waiting = waiting.into_iter().map(unsealed).collect::<Result<Vec<_>, _>>();
-        for Unsealed { kind, subject, at, form, digest, .. } in waiting.map_err(corrupt("unsealed_records"))? {
+        for UnsealedRecord { kind, subject, at, form, digest, .. } in waiting.map_err(corrupt("unsealed_records"))? {
             let record = Record { kind, subject, at, form, digest: digest.unwrap_or_default() };
-            written.push(Written { record, is_as_found: digest.is_none() });
+            written.push(StoredRecord { record, is_as_found: digest.is_none() });
         }
         let query = sealed_records::table
             .filter(sealed_records::subject.eq_any(batch.to_vec()))
@@ -430,7 +430,7 @@ pub fn written(db: &mut Db, kind: RecordKind, subjects: &[String]) -> Result<Vec
             .select(record_columns());
         let mut sealed = Records(Vec::new());
         on_backend!(db, |connection| raw::each(connection, query, &mut sealed))?;
-        written.extend(sealed.0.into_iter().map(|sealed| Written { record: sealed.record, is_as_found: false }));
+        written.extend(sealed.0.into_iter().map(|sealed| StoredRecord { record: sealed.record, is_as_found: false }));
     }
     Ok(written)
 }
@@ -496,7 +496,7 @@ pub fn checkpoint_of(db: &mut Db, size: i64) -> Result<Option<StoredCheckpoint>,
     Ok(row.map(stored_checkpoint))
 }
 
-/// The newest checkpoint.
+/// The checkpoint of the most records.
 pub fn newest_checkpoint(db: &mut Db) -> Result<Option<StoredCheckpoint>, StoreError> {
     let row: Option<(i64, At, String)> = checkpoints::table.order(checkpoints::size.desc()).first(db).optional()?;
     Ok(row.map(stored_checkpoint))
@@ -538,8 +538,8 @@ pub fn without_record(db: &mut Db) -> Result<Option<(RecordKind, String)>, Store
 
 /// What the records of a kind are of, as a query selects it.
 fn subjects(kind: RecordKind) -> String {
-    let (name, table) = (covered::name_of(kind.table()), kind.table().name);
-    let version = if kind.has_states() { " || '/' || CAST(version AS TEXT)" } else { "" };
+    let (name, table) = (row_digests::name_of(kind.table()), kind.table().name);
+    let version = if kind.is_versioned() { " || '/' || CAST(version AS TEXT)" } else { "" };
     let which = if kind == RecordKind::SessionEnded { " WHERE ended_at IS NOT NULL" } else { "" };
     format!("{name}{version} AS subject FROM {table}{which}")
 }

@@ -63,7 +63,7 @@ pub fn are_unnumbered(db: &mut Db) -> Result<bool, StoreError> {
 /// Numbers every change that is committed.
 ///
 /// The lock of the one row is taken before anything is looked at, so that numbers become visible in their order. Nothing is
-/// asked between the statements, so that they go to the server as one ([`Store::write_alone`](super::Store)): nobody who
+/// asked between the statements, so that they go to the server as one ([`Store::write_autocommit`](super::Store)): nobody who
 /// stops half way holds the lock.
 pub fn number(db: &mut Db) -> Result<(), StoreError> {
     // None of it is prepared: a plan from when there were few changes would read all of them.

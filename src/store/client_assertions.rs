@@ -12,7 +12,7 @@ use super::schema::client_assertions;
 
 /// Notes that an assertion is used; `false` where it was before. Of two at once, one is first.
 ///
-/// Need not be on the disk ([`Store::write_loosely`](super::Store)): what a crash takes back can be shown again for minutes, by
+/// Need not be on the disk ([`Store::write_non_durable`](super::Store)): what a crash takes back can be shown again for minutes, by
 /// whoever has it.
 pub fn use_once(db: &mut Db, digest: [u8; 32], expires_at: DateTime<Utc>) -> Result<bool, StoreError> {
     let noted = match db {

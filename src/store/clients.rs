@@ -9,7 +9,7 @@ use super::columns::{At, fixed, parsed};
 use super::error::StoreError;
 use super::keyset::Page;
 use super::schema::clients;
-use super::states::{self, Thing};
+use super::versioned_rows::{self, VersionedRow};
 use crate::model::client::{Client, ClientId, PreviousSecret};
 use crate::model::secret::SecretDigest;
 
@@ -62,14 +62,14 @@ pub fn find(db: &mut Db, id: &ClientId) -> Result<Option<Client>, StoreError> {
     clients::table.find(id.as_str()).select(Row::as_select()).first(db).optional()?.map(Row::into_client).transpose()
 }
 
-/// Every client.
+/// Every registered client, in any order.
 pub fn all(db: &mut Db) -> Result<Vec<Client>, StoreError> {
     let rows: Vec<Row> = clients::table.select(Row::as_select()).load(db)?;
     rows.into_iter().map(Row::into_client).collect()
 }
 
 /// Lets the client not be removed until the transaction is over; false where there is none.
-pub fn hold(db: &mut Db, id: &ClientId) -> Result<bool, StoreError> {
+pub fn lock_shared(db: &mut Db, id: &ClientId) -> Result<bool, StoreError> {
     let row = clients::table.find(id.as_str()).select(clients::id);
     let held: Option<String> = match db {
         Db::Postgres(connection) => row.for_key_share().first(connection).optional()?,
@@ -112,10 +112,10 @@ pub fn insert(db: &mut Db, client: &Client) -> Result<(), StoreError> {
         clients::created_at.eq(At(client.created_at)),
         clients::secret_changed_at.eq(At(client.secret_changed_at)),
         clients::version.eq(0),
-        clients::salt.eq(states::salt().to_vec()),
+        clients::salt.eq(versioned_rows::salt().to_vec()),
     );
     let insert = |db: &mut Db| Ok(diesel::insert_into(clients::table).values(row).execute(db)? == 1);
-    states::change(db, &Thing::Client(client.id.clone()), client.created_at, insert)?;
+    versioned_rows::change(db, &VersionedRow::Client(client.id.clone()), client.created_at, insert)?;
     Ok(())
 }
 
@@ -134,7 +134,7 @@ pub fn set_secret(
         clients::secret_changed_at.eq(At(now)),
     );
     let update = |db: &mut Db| Ok(diesel::update(clients::table.find(id.as_str())).set(set).execute(db)? == 1);
-    states::change(db, &Thing::Client(id.clone()), now, update)
+    versioned_rows::change(db, &VersionedRow::Client(id.clone()), now, update)
 }
 
 /// Notes that clients were used, each at a moment. An older note than what is there changes nothing.
@@ -150,5 +150,5 @@ pub fn touch_all(db: &mut Db, used: &[(ClientId, DateTime<Utc>)]) -> Result<(), 
 /// Removes the client; sessions keep its id.
 pub fn remove(db: &mut Db, id: &ClientId, at: DateTime<Utc>) -> Result<bool, StoreError> {
     let delete = |db: &mut Db| Ok(diesel::delete(clients::table.find(id.as_str())).execute(db)? == 1);
-    states::change(db, &Thing::Client(id.clone()), at, delete)
+    versioned_rows::change(db, &VersionedRow::Client(id.clone()), at, delete)
 }

@@ -35,7 +35,7 @@ pub struct JsonObject;
 
 impl sql_types::SqlOrd for Moment {}
 
-/// Carries a time.
+/// A moment, as the SQL type [`Moment`] carries it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, AsExpression, FromSqlRow)]
 #[diesel(sql_type = Moment)]
 pub struct At(pub DateTime<Utc>);
@@ -174,7 +174,7 @@ pub(super) fn proofs(addresses: Option<&[u8]>, person: Option<&[u8]>) -> deseria
     Ok(Proofs { addresses: Proof::from_bytes(addresses)?, person: Proof::from_bytes(person)? })
 }
 
-/// Reads an address.
+/// Reads an IP address from a text column.
 pub(super) fn address(text: &str) -> deserialize::Result<IpAddr> {
     parsed(text)
 }

@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::address::Address;
 use super::backend::Db;
 use super::error::{self, OpenError, StoreError};
-use crate::config::is_shown;
+use crate::config::{MASK, PostgresAddress, is_shown};
 
 impl Address {
     /// Opens a connection that may write.
@@ -101,6 +101,7 @@ pub(super) fn establish(url: &str) -> ConnectionResult<PgConnection> {
         ConnectionError::BadConnection(said) if quotes_a_parameter(&said, url) => ConnectionError::BadConnection(
             "the server does not accept what the address asks for: look at its parameters".into(),
         ),
+        ConnectionError::BadConnection(said) => ConnectionError::BadConnection(without_user(said, url)),
         ConnectionError::InvalidConnectionUrl(_) => ConnectionError::BadConnection("the address cannot be read".into()),
         other => other,
     })
@@ -110,7 +111,7 @@ pub(super) fn establish(url: &str) -> ConnectionResult<PgConnection> {
 fn quotes_a_parameter(said: &str, url: &str) -> bool {
     const SHORTEST: usize = 3;
     let (_, query) = url.split_once('?').unwrap_or((url, ""));
-    // The server tells every user's name that it refuses.
+    // The server tells every user's name that it refuses: that alone is masked.
     let masked = query.split('&').filter_map(|member| member.split_once('='));
     let masked = masked.filter(|(name, _)| *name != "user" && !is_shown(name));
     // Options are words, with their own names and values in them: `-cname=value`.
@@ -121,17 +122,35 @@ fn quotes_a_parameter(said: &str, url: &str) -> bool {
     })
 }
 
+/// What was said, without the user that the address names: the server tells whom it refuses, and a password may stand there. A
+/// database of the same name is told: it is shown elsewhere too.
+fn without_user(said: String, url: &str) -> String {
+    let Ok(address) = PostgresAddress::read(url) else { return said };
+    let of_login = address.login.and_then(|login| login.split(':').next());
+    let users = of_login.into_iter().chain(address.given("user")).filter(|user| !user.is_empty());
+    users.fold(said, |said, user| {
+        let name = percent_decode_str(user).decode_utf8_lossy();
+        // A server of PostgreSQL, and a pooler before it.
+        let told = ["user \"", "role \"", "user: "]
+            .into_iter()
+            .fold(said, |said, before| said.replace(&format!("{before}{name}"), &format!("{before}{MASK}")));
+        // Where the address names no database, that of the user's name is meant.
+        let is_of_database = address.database.is_some_and(|database| database == user);
+        if is_of_database { told } else { told.replace(&format!("\"{name}\""), &format!("\"{MASK}\"")) }
+    })
+}
+
 /// Takes `pg_catalog` out of the search path, so that it comes first as PostgreSQL has it by itself: whoever may change the
 /// settings of a database could have views and operators of theirs found in the place of its own.
 fn put_own_names_first(connection: &mut PgConnection) -> QueryResult<()> {
     #[derive(QueryableByName)]
-    struct Shown {
+    struct SearchPath {
         #[diesel(sql_type = diesel::sql_types::Text)]
         search_path: String,
     }
     // Neither looks anything up by name.
-    let shown: Shown = diesel::sql_query("SHOW search_path").get_result(connection)?;
-    match without_own_names(&shown.search_path) {
+    let current: SearchPath = diesel::sql_query("SHOW search_path").get_result(connection)?;
+    match without_own_names(&current.search_path) {
         Some(path) => connection.batch_execute(&format!("SET search_path TO {path}")),
         None => Ok(()),
     }
@@ -345,6 +364,31 @@ mod tests {
         ] {
             let url = format!("postgres://vigie:x@127.0.0.1/x?{query}");
             assert_eq!(quotes_a_parameter(said, &url), quotes, "{query}: {said}");
+        }
+    }
+
+    #[test]
+    fn what_the_server_says_of_a_user_does_not_name_it() {
+        for (address, said, told) in [
+            ("hunter2@db/x", "FATAL: role \"hunter2\" does not exist", "FATAL: role \"********\" does not exist"),
+            (
+                "hunter2:v@db/x",
+                "authentication failed for user \"hunter2\"",
+                "authentication failed for user \"********\"",
+            ),
+            ("db/x?user=p%40hunter2", "for user \"p@hunter2\"", "for user \"********\""),
+            ("hunter2@db/x", "FATAL:  no such user: hunter2", "FATAL:  no such user: ********"),
+            ("hunter2@db", "database \"hunter2\" does not exist", "database \"********\" does not exist"),
+            (
+                "v:p@db/v",
+                "no entry for host \"db\", user \"v\", database \"v\"",
+                "no entry for host \"db\", user \"********\", database \"v\"",
+            ),
+            ("db/x", "Connection refused", "Connection refused"),
+            ("@db/x", "role \"\" does not exist", "role \"\" does not exist"),
+        ] {
+            let url = postgres_url(&format!("postgres://{address}"), Duration::from_secs(2));
+            assert_eq!(without_user(said.to_owned(), &url), told, "{address}");
         }
     }
 

@@ -59,11 +59,11 @@ pub(super) fn is_full(error: &Error) -> bool {
 /// Which unique key is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Constraint {
-    /// A user's id.
+    /// Another user has this id.
     UserId,
-    /// A user's name.
+    /// Another user has this name.
     Username,
-    /// A client's id.
+    /// Another client has this id.
     ClientId,
     /// Another signing key is current.
     CurrentKey,
@@ -98,7 +98,7 @@ pub enum OpenError {
         .missing.join(", ")
     )]
     OlderNode {
-        /// Where it serves.
+        /// The address at which it serves.
         address: String,
         /// The names of the missing migrations.
         missing: Vec<String>,
@@ -186,7 +186,7 @@ impl StoreError {
 
     /// Whether asking again later may help; answered 503.
     #[must_use]
-    pub const fn is_passing(&self) -> bool {
+    pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::ReadOnly(_) | Self::Full(_) | Self::Busy(_))
     }
 }

@@ -1,5 +1,5 @@
-//! Queries on `keyring` and `master_key_uses`: the keys of the installation, sealed; and which servers work with which
-//! master key. This folder never sees a key open.
+//! Queries on `keyring` and `master_key_uses`: the keys of the installation, encrypted; and which servers work with which
+//! master key. This folder never sees a key decrypted.
 
 use chrono::{DateTime, Utc};
 use diesel::dsl;
@@ -8,7 +8,7 @@ use diesel::sql_types::Bool;
 use diesel::upsert::excluded;
 use uuid::Uuid;
 
-use super::backend::{Both, Db};
+use super::backend::{Db, Portable};
 use super::columns::{At, Id};
 use super::error::StoreError;
 use super::schema::{keyring, master_key_uses};
@@ -20,8 +20,8 @@ pub struct StoredKeyring {
     pub master: String,
     /// Counts the master keys, from 1.
     pub number: i64,
-    /// All keys, sealed.
-    pub sealed: Vec<u8>,
+    /// All keys, encrypted as one value with the master key.
+    pub encrypted: Vec<u8>,
     /// When it was made.
     pub made_at: DateTime<Utc>,
 }
@@ -31,8 +31,8 @@ const TO_BE_MADE: i64 = 0;
 
 type Row = (String, i64, Vec<u8>, At);
 
-fn stored((master, number, sealed, made_at): Row) -> StoredKeyring {
-    StoredKeyring { master, number, sealed, made_at: made_at.0 }
+fn stored((master, number, encrypted, made_at): Row) -> StoredKeyring {
+    StoredKeyring { master, number, encrypted, made_at: made_at.0 }
 }
 
 /// The keyring of every master key, the oldest first.
@@ -42,7 +42,7 @@ pub fn list(db: &mut Db) -> Result<Vec<StoredKeyring>, StoreError> {
     Ok(rows.into_iter().map(stored).collect())
 }
 
-/// Locks the keyring until the transaction ends: what is sealed meanwhile would be sealed with a key that is given up.
+/// Locks the keyring until the transaction ends: what is encrypted meanwhile would be encrypted with a key that is given up.
 pub fn lock(db: &mut Db) -> Result<(), StoreError> {
     diesel::update(keyring::table).set(keyring::number.eq(keyring::number)).execute(db)?;
     Ok(())
@@ -50,7 +50,7 @@ pub fn lock(db: &mut Db) -> Result<(), StoreError> {
 
 /// Holds the keyring as it is until the transaction ends. Unlike [`lock`] it lets others do so too: none waits for another's
 /// commit. A file has one writer at a time.
-pub fn hold(db: &mut Db) -> Result<(), StoreError> {
+pub fn lock_shared(db: &mut Db) -> Result<(), StoreError> {
     if let Db::Postgres(connection) = db {
         diesel::sql_query("SELECT FROM keyring FOR SHARE").execute(connection)?;
     }
@@ -88,7 +88,7 @@ pub fn make(db: &mut Db, first: &StoredKeyring) -> Result<bool, StoreError> {
     let set = (
         keyring::master.eq(first.master.clone()),
         keyring::number.eq(first.number),
-        keyring::sealed.eq(first.sealed.clone()),
+        keyring::sealed.eq(first.encrypted.clone()),
         keyring::made_at.eq(At(first.made_at)),
     );
     let mark = keyring::table.filter(keyring::number.eq(TO_BE_MADE));
@@ -101,7 +101,7 @@ pub fn put(db: &mut Db, stored: &StoredKeyring) -> Result<(), StoreError> {
     let row = (
         keyring::master.eq(stored.master.clone()),
         keyring::number.eq(stored.number),
-        keyring::sealed.eq(stored.sealed.clone()),
+        keyring::sealed.eq(stored.encrypted.clone()),
         keyring::made_at.eq(At(stored.made_at)),
     );
     diesel::insert_into(keyring::table).values(row).execute(db)?;
@@ -126,7 +126,7 @@ pub fn note_use(db: &mut Db, process: Uuid, master: &str, now: DateTime<Utc>) ->
         .on_conflict(master_key_uses::process)
         .do_update()
         .set(master_key_uses::seen_at.eq(excluded(master_key_uses::seen_at)));
-    Both(noted).execute(db)?;
+    Portable(noted).execute(db)?;
     Ok(())
 }
 

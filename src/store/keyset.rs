@@ -60,7 +60,7 @@ pub(super) struct RowComparison<A, B, X, Y> {
     operator: &'static str,
 }
 
-/// `left < right`
+/// The condition `left < right` on two columns, in their order: rows that come before a row.
 pub(super) fn row_before<A, B, X, Y>(left: (A, B), right: (X, Y)) -> RowComparison<A, B, X::Expression, Y::Expression>
 where
     A: Expression<SqlType: SqlType + SingleValue>,
@@ -71,7 +71,7 @@ where
     RowComparison { left, right: (right.0.as_expression(), right.1.as_expression()), operator: ") < (" }
 }
 
-/// `left > right`
+/// The condition `left > right` on two columns, in their order: rows that come after a row.
 pub(super) fn row_after<A, B, X, Y>(left: (A, B), right: (X, Y)) -> RowComparison<A, B, X::Expression, Y::Expression>
 where
     A: Expression<SqlType: SqlType + SingleValue>,

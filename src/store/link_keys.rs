@@ -8,10 +8,10 @@ use super::error::StoreError;
 use super::schema::link_keys;
 use crate::model::record::Digest;
 
-/// From where a key counts.
+/// From which record on chain hashes are made with a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LinkStart {
-    /// Which key, from 1 on.
+    /// The number of the key, from 1 on.
     pub number: i32,
     /// The position of the first record that is linked with it.
     pub first: i64,

@@ -70,7 +70,7 @@ fn apply(db: &mut Db, wait: Duration) -> Result<Vec<String>, OpenError> {
     };
     let applied = names(&applied.map_err(failed)?);
     // Names were compared otherwise once, which no statement can tell.
-    let colliding = if applied.is_empty() { Vec::new() } else { users::fold_anew(db)? };
+    let colliding = if applied.is_empty() { Vec::new() } else { users::refold_usernames(db)? };
     for name in colliding {
         tracing::warn!(user.name = %name, "another user's name is the same but for its case: both are found by their exact names");
     }

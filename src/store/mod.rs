@@ -6,11 +6,11 @@
 //! | the statement | the way | for example |
 //! |---|---|---|
 //! | one that diesel's `MultiConnection` takes: select, join, update, insert of one row, delete | as it is, on `&mut Db` | `users::find` |
-//! | one whose text both databases read, though `MultiConnection` refuses it: `ON CONFLICT` | `Both(statement).execute(db)` | `not_befores::raise` |
+//! | one whose text both databases read, though `MultiConnection` refuses it: `ON CONFLICT` | `Portable(statement).execute(db)` | `not_befores::raise` |
 //! | one that needs the real types: `eq_any` of a list, `RETURNING` | `on_backend!(db, \|connection\| …)`, written once | `sessions::owners` |
 //! | many rows | `rows::Insert`, `rows::Listing`: one array a column on PostgreSQL, row by row on SQLite | `users::insert_all` |
-//! | a million rows, read once | `raw::each`: values as the driver hands them out | `covered::between` |
-//! | one that only one of them has: locks, notifications, pragmas | `match db`, in a file for that: `advisory`, `notifications`, `connection`, `transaction` | `advisory::hold` |
+//! | a million rows, read once | `raw::each`: values as the driver hands them out | `row_digests::in_range` |
+//! | one that only one of them has: locks, notifications, pragmas | `match db`, in a file for that: `advisory`, `notifications`, `connection`, `transaction` | `advisory::lock_shared` |
 //!
 //! "Not there" is `Option`; "could not ask" is [`StoreError`], which is answered 503 and never decides about a token.
 
@@ -28,7 +28,6 @@ pub mod client_assertions;
 pub mod clients;
 mod columns;
 mod connection;
-pub mod covered;
 mod criteria;
 pub mod deliveries;
 pub mod devices;
@@ -48,18 +47,20 @@ mod pooler;
 mod raw;
 pub mod retention;
 pub mod roles;
+pub mod row_digests;
 mod rows;
 mod schema;
 pub mod sessions;
 pub mod shipping;
 pub mod signing_keys;
-pub mod states;
 pub mod statistics;
 pub mod throttles;
 mod transaction;
 pub mod users;
+pub mod versioned_rows;
 mod writer;
 
+use std::cell::Cell;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -77,6 +78,11 @@ use writer::Writer;
 
 /// How many times [`Settings::wait`] a caller waits for PostgreSQL to do a unit of work.
 const PATIENCE: u32 = 5;
+
+tokio::task_local! {
+    /// How much longer the units of work of this task may take, where they are counted together.
+    static LEFT: Cell<Duration>;
+}
 
 /// How a store is opened.
 #[derive(Debug, Clone)]
@@ -122,7 +128,7 @@ impl Store {
         Ok(Self { inner: Arc::new(Inner { settings, pool, writer }) })
     }
 
-    /// Which database it is.
+    /// The address of the database.
     #[must_use]
     pub fn address(&self) -> &Address {
         &self.inner.settings.address
@@ -134,14 +140,11 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.in_time(self.read_at_length(work)).await
+        self.in_time(self.read_long(work)).await
     }
 
     /// The same for reports, which may take as long as the database lets a statement run.
-    pub async fn read_at_length<T, E>(
-        &self,
-        work: impl FnOnce(&mut Db) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E>
+    pub async fn read_long<T, E>(&self, work: impl FnOnce(&mut Db) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
@@ -165,17 +168,14 @@ impl Store {
             let value = work(db)?;
             if seen.load(Ordering::SeqCst) { Err(out_of_time().into()) } else { Ok(value) }
         };
-        let outcome = self.in_time(self.write_at_length(unless_given_up)).await;
+        let outcome = self.in_time(self.write_long(unless_given_up)).await;
         // Whoever is told that nothing is known finds nothing done later, unless the commit was under way already.
         given_up.store(true, Ordering::SeqCst);
         outcome
     }
 
     /// The same for units of work that grow with their input, such as an import.
-    pub async fn write_at_length<T, E>(
-        &self,
-        work: impl FnOnce(&mut Db) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E>
+    pub async fn write_long<T, E>(&self, work: impl FnOnce(&mut Db) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
@@ -188,7 +188,7 @@ impl Store {
     }
 
     /// Runs one statement that needs no transaction around it: a third of the way to PostgreSQL and back.
-    pub async fn write_alone<T, E>(
+    pub async fn write_autocommit<T, E>(
         &self,
         statement: impl FnOnce(&mut Db) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
@@ -202,11 +202,11 @@ impl Store {
             transaction::confirm(db, began)?;
             Ok(value)
         };
-        self.write_loosely(statement).await
+        self.write_non_durable(statement).await
     }
 
     /// The same for a statement that need not be durable, and says so to PostgreSQL.
-    pub async fn write_loosely<T, E>(
+    pub async fn write_non_durable<T, E>(
         &self,
         statement: impl FnOnce(&mut Db) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
@@ -223,11 +223,28 @@ impl Store {
     /// Gives up on a server that does not answer. libpq waits for ever where a network swallows the answer; the thread
     /// that waits there cannot be called back, its caller can. A file does answer.
     async fn in_time<T, E: From<StoreError>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        if self.is_a_file() {
-            return work.await;
-        }
-        let patience = self.inner.settings.wait * PATIENCE;
-        tokio::time::timeout(patience, work).await.unwrap_or_else(|_| Err(out_of_time().into()))
+        let patience = match LEFT.try_with(Cell::get) {
+            Ok(left) => left,
+            Err(_) if self.is_a_file() => return work.await,
+            Err(_) => self.patience(),
+        };
+        let began = Instant::now();
+        let outcome = tokio::time::timeout(patience, work).await.unwrap_or_else(|_| Err(out_of_time().into()));
+        // Where nobody counts, nothing is left to be set.
+        LEFT.try_with(|left| left.set(patience.saturating_sub(began.elapsed()))).ok();
+        outcome
+    }
+
+    /// Does work of which all units together wait for no longer than one may: what somebody looks at asks for several, one after the
+    /// other. Whichever comes when the time is over is told that the database is not available, as when it alone had waited.
+    pub async fn within_one_wait<T>(&self, work: impl Future<Output = T>) -> T {
+        LEFT.scope(Cell::new(self.patience()), work).await
+    }
+
+    /// How long a unit of work may take. A file answers by itself when its lock was waited for; a moment later than that.
+    fn patience(&self) -> Duration {
+        let wait = self.inner.settings.wait;
+        if self.is_a_file() { wait + wait / 4 } else { wait * PATIENCE }
     }
 
     /// Closes the files of a SQLite database to others on this machine.
@@ -299,14 +316,14 @@ impl Store {
         self.inner.pool.server_changes()
     }
 
-    /// Whether a unit of work found no room since [`Self::found_room`].
+    /// Whether a unit of work found no room since [`Self::note_free_space`].
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.inner.pool.is_full().load(Ordering::Relaxed)
     }
 
     /// There is room again.
-    pub fn found_room(&self) {
+    pub fn note_free_space(&self) {
         self.inner.pool.is_full().store(false, Ordering::Relaxed);
     }
 

@@ -51,7 +51,7 @@ pub struct LeaseNumbers {
     pub next: i64,
 }
 
-/// Begins the node's next lease, in one statement that is its own transaction ([`Store::write_alone`](super::Store)), as
+/// Begins the node's next lease, in one statement that is its own transaction ([`Store::write_autocommit`](super::Store)), as
 /// durable as an end: others time a lease by its number, so no crash may take it back.
 ///
 /// `false` where its row is gone: it has been evicted; and where the database is an older copy: the feed has not come as
@@ -84,7 +84,7 @@ pub fn renew(db: &mut Db, id: NodeId, numbers: LeaseNumbers, applied_seq: i64) -
     Ok(renewed == 1)
 }
 
-/// Says what the node has applied, and extends nothing ([`Store::write_loosely`](super::Store)). `false` as above.
+/// Says what the node has applied, and extends nothing ([`Store::write_non_durable`](super::Store)). `false` as above.
 ///
 /// Need not be on the disk: a database that forgets it has an older row, which others wait for all the longer.
 pub fn note_applied(db: &mut Db, id: NodeId, applied_seq: i64) -> Result<bool, StoreError> {
@@ -116,7 +116,7 @@ pub fn lease_no(db: &mut Db, id: NodeId) -> Result<Option<i64>, StoreError> {
 }
 
 /// Takes room in the database, and gives it back in the same transaction: shows whether there is some.
-pub fn try_room(db: &mut Db, id: NodeId, now: DateTime<Utc>) -> Result<(), StoreError> {
+pub fn probe_free_space(db: &mut Db, id: NodeId, now: DateTime<Utc>) -> Result<(), StoreError> {
     let filling = match db {
         Db::Postgres(_) => "SELECT string_agg(md5(random()::text), '') AS text FROM generate_series(1, 8192)",
         Db::Sqlite(_) => "SELECT hex(randomblob(131072)) AS text",

@@ -6,11 +6,11 @@ use diesel::prelude::*;
 use diesel::upsert::excluded;
 
 use super::advisory::{self, Lock};
-use super::backend::{Both, Db};
+use super::backend::{Db, Portable};
 use super::columns::{At, parsed};
 use super::error::StoreError;
 use super::schema::not_befores;
-use super::states::{self, Thing};
+use super::versioned_rows::{self, VersionedRow};
 use crate::model::client::ClientId;
 use crate::model::id::UserId;
 use crate::model::not_before::{NotBefore, Scope};
@@ -18,13 +18,13 @@ use crate::model::session::Actor;
 
 /// Lets no not-before be set until the transaction is over. Logins hold it, so that each comes before a not-before, which then
 /// sees its session, or after it, and sees the not-before. SQLite has one writer at a time.
-pub fn hold(db: &mut Db) -> Result<(), StoreError> {
-    advisory::hold(db, Lock::NotBefores)
+pub fn lock_shared(db: &mut Db) -> Result<(), StoreError> {
+    advisory::lock_shared(db, Lock::NotBefores)
 }
 
 /// Waits until nobody holds them, and lets nobody until the transaction is over.
-pub fn hold_alone(db: &mut Db) -> Result<(), StoreError> {
-    advisory::hold_alone(db, Lock::NotBefores)
+pub fn lock_exclusive(db: &mut Db) -> Result<(), StoreError> {
+    advisory::lock_exclusive(db, Lock::NotBefores)
 }
 
 /// Sets a not-before; an earlier one than what is set changes nothing.
@@ -48,7 +48,7 @@ pub fn raise(
         not_befores::set_by.eq(&by.id),
         not_befores::note.eq(note),
         not_befores::version.eq(0),
-        not_befores::salt.eq(states::salt().to_vec()),
+        not_befores::salt.eq(versioned_rows::salt().to_vec()),
     );
     let raised = diesel::insert_into(not_befores::table)
         .values(row)
@@ -62,7 +62,9 @@ pub fn raise(
             not_befores::note.eq(excluded(not_befores::note)),
         ))
         .filter(not_befores::at.lt(excluded(not_befores::at)));
-    states::change(db, &Thing::NotBefore(scope.clone()), now, |db| Ok(Both(raised).execute(db)? == 1))?;
+    versioned_rows::change(db, &VersionedRow::NotBefore(scope.clone()), now, |db| {
+        Ok(Portable(raised).execute(db)? == 1)
+    })?;
     Ok(())
 }
 
@@ -103,11 +105,11 @@ pub fn of(db: &mut Db, scope: &Scope) -> Result<Option<DateTime<Utc>>, StoreErro
 /// Removes what was noted on a not-before.
 pub fn remove_note(db: &mut Db, scope: &Scope, now: DateTime<Utc>) -> Result<(), StoreError> {
     let set = diesel::update(not_befores::table.find(scope.words())).set(not_befores::note.eq(None::<String>));
-    states::change(db, &Thing::NotBefore(scope.clone()), now, |db| Ok(set.execute(db)? == 1))?;
+    versioned_rows::change(db, &VersionedRow::NotBefore(scope.clone()), now, |db| Ok(set.execute(db)? == 1))?;
     Ok(())
 }
 
-/// Every not-before.
+/// Every not-before that was set, of users, clients and everybody.
 pub fn list(db: &mut Db) -> Result<Vec<NotBefore>, StoreError> {
     type Row = (String, String, At, At, String, String, Option<String>);
     let columns = (

@@ -15,7 +15,7 @@ use crate::clock::uptime;
 const ALONE: [&str; 1] = ["2026-11-28-000020_key_the_record_chain"];
 /// What such a node needs: where it is missing, none ever ran.
 const SINCE: &str = "2026-11-22-000007_add_lease_length_to_nodes";
-/// Between two looks.
+/// The pause between two looks whether an older node still renews its row.
 const PAUSE: Duration = Duration::from_millis(50);
 
 #[derive(QueryableByName)]

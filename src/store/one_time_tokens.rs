@@ -10,23 +10,23 @@ use super::schema::one_time_tokens;
 use crate::model::id::{SessionId, UserId};
 use crate::model::secret::SecretDigest;
 
-/// What a one-time token is good for.
+/// What a one-time token may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
+pub enum TokenPurpose {
     /// Creating the first administrator.
     Setup,
     /// Setting a new password of this user.
     Reset(UserId),
     /// Saying that a login was not one's own.
     ReportLink {
-        /// Whose account it is.
+        /// The user who logged in.
         user_id: UserId,
         /// The session that began with the login.
         session_id: SessionId,
     },
 }
 
-impl Purpose {
+impl TokenPurpose {
     const fn word(self) -> &'static str {
         match self {
             Self::Setup => "setup",
@@ -62,26 +62,26 @@ impl Purpose {
 
 const NOT_ME: &str = "not_me";
 
-/// A token that was just used up.
+/// A one-time token that was just used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Taken {
-    /// What it was good for.
-    pub purpose: Purpose,
+pub struct SpentToken {
+    /// What it might be used for.
+    pub purpose: TokenPurpose,
     /// When it stops being valid.
     pub expires_at: DateTime<Utc>,
 }
 
 type Columns = (Option<Id>, Option<Id>, At);
 
-const fn taken((user_id, session_id, expires_at): Columns) -> Taken {
-    Taken { purpose: Purpose::read(user_id, session_id), expires_at: expires_at.0 }
+const fn taken((user_id, session_id, expires_at): Columns) -> SpentToken {
+    SpentToken { purpose: TokenPurpose::read(user_id, session_id), expires_at: expires_at.0 }
 }
 
 /// Keeps a token's digest, in place of every earlier token of the same purpose.
 pub fn replace(
     db: &mut Db,
     digest: SecretDigest,
-    purpose: Purpose,
+    purpose: TokenPurpose,
     now: DateTime<Utc>,
     expires_at: DateTime<Utc>,
 ) -> Result<(), StoreError> {
@@ -93,7 +93,7 @@ pub fn replace(
 pub fn insert(
     db: &mut Db,
     digest: SecretDigest,
-    purpose: Purpose,
+    purpose: TokenPurpose,
     now: DateTime<Utc>,
     expires_at: DateTime<Utc>,
 ) -> Result<(), StoreError> {
@@ -110,7 +110,7 @@ pub fn insert(
 }
 
 /// Uses a token up: of two that try at once, one gets it.
-pub fn take(db: &mut Db, digest: SecretDigest) -> Result<Option<Taken>, StoreError> {
+pub fn take(db: &mut Db, digest: SecretDigest) -> Result<Option<SpentToken>, StoreError> {
     let row: Option<Columns> = diesel::delete(one_time_tokens::table.find(digest.0.to_vec()))
         .returning((one_time_tokens::user_id, one_time_tokens::session_id, one_time_tokens::expires_at))
         .get_result(db)
@@ -119,7 +119,7 @@ pub fn take(db: &mut Db, digest: SecretDigest) -> Result<Option<Taken>, StoreErr
 }
 
 /// What a token is good for, without using it up.
-pub fn find(db: &mut Db, digest: SecretDigest) -> Result<Option<Taken>, StoreError> {
+pub fn find(db: &mut Db, digest: SecretDigest) -> Result<Option<SpentToken>, StoreError> {
     let row: Option<Columns> = one_time_tokens::table
         .find(digest.0.to_vec())
         .select((one_time_tokens::user_id, one_time_tokens::session_id, one_time_tokens::expires_at))
@@ -136,7 +136,7 @@ pub fn remove_all(db: &mut Db, user_id: UserId) -> Result<(), StoreError> {
 }
 
 /// Forgets every token of this purpose; those about sessions, of all sessions of the user.
-pub fn remove(db: &mut Db, purpose: Purpose) -> Result<(), StoreError> {
+pub fn remove(db: &mut Db, purpose: TokenPurpose) -> Result<(), StoreError> {
     let of_purpose = one_time_tokens::table.filter(one_time_tokens::purpose.eq(purpose.word()));
     match purpose.user_id() {
         None => diesel::delete(of_purpose).execute(db)?,

@@ -1,10 +1,10 @@
-//! Queries on `pending_erasures`: who is still to be taken out of the history, and by which names. The names are sealed; this
-//! folder never sees them open.
+//! Queries on `pending_erasures`: who is still to be taken out of the history, and by which names. The names are encrypted; this
+//! folder never sees them decrypted.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
-use super::backend::{Both, Db};
+use super::backend::{Db, Portable};
 use super::columns::{At, Id};
 use super::error::StoreError;
 use super::schema::pending_erasures;
@@ -15,17 +15,17 @@ use crate::model::id::UserId;
 pub fn insert(
     db: &mut Db,
     user_id: UserId,
-    sealed_names: Option<Vec<u8>>,
+    encrypted_names: Option<Vec<u8>>,
     asked_at: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let row = (
         pending_erasures::user_id.eq(Id(user_id.0)),
-        pending_erasures::names.eq(sealed_names),
+        pending_erasures::names.eq(encrypted_names),
         pending_erasures::asked_at.eq(At(asked_at)),
     );
     let added =
         diesel::insert_into(pending_erasures::table).values(row).on_conflict(pending_erasures::user_id).do_nothing();
-    Both(added).execute(db)?;
+    Portable(added).execute(db)?;
     Ok(())
 }
 
@@ -36,29 +36,29 @@ pub fn list(db: &mut Db) -> Result<Vec<UserId>, StoreError> {
     Ok(ids.into_iter().map(|id| UserId(id.0)).collect())
 }
 
-/// The names that were noted of a user, sealed; `None` where there are none, or not any more.
-pub fn sealed_names(db: &mut Db, user_id: UserId) -> Result<Option<Vec<u8>>, StoreError> {
+/// The names that were noted of a user, encrypted; `None` where there are none, or not any more.
+pub fn encrypted_names(db: &mut Db, user_id: UserId) -> Result<Option<Vec<u8>>, StoreError> {
     let names: Option<Option<Vec<u8>>> =
         pending_erasures::table.find(Id(user_id.0)).select(pending_erasures::names).first(db).optional()?;
     Ok(names.flatten())
 }
 
-/// What the names of a user are sealed for.
+/// The context in which the names of a user are encrypted.
 #[must_use]
 pub fn context(user_id: UserId) -> String {
     format!("erasure {user_id}")
 }
 
-/// Everybody whose names are kept, with those, sealed.
-pub fn sealed(db: &mut Db) -> Result<Vec<(UserId, Vec<u8>)>, StoreError> {
+/// Everybody whose names are kept, with those, encrypted.
+pub fn all_encrypted(db: &mut Db) -> Result<Vec<(UserId, Vec<u8>)>, StoreError> {
     let kept = pending_erasures::table.filter(pending_erasures::names.is_not_null());
     let rows: Vec<(Id, Option<Vec<u8>>)> =
         kept.select((pending_erasures::user_id, pending_erasures::names)).load(db)?;
     Ok(rows.into_iter().filter_map(|(id, names)| Some((UserId(id.0), names?))).collect())
 }
 
-/// Keeps the same names, sealed anew.
-pub fn seal_anew(db: &mut Db, user_id: UserId, names: Vec<u8>) -> Result<(), StoreError> {
+/// Keeps the same names, encrypted again.
+pub fn replace_encrypted(db: &mut Db, user_id: UserId, names: Vec<u8>) -> Result<(), StoreError> {
     let pending = pending_erasures::table.find(Id(user_id.0));
     diesel::update(pending).set(pending_erasures::names.eq(Some(names))).execute(db)?;
     Ok(())

@@ -24,9 +24,9 @@ pub(super) trait Raw: Backend {
     fn hand<T>(value: Option<Self::RawValue<'_>>, shape: Shape, to: impl FnOnce(Value<'_>) -> T) -> T;
 }
 
-/// What is made of rows.
+/// Makes something of the rows that a query finds.
 pub(super) trait Take {
-    /// Takes a row.
+    /// Takes the values that it needs from a row.
     fn take<'r, DB: Raw>(&mut self, row: &impl Row<'r, DB>) -> Result<(), StoreError>;
 }
 

@@ -35,9 +35,9 @@ pub enum DatabaseRole {
 /// What a role may do with one table.
 #[derive(Debug, Clone, Copy)]
 pub struct Grant {
-    /// The table.
+    /// The name of the table.
     pub table: &'static str,
-    /// What it may do.
+    /// The privileges that the role has on the table.
     pub may: &'static [Privilege],
 }
 
@@ -51,9 +51,9 @@ pub struct Privilege {
 /// Of which columns a privilege is.
 #[derive(Debug, Clone, Copy)]
 enum Columns {
-    /// The whole table.
+    /// All columns: the privilege is of the table.
     All,
-    /// These columns.
+    /// These columns alone.
     Listed(&'static [&'static str]),
     /// Those that follow from what the columns of the table are.
     Derived(fn() -> Vec<&'static str>),
@@ -222,7 +222,7 @@ const HISTORY: &[&str] = &[
 ];
 
 impl DatabaseRole {
-    /// Every role.
+    /// Every role that Vigie makes.
     pub const ALL: [Self; 3] = [Self::Application, Self::Reader, Self::Retention];
 
     /// How its name ends.
@@ -318,7 +318,7 @@ pub enum RolesError {
     MayNotCreate {
         /// The role of the database that asked.
         role: String,
-        /// What is missing.
+        /// The names of the roles that are missing.
         missing: Vec<String>,
     },
     /// PostgreSQL took the grants and did not give what they say.
@@ -332,7 +332,7 @@ pub enum RolesError {
 /// What a role needs and does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingPrivileges {
-    /// The role.
+    /// The name of the role.
     pub role: String,
     /// Each as `INSERT on audit_events`, or `UPDATE on sessions.ended_at`.
     pub privileges: Vec<String>,
@@ -524,7 +524,7 @@ fn lack(
 /// What the connected role may do to the history, although the server never does it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnRole {
-    /// The role.
+    /// The name of the role.
     pub role: String,
     /// The tables that it may change, delete from or empty.
     pub may_alter: Vec<String>,

@@ -58,7 +58,7 @@ impl<'r> Listing<'r, Pg> {
         Self { before: before.into(), values: Vec::new(), after: after.into() }
     }
 
-    /// Adds a column.
+    /// Adds a column, with its value for each row: one array.
     pub fn array<S, V>(mut self, column: Vec<V>) -> Self
     where
         S: SqlType + 'r,
@@ -152,7 +152,7 @@ impl<'r, R> Insert<'r, R> {
         self
     }
 
-    /// Adds the rows.
+    /// Runs the statement, which adds all rows.
     pub fn execute(&self, db: &mut Db) -> Result<(), StoreError> {
         match db {
             Db::Postgres(_) if self.rows.is_empty() => {}

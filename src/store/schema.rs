@@ -76,6 +76,8 @@ table! {
         person_proof -> Nullable<Binary>,
         valid_from_generation -> Integer,
         client_authentication -> Nullable<Text>,
+        credential -> Nullable<Text>,
+        name -> Nullable<Text>,
     }
 }
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
-use super::backend::{Both, Db};
+use super::backend::{Db, Portable};
 use super::columns::{At, Id};
 use super::error::StoreError;
 use super::schema::shipping_cursors;
@@ -63,7 +63,7 @@ pub fn claim(db: &mut Db, sink: &str, claim: Claim, now: DateTime<Utc>) -> Resul
         shipping_cursors::checkpoint_size.eq(NO_CHECKPOINT),
     );
     let first = diesel::insert_into(shipping_cursors::table).values(first).on_conflict_do_nothing();
-    Both(first).execute(db)?;
+    Portable(first).execute(db)?;
     let is_free = shipping_cursors::claimed_until
         .is_null()
         .or(shipping_cursors::claimed_until.le(Some(At(now))))

@@ -1,4 +1,4 @@
-//! Queries on `signing_keys`. Private parts are sealed; this folder never sees them open.
+//! Queries on `signing_keys`. Private parts are encrypted; this folder never sees them decrypted.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -11,12 +11,12 @@ use super::schema::signing_keys;
 /// A signing key as kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredKey {
-    /// Its `kid`.
+    /// Names the key: the `kid` of its tokens (RFC 7515 §4.1.4).
     pub id: String,
     /// `ES256`, `EdDSA`, `RS256` or `HS256`.
     pub algorithm: String,
-    /// The private part, sealed.
-    pub sealed: Vec<u8>,
+    /// The private part, encrypted with a key of the keyring; empty once the key was given up.
+    pub encrypted: Vec<u8>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it signs for the last time, and until when its tokens verify.
@@ -66,11 +66,11 @@ impl StoredKey {
 
 type Row = (String, String, Vec<u8>, At, Option<At>, Option<At>, Option<At>);
 
-fn key((id, algorithm, sealed, created_at, retired_at, verify_until, revoked_at): Row) -> StoredKey {
+fn key((id, algorithm, encrypted, created_at, retired_at, verify_until, revoked_at): Row) -> StoredKey {
     StoredKey {
         id,
         algorithm,
-        sealed,
+        encrypted,
         created_at: created_at.0,
         retired: retired_at.zip(verify_until).map(|(at, until)| (at.0, until.0)),
         revoked_at: revoked_at.map(|at| at.0),
@@ -129,16 +129,16 @@ pub fn insert(db: &mut Db, stored: &StoredKey) -> Result<(), StoreError> {
     let row = (
         signing_keys::id.eq(stored.id.clone()),
         signing_keys::algorithm.eq(stored.algorithm.clone()),
-        signing_keys::sealed.eq(stored.sealed.clone()),
+        signing_keys::sealed.eq(stored.encrypted.clone()),
         signing_keys::created_at.eq(At(stored.created_at)),
     );
     diesel::insert_into(signing_keys::table).values(row).execute(db)?;
     Ok(())
 }
 
-/// Keeps the same private part, sealed anew.
-pub fn seal_anew(db: &mut Db, id: &str, sealed: Vec<u8>) -> Result<(), StoreError> {
-    diesel::update(signing_keys::table.find(id)).set(signing_keys::sealed.eq(sealed)).execute(db)?;
+/// Keeps the same private part, encrypted again.
+pub fn replace_encrypted(db: &mut Db, id: &str, encrypted: Vec<u8>) -> Result<(), StoreError> {
+    diesel::update(signing_keys::table.find(id)).set(signing_keys::sealed.eq(encrypted)).execute(db)?;
     Ok(())
 }
 

@@ -17,11 +17,11 @@ use crate::model::session::EndReason;
 /// What happened in one bucket of time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Bucket {
-    /// Sessions started.
+    /// How many sessions started.
     pub logins: i64,
-    /// Attempts that failed.
+    /// How many login attempts failed.
     pub failures: i64,
-    /// Sessions that ended, by reason.
+    /// How many sessions ended, by reason.
     pub ends: BTreeMap<EndReason, i64>,
 }
 

@@ -5,7 +5,7 @@ use diesel::dsl::case_when;
 use diesel::prelude::*;
 
 use super::advisory::{self, Lock};
-use super::backend::{Both, Db, MultiBackend};
+use super::backend::{Db, MultiBackend, Portable};
 use super::columns::{At, Id, fixed};
 use super::error::StoreError;
 use super::keyset::{Page, row_before};
@@ -39,22 +39,22 @@ impl ThrottleScope {
 }
 
 /// Lets nobody take a name until the transaction is over: whoever looks whether somebody has it may count for what is found.
-pub fn hold_names(db: &mut Db) -> Result<(), StoreError> {
-    advisory::hold(db, Lock::Names)
+pub fn lock_names_shared(db: &mut Db) -> Result<(), StoreError> {
+    advisory::lock_shared(db, Lock::Names)
 }
 
 /// Waits until nobody holds them, and lets nobody until the transaction is over: whoever takes a name forgets what was counted
 /// for it, and nothing may be added meanwhile.
-pub fn hold_names_alone(db: &mut Db) -> Result<(), StoreError> {
-    advisory::hold_alone(db, Lock::Names)
+pub fn lock_names_exclusive(db: &mut Db) -> Result<(), StoreError> {
+    advisory::lock_exclusive(db, Lock::Names)
 }
 
 /// What is counted: a scope and a keyed digest of the account, address or network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ThrottleKey {
-    /// The scope.
+    /// Whose failures are counted: an account, an address, a network or the whole server.
     pub scope: ThrottleScope,
-    /// The digest.
+    /// The keyed digest (HMAC-SHA256) of the name, address or network.
     pub subject: [u8; 32],
 }
 
@@ -68,9 +68,9 @@ impl ThrottleKey {
     }
 }
 
-/// What an administrator may be shown of a key (P7): a name that no user has is masked.
+/// Whose failures are counted, as far as an administrator may see it (P7): a name that no user has is masked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Shown {
+pub struct DisplayedSubject {
     /// The user whose account it is.
     pub user_id: Option<UserId>,
     /// The masked name, where no user has it.
@@ -111,7 +111,7 @@ pub fn find(db: &mut Db, key: ThrottleKey) -> Result<Option<Count>, StoreError> 
 pub fn add_failure(
     db: &mut Db,
     key: ThrottleKey,
-    shown: &Shown,
+    display: &DisplayedSubject,
     now: DateTime<Utc>,
     window: TimeDelta,
 ) -> Result<Count, StoreError> {
@@ -125,9 +125,9 @@ pub fn add_failure(
         throttles::window_failures.eq(1),
         throttles::window_began_at.eq(At(now)),
         throttles::last_failure_at.eq(At(now)),
-        throttles::user_id.eq(shown.user_id.map(|id| Id(id.0))),
-        throttles::masked_name.eq(shown.masked_name.clone()),
-        throttles::network.eq(shown.network.clone()),
+        throttles::user_id.eq(display.user_id.map(|id| Id(id.0))),
+        throttles::masked_name.eq(display.masked_name.clone()),
+        throttles::network.eq(display.network.clone()),
     );
     let counted = diesel::insert_into(throttles::table)
         .values(row)
@@ -142,9 +142,9 @@ pub fn add_failure(
             .otherwise(1)),
             throttles::window_began_at.eq(case_when(began, throttles::window_began_at).otherwise(At(now))),
             throttles::last_failure_at.eq(At(now)),
-            throttles::user_id.eq(shown.user_id.map(|id| Id(id.0))),
-            throttles::masked_name.eq(shown.masked_name.clone()),
-            throttles::network.eq(shown.network.clone()),
+            throttles::user_id.eq(display.user_id.map(|id| Id(id.0))),
+            throttles::masked_name.eq(display.masked_name.clone()),
+            throttles::network.eq(display.network.clone()),
         ))
         .returning((
             throttles::failures,
@@ -152,7 +152,7 @@ pub fn add_failure(
             throttles::window_began_at,
             throttles::closed_until,
         ));
-    let (failures, window_failures, began, until): (i32, i32, At, Option<At>) = Both(counted).get_result(db)?;
+    let (failures, window_failures, began, until): (i32, i32, At, Option<At>) = Portable(counted).get_result(db)?;
     Ok(Count { failures, window_failures, window_began_at: began.0, closed_until: until.map(|at| at.0) })
 }
 
@@ -221,14 +221,14 @@ fn is_locked(locked_after: u32) -> _ {
 /// A count as administrators see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ThrottleRow {
-    /// What is counted.
+    /// The scope and the subject that are counted.
     pub key: ThrottleKey,
     /// The failures that were counted.
     pub count: Count,
     /// When the last one was.
     pub last_failure_at: DateTime<Utc>,
-    /// What it is about.
-    pub shown: Shown,
+    /// Whose failures these are, as far as an administrator may see it.
+    pub display: DisplayedSubject,
     /// The user's present name.
     pub username: Option<String>,
 }
@@ -236,9 +236,9 @@ pub struct ThrottleRow {
 /// Which counts a list shows; all members together.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ThrottleFilter {
-    /// Those of this scope.
+    /// Counts of this scope.
     pub scope: Option<ThrottleScope>,
-    /// Those of this user's account.
+    /// Counts of this user's account.
     pub user_id: Option<UserId>,
     /// Those that refuse tries at this moment, with so many failures in a row closing an account for good.
     pub closed_at: Option<(DateTime<Utc>, u32)>,
@@ -249,12 +249,12 @@ pub struct ThrottleFilter {
 pub struct Position {
     /// When its last failure was.
     pub last_failure_at: DateTime<Utc>,
-    /// Its digest.
+    /// The subject of its key, which orders counts of the same moment.
     pub subject: [u8; 32],
 }
 
 impl Position {
-    /// Where this count is.
+    /// The place of this count.
     #[must_use]
     pub const fn of(row: &ThrottleRow) -> Self {
         Self { last_failure_at: row.last_failure_at, subject: row.key.subject }
@@ -273,7 +273,7 @@ fn into_row(columns: Columns) -> Result<ThrottleRow, StoreError> {
         key: ThrottleKey { scope, subject },
         count: Count { failures, window_failures, window_began_at: began.0, closed_until: until.map(|at| at.0) },
         last_failure_at: last.0,
-        shown: Shown { user_id: user_id.map(|id| UserId(id.0)), masked_name, network },
+        display: DisplayedSubject { user_id: user_id.map(|id| UserId(id.0)), masked_name, network },
         username,
     })
 }

@@ -13,7 +13,7 @@ use super::error::StoreError;
 use super::keyset::Page;
 use super::rows::{Insert, PER_STATEMENT};
 use super::schema::users;
-use super::states::{self, Thing};
+use super::versioned_rows::{self, VersionedRow};
 use crate::model::filter::{Text, UserFilter};
 use crate::model::folding::{fold, forms};
 use crate::model::id::UserId;
@@ -99,7 +99,7 @@ pub fn having_name(db: &mut Db, name: &str) -> Result<Vec<User>, StoreError> {
 
 /// Writes the form of names in which they are compared today, where they have another; returns those whose form is taken: they
 /// are found by their exact name.
-pub fn fold_anew(db: &mut Db) -> Result<Vec<Username>, StoreError> {
+pub fn refold_usernames(db: &mut Db) -> Result<Vec<Username>, StoreError> {
     let mut colliding = Vec::new();
     for (id, name) in case_folded_otherwise(db)? {
         let form = fold(&name);
@@ -173,7 +173,7 @@ pub struct Position {
 }
 
 impl Position {
-    /// Where this user is.
+    /// The place of this user.
     #[must_use]
     pub fn of(user: &User) -> Self {
         Self { folded: user.username.folded(), id: user.id }
@@ -209,7 +209,7 @@ pub fn list(
 /// A user to be added; `scheme` names the kind and cost of the password's stored form.
 #[derive(Debug, Clone)]
 pub struct NewUser {
-    /// The user.
+    /// The user, with name, role and password hash.
     pub user: User,
     /// Missing without a password.
     pub scheme: Option<String>,
@@ -220,17 +220,17 @@ pub fn insert(db: &mut Db, user: &User, scheme: Option<&str>) -> Result<(), Stor
     insert_all(db, &[NewUser { user: user.clone(), scheme: scheme.map(str::to_owned) }])
 }
 
-/// The same for many.
+/// Adds many users.
 pub fn insert_all(db: &mut Db, new: &[NewUser]) -> Result<(), StoreError> {
     // All of them before the first is added: what waits to be sealed is looked through for each.
-    let things: Vec<Thing> = new.iter().map(|new| Thing::User(new.user.id)).collect();
-    let versions = states::first_versions(db, &things)?;
+    let rows: Vec<VersionedRow> = new.iter().map(|new| VersionedRow::User(new.user.id)).collect();
+    let versions = versioned_rows::first_versions(db, &rows)?;
     let rows: Vec<(&NewUser, Option<i64>)> = new.iter().zip(versions).collect();
     for rows in rows.chunks(PER_STATEMENT) {
         insert_rows(db, rows)?;
         let recorded =
             rows.iter().filter_map(|(new, version)| Some((new.user.id.to_string(), (*version)?, new.user.created_at)));
-        states::record_added(db, RecordKind::User, &recorded.collect::<Vec<_>>())?;
+        versioned_rows::record_added(db, RecordKind::User, &recorded.collect::<Vec<_>>())?;
     }
     Ok(())
 }
@@ -249,7 +249,7 @@ fn insert_rows(db: &mut Db, rows: &[(&NewUser, Option<i64>)]) -> Result<(), Stor
         .column(users::must_change_password_since, |(new, _)| new.user.must_change_password_since.map(At))
         .column(users::email, |(new, _)| new.user.email.as_ref().map(Email::as_str))
         .column(users::version, |(_, version)| version.unwrap_or(0))
-        .column(users::salt, |_| Some(states::salt().to_vec()))
+        .column(users::salt, |_| Some(versioned_rows::salt().to_vec()))
         .execute(db)
 }
 
@@ -260,7 +260,7 @@ fn change(
     at: DateTime<Utc>,
     update: impl FnOnce(&mut Db) -> QueryResult<usize>,
 ) -> Result<bool, StoreError> {
-    states::change(db, &Thing::User(id), at, |db| Ok(update(db)? == 1))
+    versioned_rows::change(db, &VersionedRow::User(id), at, |db| Ok(update(db)? == 1))
 }
 
 /// Sets the password that the user chose at `at`.
@@ -306,7 +306,7 @@ pub fn set_username(db: &mut Db, id: UserId, username: &Username, at: DateTime<U
     let set = (users::username.eq(username.as_str()), users::username_folded.eq(username.folded()));
     let is_changed = change(db, id, at, |db| diesel::update(users::table.find(Id(id.0))).set(set).execute(db))?;
     // Whose name was the same has it alone now.
-    fold_anew(db)?;
+    refold_usernames(db)?;
     Ok(is_changed)
 }
 
@@ -339,7 +339,7 @@ pub fn set_state(db: &mut Db, id: UserId, state: UserState, at: DateTime<Utc>) -
 /// Deletes the user; sessions, attempts and events keep the id and the name at the time.
 pub fn delete(db: &mut Db, id: UserId, at: DateTime<Utc>) -> Result<bool, StoreError> {
     let is_deleted = change(db, id, at, |db| diesel::delete(users::table.find(Id(id.0))).execute(db))?;
-    fold_anew(db)?;
+    refold_usernames(db)?;
     Ok(is_deleted)
 }
 

@@ -21,15 +21,15 @@ const BATCH: usize = 512;
 const QUEUE: usize = 4096;
 
 /// A unit of work, type erased: runs in the open transaction, or is told why it cannot.
-type Job = Box<dyn FnOnce(Result<&mut Db, &StoreError>) -> Done + Send>;
+type Job = Box<dyn FnOnce(Result<&mut Db, &StoreError>) -> FinishedWork + Send>;
 
-/// Tells a caller how it went, once the outcome of the commit is known.
-type Tell = Box<dyn FnOnce(&Result<(), StoreError>) + Send>;
+/// Sends a caller the result, once the outcome of the commit is known.
+type Reply = Box<dyn FnOnce(&Result<(), StoreError>) + Send>;
 
 /// A unit of work that ran, and waits for the commit.
-struct Done {
-    /// Tells the caller how it went; takes the outcome of the commit.
-    tell: Tell,
+struct FinishedWork {
+    /// Sends the caller the result; takes the outcome of the commit.
+    reply: Reply,
     /// Whether the transaction it ran in still stands: a full disk makes SQLite undo all of it.
     transaction_stands: bool,
 }
@@ -43,7 +43,7 @@ pub(super) struct Writer {
 impl Writer {
     pub fn start(connection: Db, address: Address, wait: Duration) -> Self {
         let (queue, jobs) = mpsc::sync_channel(QUEUE);
-        let mut writing = Writing { connection: Some(connection), address, wait };
+        let mut writing = WriterThread { connection: Some(connection), address, wait };
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".into())
             .spawn(move || writing.work_through(&jobs))
@@ -56,22 +56,22 @@ impl Writer {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let (tell, told) = oneshot::channel();
+        let (sender, answer) = oneshot::channel();
         let job: Job = Box::new(move |db| {
             let (result, transaction_stands) = match db {
                 Ok(db) => in_savepoint(db, work),
                 Err(error) => (Err(error.clone().into()), true),
             };
-            let tell = Box::new(move |committed: &Result<(), StoreError>| {
+            let reply = Box::new(move |committed: &Result<(), StoreError>| {
                 let outcome = result.and_then(|value| committed.clone().map(|()| value).map_err(E::from));
                 // A caller that went away does not want to know.
-                let _ = tell.send(outcome);
+                let _ = sender.send(outcome);
             });
-            Done { tell, transaction_stands }
+            FinishedWork { reply, transaction_stands }
         });
         self.submit(job)?;
         // The work panicked, and was dropped unanswered.
-        told.await.unwrap_or_else(|_| Err(StoreError::Unavailable("a unit of work panicked".into()).into()))
+        answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("a unit of work panicked".into()).into()))
     }
 
     fn submit(&self, job: Job) -> Result<(), StoreError> {
@@ -102,12 +102,12 @@ impl Drop for Writer {
 }
 
 /// The failure of one unit of work, carried through diesel's transaction.
-enum Undone<E> {
+enum WorkError<E> {
     ByWork(E),
     ByDatabase(diesel::result::Error),
 }
 
-impl<E> From<diesel::result::Error> for Undone<E> {
+impl<E> From<diesel::result::Error> for WorkError<E> {
     fn from(error: diesel::result::Error) -> Self {
         Self::ByDatabase(error)
     }
@@ -119,28 +119,28 @@ fn in_savepoint<T, E: From<StoreError>>(
     db: &mut Db,
     work: impl FnOnce(&mut Db) -> Result<T, E>,
 ) -> (Result<T, E>, bool) {
-    match db.transaction(|db| work(db).map_err(Undone::ByWork)) {
+    match db.transaction(|db| work(db).map_err(WorkError::ByWork)) {
         Ok(value) => (Ok(value), true),
-        Err(Undone::ByWork(error)) => (Err(error), true),
-        Err(Undone::ByDatabase(error)) => (Err(StoreError::from(error).into()), false),
+        Err(WorkError::ByWork(error)) => (Err(error), true),
+        Err(WorkError::ByDatabase(error)) => (Err(StoreError::from(error).into()), false),
     }
 }
 
 /// What the writing thread owns.
-struct Writing {
+struct WriterThread {
     /// `None` after a fault, until it can be opened again.
     connection: Option<Db>,
     address: Address,
     wait: Duration,
 }
 
-impl Writing {
+impl WriterThread {
     fn work_through(&mut self, jobs: &mpsc::Receiver<Job>) {
         while let Ok(first) = jobs.recv() {
             let batch: Vec<Job> = std::iter::once(first).chain(jobs.try_iter().take(BATCH - 1)).collect();
             if let Err(error) = self.begin() {
                 for job in batch {
-                    (job(Err(&error)).tell)(&Ok(()));
+                    (job(Err(&error)).reply)(&Ok(()));
                 }
                 continue;
             }
@@ -186,12 +186,12 @@ impl Writing {
             drop(db);
         }
         for one in done {
-            (one.tell)(&committed);
+            (one.reply)(&committed);
         }
     }
 }
 
 /// `None` where the unit of work panicked: its caller finds the channel closed and is told `Unavailable`.
-fn run_one(db: &mut Db, job: Job) -> Option<Done> {
+fn run_one(db: &mut Db, job: Job) -> Option<FinishedWork> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(Ok(db)))).ok()
 }

@@ -109,7 +109,7 @@ impl RequestMetrics {
         self.labels.route == route && self.labels.method == method && self.labels.status == status_class(status)
     }
 
-    /// Counts a request.
+    /// Counts a request that took so long.
     pub fn count(&self, duration: Duration) {
         self.count.inc();
         self.durations.observe(duration.as_secs_f64());
@@ -263,7 +263,7 @@ impl Metrics {
     }
 
     /// Notes how long a change took to reach every node.
-    pub fn acknowledged(&self, duration: Duration) {
+    pub fn waited_for_nodes(&self, duration: Duration) {
         self.acknowledgements.observe(duration.as_secs_f64());
     }
 
@@ -285,7 +285,7 @@ impl Metrics {
         self.record_waiting_age.set(age.as_secs_f64());
     }
 
-    /// Counts an alert.
+    /// Counts an alert that was raised.
     pub fn alert_raised(&self, kind: &'static str) {
         self.alerts_raised.get_or_create(&KindLabel { kind }).inc();
     }

@@ -3,8 +3,10 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::refusal::TokenRefusal;
@@ -17,7 +19,7 @@ pub struct AccessClaims {
     pub issuer: String,
     /// `aud`: whom it is meant for.
     pub audience: String,
-    /// `sub`: the user.
+    /// `sub`: the user whose session it is.
     pub subject: UserId,
     /// `client_id`: the application that authenticated when the user logged in, or Vigie itself.
     pub client_id: String,
@@ -46,11 +48,11 @@ pub struct AccessClaims {
 /// When a token is good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenTimes {
-    /// `iat`.
+    /// `iat`: when it was issued (RFC 7519 §4.1.6).
     pub issued_at: DateTime<Utc>,
-    /// `exp`.
+    /// `exp`: the first moment at which it is no longer accepted (RFC 7519 §4.1.4).
     pub expires_at: DateTime<Utc>,
-    /// `nbf`.
+    /// `nbf`: the first moment at which it is accepted, where it says so (RFC 7519 §4.1.5).
     pub not_before: Option<DateTime<Utc>>,
 }
 
@@ -209,11 +211,11 @@ fn time(claim: &Value) -> Result<DateTime<Utc>, TokenRefusal> {
 /// What an access token names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Named {
-    /// `sub`.
+    /// `sub`: the user.
     pub subject: UserId,
-    /// `sid`.
+    /// `sid`: the session.
     pub session_id: SessionId,
-    /// `jti`.
+    /// `jti`: the id of the token.
     pub token_id: TokenId,
 }
 
@@ -229,11 +231,35 @@ pub fn named(text: &str) -> Option<Named> {
     })
 }
 
-/// What an access token says that is meant for `audience`. No signature is looked at: whoever asks knows that it is good.
-#[must_use]
-pub fn claims_of(text: &str, audience: &str) -> Option<AccessClaims> {
-    let token = super::compact::CompactToken::split(text).ok()?;
-    AccessClaims::read(&super::compact::read_object(&token.payload).ok()?, audience).ok()
+/// What an access token says that was checked a moment ago, as applications are told it: read without any of the care with
+/// which [`AccessClaims`] are, since that was taken then, and an application asks for every request.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct CheckedClaims {
+    /// `sub`: the user whose session it is.
+    pub sub: UserId,
+    /// `client_id`: the application that authenticated when the user logged in, or Vigie itself.
+    pub client_id: String,
+    /// `sid`: the session it lives and dies with.
+    pub sid: SessionId,
+    /// `jti`: names this one token.
+    pub jti: TokenId,
+    /// `iat`: when it was issued, in seconds since 1970.
+    pub iat: i64,
+    /// `exp`: the first moment at which it is no longer accepted, in seconds since 1970.
+    pub exp: i64,
+    /// `auth_time`: when the user proved who they are, in seconds since 1970.
+    pub auth_time: i64,
+    /// `amr`: how they proved it (RFC 8176).
+    pub amr: Vec<String>,
+}
+
+impl CheckedClaims {
+    /// Reads them. No signature is looked at: whoever asks knows that the token is good. `None` where it is no access token.
+    #[must_use]
+    pub fn of(text: &str) -> Option<Self> {
+        let payload = text.split('.').nth(1)?;
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
+    }
 }
 
 /// The session that an access token names, without believing anything it says: no signature is looked at.

@@ -39,7 +39,7 @@ pub enum AssertionRefusal {
 /// What makes an assertion of a client single.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assertion {
-    /// `jti`.
+    /// `jti`: the id of the assertion, which the client uses once (RFC 7519 §4.1.7).
     pub id: String,
     /// `exp`: it counts no more from here on, so its id need not be remembered either.
     pub expires_at: DateTime<Utc>,
@@ -48,13 +48,13 @@ pub struct Assertion {
 /// What an assertion must say.
 #[derive(Debug, Clone, Copy)]
 pub struct Expected<'a> {
-    /// `iss` and `sub`.
+    /// What `iss` and `sub` must be: the id of the client (RFC 7523 §3).
     pub client_id: &'a str,
-    /// `aud`.
+    /// What `aud` must be: the issuer of this server, and nobody else.
     pub issuer: &'a str,
     /// How far in the future `iat` and `nbf` may lie.
     pub tolerance: Duration,
-    /// The present moment.
+    /// The time of day at which it is judged.
     pub now: DateTime<Utc>,
 }
 

@@ -71,7 +71,7 @@ impl Family {
     }
 }
 
-/// One public key.
+/// A public key of a client's JWK set.
 struct ClientKey {
     id: Option<String>,
     family: Family,

@@ -58,7 +58,7 @@ fn decode(part: &str) -> Result<Vec<u8>, TokenRefusal> {
 pub fn read_object(json: &[u8]) -> Result<Map<String, Value>, TokenRefusal> {
     match read_value(json) {
         Ok(Value::Object(members)) => Ok(members),
-        // `Unique` takes every type, so the only fault with the data (not the syntax) is its own.
+        // `UniqueMembers` takes every type, so the only fault with the data (not the syntax) is its own.
         Err(error) if error.is_data() => Err(TokenRefusal::DuplicateMember),
         Ok(_) | Err(_) => Err(TokenRefusal::Malformed),
     }
@@ -66,15 +66,15 @@ pub fn read_object(json: &[u8]) -> Result<Map<String, Value>, TokenRefusal> {
 
 fn read_value(json: &[u8]) -> Result<Value, serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_slice(json);
-    let value = Unique.deserialize(&mut reader)?;
+    let value = UniqueMembers.deserialize(&mut reader)?;
     reader.end()?;
     Ok(value)
 }
 
 /// Reads a [`Value`] as `serde_json` does, but refuses a repeated member where `serde_json` keeps the last one.
-struct Unique;
+struct UniqueMembers;
 
-impl<'de> DeserializeSeed<'de> for Unique {
+impl<'de> DeserializeSeed<'de> for UniqueMembers {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
@@ -82,7 +82,7 @@ impl<'de> DeserializeSeed<'de> for Unique {
     }
 }
 
-impl<'de> Visitor<'de> for Unique {
+impl<'de> Visitor<'de> for UniqueMembers {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -115,7 +115,7 @@ impl<'de> Visitor<'de> for Unique {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut values = Vec::new();
-        while let Some(value) = items.next_element_seed(Unique)? {
+        while let Some(value) = items.next_element_seed(UniqueMembers)? {
             values.push(value);
         }
         Ok(Value::Array(values))
@@ -127,7 +127,7 @@ impl<'de> Visitor<'de> for Unique {
             if members.contains_key(&name) {
                 return Err(A::Error::custom("repeated member"));
             }
-            members.insert(name, entries.next_value_seed(Unique)?);
+            members.insert(name, entries.next_value_seed(UniqueMembers)?);
         }
         Ok(Value::Object(members))
     }

@@ -120,19 +120,19 @@ impl SigningKey {
         signature.is_ok_and(|signature| self.verifying.verifies(MESSAGE, &signature))
     }
 
-    /// The private form, to be sealed.
+    /// The private form, to be encrypted before it is stored.
     #[must_use]
     pub fn secret_bytes(&self) -> &[u8] {
         &self.secret
     }
 
-    /// Its name.
+    /// The `kid` of its tokens (RFC 7515 §4.1.4).
     #[must_use]
     pub fn id(&self) -> &KeyId {
         self.verifying.id()
     }
 
-    /// What it signs with.
+    /// The algorithm that it signs with (RFC 7518 §3.1).
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         self.verifying.algorithm()
@@ -173,7 +173,7 @@ struct Verifying {
 }
 
 impl VerifyingKey {
-    /// Its name.
+    /// The `kid` of its tokens (RFC 7515 §4.1.4).
     #[must_use]
     pub fn id(&self) -> &KeyId {
         &self.0.id
@@ -227,12 +227,12 @@ impl fmt::Debug for VerifyingKey {
     }
 }
 
-/// The keys whose tokens are accepted, by name. A value: after a rotation there is another ring (JWT-10).
+/// The keys whose tokens are accepted, by their `kid`. A value: after a rotation there is another set (JWT-10).
 #[derive(Debug, Clone, Default)]
-pub struct KeyRing(BTreeMap<KeyId, VerifyingKey>);
+pub struct VerificationKeySet(BTreeMap<KeyId, VerifyingKey>);
 
-impl KeyRing {
-    /// The key of this name.
+impl VerificationKeySet {
+    /// The key with this `kid`.
     #[must_use]
     pub fn lookup(&self, id: &str) -> Option<&VerifyingKey> {
         self.0.get(id)
@@ -250,7 +250,7 @@ impl KeyRing {
     }
 }
 
-impl FromIterator<VerifyingKey> for KeyRing {
+impl FromIterator<VerifyingKey> for VerificationKeySet {
     fn from_iter<Keys: IntoIterator<Item = VerifyingKey>>(keys: Keys) -> Self {
         Self(keys.into_iter().map(|key| (key.id().clone(), key)).collect())
     }
@@ -318,7 +318,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::token::support::{key, ring};
+    use crate::token::support::{key, key_set};
 
     #[rstest]
     fn a_key_read_from_its_private_form_is_the_same_key(
@@ -392,8 +392,8 @@ mod tests {
     #[test]
     fn jwt_09_a_shared_secret_is_never_published() {
         assert_eq!(key(Algorithm::Hs256).public_jwk(), None);
-        assert_eq!(ring(&[Algorithm::Hs256]).public_jwk_set(), json!({"keys": []}));
-        let all = ring(Algorithm::ALL).public_jwk_set();
+        assert_eq!(key_set(&[Algorithm::Hs256]).public_jwk_set(), json!({"keys": []}));
+        let all = key_set(Algorithm::ALL).public_jwk_set();
         assert_eq!(all["keys"].as_array().unwrap().len(), 3);
     }
 

@@ -11,6 +11,7 @@ pub mod issue;
 pub mod keys;
 pub mod refresh;
 pub mod refusal;
+pub mod session_cookie;
 #[cfg(test)]
 mod support;
 pub mod verify;

@@ -19,9 +19,9 @@ const LENGTH: usize = 16 + 4 + 32;
 /// A refresh token as presented or handed out. `Debug` does not show the tag.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RefreshToken {
-    /// Which session it continues.
+    /// The session that it continues.
     pub session_id: SessionId,
-    /// Its number in that session.
+    /// Its number among the refresh tokens of the session, from 0.
     pub generation: u32,
     tag: [u8; 32],
 }
@@ -67,7 +67,7 @@ impl RefreshToken {
         genuine.tag.ct_eq(&self.tag).into()
     }
 
-    /// The text form.
+    /// The token as text, `vgr_` and more: only for its holder.
     #[must_use]
     pub fn reveal(&self) -> String {
         let mut bytes = Vec::with_capacity(LENGTH);

@@ -16,7 +16,7 @@ words! {
         HeaderRefused = "header_refused",
         /// Not an algorithm of ours, or not the one of the key it names.
         Algorithm = "algorithm",
-        /// Another kind of token.
+        /// The header `typ` is not that of our access tokens.
         Type = "type",
         /// Names no key, or none of ours.
         KeyUnknown = "key_unknown",
@@ -26,9 +26,9 @@ words! {
         ClaimMissing = "claim_missing",
         /// A claim has another JSON type, or a value out of range.
         ClaimType = "claim_type",
-        /// From another issuer.
+        /// The claim `iss` is not our issuer.
         Issuer = "issuer",
-        /// Meant for somebody else.
+        /// The claim `aud` does not name our audience.
         Audience = "audience",
         /// Issued, or usable, only in the future.
         NotYetValid = "not_yet_valid",

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::claims::AccessClaims;
-use super::keys::{KeyRing, SigningKey};
+use super::keys::{SigningKey, VerificationKeySet};
 use crate::config::Algorithm;
 use crate::model::id::{SessionId, TokenId, UserId};
 
@@ -26,12 +26,12 @@ pub fn key(algorithm: Algorithm) -> &'static SigningKey {
     }
 }
 
-/// A ring of these algorithms' keys.
-pub fn ring(algorithms: &[Algorithm]) -> KeyRing {
+/// The keys of these algorithms, as a set that verifies.
+pub fn key_set(algorithms: &[Algorithm]) -> VerificationKeySet {
     algorithms.iter().map(|algorithm| key(*algorithm).verifying()).collect()
 }
 
-/// A whole second.
+/// The moment so many seconds after 1970 began.
 pub fn second(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(seconds, 0).unwrap()
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::claims::{AccessClaims, TokenForm, TokenTimes};
 use super::compact::{CompactToken, read_object};
-use super::keys::{KeyRing, VerifyingKey};
+use super::keys::{VerificationKeySet, VerifyingKey};
 use super::refusal::TokenRefusal;
 use crate::config::Algorithm;
 
@@ -17,7 +17,7 @@ const MAX_KEY_ID_LENGTH: usize = 128;
 /// What a token must say to be accepted.
 #[derive(Debug, Clone, Copy)]
 pub struct Expectations<'a> {
-    /// `iss`, exactly.
+    /// What `iss` must be, to the letter.
     pub issuer: &'a str,
     /// What `aud` must be or contain.
     pub audience: &'a str,
@@ -25,7 +25,7 @@ pub struct Expectations<'a> {
     pub form: TokenForm,
     /// How far in the future `iat` and `nbf` may lie. Expiry has no tolerance.
     pub tolerance: Duration,
-    /// The present moment.
+    /// The time of day at which it is judged.
     pub now: DateTime<Utc>,
 }
 
@@ -37,17 +37,21 @@ pub struct Expectations<'a> {
 ///
 /// With ES256 a token has a second valid signature, (r, n − s). That is harmless: what a token is worth is decided by
 /// its session, named in the signed part, never by its text.
-pub fn verify(text: &str, keys: &KeyRing, expected: &Expectations<'_>) -> Result<AccessClaims, TokenRefusal> {
+pub fn verify(
+    text: &str,
+    keys: &VerificationKeySet,
+    expected: &Expectations<'_>,
+) -> Result<AccessClaims, TokenRefusal> {
     let (claims, _) = genuine(text, keys, expected)?;
     check_times(&claims.times(), expected)?;
     Ok(claims)
 }
 
 /// The same whatever its times, and which key signed it: whether that key is still good may have changed since it was put on
-/// the ring.
+/// the set.
 pub fn genuine<'keys>(
     text: &str,
-    keys: &'keys KeyRing,
+    keys: &'keys VerificationKeySet,
     expected: &Expectations<'_>,
 ) -> Result<(AccessClaims, &'keys VerifyingKey), TokenRefusal> {
     let token = CompactToken::split(text)?;
@@ -65,7 +69,7 @@ pub fn genuine<'keys>(
 /// The key that the header names, if everything else in the header is what we write as well (JWT-01 to JWT-04).
 fn named_key<'keys>(
     header: &Map<String, Value>,
-    keys: &'keys KeyRing,
+    keys: &'keys VerificationKeySet,
     form: TokenForm,
 ) -> Result<&'keys VerifyingKey, TokenRefusal> {
     if header.keys().any(|name| !matches!(name.as_str(), "alg" | "typ" | "kid")) {
@@ -109,7 +113,7 @@ mod tests {
     use crate::model::id::{SessionId, TokenId, UserId};
     use crate::token::issue::issue;
     use crate::token::keys::SigningKey;
-    use crate::token::support::{key, ring, sample_claims, second, signed};
+    use crate::token::support::{key, key_set, sample_claims, second, signed};
 
     const ES256: Algorithm = Algorithm::Es256;
 
@@ -124,8 +128,8 @@ mod tests {
         }
     }
 
-    fn all_keys() -> KeyRing {
-        ring(Algorithm::ALL)
+    fn all_keys() -> VerificationKeySet {
+        key_set(Algorithm::ALL)
     }
 
     fn judge(token: &str) -> Result<AccessClaims, TokenRefusal> {
@@ -287,7 +291,7 @@ mod tests {
         (0..64).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect()
     }
 
-    /// A DER integer.
+    /// An integer in DER: without leading zeros, and with one where the first bit is set (X.690 §8.3).
     fn der_integer(bytes: &[u8]) -> Vec<u8> {
         let mut body: Vec<u8> = bytes.iter().copied().skip_while(|byte| *byte == 0).collect();
         if body[0] & 0x80 != 0 {
@@ -609,9 +613,9 @@ mod tests {
     fn jwt_10_a_token_of_the_old_key_lives_until_that_key_leaves_the_ring() {
         let (old, new) = (key(ES256), SigningKey::generate(ES256).unwrap());
         let token = issue(&sample_claims(), old, TokenForm::Standard).unwrap();
-        let both: KeyRing = [old.verifying(), new.verifying()].into_iter().collect();
+        let both: VerificationKeySet = [old.verifying(), new.verifying()].into_iter().collect();
         assert!(verify(&token, &both, &expected()).is_ok());
-        let only_new: KeyRing = [new.verifying()].into_iter().collect();
+        let only_new: VerificationKeySet = [new.verifying()].into_iter().collect();
         assert_eq!(verify(&token, &only_new, &expected()), Err(TokenRefusal::KeyUnknown));
     }
 

@@ -17,7 +17,7 @@ use crate::store::{Db, StoreError, audit, users};
 /// What to change; `None` leaves it.
 #[derive(Debug, Clone, Default)]
 pub struct UserChange {
-    /// The new name.
+    /// The new name; the user logs in with it from now on.
     pub username: Option<Username>,
     /// The new role; it holds from the next request.
     pub role: Option<Role>,
@@ -66,10 +66,11 @@ impl Users {
                 };
                 users.keep_an_administrator(db, &before, Some(&after))?;
                 changes.note(Change::User(id));
-                users.rename(db, &before, &after, &context, now)?;
-                users.change_role(db, changes, &before, &after, &context, now)?;
-                change_state(db, changes, &before, &after, &context, now)?;
-                users.change_email(db, &before, &after, &context, now)?;
+                let edit = Edit { users: &users, before: &before, after: &after, context: &context, now };
+                edit.rename(db)?;
+                edit.change_role(db, changes)?;
+                edit.change_state(db, changes)?;
+                edit.change_email(db)?;
                 Ok(after)
             })
             .await
@@ -96,7 +97,7 @@ impl Users {
             .await;
         if let Err(UserError::NotFound) = deleted {
             // Who deleted it may still wait for other nodes.
-            self.inner.sessions.acknowledged().await;
+            self.inner.sessions.wait_for_all_nodes().await;
         }
         self.noted(deleted, AuditKind::UserDeleted, Subject::new(SubjectKind::User, id), asked_by)
     }
@@ -132,95 +133,87 @@ impl Users {
         }
         Ok(())
     }
+}
 
-    fn rename(
-        &self,
-        db: &mut Db,
-        before: &User,
-        after: &User,
-        context: &AuditContext,
-        now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
+/// A change of one user, in its transaction.
+struct Edit<'a> {
+    users: &'a Users,
+    before: &'a User,
+    after: &'a User,
+    context: &'a AuditContext,
+    now: DateTime<Utc>,
+}
+
+impl Edit<'_> {
+    fn rename(&self, db: &mut Db) -> Result<(), StoreError> {
+        let Self { before, after, now, .. } = *self;
         if before.username == after.username {
             return Ok(());
         }
         let from = account_form(db, before)?;
         users::set_username(db, before.id, &after.username, now)?;
         let to = account_form(db, after)?;
-        rename_account(db, &self.inner.throttles, &from, &to)?;
+        rename_account(db, &self.users.inner.throttles, &from, &to)?;
         let [from, to] = [before, after].map(|user| user.username.as_str().to_owned());
-        record(db, before.id, Details::UserRenamed { from, to }, context, now)?;
-        self.inner.alerts.notify_of_change_in(db, (before, after), AccountChange::Renamed, now)
+        self.record(db, Details::UserRenamed { from, to })?;
+        self.notify(db, AccountChange::Renamed)
     }
 
-    fn change_role(
-        &self,
-        db: &mut Db,
-        changes: &mut Changes<'_>,
-        before: &User,
-        after: &User,
-        context: &AuditContext,
-        now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
+    fn change_role(&self, db: &mut Db, changes: &mut Changes<'_>) -> Result<(), StoreError> {
+        let Self { before, after, now, .. } = *self;
         if before.role == after.role {
             return Ok(());
         }
         users::set_role(db, before.id, &after.role, now)?;
         let [from, to] = [before, after].map(|user| user.role.clone());
-        record(db, before.id, Details::UserRoleChanged { from, to }, context, now)?;
-        self.inner.alerts.notify_of_change_in(db, (before, after), AccountChange::RoleChanged, now)?;
-        if self.inner.end_on_role_change {
-            end_of_user_in(
-                db,
-                changes,
-                before.id,
-                None,
-                &end_by(context, EndReason::RightsChanged, now, None),
-                context,
-            )?;
+        self.record(db, Details::UserRoleChanged { from, to })?;
+        self.notify(db, AccountChange::RoleChanged)?;
+        if self.users.inner.end_on_role_change {
+            self.end_sessions(db, changes, EndReason::RightsChanged)?;
         }
         Ok(())
     }
 
-    /// The record tells that it changed, not from what to what: addresses of people are kept where they are needed only.
-    fn change_email(
-        &self,
-        db: &mut Db,
-        before: &User,
-        after: &User,
-        context: &AuditContext,
-        now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
+    fn change_state(&self, db: &mut Db, changes: &mut Changes<'_>) -> Result<(), StoreError> {
+        let Self { before, after, now, .. } = *self;
+        if before.state == after.state {
+            return Ok(());
+        }
+        users::set_state(db, before.id, after.state, now)?;
+        let details = match after.state {
+            UserState::Active => Details::UserEnabled {},
+            UserState::Disabled => Details::UserDisabled {},
+        };
+        self.record(db, details)?;
+        if after.state == UserState::Disabled {
+            self.end_sessions(db, changes, EndReason::UserDisabled)?;
+        }
+        Ok(())
+    }
+
+    /// The record says that it changed, not from what to what: addresses of people are kept where they are needed only.
+    fn change_email(&self, db: &mut Db) -> Result<(), StoreError> {
+        let Self { before, after, now, .. } = *self;
         if before.email == after.email {
             return Ok(());
         }
         users::set_email(db, before.id, after.email.as_ref(), now)?;
-        record(db, before.id, Details::UserEmailChanged { has_email: after.email.is_some() }, context, now)?;
-        self.inner.alerts.notify_of_change_in(db, (before, after), AccountChange::EmailChanged, now)
+        self.record(db, Details::UserEmailChanged { has_email: after.email.is_some() })?;
+        self.notify(db, AccountChange::EmailChanged)
     }
-}
 
-fn change_state(
-    db: &mut Db,
-    changes: &mut Changes<'_>,
-    before: &User,
-    after: &User,
-    context: &AuditContext,
-    now: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    if before.state == after.state {
-        return Ok(());
+    fn record(&self, db: &mut Db, details: Details) -> Result<(), StoreError> {
+        record(db, self.before.id, details, self.context, self.now)
     }
-    users::set_state(db, before.id, after.state, now)?;
-    let details = match after.state {
-        UserState::Active => Details::UserEnabled {},
-        UserState::Disabled => Details::UserDisabled {},
-    };
-    record(db, before.id, details, context, now)?;
-    if after.state == UserState::Disabled {
-        end_of_user_in(db, changes, before.id, None, &end_by(context, EndReason::UserDisabled, now, None), context)?;
+
+    fn notify(&self, db: &mut Db, change: AccountChange) -> Result<(), StoreError> {
+        self.users.inner.alerts.notify_of_change_in(db, (self.before, self.after), change, self.now)
     }
-    Ok(())
+
+    fn end_sessions(&self, db: &mut Db, changes: &mut Changes<'_>, reason: EndReason) -> Result<(), StoreError> {
+        let end = end_by(self.context, reason, self.now, None);
+        end_of_user_in(db, changes, self.before.id, None, &end, self.context).map(drop)
+    }
 }
 
 /// Records an event about a user.

@@ -13,9 +13,9 @@ use crate::store::{Db, StoreError, audit, users};
 /// A user to be created.
 #[derive(Debug, Clone)]
 pub struct NewUser {
-    /// The name.
+    /// The name to log in with.
     pub username: Username,
-    /// The role.
+    /// The role, which decides what the user may do.
     pub role: Role,
     /// The password; without one the user sets it with a one-time token.
     pub password: Option<SecretString>,
@@ -28,7 +28,7 @@ pub struct NewUser {
 /// A user who was created.
 #[derive(Debug, Clone)]
 pub struct Created {
-    /// The user.
+    /// The user as it was stored.
     pub user: User,
     /// With which the user sets a password, where there is none yet.
     pub reset: Option<IssuedToken>,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::named::{Person, names_of, sessions_started_by, vouched_of};
+use super::names_in_history::{Person, names_of, only_unaltered, sessions_started_by};
 use super::{UserError, Users};
 use crate::audit::chain::is_genuine;
 use crate::credential::throttle::clear_account;
@@ -81,7 +81,7 @@ impl Users {
             Ok::<_, StoreError>(unfinished)
         };
         let mut outcome = Ok(());
-        for id in self.store().read_at_length(unfinished).await? {
+        for id in self.store().read_long(unfinished).await? {
             let finished = self.finish_erasure(id).await;
             outcome = outcome.and(finished);
         }
@@ -121,22 +121,22 @@ impl Users {
                 users::delete(db, id, now)?;
                 let email = user.email.map(|email| fold(email.as_str()));
                 let names: BTreeSet<String> = std::iter::once(user.username.folded()).chain(email).collect();
-                let sealed = users.sealed_names(db, id, &names)?;
-                pending_erasures::insert(db, id, Some(sealed), now)?;
+                let encrypted = users.encrypted_names(db, id, &names)?;
+                pending_erasures::insert(db, id, Some(encrypted), now)?;
                 users.record_erasure(db, id, None, &context)?;
                 Ok(())
             })
             .await
     }
 
-    fn sealed_names(&self, db: &mut Db, id: UserId, names: &BTreeSet<String>) -> Result<Vec<u8>, StoreError> {
-        Ok(self.inner.vault.seal_in(db, &pending_erasures::context(id), json!(names).to_string().as_bytes())?)
+    fn encrypted_names(&self, db: &mut Db, id: UserId, names: &BTreeSet<String>) -> Result<Vec<u8>, StoreError> {
+        Ok(self.inner.vault.encrypt_in(db, &pending_erasures::context(id), json!(names).to_string().as_bytes())?)
     }
 
     /// The names that only the account had.
     fn names_kept(&self, db: &mut Db, id: UserId) -> Result<BTreeSet<String>, StoreError> {
-        let sealed = |db: &mut Db| pending_erasures::sealed_names(db, id);
-        let Some(names) = self.inner.vault.open_in(db, &pending_erasures::context(id), sealed)? else {
+        let encrypted = |db: &mut Db| pending_erasures::encrypted_names(db, id);
+        let Some(names) = self.inner.vault.decrypt_in(db, &pending_erasures::context(id), encrypted)? else {
             return Ok(BTreeSet::new());
         };
         serde_json::from_slice(&names).map_err(|error| StoreError::Corrupt(format!("pending_erasures {id}: {error}")))
@@ -153,7 +153,7 @@ impl Users {
             names.extend(users.names_kept(db, id)?);
             Ok::<_, StoreError>((names, sessions_started_by(db, id)?))
         };
-        let (names, started) = self.store().read_at_length(known).await?;
+        let (names, started) = self.store().read_long(known).await?;
         let person = Arc::new(Person { id, names, started });
         let mut erased = Erased { complete: true, ..Erased::default() };
         self.erase_notes(&person).await?;
@@ -166,16 +166,16 @@ impl Users {
     /// Out of what is no part of the record: not-befores, and what alerts say of the record or reviewers noted on them.
     async fn erase_notes(&self, person: &Arc<Person>) -> Result<(), StoreError> {
         let (sought, now) = (Arc::clone(person), self.now());
-        self.store().write_at_length(move |db| sought.leave_not_befores(db, now)).await?;
+        self.store().write_long(move |db| sought.erase_from_not_befores(db, now)).await?;
         let mut after = None;
         loop {
             let sought = Arc::clone(person);
             let work = move |db: &mut Db| {
                 let page = alerts::list(db, &AlertFilter::everything(), after, BATCH)?;
-                page.items.iter().try_for_each(|alert| sought.leave_alert(db, alert))?;
+                page.items.iter().try_for_each(|alert| sought.erase_from_alert(db, alert))?;
                 Ok::<_, StoreError>(page.next)
             };
-            after = self.store().write_at_length(work).await?;
+            after = self.store().write_long(work).await?;
             if after.is_none() {
                 return Ok(());
             }
@@ -196,10 +196,10 @@ impl Users {
                 let (last, events) = sought.named_before(db, before, BATCH)?;
                 let left: Vec<_> = events.iter().filter_map(|event| event.without(Group::Person)).collect();
                 let found = left.len();
-                let left = vouched_of(db, RecordKind::Event, left, |event| event.row.seq)?;
+                let left = only_unaltered(db, RecordKind::Event, left, |event| event.row.seq)?;
                 Ok::<_, StoreError>((last, found - left.len(), in_the_clear(&events), left))
             };
-            let (last, altered, in_the_clear, left) = self.store().read_at_length(read).await?;
+            let (last, altered, in_the_clear, left) = self.store().read_long(read).await?;
             erased.altered += count(altered);
             erased.sealed_in_the_clear += in_the_clear;
             let Some(last) = last else { return Ok(()) };
@@ -217,7 +217,7 @@ impl Users {
                     left.iter().try_for_each(|event| audit::redact(db, event, Group::Person))
                 })
             };
-            self.store().write_at_length(write).await?;
+            self.store().write_long(write).await?;
         }
     }
 
@@ -245,56 +245,79 @@ impl Users {
     }
 
     async fn erase_attempts(&self, id: UserId, erased: &mut Erased) -> Result<(), StoreError> {
-        let mut after = None;
-        loop {
-            let work = move |db: &mut Db| {
-                let kept = attempts::kept_of_user(db, id, after, BATCH)?;
-                let last = kept.last().map(|last| attempts::Position::of(&last.row));
-                let left: Vec<_> = kept.iter().filter_map(|attempt| attempt.without(Group::Person)).collect();
-                let found = left.len();
-                let left = vouched_of(db, RecordKind::Attempt, left, |attempt| attempt.row.id)?;
-                with_deletion_grant(db, DeletionGrant::Person, |db| {
-                    left.iter().try_for_each(|attempt| attempts::redact(db, attempt, Group::Person))
-                })?;
-                Ok::<_, StoreError>((last, left.len(), found - left.len(), in_the_clear(&kept)))
-            };
-            let (last, redacted, altered, in_the_clear) = self.store().write_at_length(work).await?;
-            erased.attempts += count(redacted);
-            erased.altered += count(altered);
-            erased.sealed_in_the_clear += in_the_clear;
-            if last.is_none() {
-                return Ok(());
-            }
-            after = last;
-        }
+        let batch = move |db: &mut Db, after| {
+            let kept = attempts::kept_of_user(db, id, after, BATCH)?;
+            let last = kept.last().map(|last| attempts::Position::of(&last.row));
+            let left: Vec<_> = kept.iter().filter_map(|attempt| attempt.without(Group::Person)).collect();
+            let found = left.len();
+            let left = only_unaltered(db, RecordKind::Attempt, left, |attempt| attempt.row.id)?;
+            with_deletion_grant(db, DeletionGrant::Person, |db| {
+                left.iter().try_for_each(|attempt| attempts::redact(db, attempt, Group::Person))
+            })?;
+            Ok::<_, StoreError>(Batch {
+                last,
+                redacted: left.len(),
+                altered: found - left.len(),
+                in_the_clear: in_the_clear(&kept),
+            })
+        };
+        let redacted = self.erase_in_batches(batch, erased).await?;
+        erased.attempts += redacted;
+        Ok(())
     }
 
     async fn erase_sessions(&self, id: UserId, erased: &mut Erased) -> Result<(), StoreError> {
-        let mut after = None;
+        let batch = move |db: &mut Db, after| {
+            let kept = sessions::kept_of_user(db, id, after, BATCH)?;
+            let last = kept.last().map(|last| sessions::Position::of(&last.row, Sort::OldestStart));
+            let left: Vec<_> = kept.iter().filter_map(|session| session.without(Group::Person)).collect();
+            let found = left.len();
+            let left = only_unaltered(db, RecordKind::SessionStarted, left, |session| session.row.id)?;
+            // They are over.
+            let left = only_unaltered(db, RecordKind::SessionEnded, left, |session| session.row.id)?;
+            with_deletion_grant(db, DeletionGrant::Person, |db| {
+                left.iter().try_for_each(|session| sessions::redact(db, session, Group::Person))
+            })?;
+            Ok::<_, StoreError>(Batch {
+                last,
+                redacted: left.len(),
+                altered: found - left.len(),
+                in_the_clear: in_the_clear(&kept),
+            })
+        };
+        let redacted = self.erase_in_batches(batch, erased).await?;
+        erased.sessions += redacted;
+        Ok(())
+    }
+
+    /// Runs transaction after transaction, each from where the one before ended; returns how many rows were redacted.
+    async fn erase_in_batches<P: Send + 'static>(
+        &self,
+        batch: impl Fn(&mut Db, Option<P>) -> Result<Batch<P>, StoreError> + Clone + Send + 'static,
+        erased: &mut Erased,
+    ) -> Result<u64, StoreError> {
+        let (mut after, mut redacted) = (None, 0);
         loop {
-            let work = move |db: &mut Db| {
-                let kept = sessions::kept_of_user(db, id, after, BATCH)?;
-                let last = kept.last().map(|last| sessions::Position::of(&last.row, Sort::OldestStart));
-                let left: Vec<_> = kept.iter().filter_map(|session| session.without(Group::Person)).collect();
-                let found = left.len();
-                let left = vouched_of(db, RecordKind::SessionStarted, left, |session| session.row.id)?;
-                // They are over.
-                let left = vouched_of(db, RecordKind::SessionEnded, left, |session| session.row.id)?;
-                with_deletion_grant(db, DeletionGrant::Person, |db| {
-                    left.iter().try_for_each(|session| sessions::redact(db, session, Group::Person))
-                })?;
-                Ok::<_, StoreError>((last, left.len(), found - left.len(), in_the_clear(&kept)))
-            };
-            let (last, redacted, altered, in_the_clear) = self.store().write_at_length(work).await?;
-            erased.sessions += count(redacted);
-            erased.altered += count(altered);
-            erased.sealed_in_the_clear += in_the_clear;
-            if last.is_none() {
-                return Ok(());
+            let batch = batch.clone();
+            let done = self.store().write_long(move |db| batch(db, after)).await?;
+            redacted += count(done.redacted);
+            erased.altered += count(done.altered);
+            erased.sealed_in_the_clear += done.in_the_clear;
+            if done.last.is_none() {
+                return Ok(redacted);
             }
-            after = last;
+            after = done.last;
         }
     }
+}
+
+/// What one transaction has done to the rows of a user.
+struct Batch<P> {
+    /// The last row that was looked at; `None` where there was none.
+    last: Option<P>,
+    redacted: usize,
+    altered: usize,
+    in_the_clear: u64,
 }
 
 fn count(rows: usize) -> u64 {

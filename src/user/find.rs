@@ -9,6 +9,11 @@ use crate::store::users::{self, Position};
 use crate::store::{Db, Page, StoreError};
 
 impl Users {
+    /// Whether there is no user yet: a new installation.
+    pub async fn is_empty(&self) -> Result<bool, StoreError> {
+        Ok(!self.store().read(users::any).await?)
+    }
+
     /// The user with this id.
     pub async fn find(&self, id: UserId) -> Result<Option<User>, StoreError> {
         self.store().read(move |db| users::find(db, id)).await

@@ -6,7 +6,7 @@ pub mod create;
 pub mod erase;
 pub mod find;
 pub mod import;
-mod named;
+mod names_in_history;
 pub mod password;
 pub mod setup;
 mod throttle;
@@ -42,9 +42,9 @@ pub struct Users {
 /// What the operations stand on.
 #[derive(Debug)]
 pub struct Dependencies {
-    /// The store.
+    /// Reads and writes the database.
     pub store: Store,
-    /// The clock.
+    /// Tells the time of day, in UTC.
     pub clock: Arc<dyn Clock>,
     /// Accepts, hashes and compares passwords.
     pub passwords: Passwords,
@@ -52,7 +52,7 @@ pub struct Dependencies {
     pub throttles: ThrottleDigests,
     /// Seals the names of those who are being erased.
     pub vault: Vault,
-    /// Which roles are administrators'.
+    /// The roles with the permissions `admin` and `auditor`, by `[roles]`.
     pub roles: RolePolicy,
     /// Whether a change of role ends sessions.
     pub end_on_role_change: bool,
@@ -62,7 +62,7 @@ pub struct Dependencies {
     pub authentication: Authentication,
     /// Notes what was refused.
     pub refusals: Refusals,
-    /// Ends sessions.
+    /// Ends the sessions of users who are changed or deleted.
     pub sessions: Sessions,
     /// Signs what says that a person was erased.
     pub removal_key: Arc<RemovalKey>,
@@ -127,7 +127,7 @@ impl From<HashingError> for UserError {
 }
 
 impl Users {
-    /// The operations.
+    /// The operations on accounts.
     #[must_use]
     pub fn new(dependencies: Dependencies) -> Self {
         Self { inner: Arc::new(dependencies) }
@@ -155,7 +155,7 @@ impl Users {
         outcome
     }
 
-    /// Which roles allow what.
+    /// The roles with the permissions `admin` and `auditor`.
     #[must_use]
     pub fn roles(&self) -> &RolePolicy {
         &self.inner.roles

@@ -12,14 +12,15 @@ use crate::model::client::LoginClient;
 use crate::model::delivery::AccountChange;
 use crate::model::id::{SessionId, UserId};
 use crate::model::secret::{Secret, SecretKind};
-use crate::model::session::{Actor, ClientInfo, EndReason};
-use crate::model::user::{PasswordHash, UserState};
+use crate::model::session::{Actor, ClientInfo, EndReason, Session};
+use crate::model::user::{PasswordHash, User, UserState};
 use crate::session::end::{end_by, end_of_user_in};
 use crate::session::issue::Issued;
 use crate::signing::SigningError;
-use crate::store::one_time_tokens::{self, Purpose};
+use crate::store::one_time_tokens::{self, TokenPurpose};
 use crate::store::{Db, StoreError, users};
 use crate::token::keys::KeyError;
+use crate::token::session_cookie::SessionCookie;
 
 /// A one-time token, just issued.
 #[derive(Debug, Clone)]
@@ -31,7 +32,7 @@ pub struct IssuedToken {
 }
 
 impl IssuedToken {
-    /// Another one.
+    /// A new random token, good for [`ONE_TIME_TOKEN_LIFE`].
     #[must_use]
     pub fn new(now: DateTime<Utc>) -> Self {
         Self { secret: Secret::random(), expires_at: now + ONE_TIME_TOKEN_LIFE }
@@ -62,6 +63,17 @@ impl From<KeyError> for ChangePasswordError {
     fn from(error: KeyError) -> Self {
         Self::Signing(error.into())
     }
+}
+
+/// What a one-time token is used for on a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OneTimeUse {
+    /// The first administrator.
+    SetUp,
+    /// A new password.
+    Reset,
+    /// A login that was not one's own.
+    Report,
 }
 
 /// Why a one-time token was not accepted.
@@ -113,7 +125,7 @@ pub struct PasswordChange {
     pub session_id: SessionId,
     /// The old password; it counts as an attempt (PWD-09).
     pub current: SecretString,
-    /// The new password.
+    /// The password that is to be set, as typed.
     pub new: SecretString,
     /// The user, acting in that session.
     pub context: AuditContext,
@@ -127,6 +139,21 @@ impl Users {
     /// Sets another password for a user who knows the old one. In the same transaction all other sessions end (SES-10), and
     /// this one gets other tokens: those it had are void.
     pub async fn change_password(&self, change: PasswordChange) -> Result<Issued, ChangePasswordError> {
+        let key = self.inner.sessions.signing_key().await?;
+        let (session, user) = self.change_own_password(change).await?;
+        Ok(self.inner.sessions.hand_out(session, (user.username, user.role), &key)?)
+    }
+
+    /// The same of a session that a cookie continues: the next cookie.
+    pub async fn change_password_by_cookie(
+        &self,
+        change: PasswordChange,
+    ) -> Result<SessionCookie, ChangePasswordError> {
+        let (session, _) = self.change_own_password(change).await?;
+        Ok(self.inner.sessions.cookie_of(&session))
+    }
+
+    async fn change_own_password(&self, change: PasswordChange) -> Result<(Session, User), ChangePasswordError> {
         let user = self.find(change.user_id).await?.ok_or(UserError::NotFound)?;
         let accepted = self.inner.passwords.accept_another(&change.new, &change.current, user.username.as_str());
         let accepted = accepted.await.map_err(|refused| {
@@ -139,12 +166,12 @@ impl Users {
             client_info: change.client_info.clone(),
             client: LoginClient::Unnamed,
             device: None,
+            system: None,
             request_id: change.request_id,
         };
         let authentication = &self.inner.authentication;
         let authenticated = authentication.authenticate(credentials, AuditKind::PasswordChangeRefused).await?;
         let hash = self.inner.passwords.hash(accepted).await.map_err(UserError::from)?;
-        let key = self.inner.sessions.signing_key().await?;
         let (now, sessions, asked) = (self.now(), self.inner.sessions.clone(), change.context.clone());
         let (alerts, refusals) = (self.inner.alerts.clone(), self.inner.refusals.clone());
         let renewed = self
@@ -180,8 +207,7 @@ impl Users {
         if let Some(reason) = renewed.as_ref().err().and_then(StoreError::reason) {
             self.refuse_new_password(&asked, reason);
         }
-        let (session, user) = renewed?.ok_or(AuthenticationError::InvalidCredentials)?;
-        Ok(self.inner.sessions.hand_out(session, (user.username, user.role), &key)?)
+        Ok(renewed?.ok_or(AuthenticationError::InvalidCredentials)?)
     }
 
     /// Notes for the record that a new password does not meet the policy, or that the session that asked is over.
@@ -223,6 +249,21 @@ impl Users {
         Ok(issued)
     }
 
+    /// Whether a one-time token of this use would be taken now. A look uses nothing up.
+    pub async fn is_good_token(&self, token: &str, use_: OneTimeUse) -> Result<bool, StoreError> {
+        let Ok(secret) = Secret::parse(SecretKind::OneTimeToken, token) else { return Ok(false) };
+        let (digest, now) = (secret.digest(), self.now());
+        let found = self.store().read(move |db| one_time_tokens::find(db, digest)).await?;
+        Ok(found.is_some_and(|found| {
+            let is_of_use = match use_ {
+                OneTimeUse::SetUp => found.purpose == TokenPurpose::Setup,
+                OneTimeUse::Reset => matches!(found.purpose, TokenPurpose::Reset(_)),
+                OneTimeUse::Report => matches!(found.purpose, TokenPurpose::ReportLink { .. }),
+            };
+            is_of_use && now < found.expires_at
+        }))
+    }
+
     /// Sets a new password with a one-time token. All sessions end, nobody is logged in (PWD-12).
     pub async fn reset_password(
         &self,
@@ -241,7 +282,9 @@ impl Users {
     async fn try_reset(&self, token: &str, new: &SecretString, context: AuditContext) -> Result<(), OneTimeTokenError> {
         let digest = Secret::parse(SecretKind::OneTimeToken, token).map_err(|_| OneTimeTokenError::Malformed)?.digest();
         let found = self.store().read(move |db| one_time_tokens::find(db, digest)).await?;
-        let Some(Purpose::Reset(id)) = found.map(|found| found.purpose) else { return Err(OneTimeTokenError::Invalid) };
+        let Some(TokenPurpose::Reset(id)) = found.map(|found| found.purpose) else {
+            return Err(OneTimeTokenError::Invalid);
+        };
         let user = self.find(id).await?.ok_or(OneTimeTokenError::Invalid)?;
         // A password that is refused leaves the token good for another try.
         let accepted = self.inner.passwords.accept(new, user.username.as_str()).await.map_err(UserError::from)?;
@@ -285,7 +328,7 @@ pub(super) fn issue_in(
     context: &AuditContext,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    one_time_tokens::replace(db, issued.secret.digest(), Purpose::Reset(id), now, issued.expires_at)?;
+    one_time_tokens::replace(db, issued.secret.digest(), TokenPurpose::Reset(id), now, issued.expires_at)?;
     let details = Details::PasswordResetIssued { expires_at: issued.expires_at, password_voided: void_password };
     record(db, id, details, context, now)
 }

@@ -10,7 +10,7 @@ use crate::model::id::UserId;
 use crate::model::secret::{Secret, SecretKind};
 use crate::model::session::Actor;
 use crate::model::user::{User, Username};
-use crate::store::one_time_tokens::{self, Purpose};
+use crate::store::one_time_tokens::{self, TokenPurpose};
 use crate::store::{StoreError, audit, users};
 
 impl Users {
@@ -25,7 +25,7 @@ impl Users {
                 if users::any(db)? {
                     return Ok::<_, StoreError>(false);
                 }
-                one_time_tokens::replace(db, digest, Purpose::Setup, now, expires_at)?;
+                one_time_tokens::replace(db, digest, TokenPurpose::Setup, now, expires_at)?;
                 let details = Details::SetupIssued { expires_at };
                 let event = AuditEvent::new(now, details, &AuditContext::system("start"), Subject::everybody());
                 audit::record(db, &event)?;
@@ -60,7 +60,7 @@ impl Users {
     ) -> Result<User, OneTimeTokenError> {
         let digest = Secret::parse(SecretKind::OneTimeToken, token).map_err(|_| OneTimeTokenError::Malformed)?.digest();
         let found = self.store().read(move |db| one_time_tokens::find(db, digest)).await?;
-        if found.map(|found| found.purpose) != Some(Purpose::Setup) {
+        if found.map(|found| found.purpose) != Some(TokenPurpose::Setup) {
             return Err(OneTimeTokenError::Invalid);
         }
         let role = self.roles().admin.first().cloned().ok_or(OneTimeTokenError::Invalid)?;

@@ -15,15 +15,15 @@ impl Users {
                 sessions.ensure_allowed_in(db, &context)?;
                 let Some(row) = throttles::find_by_id(db, id)? else { return Ok::<_, StoreError>(false) };
                 throttles::clear(db, row.key)?;
-                let subject = match row.shown.user_id {
+                let subject = match row.display.user_id {
                     Some(user_id) => Subject::new(SubjectKind::User, user_id),
                     None => Subject::new(SubjectKind::Throttle, id),
                 };
                 let details = Details::ThrottleLifted {
                     throttle: id.to_string(),
                     scope: row.key.scope.to_string(),
-                    name: row.shown.masked_name,
-                    network: row.shown.network,
+                    name: row.display.masked_name,
+                    network: row.display.network,
                     failures: row.count.failures,
                 };
                 audit::record(db, &AuditEvent::new(now, details, &context, subject))?;

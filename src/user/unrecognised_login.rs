@@ -12,7 +12,7 @@ use crate::model::secret::{Secret, SecretKind};
 use crate::model::session::{Actor, EndReason};
 use crate::session::change::Changes;
 use crate::session::end::{end_by, end_in, end_of_user_in};
-use crate::store::one_time_tokens::{self, Purpose};
+use crate::store::one_time_tokens::{self, TokenPurpose};
 use crate::store::{Db, StoreError, audit, sessions, users};
 
 impl Users {
@@ -34,7 +34,7 @@ impl Users {
         sessions
             .change(move |db, changes| {
                 let presented = one_time_tokens::take(db, digest)?.ok_or(OneTimeTokenError::Invalid)?;
-                let Purpose::ReportLink { user_id, session_id } = presented.purpose else {
+                let TokenPurpose::ReportLink { user_id, session_id } = presented.purpose else {
                     return Err(OneTimeTokenError::Invalid);
                 };
                 if now >= presented.expires_at {

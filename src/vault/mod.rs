@@ -1,6 +1,6 @@
 //! The keyring as this process uses it: opened with its master key, made once where the installation has none yet. What is
-//! kept sealed in the database is sealed and opened here, with the key that the keyring has for that at the moment: while
-//! the master key is being rotated, another process may have sealed everything anew.
+//! kept encrypted in the database is encrypted and decrypted here, with the key that the keyring has for that at the moment: while
+//! the master key is being rotated, another process may have encrypted everything again.
 
 mod uses;
 
@@ -12,12 +12,12 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::keyring::{Keyring, Purpose};
+use crate::keyring::{KeyPurpose, Keyring};
 use crate::master_key::{MasterKey, MasterKeyId};
 use crate::store::keyring::{self, StoredKeyring};
 use crate::store::{Db, Store, StoreError, changes, signing_keys};
 
-/// Opens the keyring of one database, and what is sealed with it. Cheap to clone.
+/// Opens the keyring of one database, and what is encrypted with it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Vault {
     inner: Arc<Inner>,
@@ -32,7 +32,7 @@ struct Inner {
     process: Uuid,
 }
 
-/// The keyring, or what is sealed with it, cannot be opened. Each message says what to do.
+/// The keyring, or what is encrypted with it, cannot be opened. Each message says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VaultError {
     /// The store cannot be asked.
@@ -46,7 +46,7 @@ pub enum VaultError {
     Missing,
     /// Another master key opens the keyring.
     #[error(
-        "the keys of this installation are sealed with the master key {}, and this is {given}: give this node the master key \
+        "the keys of this installation are encrypted with the master key {}, and this is {given}: give this node the master key \
          of the others", .known.join(" or ")
     )]
     OtherMasterKey {
@@ -55,7 +55,7 @@ pub enum VaultError {
         /// The one that this process has.
         given: MasterKeyId,
     },
-    /// The keyring is not what was sealed.
+    /// The encrypted keyring was altered.
     #[error(
         "the keys of this installation cannot be opened: the row {0} of the table keyring was altered, or is another \
          database's; put it back from a backup of the database"
@@ -66,11 +66,11 @@ pub enum VaultError {
         "{0} was not made with this master key: give this node the one that this database was made with; nothing was changed"
     )]
     DoesNotFit(String),
-    /// A sealed value is not what was sealed.
+    /// An encrypted value was altered.
     #[error(
-        "{0} cannot be opened: it was altered, or sealed with another key; put it back from a backup of the database"
+        "{0} cannot be opened: it was altered, or encrypted with another key; put it back from a backup of the database"
     )]
-    CannotOpen(String),
+    CannotDecrypt(String),
 }
 
 impl From<VaultError> for StoreError {
@@ -83,22 +83,22 @@ impl From<VaultError> for StoreError {
 }
 
 /// Finds what is in the database that was not made with these keys; for the name of the history.
-pub type Misfit = fn(&mut Db, &Keyring, &str) -> Result<Option<String>, StoreError>;
+pub type KeyMismatch = fn(&mut Db, &Keyring, &str) -> Result<Option<String>, StoreError>;
 
 impl Vault {
     /// Opens the keyring. Where the installation has none yet, because it is new or was made before there were any, makes
     /// it of the keys that were derived until now; but only if they are those that everything was made with, which
-    /// `misfit` looks at further.
+    /// `mismatch` looks at further.
     pub async fn open(
         store: &Store,
         master: MasterKey,
         now: DateTime<Utc>,
-        misfit: Misfit,
+        mismatch: KeyMismatch,
     ) -> Result<(Self, Keyring), VaultError> {
         let vault = Self::new(store, master).await?;
         if store.read(is_to_be_made).await? {
             let making = vault.clone();
-            store.write(move |db| making.make_in(db, now, misfit)).await?;
+            store.write(move |db| making.make_in(db, now, mismatch)).await?;
         }
         let opening = vault.clone();
         let keyring = store.read(move |db| opening.keyring_in(db)).await?;
@@ -133,43 +133,48 @@ impl Vault {
     }
 
     /// An error where this master key opens the keyring no more: this process has keys of the past, and what it signs and
-    /// seals with them would be taken for a forgery.
+    /// encrypts with them would be taken for a forgery.
     pub fn ensure_current_in(&self, db: &mut Db) -> Result<(), VaultError> {
         if keyring::is_there(db, &self.inner.id.0)? { Ok(()) } else { Err(self.not_found(&keyring::list(db)?)) }
     }
 
-    /// Seals a value for this context, in the transaction that keeps it.
-    pub fn seal_in(&self, db: &mut Db, context: &str, plain: &[u8]) -> Result<Vec<u8>, VaultError> {
+    /// Encrypts a value for this context, in the transaction that keeps it.
+    pub fn encrypt_in(&self, db: &mut Db, context: &str, plain: &[u8]) -> Result<Vec<u8>, VaultError> {
         keyring::lock(db)?;
-        Ok(self.keyring_in(db)?.key(Purpose::Seal).seal(context, plain))
+        Ok(self.keyring_in(db)?.key(KeyPurpose::Encryption).encrypt(context, plain))
     }
 
-    /// Opens the value that `read` finds and that was sealed for this context; `None` where it finds none.
-    pub fn open_in(
+    /// Decrypts the value that `read` finds and that was encrypted for this context; `None` where it finds none.
+    pub fn decrypt_in(
         &self,
         db: &mut Db,
         context: &str,
         read: impl Fn(&mut Db) -> Result<Option<Vec<u8>>, StoreError>,
     ) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError> {
-        // Between the two readings everything may be sealed anew, once.
+        // Between the two readings everything may be encrypted again, once.
         for _ in 0..2 {
-            let (keyring, Some(sealed)) = (self.keyring_in(db)?, read(db)?) else { return Ok(None) };
-            if let Ok(opened) = keyring.key(Purpose::Seal).open(context, &sealed) {
+            let (keyring, Some(encrypted)) = (self.keyring_in(db)?, read(db)?) else { return Ok(None) };
+            if let Ok(opened) = keyring.key(KeyPurpose::Encryption).decrypt(context, &encrypted) {
                 return Ok(Some(opened));
             }
         }
-        Err(VaultError::CannotOpen(context.to_owned()))
+        Err(VaultError::CannotDecrypt(context.to_owned()))
     }
 
-    /// This keyring, sealed as the one of this number.
-    pub(crate) fn sealed(&self, keyring: &Keyring, number: i64, now: DateTime<Utc>) -> StoredKeyring {
+    /// This keyring, encrypted as the one of this number.
+    pub(crate) fn encrypted(&self, keyring: &Keyring, number: i64, now: DateTime<Utc>) -> StoredKeyring {
         let Inner { master, id, database, .. } = &*self.inner;
-        StoredKeyring { master: id.0.clone(), number, sealed: keyring.seal(master, database, number), made_at: now }
+        StoredKeyring {
+            master: id.0.clone(),
+            number,
+            encrypted: keyring.encrypt(master, database, number),
+            made_at: now,
+        }
     }
 
     fn opened(&self, stored: &StoredKeyring) -> Result<Keyring, VaultError> {
         let Inner { master, id, database, .. } = &*self.inner;
-        let opened = Keyring::open(master, database, stored.number, &stored.sealed);
+        let opened = Keyring::decrypt(master, database, stored.number, &stored.encrypted);
         opened.map_err(|_| VaultError::Altered(id.clone()))
     }
 
@@ -183,18 +188,18 @@ impl Vault {
         }
     }
 
-    fn make_in(&self, db: &mut Db, now: DateTime<Utc>, misfit: Misfit) -> Result<(), VaultError> {
+    fn make_in(&self, db: &mut Db, now: DateTime<Utc>, mismatch: KeyMismatch) -> Result<(), VaultError> {
         let Inner { master, database, .. } = &*self.inner;
         let first = Keyring::derived(master, database);
         for key in signing_keys::list(db)? {
-            let opened = first.key(Purpose::Seal).open(&key.id, &key.sealed);
+            let opened = first.key(KeyPurpose::Encryption).decrypt(&key.id, &key.encrypted);
             opened.map_err(|_| VaultError::DoesNotFit(format!("the signing key {}", key.id)))?;
         }
-        if let Some(what) = misfit(db, &first, database)? {
+        if let Some(what) = mismatch(db, &first, database)? {
             return Err(VaultError::DoesNotFit(what));
         }
         // Of two that come here at once, the other one has made the same.
-        keyring::make(db, &self.sealed(&first, 1, now))?;
+        keyring::make(db, &self.encrypted(&first, 1, now))?;
         Ok(())
     }
 }

@@ -16,7 +16,7 @@ impl Vault {
         let vault = self.clone();
         let note = move |db: &mut Db| {
             // Whoever gives a master key up has locked it, and looked at who uses it.
-            keyring::hold(db)?;
+            keyring::lock_shared(db)?;
             vault.keyring_in(db)?;
             keyring::prune_uses(db, None, now - TimeDelta::days(1))?;
             Ok(keyring::note_use(db, vault.inner.process, &vault.inner.id.0, now)?)

@@ -34,7 +34,7 @@ pub struct AlertObject {
     pub count: i32,
     /// `open` or `acknowledged`.
     pub state: &'static str,
-    /// How long it has been open, or was.
+    /// How long it has been open, or was, in seconds.
     pub age_seconds: i64,
     /// Whether it has been open for longer than it may.
     pub is_overdue: bool,

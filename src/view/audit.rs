@@ -15,7 +15,7 @@ pub struct EventObject {
     /// When it happened.
     #[schema(value_type = String, format = "date-time")]
     pub at: TimeText,
-    /// What, of a closed list.
+    /// What happened: a word of a closed list.
     pub kind: &'static str,
     /// `success` or `failure`.
     pub outcome: &'static str,
@@ -25,12 +25,12 @@ pub struct EventObject {
     pub actor: ActorObject,
     /// What it was done to.
     pub subject: SubjectObject,
-    /// In which session.
+    /// The session in which it happened; null outside one.
     #[schema(format = "uuid")]
     pub session_id: Option<String>,
     /// The client's address; null where no client asked.
     pub ip: Option<String>,
-    /// In which request.
+    /// The id of the request that did it; null where none did.
     pub request_id: Option<String>,
     /// What else there is to say.
     #[schema(value_type = Object)]

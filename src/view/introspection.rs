@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::model::session::Session;
 use crate::model::user::UserStatus;
-use crate::token::claims::AccessClaims;
+use crate::token::claims::CheckedClaims;
 
 /// Whether a token is good, and what it says. Of one that is not, nothing else is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -22,7 +22,7 @@ pub struct IntrospectionObject {
 /// A token that is good.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 struct ActiveToken {
-    /// Who issued it.
+    /// The issuer of the token.
     iss: String,
     /// Whom it is meant for.
     aud: String,
@@ -38,19 +38,19 @@ struct ActiveToken {
     token_type: Option<&'static str>,
     /// Until when it is good, unless its session ends before: seconds since 1970.
     exp: i64,
-    /// When it was issued.
+    /// When it was issued: seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     iat: Option<i64>,
-    /// Names the access token.
+    /// The id of the access token.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = "uuid")]
     jti: Option<Uuid>,
     /// The session's id.
     #[schema(format = "uuid")]
     sid: Uuid,
-    /// When the user proved who they are.
+    /// When the user proved who they are: seconds since 1970.
     auth_time: i64,
-    /// How (RFC 8176).
+    /// How the user proved it (RFC 8176).
     amr: Vec<String>,
     /// The user's present role.
     role: String,
@@ -66,20 +66,20 @@ impl IntrospectionObject {
 
     /// Of an access token that is good, with the user's present name and role.
     #[must_use]
-    pub fn of_access_token(claims: &AccessClaims, user: &UserStatus) -> Self {
+    pub fn of_access_token(claims: CheckedClaims, user: &UserStatus, issuer: &str, audience: &str) -> Self {
         Self::of(ActiveToken {
-            iss: claims.issuer.clone(),
-            aud: claims.audience.clone(),
-            sub: claims.subject.0,
+            iss: issuer.to_owned(),
+            aud: audience.to_owned(),
+            sub: claims.sub.0,
             username: user.username.as_str().to_owned(),
-            client_id: claims.client_id.clone(),
+            client_id: claims.client_id,
             token_type: Some("Bearer"),
-            exp: claims.expires_at.timestamp(),
-            iat: Some(claims.issued_at.timestamp()),
-            jti: Some(claims.token_id.0),
-            sid: claims.session_id.0,
-            auth_time: claims.authenticated_at.timestamp(),
-            amr: claims.methods.clone(),
+            exp: claims.exp,
+            iat: Some(claims.iat),
+            jti: Some(claims.jti.0),
+            sid: claims.sid.0,
+            auth_time: claims.auth_time,
+            amr: claims.amr,
             role: user.role.as_str().to_owned(),
         })
     }

@@ -67,7 +67,9 @@ const fn activity(kind: AuditKind) -> Activity {
         AuditKind::SessionStarted | AuditKind::LoginFailed => LOGON,
         AuditKind::SessionEnded => (Class::Authentication, 2, "Logoff"),
         AuditKind::SessionRefreshed | AuditKind::RefreshRefused => (Class::Authentication, OTHER, "Refresh"),
-        AuditKind::TokenRefused | AuditKind::SessionUnknown => (Class::Authentication, OTHER, "Token Check"),
+        AuditKind::TokenRefused | AuditKind::SessionUnknown | AuditKind::FormRefused | AuditKind::GateCookiesDiffer => {
+            (Class::Authentication, OTHER, "Token Check")
+        }
         AuditKind::ClientRefused => (Class::Authentication, OTHER, "Client Authentication"),
         AuditKind::UnrecognisedLoginReported | AuditKind::UnrecognisedLoginReportRefused => {
             (Class::Authentication, OTHER, "Disown")
@@ -98,6 +100,7 @@ const fn activity(kind: AuditKind) -> Activity {
         | AuditKind::KeyRotated
         | AuditKind::MasterKeyRotated
         | AuditKind::KeyRevoked
+        | AuditKind::SessionNamed
         | AuditKind::SessionsEndBegun
         | AuditKind::SessionsEnded
         | AuditKind::AlertAcknowledged
@@ -176,7 +179,7 @@ pub fn session(session: &Session, now: DateTime<Utc>) -> Value {
         json!({
             "role": object.user.role, "state": object.state, "last_seen_at": object.last_seen_at, "last_ip": object.last_ip,
             "idle_expires_at": object.idle_expires_at, "ended_by": object.ended_by, "note": object.note,
-            "device": object.device, "device_name": object.device_name, "amr": object.amr, "token": object.token,
+            "device": object.device, "device_name": object.device_name, "name": object.name, "amr": object.amr, "token": object.token,
         }),
     );
     without_nulls(Value::Object(event))

@@ -52,16 +52,18 @@ pub struct SessionObject<'a> {
     pub user_agent: Option<&'a str>,
     /// What that says of the device.
     pub device: DeviceObject<'a>,
-    /// What the user calls the device.
+    /// What the user or application called the device at login.
     pub device_name: Option<&'a str>,
+    /// What the user calls the session since.
+    pub name: Option<&'a str>,
     /// The application that authenticated at login: the session is its own.
     pub client_id: Option<&'a str>,
     /// The application that was only named at login.
     pub claimed_client_id: Option<&'a str>,
     /// How the user proved the identity (RFC 8176).
     pub amr: Vec<&'a str>,
-    /// The access token issued last.
-    pub token: TokenObject,
+    /// The access token issued last; `null` for a session of Vigie's own pages, which a cookie continues.
+    pub token: Option<TokenObject>,
     /// Whether it is the session of this very request; only in one's own list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub current: Option<bool>,
@@ -136,15 +138,16 @@ impl<'a> SessionObject<'a> {
                 kind: session.device.kind.as_deref(),
             },
             device_name: session.device_name.as_deref(),
+            name: session.name.as_deref(),
             client_id: session.client.authenticated().map(ClientId::as_str),
             claimed_client_id: session.client.claimed().map(ClientId::as_str),
             amr: session.methods.iter().map(String::as_str).collect(),
-            token: TokenObject {
-                jti: session.token.id.0,
-                issued_at: time(session.token.issued_at),
-                expires_at: time(session.token.expires_at),
+            token: session.issued_token().map(|token| TokenObject {
+                jti: token.id.0,
+                issued_at: time(token.issued_at),
+                expires_at: time(token.expires_at),
                 refreshes: session.refresh.generation,
-            },
+            }),
             current: None,
         }
     }

@@ -51,13 +51,13 @@ impl ThrottleObject {
     /// What is counted, as it is at `now`.
     #[must_use]
     pub fn new(row: &ThrottleRow, is_locked: bool, now: DateTime<Utc>) -> Self {
-        let user = row.shown.user_id.map(|id| ThrottledUser { id: id.to_string(), username: row.username.clone() });
+        let user = row.display.user_id.map(|id| ThrottledUser { id: id.to_string(), username: row.username.clone() });
         Self {
             id: row.key.id().to_string(),
             scope: row.key.scope.as_str(),
             user,
-            name: row.shown.masked_name.clone(),
-            network: row.shown.network.clone(),
+            name: row.display.masked_name.clone(),
+            network: row.display.network.clone(),
             failures: row.count.failures,
             window_failures: row.count.window_failures,
             last_failure_at: time(row.last_failure_at),

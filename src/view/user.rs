@@ -52,7 +52,7 @@ pub struct UserSummary<'a> {
 /// A registered application; never its secret.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ClientObject {
-    /// The user's id.
+    /// The id of the client.
     pub id: String,
     /// What people call it.
     pub name: String,

@@ -13,7 +13,7 @@ use vigie::model::audit::{AuditKind, Reason, RecordedEvent};
 use vigie::model::client::Scope;
 use vigie::model::secret::{Secret, SecretKind};
 use vigie::store::StoreError;
-use vigie::store::one_time_tokens::{self, Purpose};
+use vigie::store::one_time_tokens::{self, TokenPurpose};
 
 use super::authorisation::routes;
 use super::snapshot;
@@ -384,7 +384,7 @@ async fn disowning<'a>(app: &'a TestApp, scenario: &mut Scenario<'a>) {
     let (session, token, now) = (app.log_in("delia").await, Secret::random(), app.now());
     scenario.recorded().await;
     let session_id = session.session_id.parse().expect("an id");
-    let (digest, purpose) = (token.digest(), Purpose::ReportLink { user_id, session_id });
+    let (digest, purpose) = (token.digest(), TokenPurpose::ReportLink { user_id, session_id });
     let insert = move |db: &mut _| one_time_tokens::insert(db, digest, purpose, now, now + REPORT_LINK_LIFE);
     app.app.store.write::<_, StoreError>(insert).await.expect("the store answers");
     let token = token.reveal(SecretKind::OneTimeToken);
@@ -578,7 +578,7 @@ async fn what_is_refused_while_the_store_is_away_is_recorded_later() {
         garbage.get("/auth/me").await.problem(401, "token_invalid");
     }
     let refused = app.app.refusals.write_due().await.unwrap_err();
-    assert!(refused.is_passing(), "{refused:?}");
+    assert!(refused.is_transient(), "{refused:?}");
     proxy.restore();
     until("the store takes writes again", async || app.app.refusals.write_due().await).await;
     let refused = async || app.events().await.iter().filter(|event| event.event.kind.is_aggregated()).count();

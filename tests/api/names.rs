@@ -47,6 +47,8 @@ async fn nobody_is_given_a_name_that_is_taken_for_an_id_or_for_another_name(
         "admi\u{307}n",
         "o\u{b4}neil",
         "\u{1bf}aul",
+        "alice\u{fffd}",
+        "\u{a751}aypal",
         "(erased)",
         "(ERASED)",
     ];
@@ -81,7 +83,7 @@ async fn nobody_is_given_a_role_that_is_taken_for_another(#[values(Sqlite, Postg
     let app = TestApp::start(backend).await;
     let root = app.admin().await;
     let bob = app.user("bob", "agent").await;
-    for role in ["\u{430}dmin", "\u{ff41}dmin", "admi\u{307}n", "admin\u{a0}x"] {
+    for role in ["\u{430}dmin", "\u{ff41}dmin", "\u{24d0}dmin", "admi\u{307}n", "admin\u{a0}x", "admin\u{fffd}"] {
         let refused = root.post("/admin/users", json!({ "username": "alice", "role": role })).await;
         assert_eq!(refused.problem(422, "invalid_input")["errors"][0]["pointer"], "/role", "{role:?}");
         let path = format!("/admin/users/{}", bob.id);
@@ -151,7 +153,7 @@ async fn users_whose_names_became_one_log_in_by_their_exact_names(#[values(Sqlit
     }
     // As a start does after migrations; and again.
     for _ in 0..2 {
-        let colliding = app.app.store.write(users::fold_anew).await.expect("folded");
+        let colliding = app.app.store.write(users::refold_usernames).await.expect("folded");
         assert_eq!(colliding, [Username::parse("Οδυσσεύς").expect("a username")]);
     }
     for (typed, id) in [("Οδυσσεύς", first), ("ΟΔΥΣΣΕΎΣ", second), ("Κάρολος", alone), ("ΚΆΡΟΛΟΣ", alone)]

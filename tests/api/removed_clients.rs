@@ -7,7 +7,7 @@ use serde_json::json;
 use vigie::model::audit::AuditKind;
 use vigie::model::session::EndReason;
 
-use crate::support::app::{PASSWORD, TestApp, TestClient, send};
+use crate::support::app::{Answer, PASSWORD, TestApp, TestClient, send};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::program::Program;
 
@@ -76,6 +76,56 @@ async fn no_login_outlives_a_client_that_is_removed_meanwhile(#[values(Sqlite, P
             session.get("/auth/me").await.problem(401, "session_ended");
         }
     }
+}
+
+/// The same where the client authenticates: the session would be its own.
+#[rstest]
+#[actix_web::test]
+async fn no_login_of_a_client_outlives_its_removal(#[values(Sqlite, Postgres)] backend: Backend) {
+    let here = TestApp::start_with(backend, &[("VIGIE__SESSIONS__MAX_PER_USER", "0")]).await;
+    let there = here.another_node().await;
+    let root = here.admin().await;
+    let names: Vec<String> = (0..8).map(|number| format!("user-{number}")).collect();
+    for name in &names {
+        here.user(name, "agent").await;
+    }
+    let body = |name: &String| json!({ "username": name, "password": PASSWORD });
+    for round in 0..6 {
+        let crm = here.application("crm").await;
+        let (first, elsewhere) = (crm.log_in("user-0").await, crm.at(&there));
+        let logins = names.iter().enumerate().map(|(number, name)| {
+            let node = if number % 2 == 0 { &crm } else { &elsewhere };
+            send(node.request("/auth/login").json(&body(name)))
+        });
+        let refresh = crm.refresh(&first.refresh_token);
+        let remove = async {
+            tokio::time::sleep(std::time::Duration::from_millis(3 * round)).await;
+            root.delete("/admin/clients/crm").await.expect(204);
+        };
+        let (answers, refreshed, ()) = tokio::join!(join_all(logins), refresh, remove);
+        let mut sessions = vec![first];
+        for answer in answers.into_iter().chain([refreshed]) {
+            match answer.status {
+                200 => sessions.push(here.client(&answer.expect(200))),
+                // Too many have failed from here.
+                429 => drop(answer.problem(429, "too_many_attempts")),
+                _ => assert!(["invalid_client", "session_ended"].contains(&&*code(answer, 401))),
+            }
+        }
+        for session in &sessions {
+            for node in [session, &session.at(&there)] {
+                node.get("/auth/me").await.problem(401, "session_ended");
+            }
+        }
+        let page = root.get("/admin/sessions?client_id=crm&state=active").await.expect(200);
+        assert_eq!(page["items"], json!([]), "round {round}");
+    }
+}
+
+/// The code of a problem of this status.
+#[track_caller]
+fn code(answer: Answer, status: u16) -> String {
+    answer.expect(status)["code"].as_str().expect("a code").to_owned()
 }
 
 /// More than go with one transaction.

@@ -37,9 +37,9 @@ async fn p6_a_forged_event_is_found_whatever_records_were_added(
     if is_sealed {
         app.app.chain.seal().await.ok();
     }
-    let fault = verify(&app).await.unwrap_err();
+    let damage = verify(&app).await.unwrap_err();
     let newest = Beside::connect(&app.database.url).lines("SELECT CAST(max(seq) AS TEXT) AS line FROM audit_events");
-    assert_eq!(fault.to_string(), format!("event {} was added: no record stands for it", newest[0]));
+    assert_eq!(damage.to_string(), format!("event {} was added: no record stands for it", newest[0]));
 }
 
 /// The same with the record put straight into the chain: where the table's own key was dropped, verifying still counts.
@@ -58,8 +58,8 @@ async fn p6_a_thing_that_is_recorded_twice_is_found(
         beside.execute("DROP INDEX sealed_records_subject").unwrap();
         seal_twice(&app).await;
     }
-    let fault = verify(&app).await.unwrap_err();
-    assert_eq!(fault.to_string(), "event 2 has more than one record");
+    let damage = verify(&app).await.unwrap_err();
+    assert_eq!(damage.to_string(), "event 2 has more than one record");
 }
 
 /// Has the server seal it once more: what hides the first record from it is taken back afterwards.
@@ -83,8 +83,8 @@ async fn p6_a_record_that_cannot_be_sealed_holds_up_no_other(#[values(Sqlite, Po
     let waiting = app.app.store.read(|db| vigie::store::chain::waiting(db, i64::MIN, 10)).await.unwrap();
     let waiting: Vec<_> = waiting.iter().map(|unsealed| (unsealed.kind, unsealed.subject.as_str())).collect();
     assert_eq!(waiting, [(RecordKind::Event, "2"), (RecordKind::Event, "2")]);
-    let fault = verify(&app).await.unwrap_err();
-    assert_eq!(word(&fault), ("twice", Some(RecordKind::Event)), "{fault}");
+    let damage = verify(&app).await.unwrap_err();
+    assert_eq!(word(&damage), ("twice", Some(RecordKind::Event)), "{damage}");
 }
 
 /// The database refuses it as well.
@@ -124,8 +124,8 @@ async fn p6_a_record_that_is_in_no_chain_makes_up_for_nothing(
              FROM sealed_records WHERE position = 2"
         ))
         .unwrap();
-    let fault = verify(&app).await.unwrap_err();
-    assert_eq!(fault.to_string(), format!("record {position} is in no chain: it was added"));
+    let damage = verify(&app).await.unwrap_err();
+    assert_eq!(damage.to_string(), format!("record {position} is in no chain: it was added"));
     let refused = app.app.chain.checkpoint().await.unwrap_err();
     assert!(matches!(refused, NotSigned::Damaged(_)), "the server signs no such history: {refused}");
 }
@@ -142,6 +142,6 @@ async fn p6_what_waits_under_the_smallest_number_is_looked_at(#[values(Sqlite, P
          FROM sealed_records WHERE position = 2"
     );
     tamper(&app, &[FORGED, &waiting]);
-    let fault = verify(&app).await.unwrap_err();
-    assert_eq!(word(&fault), ("changed", Some(RecordKind::Event)), "{fault}");
+    let damage = verify(&app).await.unwrap_err();
+    assert_eq!(word(&damage), ("changed", Some(RecordKind::Event)), "{damage}");
 }

@@ -8,7 +8,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use vigie::clock::{Clock as _, ManualClock, SystemClock};
 use vigie::model::audit::{AuditContext, AuditKind, RecordedEvent};
-use vigie::session::bulk_end::{BulkEnded, ToEnd};
+use vigie::session::bulk_end::{BulkEnded, SessionsToEnd};
 use vigie::store::StoreError;
 
 use crate::support::app::TestApp;
@@ -34,7 +34,7 @@ async fn with_sessions(app: &TestApp, count: usize) {
 
 async fn end_all(app: &TestApp) -> Result<BulkEnded, StoreError> {
     let note = Some("a stolen list".to_owned());
-    app.app.sessions.end_matching(ToEnd::Everything, note, false, &AuditContext::command_line()).await
+    app.app.sessions.end_matching(SessionsToEnd::Everything, note, false, &AuditContext::command_line()).await
 }
 
 /// From here on, no session can be ended where so many have been.
@@ -123,7 +123,7 @@ async fn an_end_whose_caller_goes_away_is_done_and_recorded_to_its_outcome(
     with_sessions(&app, 2 * MANY).await;
     let sessions = app.app.sessions.clone();
     let caller = actix_web::rt::spawn(async move {
-        sessions.end_matching(ToEnd::Everything, None, false, &AuditContext::command_line()).await
+        sessions.end_matching(SessionsToEnd::Everything, None, false, &AuditContext::command_line()).await
     });
     until("the end has begun", async || !recorded(&app).await[0].is_empty()).await;
     caller.abort();

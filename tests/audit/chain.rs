@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use rstest::rstest;
 use serde_json::{Value, json};
 use tlog_tiles::{Hash, check_record, check_tree, record_hash};
-use vigie::audit::chain::{Checkpoint, CheckpointKey, Fault};
+use vigie::audit::chain::{Checkpoint, CheckpointKey, Damage};
 use vigie::keyring::Keyring;
 use vigie::master_key::MasterKey;
 use vigie::model::audit::{AuditContext, AuditEvent, Details, HistoryPart, Subject};
@@ -116,12 +116,12 @@ async fn a_long_history_is_verified_page_by_page(#[values(Sqlite, Postgres)] bac
     let mut beside = Beside::connect(&app.database.url);
     beside.drop_triggers();
     beside.execute("DELETE FROM audit_events WHERE seq = (SELECT max(seq) FROM audit_events)").unwrap();
-    let fault = verify(&app).await.unwrap_err();
+    let damage = verify(&app).await.unwrap_err();
     let position = i64::try_from(verified.records - 1).unwrap();
-    assert!(matches!(fault, Fault::Deleted { position: found, .. } if found == position), "{fault}");
+    assert!(matches!(damage, Damage::Deleted { position: found, .. } if found == position), "{damage}");
     beside.execute("UPDATE sessions SET device_name = 'another' WHERE device_name = 'laptop'").unwrap();
-    let fault = verify(&app).await.unwrap_err();
-    assert!(matches!(fault, Fault::Changed { position, .. } if position < 2_100), "the first is named: {fault}");
+    let damage = verify(&app).await.unwrap_err();
+    assert!(matches!(damage, Damage::Changed { position, .. } if position < 2_100), "the first is named: {damage}");
 }
 
 /// What was there before the chain is sealed as it is found.

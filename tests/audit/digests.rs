@@ -13,8 +13,8 @@ use vigie::model::id::UserId;
 use vigie::model::record::{Coverage, Digest, RecordKind};
 use vigie::model::redaction::{Group, Named, Proofs, Redacted, WithProofs};
 use vigie::model::session::{Actor, ClientInfo, Device, EndReason, RefreshTokens, Session};
-use vigie::store::covered::{self, Found};
 use vigie::store::retention::{DeletionGrant, with_deletion_grant};
+use vigie::store::row_digests::{self, RowDigest};
 use vigie::store::sessions::Closing;
 use vigie::store::{Db, StoreError, attempts, audit, sessions};
 
@@ -161,18 +161,18 @@ async fn history(backend: Backend) -> TestApp {
 }
 
 /// What things are now: those with these names, or those from the first to the last.
-async fn found(app: &TestApp, asked: &Digests, by_name: bool) -> BTreeMap<(RecordKind, u128), Found> {
+async fn found(app: &TestApp, asked: &Digests, by_name: bool) -> BTreeMap<(RecordKind, u128), RowDigest> {
     let (asked, now) = (asked.keys().copied().collect::<Vec<_>>(), app.now());
     let read = move |db: &mut Db| {
         let mut found = BTreeMap::new();
-        for kind in RecordKind::ALL.iter().filter(|kind| !kind.has_states()) {
+        for kind in RecordKind::ALL.iter().filter(|kind| !kind.is_versioned()) {
             let names: Vec<u128> = asked.iter().filter(|(of, _)| of == kind).map(|(_, name)| *name).collect();
             let (first, last) = (*names.first().unwrap(), *names.last().unwrap());
             let take = |name, what| assert_eq!(found.insert((*kind, name), what), None, "once");
             if by_name {
-                covered::named(db, Coverage::newest(*kind), &names, take)?;
+                row_digests::by_number(db, Coverage::newest(*kind), &names, take)?;
             } else {
-                covered::between(db, Coverage::newest(*kind), (first, last), (now, now), 100, take)?;
+                row_digests::in_range(db, Coverage::newest(*kind), (first, last), (now, now), 100, take)?;
             }
         }
         Ok::<_, StoreError>(found)
@@ -227,7 +227,7 @@ async fn p6_a_row_is_digested_as_the_model_digests_it(
     for by_name in [true, false] {
         let expected = digests.iter().map(|(thing, digest)| {
             let redacted = removed(&rows, *thing, groups).map(Box::new);
-            (*thing, Found::As(*digest, redacted))
+            (*thing, RowDigest::Present(*digest, redacted))
         });
         assert_eq!(found(&app, &digests, by_name).await, expected.collect(), "{by_name}");
     }
@@ -242,7 +242,7 @@ async fn p6_a_row_in_the_clear_is_digested_as_the_model_digests_it(#[values(Sqli
     let in_the_clear = ["sessions", "attempts", "audit_events"]
         .map(|table| format!("UPDATE {table} SET address_proof = NULL, person_proof = NULL"));
     tamper(&app, &in_the_clear.each_ref().map(String::as_str));
-    let expected = digests.iter().map(|(thing, digest)| (*thing, Found::As(*digest, None)));
+    let expected = digests.iter().map(|(thing, digest)| (*thing, RowDigest::Present(*digest, None)));
     assert_eq!(found(&app, &digests, true).await, expected.collect());
 }
 
@@ -264,7 +264,7 @@ async fn p6_what_is_no_digest_is_told_apart(#[values(Sqlite, Postgres)] backend:
         (RecordKind::SessionEnded, session.as_u128()),
     ];
     let found = found(&app, &asked.map(|thing| (thing, [0; 32])).into(), true).await;
-    let expected = [(asked[1], Found::Unreadable), (asked[3], Found::Unended)];
+    let expected = [(asked[1], RowDigest::Unreadable), (asked[3], RowDigest::NotEnded)];
     assert_eq!(found, expected.into());
 }
 
@@ -317,8 +317,8 @@ async fn p6_nothing_that_a_row_says_is_left_out(
 ) {
     let app = history(backend).await;
     tamper(&app, &[&format!("UPDATE {}", change.replace("SALT", ANOTHER_SALT))]);
-    let fault = verify(&app).await.unwrap_err();
-    assert_eq!(word(&fault), ("changed", Some(kind)), "{fault}");
+    let damage = verify(&app).await.unwrap_err();
+    assert_eq!(word(&damage), ("changed", Some(kind)), "{damage}");
 }
 
 /// What SQLite lets stand in a column of another type is another thing, though it is shown alike: nothing would find it.
@@ -336,8 +336,8 @@ async fn p6_nothing_that_a_row_says_is_left_out(
 async fn p6_another_type_is_another_thing(#[case] change: &str, #[case] kind: RecordKind) {
     let app = history(Sqlite).await;
     tamper(&app, &[&format!("UPDATE {change}")]);
-    let fault = verify(&app).await.unwrap_err();
-    assert_eq!(word(&fault), ("changed", Some(kind)), "{fault}");
+    let damage = verify(&app).await.unwrap_err();
+    assert_eq!(word(&damage), ("changed", Some(kind)), "{damage}");
 }
 
 /// Whoever owns the tables can also let be missing what never is, or let stand there what cannot.
@@ -360,6 +360,6 @@ async fn p6_what_no_table_allows_is_found(#[case] table: &str, #[case] change: &
     let app = history(Postgres).await;
     Beside::connect(&app.database.url).execute(&format!("ALTER TABLE {table}")).unwrap();
     tamper(&app, &[&format!("UPDATE {change}")]);
-    let fault = verify(&app).await.unwrap_err();
-    assert_eq!(word(&fault), ("changed", Some(kind)), "{fault}");
+    let damage = verify(&app).await.unwrap_err();
+    assert_eq!(word(&damage), ("changed", Some(kind)), "{damage}");
 }

@@ -99,7 +99,11 @@ async fn past(app: &TestApp) -> User {
     root.get(&format!("/admin/attempts?username={}", "zo%C3%A9-marie")).await.expect(200);
     root.get(&format!("/admin/attempts?username=nobody&username={FORMER}&not_username={FORMER}")).await.expect(200);
     root.get(&format!("/admin/sessions?not_user={FORMER}")).await.expect(200);
-    let ended = format!("/admin/sessions/{}/end", first["session"]["id"].as_str().unwrap());
+    let id = first["session"]["id"].as_str().unwrap();
+    let name = Some("le portable de Zoé-Marie".to_owned());
+    let sessions = &app.app.sessions;
+    sessions.name_own(user.id, id.parse().unwrap(), name, &AuditContext::command_line()).await.unwrap().unwrap();
+    let ended = format!("/admin/sessions/{id}/end");
     root.post(&ended, json!({ "note": "Zoé-Marie a changé de service" })).await.expect(204);
     let everybody = json!({ "filter": { "user": "nobody-at-all" }, "note": "pas ceux de Zoé-Marie !" });
     root.post("/admin/sessions/end", everybody).await.expect(200);
@@ -147,7 +151,9 @@ async fn prv_04_an_erased_person_is_named_nowhere_and_the_history_verifies(
     assert_eq!(rows.len(), 3);
     for row in rows {
         assert_eq!((&row["user"]["username"], &row["user"]["id"]), (&json!(ERASED), &json!(user.id)));
-        assert_eq!((&row["device_name"], &row["user_agent"], &row["note"]), (&Value::Null, &Value::Null, &Value::Null));
+        for member in ["device_name", "name", "user_agent", "note"] {
+            assert_eq!(row[member], Value::Null, "{member}");
+        }
     }
     for path in
         ["/admin/sessions/export?format=csv", "/admin/attempts/export?format=ndjson", "/admin/audit/export?format=ocsf"]
@@ -171,8 +177,8 @@ async fn prv_04_an_erased_person_is_named_nowhere_and_the_history_verifies(
 
     // What is left cannot be changed either.
     tamper(&app, &[&format!("UPDATE attempts SET username = 'somebody' WHERE username = '{ERASED}'")]);
-    let fault = verify(&app).await.unwrap_err();
-    assert_eq!(word(&fault).0, "changed", "{fault}");
+    let damage = verify(&app).await.unwrap_err();
+    assert_eq!(word(&damage).0, "changed", "{damage}");
 }
 
 /// Records that this person is erased, and does nothing of it.
@@ -380,7 +386,7 @@ async fn prv_04_a_complete_erasure_is_over(#[values(Sqlite, Postgres)] backend: 
     tamper(&app, &["UPDATE attempts SET person_proof = NULL"]);
     let erased = app.app.users.erase(user.id, &AuditContext::command_line()).await.unwrap();
     assert!(erased.complete && erased.sealed_in_the_clear > 0, "{erased:?}");
-    let sealed = app.app.store.read(move |db| pending_erasures::sealed_names(db, user.id)).await.unwrap();
+    let sealed = app.app.store.read(move |db| pending_erasures::encrypted_names(db, user.id)).await.unwrap();
     assert_eq!(sealed, None);
     // A node that stood still records what it had in memory: that goes too, and then it is over.
     let late = Attempt { user_id: Some(user.id), ..attempt(NAME, app.now()) };

@@ -61,8 +61,8 @@ async fn p6_a_forged_event_of_retention_justifies_nothing(#[values(Sqlite, Postg
     forge(&app, &format!("at, 'retention.ran', 'everybody', NULL, {all}"), "seq = 1").await;
     assert_eq!(run(&app).await, Counts::default());
     tamper(&app, &["DELETE FROM attempts"]);
-    let fault = verify(&app).await.unwrap_err();
-    assert_eq!(word(&fault), ("deleted", Some(RecordKind::Attempt)), "{fault}");
+    let damage = verify(&app).await.unwrap_err();
+    assert_eq!(word(&damage), ("deleted", Some(RecordKind::Attempt)), "{damage}");
 }
 
 #[rstest]
@@ -89,8 +89,8 @@ async fn p6_a_forged_erasure_justifies_nothing(
         redact_event(&app, created.seq).await;
         RecordKind::Event
     };
-    let fault = verify(&app).await.unwrap_err();
-    assert_eq!(word(&fault), ("changed", Some(kind)), "{fault}");
+    let damage = verify(&app).await.unwrap_err();
+    assert_eq!(word(&damage), ("changed", Some(kind)), "{damage}");
 }
 
 /// A genuine erasure is of one person: copied with its MAC it is of nobody else.
@@ -106,8 +106,8 @@ async fn p6_an_erasure_that_is_copied_for_somebody_else_justifies_nothing(
     let first = format!("seq = (SELECT min(seq) FROM audit_events WHERE {genuine})");
     forge(&app, &format!("at, kind, subject_kind, '{alice}', details"), &first).await;
     redact_attempt(&app, alice).await;
-    let fault = verify(&app).await.unwrap_err();
-    assert_eq!(word(&fault), ("changed", Some(RecordKind::Attempt)), "{fault}");
+    let damage = verify(&app).await.unwrap_err();
+    assert_eq!(word(&damage), ("changed", Some(RecordKind::Attempt)), "{damage}");
 }
 
 /// Nor does a genuine event of retention say at a later time what it said at its own.
@@ -144,8 +144,8 @@ async fn p6_details_that_the_erasure_left_are_missed(#[values(Sqlite, Postgres)]
     let started =
         events.iter().find(|event| is_left(AuditKind::SessionStarted, &event.event)).expect("it names nobody");
     redact_event(&app, started.seq).await;
-    let fault = verify(&app).await.unwrap_err();
-    assert_eq!(word(&fault), ("changed", Some(RecordKind::Event)), "{fault}");
+    let damage = verify(&app).await.unwrap_err();
+    assert_eq!(word(&damage), ("changed", Some(RecordKind::Event)), "{damage}");
 }
 
 /// Each event that an erasure redacted is named once, its own too.

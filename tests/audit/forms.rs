@@ -2,7 +2,7 @@
 
 use rstest::rstest;
 use vigie::model::record::{Column, Coverage, Digest, RecordKind, Shape};
-use vigie::store::covered::{self, Found};
+use vigie::store::row_digests::{self, RowDigest};
 use vigie::store::{Db, StoreError};
 
 use super::retention::history;
@@ -28,12 +28,12 @@ async fn digests(app: &TestApp, coverage: Coverage) -> Vec<Digest> {
     let ids: Vec<u128> = app.attempts().await.iter().map(|attempt| attempt.id.0.as_u128()).collect();
     let read = move |db: &mut Db| {
         let mut found = Vec::new();
-        covered::named(db, coverage, &ids, |id, is| found.push((id, is)))?;
+        row_digests::by_number(db, coverage, &ids, |id, is| found.push((id, is)))?;
         found.sort_by_key(|(id, _)| *id);
         Ok::<_, StoreError>(found)
     };
     let found = app.app.store.read(read).await.unwrap();
-    let digest = |(_, found)| if let Found::As(digest, _) = found { digest } else { panic!("{found:?}") };
+    let digest = |(_, found)| if let RowDigest::Present(digest, _) = found { digest } else { panic!("{found:?}") };
     found.into_iter().map(digest).collect()
 }
 
@@ -74,8 +74,8 @@ async fn p6_a_digest_of_one_form_is_none_of_another(#[values(Sqlite, Postgres)] 
 async fn p6_a_form_that_is_changed_is_found(#[values(1, 99)] form: i32, #[values(Sqlite, Postgres)] backend: Backend) {
     let app = history(backend, &[]).await;
     tamper(&app, &[&format!("UPDATE sealed_records SET form = {form} WHERE kind = 'attempt'")]);
-    let fault = verify(&app).await.unwrap_err();
-    assert_eq!(word(&fault), ("changed", Some(RecordKind::Attempt)), "{fault}");
+    let damage = verify(&app).await.unwrap_err();
+    assert_eq!(word(&damage), ("changed", Some(RecordKind::Attempt)), "{damage}");
 }
 
 /// A program that knows of no forms cannot leave a record that would be taken for one of the first.

@@ -15,7 +15,7 @@ use vigie::clock::{Clock, uptime};
 use vigie::model::alert::AlertKind;
 use vigie::model::audit::AuditKind;
 use vigie::store::StoreError;
-use vigie::store::chain::{self, Sealed};
+use vigie::store::chain::{self, SealedRecord};
 
 use super::chain::record;
 use super::tamper::word;
@@ -30,15 +30,15 @@ use crate::support::until::until;
 async fn history(backend: Backend) -> TestApp {
     let app = TestApp::start(backend).await;
     record(&app, 50).await;
-    app.app.watch.seal().await.unwrap();
+    app.app.maintenance.seal().await.unwrap();
     app.app.chain.checkpoint().await.unwrap();
     record(&app, 50).await;
-    app.app.watch.seal().await.unwrap();
+    app.app.maintenance.seal().await.unwrap();
     verify(&app).await.unwrap();
     app
 }
 
-async fn sealed(app: &TestApp) -> Vec<Sealed> {
+async fn sealed(app: &TestApp) -> Vec<SealedRecord> {
     app.app.store.read(|db| chain::page(db, 0, i64::MAX, i64::MAX)).await.unwrap()
 }
 
@@ -58,10 +58,10 @@ async fn take_out(app: &TestApp, taken: std::ops::Range<usize>) {
 }
 
 /// Writes the records as the whole chain: from a place on with plain chain hashes, which anybody can make.
-fn write_chain(beside: &mut Beside, records: &[Sealed], plain_from: usize) {
+fn write_chain(beside: &mut Beside, records: &[SealedRecord], plain_from: usize) {
     let (mut builder, mut last) = (TreeBuilder::new(ChainHashKeys::plain()), [0; 32]);
     beside.execute("DELETE FROM sealed_records").unwrap();
-    for (place, Sealed { record, chain_hash, .. }) in records.iter().enumerate() {
+    for (place, SealedRecord { record, chain_hash, .. }) in records.iter().enumerate() {
         builder.grow(leaf(record));
         last = if place < plain_from { *chain_hash } else { plain(&last, leaf(record)) };
         let (digest, hash) = (beside.literal(&record.digest), beside.literal(&last));
@@ -86,7 +86,7 @@ fn plain(before: &[u8; 32], leaf: Hash) -> [u8; 32] {
 /// Why nothing is signed, by a process that has not seen the chain before.
 async fn refused_by_another(app: &TestApp) -> &'static str {
     match app.another_node().await.app.chain.checkpoint().await.unwrap_err() {
-        NotSigned::Damaged(fault) => word(&fault).0,
+        NotSigned::Damaged(damage) => word(&damage).0,
         NotSigned::Store(error) => panic!("{error}"),
     }
 }
@@ -115,8 +115,8 @@ async fn p6_a_chain_that_was_linked_anew_without_the_key_is_never_signed(
 
     // The server that runs goes on, and blesses nothing.
     record(&app, 20).await;
-    app.app.watch.seal().await.unwrap();
-    app.app.watch.checkpoint().await.unwrap();
+    app.app.maintenance.seal().await.unwrap();
+    app.app.maintenance.checkpoint().await.unwrap();
     assert_eq!(newest_signed(&app).await, signed);
     assert_eq!(app.alerts_of(AlertKind::RecordDamaged).await.len(), 1);
     assert_eq!(app.app.chain.file().exists(), has_file);
@@ -138,7 +138,7 @@ async fn p6_what_is_cut_off_before_a_checkpoint_has_seen_it_is_noticed(#[values(
     // So does the server that runs, by what it has seen itself, even where somebody put an older file back.
     std::fs::write(app.app.chain.file(), app.app.chain.newest_checkpoint().await.unwrap().unwrap().note).unwrap();
     record(&app, 2).await;
-    app.app.watch.seal().await.unwrap();
+    app.app.maintenance.seal().await.unwrap();
     assert_eq!(app.alerts_of(AlertKind::RecordDamaged).await.len(), 1);
     app.app.chain.checkpoint().await.unwrap_err();
     assert_eq!(newest_signed(&app).await, signed);
@@ -208,7 +208,7 @@ async fn unkeyed(app: &TestApp) {
     std::fs::write(app.app.chain.file(), note).unwrap();
 }
 
-fn root(records: &[Sealed]) -> Hash {
+fn root(records: &[SealedRecord]) -> Hash {
     let mut builder = TreeBuilder::new(ChainHashKeys::plain());
     for sealed in records {
         builder.grow(leaf(&sealed.record));
@@ -234,7 +234,7 @@ async fn p6_a_history_from_before_the_key_is_linked_by_it_from_now_on(#[values(S
     let app = app.another_node().await;
     assert_eq!(keyed_events(&app).await, [serde_json::json!({ "position": records, "damage": null })]);
     record(&app, 10).await;
-    app.app.watch.seal().await.unwrap();
+    app.app.maintenance.seal().await.unwrap();
     app.app.chain.checkpoint().await.unwrap();
     verify(&app).await.unwrap();
     let note = app.app.chain.newest_checkpoint().await.unwrap().unwrap().note;
@@ -280,8 +280,8 @@ async fn p6_nobody_takes_the_key_back(
         beside.execute("DELETE FROM checkpoints").unwrap();
     }
     write_chain(&mut beside, &records, 0);
-    let Err(StartError::Record(NotSigned::Damaged(fault))) = open_again(&app).await else { panic!("it starts") };
-    assert_eq!(word(&fault).0, "link key", "{fault}");
+    let Err(StartError::Record(NotSigned::Damaged(damage))) = open_again(&app).await else { panic!("it starts") };
+    assert_eq!(word(&damage).0, "link key", "{damage}");
     record(&app, 1).await;
     let refused = app.app.chain.seal().await.unwrap_err();
     assert!(matches!(&refused, StoreError::Corrupt(what) if what.starts_with("link_keys: ")), "{refused}");
@@ -332,12 +332,12 @@ async fn p6_the_server_and_each_command_sign_before_they_end(#[values(Sqlite, Po
 #[actix_web::test]
 async fn p6_reviewers_are_alerted_once_where_sealing_stands_still() {
     let app = TestApp::start(Postgres).await;
-    app.app.watch.seal().await.unwrap();
+    app.app.maintenance.seal().await.unwrap();
     let mut holder = Beside::connect(&app.database.url);
     holder.execute("BEGIN").unwrap();
     holder.execute("UPDATE chain_head SET size = size").unwrap();
     record(&app, 3).await;
-    let seal = app.app.watch.seal();
+    let seal = app.app.maintenance.seal();
     let began = uptime();
     let look = async {
         app.app.backlog.look(began).await.unwrap();
@@ -352,7 +352,7 @@ async fn p6_reviewers_are_alerted_once_where_sealing_stands_still() {
     let metrics = app.app.metrics.encode();
     assert!(metrics.contains("\nvigie_record_waiting_age_seconds 10.0\n"), "{metrics}");
     holder.execute("ROLLBACK").unwrap();
-    app.app.watch.seal().await.unwrap();
+    app.app.maintenance.seal().await.unwrap();
     app.app.backlog.look(began + STANDSTILL * 3).await.unwrap();
     assert!(app.app.metrics.encode().contains("\nvigie_record_waiting 0\n"));
 }
@@ -362,12 +362,12 @@ async fn p6_reviewers_are_alerted_once_where_sealing_stands_still() {
 #[actix_web::test]
 async fn p6_reviewers_are_alerted_where_what_waits_cannot_be_sealed(#[values(Sqlite, Postgres)] backend: Backend) {
     let app = TestApp::start(backend).await;
-    app.app.watch.seal().await.unwrap();
+    app.app.maintenance.seal().await.unwrap();
     record(&app, 3).await;
     super::tamper::tamper(&app, &["DELETE FROM link_keys"]);
     let began = uptime();
     for later in [Duration::ZERO, STANDSTILL] {
-        app.app.watch.seal().await.unwrap_err();
+        app.app.maintenance.seal().await.unwrap_err();
         app.app.backlog.look(began + later).await.unwrap();
     }
     assert_eq!(app.alerts_of(AlertKind::SealingStopped).await.len(), 1);

@@ -2,11 +2,12 @@
 
 mod both_directions;
 mod bulk_ends;
-mod carried;
+mod carried_forward;
 mod chain;
 mod crash;
 mod digests;
 mod erasure;
+mod first_coverage;
 mod forgery;
 mod forms;
 mod keyed;
@@ -14,16 +15,15 @@ mod power;
 mod retention;
 mod schema;
 mod signing;
-mod taken_in;
-mod tamper;
+pub mod tamper;
 mod watch;
 
-use vigie::audit::chain::{Fault, Verified};
+use vigie::audit::chain::{Damage, Verified};
 
 use crate::support::app::TestApp;
 
 /// Verifies, against the checkpoint in the data directory too, as the command line does.
-async fn verify(app: &TestApp) -> Result<Verified, Fault> {
+pub async fn verify(app: &TestApp) -> Result<Verified, Damage> {
     let kept = std::fs::read_to_string(app.app.chain.file()).ok();
     let kept: Vec<_> = kept.iter().map(|note| app.app.chain.key().open(note).unwrap()).collect();
     app.app.chain.verify(&kept, |_, _| {}).await.unwrap()

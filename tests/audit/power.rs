@@ -103,8 +103,8 @@ async fn p6_nothing_of_what_gives_power_is_changed_unseen(
 ) {
     let app = installation(backend).await;
     tamper(&app, &[&format!("UPDATE {}", change.replace("BYTES", BYTES))]);
-    let fault = verify(&app).await.unwrap_err();
-    assert_eq!(word(&fault), ("changed", Some(kind)), "{fault}");
+    let damage = verify(&app).await.unwrap_err();
+    assert_eq!(word(&damage), ("changed", Some(kind)), "{damage}");
 }
 
 #[rstest]
@@ -119,8 +119,8 @@ async fn p6_what_is_deleted_behind_the_server_is_missed(
 ) {
     let app = installation(backend).await;
     tamper(&app, &[&format!("DELETE FROM {deleted}")]);
-    let fault = verify(&app).await.unwrap_err();
-    assert_eq!(word(&fault), ("deleted", Some(kind)), "{fault}");
+    let damage = verify(&app).await.unwrap_err();
+    assert_eq!(word(&damage), ("deleted", Some(kind)), "{damage}");
 }
 
 #[rstest]
@@ -150,8 +150,8 @@ async fn p6_what_is_added_behind_the_server_is_found(
     let app = installation(backend).await;
     let added = if backend == Postgres { added.replace("abcd', 'm", "abcd'::uuid, 'm") } else { added.to_owned() };
     tamper(&app, &[&format!("INSERT INTO {added}")]);
-    let fault = verify(&app).await.unwrap_err();
-    assert_eq!(word(&fault), ("added", Some(kind)), "{fault}");
+    let damage = verify(&app).await.unwrap_err();
+    assert_eq!(word(&damage), ("added", Some(kind)), "{damage}");
 }
 
 /// A version that nobody recorded is found as what it is.
@@ -160,8 +160,8 @@ async fn p6_what_is_added_behind_the_server_is_found(
 async fn p6_a_version_that_was_never_recorded_is_found(#[values(Sqlite, Postgres)] backend: Backend) {
     let app = installation(backend).await;
     tamper(&app, &["UPDATE users SET version = version + 1, role = 'admin' WHERE username = 'alice'"]);
-    let fault = verify(&app).await.unwrap_err();
-    assert_eq!(word(&fault).1, Some(User), "{fault}");
+    let damage = verify(&app).await.unwrap_err();
+    assert_eq!(word(&damage).1, Some(User), "{damage}");
 }
 
 /// The whole row as it was once: with the old password, and the old version.
@@ -194,12 +194,12 @@ async fn p6_an_old_row_that_is_put_back_is_found(
         tamper(&app, &[&format!("DELETE FROM {table} WHERE {which}")]);
     }
     tamper(&app, &[&format!("INSERT INTO {table} SELECT * FROM copied")]);
-    let fault = verify(&app).await.unwrap_err();
-    assert_eq!(word(&fault), ("changed", Some(kind)), "{fault}");
+    let damage = verify(&app).await.unwrap_err();
+    assert_eq!(word(&damage), ("changed", Some(kind)), "{damage}");
     // Nor once it is sealed what was there meanwhile.
     app.app.chain.seal().await.unwrap();
-    let fault = verify(&app).await.unwrap_err();
-    assert_eq!(word(&fault), ("changed", Some(kind)), "{fault}");
+    let damage = verify(&app).await.unwrap_err();
+    assert_eq!(word(&damage), ("changed", Some(kind)), "{damage}");
 }
 
 /// What the server itself does afterwards does not hide it.
@@ -222,8 +222,8 @@ async fn p6_a_change_that_follows_hides_no_damage(
     app.advance(TimeDelta::minutes(1));
     not_before(&app, Scope::Everybody, 0, None).await;
     app.app.chain.seal().await.unwrap();
-    let fault = verify(&app).await.unwrap_err();
-    assert_eq!(word(&fault), (expected, Some(kind)), "{fault}");
+    let damage = verify(&app).await.unwrap_err();
+    assert_eq!(word(&damage), (expected, Some(kind)), "{damage}");
 }
 
 #[rstest]
@@ -240,8 +240,8 @@ async fn p6_a_removal_that_follows_hides_no_damage(
     app.app.users.delete(id_of(&app, "alice").await, &AuditContext::command_line()).await.unwrap();
     app.app.clients.remove(ClientId::parse("crm").unwrap(), &AuditContext::command_line()).await.unwrap();
     app.app.chain.seal().await.unwrap();
-    let fault = verify(&app).await.unwrap_err();
-    assert_eq!(word(&fault), ("deleted", Some(kind)), "{fault}");
+    let damage = verify(&app).await.unwrap_err();
+    assert_eq!(word(&damage), ("deleted", Some(kind)), "{damage}");
 }
 
 /// A client that somebody deleted is not there again, as if nothing had been, by being registered.
@@ -252,8 +252,8 @@ async fn p6_a_client_that_is_registered_again_hides_no_deletion(#[values(Sqlite,
     tamper(&app, &["DELETE FROM clients WHERE id = 'crm'"]);
     app.registered_client("crm").await;
     app.app.chain.seal().await.unwrap();
-    let fault = verify(&app).await.unwrap_err();
-    assert!(matches!(word(&fault), ("changed" | "added", Some(Client))), "{fault}");
+    let damage = verify(&app).await.unwrap_err();
+    assert!(matches!(word(&damage), ("changed" | "added", Some(Client))), "{damage}");
 }
 
 /// Everything that the server does to them verifies, before it is sealed and after; and each state has its record.
@@ -263,9 +263,9 @@ async fn p6_all_that_the_server_does_verifies(#[values(Sqlite, Postgres)] backen
     let app = installation(backend).await;
     let context = AuditContext::command_line();
     let verified = async |what: &str| {
-        verify(&app).await.unwrap_or_else(|fault| panic!("{what}, waiting: {fault}"));
+        verify(&app).await.unwrap_or_else(|damage| panic!("{what}, waiting: {damage}"));
         seal(&app).await;
-        verify(&app).await.unwrap_or_else(|fault| panic!("{what}, sealed: {fault}"));
+        verify(&app).await.unwrap_or_else(|damage| panic!("{what}, sealed: {damage}"));
     };
     let none = UserChange::default();
     change(&app, "alice", UserChange { username: Username::parse("Älice").ok(), ..none.clone() }).await;

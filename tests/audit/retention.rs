@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, TimeDelta, Utc};
 use rstest::rstest;
 use serde_json::{Value, json};
-use vigie::audit::chain::Fault;
+use vigie::audit::chain::Damage;
 use vigie::audit::retention::{self, Retention, RetentionError};
 use vigie::background::{JOBS, Job};
 use vigie::clock::{Clock, ManualClock};
@@ -30,7 +30,7 @@ use super::tamper::{tamper, word};
 use super::verify;
 use crate::support::app::TestApp;
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
-use crate::support::dump::Beside;
+use crate::support::dump::{Beside, dump_but_nodes};
 use crate::support::history::{attempt, ended};
 use crate::support::program::Program;
 
@@ -160,10 +160,10 @@ async fn prv_02_old_addresses_are_cut_and_found_by_their_network(#[values(Sqlite
 async fn prv_01_a_dry_run_only_counts(#[values(Sqlite, Postgres)] backend: Backend) {
     let app = history(backend, &[]).await;
     later(&app, 396).await;
-    let before = app.dump();
+    let before = dump_but_nodes(&app.database.url);
     let plan = app.app.retention.plan().await.unwrap();
     assert!(plan.counts.sessions >= 2 && plan.counts.attempts >= 3 && plan.counts.events >= 5, "{plan:?}");
-    assert_eq!(app.dump(), before);
+    assert_eq!(dump_but_nodes(&app.database.url), before);
     let removed = run(&app).await;
     assert_eq!((removed.sessions, removed.attempts), (plan.counts.sessions, plan.counts.attempts));
 }
@@ -281,8 +281,8 @@ async fn p6_whatever_goes_without_retention_is_found(
     seal(&app).await;
     verify(&app).await.unwrap();
     tamper(&app, &[statement]);
-    let fault = verify(&app).await.unwrap_err();
-    assert_eq!(word(&fault).0, expected, "{fault}");
+    let damage = verify(&app).await.unwrap_err();
+    assert_eq!(word(&damage).0, expected, "{damage}");
 }
 
 /// Somebody removes rows, and adds an event that says it was retention: no record stands for it.
@@ -294,8 +294,8 @@ async fn p6_a_forged_event_of_retention_is_found(#[values(Sqlite, Postgres)] bac
          SELECT at, 'retention.ran', 'system', 'retention', 'everybody',
                 '{\"attempts\":{\"before\":\"2999-01-01T00:00:00Z\",\"rows\":9}}' FROM audit_events WHERE seq = 1";
     tamper(&app, &[forged, "DELETE FROM attempts"]);
-    let fault = verify(&app).await.unwrap_err();
-    assert!(matches!(&fault, Fault::Added { .. } | Fault::Deleted { .. }), "{fault}");
+    let damage = verify(&app).await.unwrap_err();
+    assert!(matches!(&damage, Damage::Added { .. } | Damage::Deleted { .. }), "{damage}");
 }
 
 /// Nobody can cut addresses or take names away behind the server's back either, though the record itself would agree.
@@ -319,8 +319,8 @@ async fn p6_what_is_redacted_without_an_event_is_found(
         with_deletion_grant(db, permit, |db| attempts::redact(db, &kept.without(group).unwrap(), group))
     };
     app.app.store.write::<_, StoreError>(redact).await.unwrap();
-    let fault = verify(&app).await.unwrap_err();
-    assert_eq!(word(&fault).0, "changed", "{fault}");
+    let damage = verify(&app).await.unwrap_err();
+    assert_eq!(word(&damage).0, "changed", "{damage}");
 }
 
 /// A session that lives for longer than sessions are kept is kept; and missed, if it goes.
@@ -340,8 +340,8 @@ async fn a_session_that_lives_is_not_old(#[values(Sqlite, Postgres)] backend: Ba
     assert_eq!(count(&app, "sessions WHERE ended_at IS NULL"), "1");
     verify(&app).await.unwrap();
     tamper(&app, &["DELETE FROM sessions"]);
-    let fault = verify(&app).await.unwrap_err();
-    assert_eq!(word(&fault).0, "deleted", "{fault}");
+    let damage = verify(&app).await.unwrap_err();
+    assert_eq!(word(&damage).0, "deleted", "{damage}");
 }
 
 /// What was sealed before addresses could be cut keeps its own until it is removed, is counted, and verifies as it did.
@@ -451,8 +451,8 @@ async fn p6_where_the_chain_begins_is_as_safe_as_the_chain(
     let app = cut(backend).await;
     verify(&app).await.unwrap();
     tamper(&app, statements);
-    let fault = verify(&app).await.unwrap_err();
-    assert_eq!(word(&fault).0, expected, "{fault}");
+    let damage = verify(&app).await.unwrap_err();
+    assert_eq!(word(&damage).0, expected, "{damage}");
 }
 
 /// Even with a genuine checkpoint of exactly so many records nobody cuts the chain but retention.
@@ -463,10 +463,10 @@ async fn p6_a_prefix_that_no_retention_removed_is_missed(#[values(Sqlite, Postgr
     record(&app, 700).await;
     seal(&app).await;
     let head = app.app.store.read(vigie::store::chain::head).await.unwrap();
-    assert!(app.app.chain.begin_at(head).await.unwrap());
+    assert!(app.app.chain.prune_to(head).await.unwrap());
     tamper(&app, &["DELETE FROM sealed_records"]);
-    let fault = verify(&app).await.unwrap_err();
-    assert_eq!(word(&fault).0, "base", "{fault}");
+    let damage = verify(&app).await.unwrap_err();
+    assert_eq!(word(&damage).0, "base", "{damage}");
 }
 
 /// On SQLite the file itself lets nothing go but what the run has a permit for.

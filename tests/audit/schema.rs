@@ -94,8 +94,8 @@ async fn p6_tables_that_could_hide_rows_are_damage(
     Beside::connect(&app.database.url).batch(statements);
     let found = differences(&app).await;
     assert!(found.iter().any(|difference| difference.contains(said)), "{found:?}");
-    let fault = verify(&app).await.unwrap_err().to_string();
-    assert!(fault.starts_with("the schema is not what the migrations make: "), "{fault}");
+    let damage = verify(&app).await.unwrap_err().to_string();
+    assert!(damage.starts_with("the schema is not what the migrations make: "), "{damage}");
 }
 
 /// A trigger that is gone lets mistakes happen, and hides nothing: it is told, and is no damage.
@@ -132,8 +132,8 @@ async fn p6_an_index_that_lacks_rows_is_damage() {
     .unwrap();
     partial("(last_failure_at) WHERE failures < 0", "(last_failure_at)");
     assert_eq!(differences(&app).await, Vec::<String>::new());
-    let fault = verify(&app).await.unwrap_err().to_string();
-    assert!(fault.contains("the file of the database") && fault.contains("throttles_last_failure"), "{fault}");
+    let damage = verify(&app).await.unwrap_err().to_string();
+    assert!(damage.contains("the file of the database") && damage.contains("throttles_last_failure"), "{damage}");
 }
 
 /// SQLite keeps bytes in a column of texts: the same id once more, which is another key, and no record of its own.
@@ -154,8 +154,8 @@ async fn p6_a_row_whose_key_is_in_another_form_is_found(#[values("attempts", "se
     let twin =
         format!("INSERT INTO {table} SELECT {} FROM {table} WHERE username = 'alice' LIMIT 1", values.join(", "));
     assert_eq!(beside.execute(&twin).unwrap(), 1);
-    let fault = verify(&app).await.unwrap_err().to_string();
-    assert!(fault.contains("is there twice, or in a form that the server does not write"), "{fault}");
+    let damage = verify(&app).await.unwrap_err().to_string();
+    assert!(damage.contains("is there twice, or in a form that the server does not write"), "{damage}");
 }
 
 /// An index that somebody kept from hearing of a row lets its key be there twice.
@@ -174,8 +174,8 @@ async fn p6_a_row_that_its_key_did_not_hear_of_is_found() {
          INSERT INTO attempts SELECT * FROM twin",
     );
     beside.batch(&set("true"));
-    let fault = verify(&app).await.unwrap_err().to_string();
-    assert!(fault.contains("is there twice"), "{fault}");
+    let damage = verify(&app).await.unwrap_err().to_string();
+    assert!(damage.contains("is there twice"), "{damage}");
 }
 
 /// PostgreSQL's own names come first, whatever the settings of the database say.

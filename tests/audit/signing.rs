@@ -27,7 +27,7 @@ fn checkpoints(app: &TestApp) -> Vec<String> {
 /// Why nothing is signed.
 async fn refused(app: &TestApp) -> &'static str {
     match app.app.chain.checkpoint().await.unwrap_err() {
-        NotSigned::Damaged(fault) => word(&fault).0,
+        NotSigned::Damaged(damage) => word(&damage).0,
         NotSigned::Store(error) => panic!("{error}"),
     }
 }
@@ -75,14 +75,14 @@ async fn p6_a_chain_that_was_made_anew_is_not_signed(
 #[actix_web::test]
 async fn log_11_reviewers_are_alerted_once_where_nothing_can_be_signed(#[values(Sqlite, Postgres)] backend: Backend) {
     let app = history(backend, &[]).await;
-    app.app.watch.checkpoint().await.unwrap();
+    app.app.maintenance.checkpoint().await.unwrap();
     let before = file(&app);
     tamper(&app, &["DELETE FROM attempts WHERE outcome = 'wrong_password'"]);
     start_anew(&app);
     for _ in 0..3 {
         record(&app, 100).await;
         app.app.chain.seal().await.unwrap();
-        app.app.watch.checkpoint().await.unwrap();
+        app.app.maintenance.checkpoint().await.unwrap();
     }
     assert_eq!(file(&app), before);
     let damages = damages(&app).await;
@@ -94,9 +94,9 @@ async fn log_11_reviewers_are_alerted_once_where_nothing_can_be_signed(#[values(
     // What an operator has looked into and put away is told no more; the next damage is.
     std::fs::remove_file(app.app.chain.file()).unwrap();
     tamper(&app, &["DELETE FROM checkpoints"]);
-    app.app.watch.checkpoint().await.unwrap();
+    app.app.maintenance.checkpoint().await.unwrap();
     std::fs::write(app.app.chain.file(), "nothing").unwrap();
-    app.app.watch.checkpoint().await.unwrap();
+    app.app.maintenance.checkpoint().await.unwrap();
     assert_eq!(self::damages(&app).await.len(), 2);
 }
 
@@ -145,10 +145,10 @@ async fn p6_a_chain_that_was_made_anew_begins_where_it_did(#[values(Sqlite, Post
     app.app.chain.seal().await.unwrap();
     assert_eq!(run(&app).await.records, 0);
     let mut head = app.app.store.read(vigie::store::chain::head).await.unwrap();
-    assert!(!app.app.chain.begin_at(head.clone()).await.unwrap(), "the file saw another chain");
+    assert!(!app.app.chain.prune_to(head.clone()).await.unwrap(), "the file saw another chain");
     std::fs::remove_file(app.app.chain.file()).unwrap();
     head.peaks[0] = [7; 32];
-    assert!(!app.app.chain.begin_at(head.clone()).await.unwrap(), "the chain did not begin so");
+    assert!(!app.app.chain.prune_to(head.clone()).await.unwrap(), "the chain did not begin so");
     let base = app.app.store.read(vigie::store::chain::base).await.unwrap();
     assert_eq!(base.size, 0);
 }
@@ -196,7 +196,7 @@ async fn a_new_database_beside_an_old_checkpoint_is_signed_and_told_of(#[values(
     record(&app, 3).await;
     app.app.chain.seal().await.unwrap();
     for _ in 0..2 {
-        app.app.watch.checkpoint().await.unwrap();
+        app.app.maintenance.checkpoint().await.unwrap();
     }
     assert!(app.app.chain.newest_checkpoint().await.unwrap().is_some());
     assert_eq!(file(&app), before);
@@ -204,7 +204,7 @@ async fn a_new_database_beside_an_old_checkpoint_is_signed_and_told_of(#[values(
     let [damage] = damages.as_slice() else { panic!("{damages:?}") };
     assert!(damage.contains("of another history") && damage.ends_with("move the file away"), "{damage}");
     std::fs::remove_file(app.app.chain.file()).unwrap();
-    app.app.watch.checkpoint().await.unwrap();
+    app.app.maintenance.checkpoint().await.unwrap();
     app.app.chain.own_checkpoint().unwrap().unwrap();
 }
 

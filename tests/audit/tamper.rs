@@ -2,7 +2,7 @@
 
 use rstest::rstest;
 use serde_json::json;
-use vigie::audit::chain::Fault;
+use vigie::audit::chain::Damage;
 use vigie::model::record::RecordKind;
 
 use super::chain::{record, start_anew};
@@ -24,7 +24,7 @@ async fn history(backend: Backend) -> TestApp {
     app
 }
 
-pub(super) fn tamper(app: &TestApp, statements: &[&str]) {
+pub fn tamper(app: &TestApp, statements: &[&str]) {
     let mut beside = Beside::connect(&app.database.url);
     beside.drop_triggers();
     if statements.iter().any(|statement| statement.contains("audit_events")) {
@@ -35,29 +35,29 @@ pub(super) fn tamper(app: &TestApp, statements: &[&str]) {
     }
 }
 
-/// What was found: a word for the fault, and of what.
-pub(super) fn word(fault: &Fault) -> (&'static str, Option<RecordKind>) {
-    match fault {
-        Fault::Changed { kind, .. } => ("changed", Some(*kind)),
-        Fault::Deleted { kind, .. } => ("deleted", Some(*kind)),
-        Fault::Added { kind, .. } => ("added", Some(*kind)),
-        Fault::Duplicate { kind, .. } => ("duplicate", Some(*kind)),
-        Fault::Twice { kind, .. } => ("twice", Some(*kind)),
-        Fault::Broken { .. } => ("broken", None),
-        Fault::Missing { .. } => ("missing", None),
-        Fault::Head { .. } => ("head", None),
-        Fault::CutOff { .. } => ("cut off", None),
-        Fault::Base { .. } => ("base", None),
-        Fault::Rewritten { .. } => ("rewritten", None),
-        Fault::Unsigned => ("unsigned", None),
-        Fault::Stray { .. } => ("stray", None),
-        Fault::Schema(_) => ("schema", None),
-        Fault::ChainHashKey { .. } => ("link key", None),
-        Fault::Checkpoint { .. } => ("checkpoint", None),
-        Fault::Tree { .. } => ("tree", None),
-        Fault::Unreadable { .. } => ("unreadable", None),
-        Fault::File(_) => ("file", None),
-        Fault::Handover { .. } => ("handover", None),
+/// What was found: a word for the damage, and of what.
+pub(super) fn word(damage: &Damage) -> (&'static str, Option<RecordKind>) {
+    match damage {
+        Damage::Changed { kind, .. } => ("changed", Some(*kind)),
+        Damage::Deleted { kind, .. } => ("deleted", Some(*kind)),
+        Damage::Added { kind, .. } => ("added", Some(*kind)),
+        Damage::Duplicate { kind, .. } => ("duplicate", Some(*kind)),
+        Damage::RecordedTwice { kind, .. } => ("twice", Some(*kind)),
+        Damage::BrokenLink { .. } => ("broken", None),
+        Damage::Missing { .. } => ("missing", None),
+        Damage::Head { .. } => ("head", None),
+        Damage::CutOff { .. } => ("cut off", None),
+        Damage::UnsignedBase { .. } => ("base", None),
+        Damage::Rewritten { .. } => ("rewritten", None),
+        Damage::Unsigned => ("unsigned", None),
+        Damage::OutsideChain { .. } => ("stray", None),
+        Damage::Schema(_) => ("schema", None),
+        Damage::ChainHashKey { .. } => ("link key", None),
+        Damage::Checkpoint { .. } => ("checkpoint", None),
+        Damage::Tree { .. } => ("tree", None),
+        Damage::Unreadable { .. } => ("unreadable", None),
+        Damage::File(_) => ("file", None),
+        Damage::Handover { .. } => ("handover", None),
     }
 }
 
@@ -124,8 +124,8 @@ async fn p6_whatever_is_changed_is_found(
 ) {
     let app = history(backend).await;
     tamper(&app, statements);
-    let fault = verify(&app).await.unwrap_err();
-    assert_eq!(word(&fault), (expected, kind), "{fault}");
+    let damage = verify(&app).await.unwrap_err();
+    assert_eq!(word(&damage), (expected, kind), "{damage}");
 }
 
 /// The tree is kept beside the records, for proofs: it is theirs, or found out before somebody asks for one.
@@ -146,8 +146,8 @@ async fn p6_a_hash_of_the_tree_that_is_changed_is_found(
     app.app.chain.checkpoint().await.unwrap();
     verify(&app).await.unwrap();
     tamper(&app, &[statement]);
-    let fault = verify(&app).await.unwrap_err();
-    assert_eq!(word(&fault), ("tree", None), "{fault}");
+    let damage = verify(&app).await.unwrap_err();
+    assert_eq!(word(&damage), ("tree", None), "{damage}");
 }
 
 /// Rows copied under new ids.
@@ -174,8 +174,8 @@ async fn p6_a_row_that_is_added_is_found(
         }
     }
     beside.execute(&format!("INSERT INTO {table} SELECT * FROM copied")).unwrap();
-    let fault = verify(&app).await.unwrap_err();
-    assert_eq!(word(&fault), ("added", Some(kind)), "{fault}");
+    let damage = verify(&app).await.unwrap_err();
+    assert_eq!(word(&damage), ("added", Some(kind)), "{damage}");
 }
 
 /// Somebody with all of Vigie's own code changes a row and makes the whole chain anew: the checkpoints tell.
@@ -197,8 +197,8 @@ async fn p6_a_chain_that_was_made_anew_is_found(
         tamper(&app, &["DELETE FROM checkpoints"]);
     }
     app.app.chain.seal().await.unwrap();
-    let fault = verify(&app).await.unwrap_err();
-    assert_eq!(word(&fault).0, "rewritten", "{fault}");
+    let damage = verify(&app).await.unwrap_err();
+    assert_eq!(word(&damage).0, "rewritten", "{damage}");
 }
 
 /// The newest rows are taken away, and the chain ends before them as if they had never been.
@@ -211,8 +211,8 @@ async fn p6_what_is_cut_off_is_found(#[case] statement: &str, #[values(Sqlite, P
     tamper(&app, &[statement]);
     start_anew(&app);
     app.app.chain.seal().await.unwrap();
-    let fault = verify(&app).await.unwrap_err();
-    assert!(["cut off", "rewritten"].contains(&word(&fault).0), "{fault}");
+    let damage = verify(&app).await.unwrap_err();
+    assert!(["cut off", "rewritten"].contains(&word(&damage).0), "{damage}");
 }
 
 /// LOG-06: on SQLite the file itself refuses.

@@ -11,7 +11,7 @@ use crate::support::dump::Beside;
 
 /// What the watch found: `None` where it was not due, else whether the history is intact.
 async fn watch(app: &TestApp) -> Option<bool> {
-    app.app.watch.verify_when_due().await.unwrap().map(|found| found.is_ok())
+    app.app.maintenance.verify_when_due().await.unwrap().map(|found| found.is_ok())
 }
 
 /// An attempt is edited, an hour after the server found the history intact.
@@ -100,7 +100,7 @@ async fn a_checkpoint_that_was_replaced_is_damage(#[values(Sqlite, Postgres)] ba
     let app = TestApp::start(backend).await;
     app.app.chain.checkpoint().await.unwrap();
     std::fs::write(app.app.chain.file(), "nothing").unwrap();
-    let found = app.app.watch.verify_when_due().await.unwrap().unwrap();
+    let found = app.app.maintenance.verify_when_due().await.unwrap().unwrap();
     assert!(found.unwrap_err().ends_with("this is no checkpoint"));
 }
 

@@ -26,7 +26,9 @@ async fn a_user_is_added_before_the_first_start_and_logs_in(#[values(Sqlite, Pos
         (&json!("Zoé"), &json!("chef"), &json!(true))
     );
     program.run_with(&arguments, &format!("{PASSWORD}\n")).fails(1, "taken");
-    program.run_with(&["user", "add", "x", "--role", "a", "--password-stdin"], "short\n").fails(1, "15");
+    let refused = program.run_with(&["user", "add", "x", "--role", "a", "--password-stdin"], "short\n");
+    assert_eq!(refused.remarks.matches("at least 15 characters").count(), 1, "{refused:?}");
+    refused.fails(1, "15");
     program.run_with(&["user", "add", "x", "--role", "a", "--password-stdin"], "").fails(1, "no password");
     program.run(&["user", "add", "x"]).fails(2, "--role");
     let server = program.serve();
@@ -41,6 +43,13 @@ async fn a_user_without_a_password_sets_one_by_a_token(#[values(Sqlite, Postgres
     let program = Program::new(backend);
     let added = program.run(&["user", "add", "alice", "--role", "agent", "--no-password", "--json"]).json();
     let again = program.run(&["user", "reset-password", "ALICE", "--json"]).json();
+    // And the page that takes it, where people reach the server.
+    let link = again["link"].as_str().expect("a link");
+    let (address, token) = link.split_once("/reset?token=").expect("the page");
+    assert!(address.starts_with("http://") && Some(token) == again["token"].as_str(), "{link}");
+    let told = program.run(&["user", "reset-password", "alice"]).output;
+    assert!(told.contains("/reset?token=vgt_"), "{told}");
+    let again = program.run(&["user", "reset-password", "alice", "--json"]).json();
     let server = program.serve();
     let reset =
         async |token: &Value| server.post("/auth/reset", "", json!({ "token": token, "new_password": PASSWORD })).await;

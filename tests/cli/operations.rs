@@ -156,7 +156,7 @@ fn the_doctor_finds_a_master_key_that_others_can_read(#[values(Sqlite, Postgres)
     let serving = program.run(&["serve"]);
     assert!(serving.code == 1 && serving.remarks.contains("chmod 600"), "{serving:?}");
     std::fs::remove_file(&key).expect("the key is gone");
-    assert_eq!(program.run(&["doctor"]).code, 1, "keys are sealed with it");
+    assert_eq!(program.run(&["doctor"]).code, 1, "keys are encrypted with it");
     program.run(&["serve"]).fails(1, "master.key");
 }
 
@@ -269,6 +269,32 @@ fn every_fault_of_the_configuration_is_listed_by_key() {
     let checked = program.run(&["--config", &file, "config", "check"]);
     assert!(checked.code == 1 && checked.output.contains("server.lissen"), "{checked:?}");
     assert_eq!(program.run(&["--config", "nowhere.toml", "config", "check"]).code, 1);
+}
+
+/// What a start would refuse is a fault before it, and is told once.
+#[test]
+fn a_list_of_passwords_that_cannot_be_read_is_told_once() {
+    let program = Program::new(Sqlite);
+    let with = |path: &str, arguments: &[&str]| {
+        let mut command = program.command(arguments);
+        command.env("VIGIE__PASSWORDS__BLOCKLIST_FILE", path);
+        finish(command, "")
+    };
+    for path in ["/dev/zero", "/dev", "/"] {
+        let checked = with(path, &["config", "check"]);
+        assert!(checked.code == 1 && checked.output.contains("passwords.blocklist_file"), "{path}: {checked:?}");
+        with(path, &["serve"]).fails(1, "passwords.blocklist_file: names no regular file");
+    }
+    // Not there yet: the configuration may be for another machine.
+    let absent = "lists/absent.txt";
+    assert!(with(absent, &["config", "check"]).expect(0).contains("the configuration is valid"));
+    let refused = with(absent, &["serve"]);
+    assert_eq!(refused.remarks.matches("No such file").count(), 1, "{refused:?}");
+    let examined = with(absent, &["doctor"]);
+    assert!(examined.code == 1 && examined.output.contains(absent), "{examined:?}");
+    let file = program.file("list.txt", "correct horse battery\n");
+    let report: Value = serde_json::from_str(&with(&file, &["doctor", "--json"]).output).expect("JSON");
+    assert_eq!(check(&report, "refused passwords")["status"], "ok");
 }
 
 #[test]
@@ -402,6 +428,19 @@ fn no_message_repeats_what_the_server_says_of_a_parameter(#[case] parameter: &st
         let done = program.run(arguments);
         let told = format!("{done:?}");
         assert!(done.code != 0 && told.contains("look at its parameters") && !told.contains("hunter2"), "{told}");
+    }
+}
+
+/// The server tells whom it does not know: also a password that was written in the place of the user.
+#[test]
+fn no_message_tells_the_user_of_an_address() {
+    let mut url = url::Url::parse(Cluster::shared().url()).expect("a database URL");
+    url.set_username("hunter2").expect("an address of a server");
+    let program = Program::new(Sqlite).with("DATABASE_URL", url.as_str()).with("VIGIE__LOG__LEVEL", "trace");
+    for arguments in [&["doctor"][..], &["serve"], &["migrate"]] {
+        let done = program.run(arguments);
+        let told = format!("{done:?}");
+        assert!(done.code != 0 && told.contains("********") && !told.contains("hunter2"), "{told}");
     }
 }
 

@@ -25,19 +25,22 @@ use crate::support::until::until;
 async fn the_first_start_prints_a_set_up_token_once(#[values(Sqlite, Postgres)] backend: Backend) {
     let program = Program::new(backend);
     let server = program.serve();
-    let void = server.setup_token().expect("a token").to_owned();
+    let void = server.setup_token().expect("a token");
     assert!(!server.log().contains(&void), "a token is not logged");
     server.get("/health/ready", "").await.expect(200);
     assert_eq!(server.stop().0, Some(0));
     // Until somebody used one, each start prints a new one, and only the newest is good.
     let server = program.serve();
-    let token = server.setup_token().expect("a token").to_owned();
+    let token = server.setup_token().expect("a token");
     let set_up = async |token: &str, name: &str| {
         let body = json!({ "token": token, "username": name, "password": PASSWORD });
         server.post("/auth/setup", "", body).await
     };
     set_up(&void, "root").await.problem(401, "token_invalid");
+    let file = server.greeting.lines().map(str::trim).find(|line| line.ends_with("/setup-token")).expect("a file");
+    assert!(Path::new(file).exists(), "it is good still");
     let admin = set_up(&token, "root").await.expect(201);
+    assert!(!Path::new(file).exists(), "it is of no use any more");
     assert_eq!(admin["user"]["role"], "admin");
     set_up(&token, "second").await.problem(401, "token_invalid");
     let (code, rest) = server.stop();
@@ -81,8 +84,11 @@ fn a_server_that_cannot_start_says_why(#[values(Sqlite, Postgres)] backend: Back
     assert_eq!(refused.code, 1);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
-    let program = Program::new(backend).with("VIGIE__SERVER__LISTEN", &address);
-    program.run(&["serve"]).fails(1, "ddress");
+    for (name, key) in [("LISTEN", "listen"), ("METRICS_LISTEN", "metrics_listen")] {
+        let program = Program::new(backend).with(&format!("VIGIE__SERVER__{name}"), &address);
+        let cause = format!("server.{key}: {address} cannot be listened on: Address already in use");
+        program.run(&["serve"]).fails(1, &cause);
+    }
 }
 
 /// A closed terminal, a rotated log, a curious operator: none of them ends a server, and each leaves a line.

@@ -11,8 +11,8 @@ use vigie::config::Algorithm;
 use vigie::token::keys::SigningKey;
 
 use super::caller::Caller;
-use super::packages::{node, project, python};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
+use crate::support::packages::{node, project, python};
 use crate::support::ports::free_address;
 use crate::support::program::{Program, Server};
 use crate::support::token::claims;
@@ -35,8 +35,8 @@ impl Library {
     fn command(self) -> Command {
         let folder = project("tests/clients");
         match self {
-            Oauth4webapi => node(&folder.join("oauth4webapi.mjs")),
-            OpenidClient => node(&folder.join("openid-client.mjs")),
+            Oauth4webapi => node("tests/clients", &folder.join("oauth4webapi.mjs")),
+            OpenidClient => node("tests/clients", &folder.join("openid-client.mjs")),
             Authlib => {
                 let mut command = python("python");
                 command.arg(folder.join("python/authlib_client.py"));

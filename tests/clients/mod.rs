@@ -3,5 +3,4 @@
 mod caller;
 mod libraries;
 mod node_migration;
-mod packages;
 mod stacks;

@@ -12,9 +12,9 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use vigie::clock::{Clock as _, ManualClock, SystemClock};
 
-use super::packages::{self, project};
 use crate::support::app::{TestApp, send};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
+use crate::support::packages::{self, project};
 use crate::support::program::{Finished, Program, Server, finish};
 
 const SECRET: &str = "the JWT_SECRET of the application, long enough";
@@ -22,7 +22,7 @@ const ALICE: &str = "7f1c1d0e-4c0a-4d0e-9d53-0d8f6f5b3c11";
 
 /// A script in `tests/clients`.
 fn node(script: &str) -> Command {
-    packages::node(&project("tests/clients").join(script))
+    packages::node("tests/clients", &project("tests/clients").join(script))
 }
 
 /// The back end of the application: its middleware, in a server of its own.
@@ -159,7 +159,7 @@ async fn a_node_application_verifies_with_the_public_key(#[values(Sqlite, Postgr
     let clock = Arc::new(ManualClock::at(SystemClock.now()));
     let app = TestApp::on(database, &url, clock, &[]).await;
     let alice = app.signed_in("alice").await;
-    let keys = app.app.sessions.signing().ring().public_jwk_set();
+    let keys = app.app.sessions.signing().verification_keys().public_jwk_set();
     let told = |key: Value| {
         let mut told = json!({
             "token": alice.token(), "algorithms": ["ES256"], "issuer": "http://127.0.0.1:8080", "audience": "vigie",

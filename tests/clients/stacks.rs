@@ -11,10 +11,10 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use vigie::clock::{Clock as _, SystemClock};
 
-use super::packages::{node, project, python};
 use crate::support::app::{Answer, PASSWORD, http_client, send};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
 use crate::support::lookout::Lookout;
+use crate::support::packages::{node, project, python};
 use crate::support::ports::free_address;
 use crate::support::program::Server;
 use crate::support::token::claims;
@@ -41,7 +41,7 @@ struct Stack {
 fn express(directory: &Path, address: SocketAddr, script: &str) -> Command {
     let packages = directory.join("node_modules");
     std::os::unix::fs::symlink(project("tests/clients/node_modules"), packages).expect("a link");
-    let mut command = node(&directory.join(script));
+    let mut command = node("tests/clients", &directory.join(script));
     command.env("PORT", address.port().to_string());
     command
 }
@@ -63,6 +63,17 @@ fn fastapi(_: &Path, address: SocketAddr) -> Command {
 fn php(_: &Path, address: SocketAddr) -> Command {
     let mut command = Command::new("php");
     command.args(["-S", &address.to_string(), "index.php"]);
+    command
+}
+
+fn go(directory: &Path, address: SocketAddr) -> Command {
+    let mut build = Command::new("go");
+    // It needs no module but the language's own, and must ask nobody for one.
+    build.env("GOPROXY", "off").env("GOFLAGS", "-mod=mod").env("GOCACHE", project("target/go"));
+    build.args(["build", "-o", "application", "main.go"]).current_dir(directory);
+    assert!(build.status().expect("go is installed: tests/run does that").success());
+    let mut command = Command::new(directory.join("application"));
+    command.env("PORT", address.port().to_string());
     command
 }
 
@@ -264,6 +275,12 @@ async fn rev_08_django_asks_vigie_and_fails_closed(#[values(Sqlite, Postgres)] b
 #[actix_web::test]
 async fn rev_08_php_asks_vigie_and_fails_closed(#[values(Sqlite, Postgres)] backend: Backend) {
     asks_vigie(&asking("php", php), backend).await;
+}
+
+#[rstest]
+#[actix_web::test]
+async fn rev_08_go_asks_vigie_and_fails_closed(#[values(Sqlite, Postgres)] backend: Backend) {
+    asks_vigie(&asking("go", go), backend).await;
 }
 
 /// The package answers 401 where it cannot ask, and keeps an answer for a second.

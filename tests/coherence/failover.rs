@@ -152,7 +152,7 @@ async fn a_lease_that_was_begun_is_in_the_database_after_a_crash() {
     app.app.store.write::<_, StoreError>(join).await.expect("written");
     for next in 2..8 {
         let numbers = LeaseNumbers { acknowledged: next - 1, next };
-        let renewed = app.app.store.write_alone(move |db| nodes::renew(db, id, numbers, 0)).await;
+        let renewed = app.app.store.write_autocommit(move |db| nodes::renew(db, id, numbers, 0)).await;
         assert_eq!(renewed, Ok(true));
     }
     cluster.crash();

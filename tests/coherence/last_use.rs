@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use vigie::model::audit::AuditContext;
 use vigie::model::id::SessionId;
 use vigie::model::session::EndReason;
-use vigie::session::bulk_end::ToEnd;
+use vigie::session::bulk_end::SessionsToEnd;
 
 use crate::support::app::{TestApp, TestClient};
 use crate::support::backend::Backend::{self, Postgres, Sqlite};
@@ -164,7 +164,7 @@ async fn an_end_records_the_last_use(
             assert_eq!(ended, Ok(Some(true)));
         }
         "many" => {
-            let ended = sessions.end_matching(ToEnd::Everything, None, false, &context).await;
+            let ended = sessions.end_matching(SessionsToEnd::Everything, None, false, &context).await;
             assert_eq!(ended.map(|ended| ended.ended), Ok(1));
         }
         "deleted" => {

@@ -407,7 +407,7 @@ async fn a_node_renews_no_lease_on_an_older_copy(#[values(Sqlite, Postgres)] bac
     let head = app.app.store.write(join).await.expect("written");
     let renew = |acknowledged, next, applied| {
         let numbers = LeaseNumbers { acknowledged, next };
-        app.app.store.write_alone(move |db| nodes::renew(db, id, numbers, applied))
+        app.app.store.write_autocommit(move |db| nodes::renew(db, id, numbers, applied))
     };
     assert_eq!(renew(1, 2, head).await, Ok(true));
     assert_eq!(renew(2, 3, head + 1).await, Ok(false), "the feed has not come so far");

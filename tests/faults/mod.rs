@@ -14,10 +14,7 @@ mod store_full;
 mod tls;
 mod two_nodes;
 
-use std::collections::BTreeMap;
-
 use crate::support::app::Answer;
-use crate::support::dump::dump;
 use crate::support::until::until;
 
 /// Expects an answer that decides nothing, as http-api.md has it.
@@ -29,13 +26,6 @@ fn assert_unavailable(answer: &Answer, asked: &str) {
     if !answer.body.is_empty() {
         answer.clone().problem(503, "unavailable");
     }
-}
-
-/// All rows but those of the nodes, which go on renewing their leases.
-fn dump_but_nodes(url: &str) -> BTreeMap<String, Vec<String>> {
-    let mut all = dump(url);
-    all.remove("nodes").expect("the table is there");
-    all
 }
 
 /// Asks until the answer is a 200; until then only 503 may be said.

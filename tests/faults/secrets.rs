@@ -13,7 +13,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use vigie::audit::export::{ExportFormat, Selection};
 use vigie::config::LogFormat;
-use vigie::keyring::Purpose;
+use vigie::keyring::KeyPurpose;
 use vigie::model::audit::{AuditContext, AuditKind};
 use vigie::model::filter::{AttemptFilter, EventFilter, Sort};
 use vigie::model::secret::SecretKind;
@@ -226,13 +226,13 @@ async fn add_keys(app: &TestApp, secrets: &mut Secrets) {
     secrets.add("the master key", &bytes);
     let vault = app.app.vault.clone();
     let keyring = app.app.store.read(move |db| vault.keyring_in(db)).await.unwrap();
-    for purpose in Purpose::ALL {
+    for purpose in KeyPurpose::ALL {
         secrets.add(purpose.as_str(), keyring.key(*purpose).bytes());
     }
     let keys = app.app.sessions.signing().list().await.unwrap();
     assert_eq!(keys.len(), 2);
     for key in keys {
-        let private = keyring.key(Purpose::Seal).open(&key.id, &key.sealed).unwrap();
+        let private = keyring.key(KeyPurpose::Encryption).decrypt(&key.id, &key.encrypted).unwrap();
         secrets.add("a signing key", &private);
         // Of PKCS #8, beyond the header that every key has: the number itself.
         secrets.add("the number of a signing key", &private[36..68]);

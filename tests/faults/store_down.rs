@@ -7,15 +7,19 @@ use reqwest::Method;
 use serde_json::json;
 use vigie::model::secret::{Secret, SecretKind};
 
-use super::{assert_unavailable, dump_but_nodes, recovers};
+use super::{assert_unavailable, recovers};
 use crate::support::app::{Answer, PASSWORD, TestApp, TestClient, send, until_status};
 use crate::support::backend::Backend::Postgres;
+use crate::support::dump::dump_but_nodes;
 use crate::support::postgres::{Options, PrivateCluster};
 use crate::support::until::until;
 
 /// Gives up early, so that the tests are quick.
 /// Every check is a query: what a node answers while its lease lasts is in `coherence`.
 const IMPATIENT: &[(&str, &str)] = &[("VIGIE__DATABASE__WAIT", "300ms"), ("VIGIE__NODES__LIVE_VIEW", "false")];
+
+/// How long the database stays away while a logout is under way.
+const AWAY: Duration = Duration::from_millis(700);
 
 const SOME_ID: &str = "01900000-0000-7000-8000-000000000000";
 
@@ -162,6 +166,9 @@ async fn a_network_that_swallows_everything_is_answered_503_within_seconds() {
 
 /// The server takes the connection but a commit is never confirmed: the caller is told that nothing is known, and what
 /// was asked for has happened wholly or not at all.
+///
+/// The database comes back while the logout waits: one that was committed is acknowledged when the other nodes can be asked,
+/// or when every lease has run out, which takes a minute on a node that has no lease itself.
 #[actix_web::test]
 async fn an_end_that_was_not_confirmed_is_whole_or_did_not_happen() {
     let (app, proxy) = TestApp::behind_proxy(IMPATIENT).await;
@@ -170,8 +177,9 @@ async fn an_end_that_was_not_confirmed_is_whole_or_did_not_happen() {
         let (answer, ()) = tokio::join!(user.post_empty("/auth/logout"), async {
             tokio::time::sleep(Duration::from_millis(delay)).await;
             proxy.cut();
+            tokio::time::sleep(AWAY).await;
+            proxy.restore();
         });
-        proxy.restore();
         let decided = async || Some(user.get("/auth/me").await).filter(|answer| answer.status != 503);
         let after = until("it has recovered by itself", decided).await;
         if answer.status == 204 {

@@ -7,11 +7,12 @@ use diesel::connection::SimpleConnection as _;
 use serde_json::{Value, json};
 use vigie::store::{Db, StoreError};
 
-use super::{assert_unavailable, dump_but_nodes};
+use super::assert_unavailable;
 use crate::support::app::{PASSWORD, TestApp, until_status};
 use crate::support::backend::Backend::{Postgres, Sqlite};
 use crate::support::child::in_own_process;
 use crate::support::dump::Beside;
+use crate::support::dump::dump_but_nodes;
 use crate::support::program::Program;
 
 /// The largest size of a file that this process may write, as the system allows it: a full disk for one process.

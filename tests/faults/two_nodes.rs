@@ -11,9 +11,9 @@ use tokio::sync::oneshot;
 use vigie::model::audit::AuditContext;
 use vigie::model::not_before::Scope;
 use vigie::model::user::{Role, UserState};
-use vigie::session::bulk_end::{BulkEnded, ToEnd};
+use vigie::session::bulk_end::{BulkEnded, SessionsToEnd};
 use vigie::store::StoreError;
-use vigie::store::sessions::{Seen, touch_all};
+use vigie::store::sessions::{SessionUse, touch_all};
 use vigie::store::signing_keys::KeyStatus;
 use vigie::user::change::UserChange;
 
@@ -54,7 +54,7 @@ async fn end_on(a: &TestApp, by: &TestClient<'_>, target: &TestClient<'_>, way: 
             a.app.sessions.set_not_before(scope, None, None, &context).await.unwrap();
         }
         "bulk end" => {
-            let ended = a.app.sessions.end_matching(ToEnd::Everything, None, false, &context).await;
+            let ended = a.app.sessions.end_matching(SessionsToEnd::Everything, None, false, &context).await;
             assert_eq!(ended, Ok(BulkEnded { matched: 2, ended: 2 }));
         }
         _ => unreachable!("{way}"),
@@ -187,7 +187,7 @@ async fn a_node_that_stands_still_inside_a_transaction_keeps_nobody_from_logging
     let alice = a.signed_in("alice").await;
     let id = alice.session_id.parse().unwrap();
     let at = a.now() + TimeDelta::seconds(1);
-    let seen = Seen { at, ip: IpAddr::V4(Ipv4Addr::LOCALHOST), idle_expires_at: at + TimeDelta::minutes(30) };
+    let seen = SessionUse { at, ip: IpAddr::V4(Ipv4Addr::LOCALHOST), idle_expires_at: at + TimeDelta::minutes(30) };
     let (touched, is_touched) = oneshot::channel();
     let standing = a.app.store.write(move |db| {
         touch_all(db, &[(id, seen)])?;

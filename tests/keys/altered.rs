@@ -1,4 +1,4 @@
-//! Whoever can write to the database cannot choose keys: a keyring that is not what was sealed is refused.
+//! Whoever can write to the database cannot choose keys: a keyring that was altered is refused.
 
 use rstest::rstest;
 
@@ -14,10 +14,10 @@ const MARK: &str = "INSERT INTO keyring (master, number, sealed, made_at) SELECT
 #[rstest]
 #[case::deleted(&["DELETE FROM keyring"], "are missing from the database")]
 #[case::renumbered(&["UPDATE keyring SET number = 2"], "was altered, or is another database's")]
-#[case::another_masters(&["UPDATE keyring SET master = '0123456789abcdef'"], "sealed with the master key 0123456789abcdef")]
+#[case::another_masters(&["UPDATE keyring SET master = '0123456789abcdef'"], "encrypted with the master key 0123456789abcdef")]
 #[case::to_be_made_again(
     &[MARK, "UPDATE keyring SET master = 'other' WHERE number > 0"],
-    "sealed with the master key other"
+    "encrypted with the master key other"
 )]
 #[actix_web::test]
 async fn an_altered_keyring_is_refused_with_what_to_do(
@@ -52,7 +52,7 @@ async fn a_keyring_of_which_a_byte_was_changed_is_refused(#[values(Sqlite, Postg
     assert!(refused.contains("was altered"), "{refused}");
 }
 
-/// With the same master key too: it is sealed for its database.
+/// With the same master key too: it is encrypted for its database.
 #[rstest]
 #[actix_web::test]
 async fn the_keyring_of_another_database_is_refused(#[values(Sqlite, Postgres)] backend: Backend) {
@@ -61,15 +61,15 @@ async fn the_keyring_of_another_database_is_refused(#[values(Sqlite, Postgres)] 
     let (mut one, other) =
         (TestApp::start_with(backend, &settings).await, TestApp::start_with(backend, &settings).await);
     one.close().await;
-    let sealed = super::stored(&other).await.remove(0).sealed;
+    let encrypted = super::stored(&other).await.remove(0).encrypted;
     let mut beside = Beside::connect(&one.database.url);
-    let value = beside.literal(&sealed);
+    let value = beside.literal(&encrypted);
     beside.execute(&format!("UPDATE keyring SET sealed = {value}")).unwrap();
     let refused = refusal(&one, None).await;
     assert!(refused.contains("is another database's"), "{refused}");
 }
 
-/// The mark of a database without keys, put back by somebody: what is there was sealed with keys that are not derived.
+/// The mark of a database without keys, put back by somebody: what is there was encrypted with keys that are not derived.
 #[rstest]
 #[actix_web::test]
 async fn keys_are_not_derived_again_after_a_rotation(#[values(Sqlite, Postgres)] backend: Backend) {

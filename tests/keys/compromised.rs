@@ -6,9 +6,9 @@ use chrono::TimeDelta;
 use rstest::rstest;
 use serde_json::json;
 use signed_note::{Note, StandardVerifier, VerifierList};
-use vigie::audit::chain::{Checkpoint, CheckpointKey, CheckpointVerifier, Fault, TreeBuilder, leaf, verify_outside};
+use vigie::audit::chain::{Checkpoint, CheckpointKey, CheckpointVerifier, Damage, TreeBuilder, leaf, verify_publicly};
 use vigie::clock::Clock;
-use vigie::keyring::{Keyring, Purpose};
+use vigie::keyring::{KeyPurpose, Keyring};
 use vigie::model::audit::{AuditContext, AuditEvent, AuditKind, Subject};
 use vigie::model::retention::{Counts, RetentionCutoffs};
 use vigie::rotation::RotationError;
@@ -65,7 +65,7 @@ async fn every_session_ends_and_every_key_is_new(#[values(Sqlite, Postgres)] bac
     app.advance(TimeDelta::seconds(2));
     replace_all(&app).await.unwrap();
     let refused = refusal(&app, None).await;
-    assert!(refused.contains("sealed with the master key"), "{refused}");
+    assert!(refused.contains("encrypted with the master key"), "{refused}");
     app.close().await;
 
     let node = node_with(&app, NEW).await;
@@ -74,7 +74,7 @@ async fn every_session_ends_and_every_key_is_new(#[values(Sqlite, Postgres)] bac
     node.advance(TimeDelta::seconds(2));
     node.log_in("alice").await.get("/auth/me").await.expect(200);
     let new = keys(&node).await;
-    for purpose in Purpose::ALL {
+    for purpose in KeyPurpose::ALL {
         assert_ne!(new.key(*purpose).bytes(), old.key(*purpose).bytes(), "{purpose}");
     }
     assert_eq!(stored(&node).await.len(), 1);
@@ -135,7 +135,7 @@ async fn the_old_checkpoint_key_signs_the_new_one(#[values(Sqlite, Postgres)] ba
     let mut beside = Beside::connect(&app.database.url);
     beside.drop_triggers();
     beside.execute(&format!("DELETE FROM checkpoints WHERE size = {size}")).unwrap();
-    assert_eq!(verify(&node).await, Err(Fault::Handover { size }));
+    assert_eq!(verify(&node).await, Err(Damage::Handover { size }));
 }
 
 /// A checkpoint of the old key counts of fewer records than the switch saw.
@@ -198,7 +198,7 @@ async fn p6_the_old_public_key_and_the_new_one_verify_the_whole_history(#[values
         let key: CheckpointVerifier = public.parse().unwrap();
         let key = key.following_handovers(store).await.unwrap();
         let kept = [&before, &after].map(|note| key.open(note).unwrap()).to_vec();
-        let verified = verify_outside(store, key, kept).await.unwrap().unwrap();
+        let verified = verify_publicly(store, key, kept).await.unwrap().unwrap();
         assert!(verified.checkpoints >= 5, "{verified:?}");
     }
 }
@@ -236,7 +236,7 @@ async fn p6_a_record_that_is_linked_with_the_old_key_is_damage(#[values(Sqlite, 
     assert!(link_the_last(&node, node.app.chain.hash_keys().await.unwrap()).await);
     verify(&node).await.unwrap();
     assert!(!link_the_last(&node, stolen).await);
-    assert!(matches!(verify(&node).await, Err(Fault::Broken { .. })));
+    assert!(matches!(verify(&node).await, Err(Damage::BrokenLink { .. })));
 }
 
 /// The same removal justifies what is missing while the key counts, so this can fail.
@@ -263,7 +263,7 @@ async fn p6_a_removal_that_is_forged_with_the_old_key_is_damage(
     verify(&node).await.expect("a record more, and nothing else");
     delete_attempts(&node);
     let verified = verify(&node).await;
-    assert_eq!(matches!(verified, Err(Fault::Deleted { .. })), is_given_up, "{verified:?}");
+    assert_eq!(matches!(verified, Err(Damage::Deleted { .. })), is_given_up, "{verified:?}");
 }
 
 /// A removal of before the switch stays what it was.
@@ -304,7 +304,7 @@ async fn a_replacement_that_is_cut_off_has_done_nothing_and_goes_on(
     let session = alice.session_id.parse().unwrap();
     let user_id = app.app.users.find_by_id_or_name("alice").await.unwrap().unwrap().id;
     let (digest, now) = (vigie::model::secret::Secret::random().digest(), app.now());
-    let purpose = one_time_tokens::Purpose::ReportLink { user_id, session_id: session };
+    let purpose = one_time_tokens::TokenPurpose::ReportLink { user_id, session_id: session };
     let later = now + TimeDelta::days(1);
     app.app
         .store

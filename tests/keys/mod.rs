@@ -9,7 +9,7 @@ mod upgrade;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use vigie::app::App;
-use vigie::audit::chain::{Fault, Verified};
+use vigie::audit::chain::{Damage, Verified};
 use vigie::clock::Clock;
 use vigie::config::Config;
 use vigie::keyring::Keyring;
@@ -61,12 +61,12 @@ async fn stored(app: &TestApp) -> Vec<StoredKeyring> {
     app.app.store.read(keyring::list).await.unwrap()
 }
 
-/// Whether a key of the installation opens each sealed signing key.
+/// Whether a key of the installation decrypts each signing key.
 async fn opens_signing_keys(app: &TestApp, keyring: &Keyring) -> bool {
     let stored = app.app.store.read::<_, StoreError>(signing_keys::list).await.unwrap();
     assert!(!stored.is_empty());
-    let key = keyring.key(vigie::keyring::Purpose::Seal);
-    stored.iter().all(|stored| key.open(&stored.id, &stored.sealed).is_ok())
+    let key = keyring.key(vigie::keyring::KeyPurpose::Encryption);
+    stored.iter().all(|stored| key.decrypt(&stored.id, &stored.encrypted).is_ok())
 }
 
 /// The master key in the data directory.
@@ -75,8 +75,8 @@ fn master(app: &TestApp) -> MasterKey {
 }
 
 /// The history, also against the checkpoint in the data directory.
-async fn verify(app: &TestApp) -> Result<Verified, Fault> {
-    let own = app.app.chain.own_checkpoint().map_err(Fault::File)?;
+async fn verify(app: &TestApp) -> Result<Verified, Damage> {
+    let own = app.app.chain.own_checkpoint().map_err(Damage::File)?;
     app.app.chain.verify(&own.into_iter().collect::<Vec<_>>(), |_, _| {}).await.unwrap()
 }
 

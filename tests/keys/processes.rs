@@ -212,7 +212,7 @@ fn a_new_master_key_that_lay_there_is_not_taken(#[values(Sqlite, Postgres)] back
         if let Some(given_up) = given_up {
             fs::write(key_file(&program), given_up).unwrap();
         }
-        program.run(&["user", "list"]).fails(1, "the keys of this installation are sealed with the master key");
+        program.run(&["user", "list"]).fails(1, "the keys of this installation are encrypted with the master key");
     }
     fs::rename(new_key_file(&program), key_file(&program)).unwrap();
     program.run(&["audit", "verify"]).expect(0);

@@ -54,7 +54,7 @@ async fn nodes_with_the_old_and_the_new_master_key_work_together_until_the_old_i
     finish(&new).await.unwrap();
     assert_eq!(finish(&new).await, Err(RotationError::NotUnderWay));
     let refused = refusal(&old, None).await;
-    assert!(refused.contains("sealed with the master key"), "{refused}");
+    assert!(refused.contains("encrypted with the master key"), "{refused}");
     assert!(!opens_signing_keys(&new, &derived).await, "what the old master key leads to opens nothing");
     new.nobody().post("/auth/refresh", json!({ "refresh_token": refresh })).await.expect(200);
     seal(&new).await;
@@ -72,24 +72,24 @@ async fn nodes_with_the_old_and_the_new_master_key_work_together_until_the_old_i
 /// Somebody who is being erased has names that only the account had.
 #[rstest]
 #[actix_web::test]
-async fn names_of_who_is_being_erased_are_sealed_anew(#[values(Sqlite, Postgres)] backend: Backend) {
+async fn names_of_who_is_being_erased_are_encrypted_again(#[values(Sqlite, Postgres)] backend: Backend) {
     let app = TestApp::start(backend).await;
     app.user("bob", "agent").await;
     let id = app.app.users.find_by_id_or_name("bob").await.unwrap().unwrap().id;
     let vault = app.app.vault.clone();
-    let sealed = move |db: &mut _| {
+    let encrypted = move |db: &mut _| {
         let context = vigie::store::pending_erasures::context(id);
-        let sealed = vault.seal_in(db, &context, b"[\"bob\"]")?;
-        vigie::store::pending_erasures::insert(db, id, Some(sealed), chrono::DateTime::UNIX_EPOCH)?;
+        let encrypted = vault.encrypt_in(db, &context, b"[\"bob\"]")?;
+        vigie::store::pending_erasures::insert(db, id, Some(encrypted), chrono::DateTime::UNIX_EPOCH)?;
         Ok::<_, vigie::vault::VaultError>(())
     };
-    app.app.store.write(sealed).await.unwrap();
+    app.app.store.write(encrypted).await.unwrap();
     begin(&app, NEW).await.unwrap();
     for node in [&app, &node_with(&app, NEW).await] {
         let vault = node.app.vault.clone();
         let open = move |db: &mut _| {
             let context = vigie::store::pending_erasures::context(id);
-            vault.open_in(db, &context, |db| vigie::store::pending_erasures::sealed_names(db, id))
+            vault.decrypt_in(db, &context, |db| vigie::store::pending_erasures::encrypted_names(db, id))
         };
         let names = node.app.store.read(open).await.unwrap().expect("they are kept");
         assert_eq!(names.as_slice(), b"[\"bob\"]");
@@ -146,7 +146,7 @@ async fn a_rotation_to_a_key_that_nobody_uses_is_begun_anew(#[values(Sqlite, Pos
     assert!(matches!(begin(&app, [8; 32]).await, Err(RotationError::InUse { count: 1, .. })));
     lost.remove_use(&app.app.store, app.now()).await.unwrap();
     assert!(begin(&app, [8; 32]).await.unwrap());
-    assert!(refusal(&app, Some(NEW)).await.contains("sealed with the master key"));
+    assert!(refusal(&app, Some(NEW)).await.contains("encrypted with the master key"));
     node_with(&app, [8; 32]).await.log_in("alice").await;
 }
 

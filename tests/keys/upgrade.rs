@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use rstest::rstest;
 use serde_json::json;
-use vigie::keyring::{Keyring, Purpose};
+use vigie::keyring::{KeyPurpose, Keyring};
 use vigie::master_key::MasterKey;
 use vigie::model::audit::AuditContext;
 
@@ -28,17 +28,17 @@ fn before_the_keyring(app: &TestApp) {
 fn the_first_keys_are_those_that_earlier_versions_derived() {
     let keyring = Keyring::derived(&MasterKey::from_bytes([7; 32]), "0198c2a0-0000-7000-8000-000000000000");
     let expected = [
-        (Purpose::Checkpoint, "553b94d2149e158a18ed662fe4fddff5c6dd7b6f915617434791cdb4cfdad1d4"),
-        (Purpose::Removal, "724c6115e532a7dd73b6a62482375933691702b7ae71c6c12878c5f5016765da"),
-        (Purpose::RefreshToken, "e5009bca6b32e276ee36dc7cda4546a5a76302254f779dac188e80412e0d663c"),
-        (Purpose::ReportLink, "fd2593a631774c52d0ff2eaea720e25ab5a678c2758d8b330bb4c4b13fb53807"),
-        (Purpose::UnknownName, "7fe3273940b7ef35d4ff57e2f5381f0042844adc8992cc2c8600d7d8094cd126"),
-        (Purpose::ThrottleAccount, "ded67eee0b24f36997451d6c8aac7d1bd2f1e6d3e1a5a42b2472390514d74059"),
-        (Purpose::ThrottleKnownDevice, "94d742c2621e2ecbc53512e5987249204b30c2397007e314b8fe99917a3daec5"),
-        (Purpose::ThrottleAddress, "765d927919ce03b08fc1552ff1206fe3cc6a93c16b2cd738663d7a76a0cc5b90"),
-        (Purpose::ThrottleNetwork, "a5da39d5d1a39d2ecea9c588be5e056f05a7eead94b99053752507da56293167"),
-        (Purpose::ThrottleOverall, "83d8c8cf6b1ce110c96facf86b3730d026b6e0437c3a928fe02ba8384a1bd1c4"),
-        (Purpose::Seal, "e437419d2379fe5a687ac065c2d2391dbc7fce5a0333eb521436116472079a51"),
+        (KeyPurpose::Checkpoint, "553b94d2149e158a18ed662fe4fddff5c6dd7b6f915617434791cdb4cfdad1d4"),
+        (KeyPurpose::Removal, "724c6115e532a7dd73b6a62482375933691702b7ae71c6c12878c5f5016765da"),
+        (KeyPurpose::RefreshToken, "e5009bca6b32e276ee36dc7cda4546a5a76302254f779dac188e80412e0d663c"),
+        (KeyPurpose::ReportLink, "fd2593a631774c52d0ff2eaea720e25ab5a678c2758d8b330bb4c4b13fb53807"),
+        (KeyPurpose::UnknownName, "7fe3273940b7ef35d4ff57e2f5381f0042844adc8992cc2c8600d7d8094cd126"),
+        (KeyPurpose::ThrottleAccount, "ded67eee0b24f36997451d6c8aac7d1bd2f1e6d3e1a5a42b2472390514d74059"),
+        (KeyPurpose::ThrottleKnownDevice, "94d742c2621e2ecbc53512e5987249204b30c2397007e314b8fe99917a3daec5"),
+        (KeyPurpose::ThrottleAddress, "765d927919ce03b08fc1552ff1206fe3cc6a93c16b2cd738663d7a76a0cc5b90"),
+        (KeyPurpose::ThrottleNetwork, "a5da39d5d1a39d2ecea9c588be5e056f05a7eead94b99053752507da56293167"),
+        (KeyPurpose::ThrottleOverall, "83d8c8cf6b1ce110c96facf86b3730d026b6e0437c3a928fe02ba8384a1bd1c4"),
+        (KeyPurpose::Encryption, "e437419d2379fe5a687ac065c2d2391dbc7fce5a0333eb521436116472079a51"),
     ];
     for (purpose, hexadecimal) in expected {
         assert_eq!(super::hexadecimal(keyring.key(purpose).bytes()), hexadecimal, "{purpose}");
@@ -76,7 +76,7 @@ async fn what_was_made_before_there_was_a_keyring_stays_good(#[values(Sqlite, Po
     assert_eq!(stored(&node).await.len(), 1);
     let derived = Keyring::derived(&master(&node), node.app.vault.database());
     let kept = keys(&node).await;
-    for purpose in Purpose::ALL {
+    for purpose in KeyPurpose::ALL {
         assert_eq!(kept.key(*purpose).bytes(), derived.key(*purpose).bytes(), "{purpose}");
     }
     // The next start finds them.
@@ -113,7 +113,7 @@ async fn two_nodes_that_start_at_once_have_the_same_keys(#[values(Sqlite, Postgr
     let (a, b) = TestApp::two_at_once(backend).await;
     assert_eq!(stored(&a).await.len(), 1);
     let (of_a, of_b) = (keys(&a).await, keys(&b).await);
-    for purpose in Purpose::ALL {
+    for purpose in KeyPurpose::ALL {
         assert_eq!(of_a.key(*purpose).bytes(), of_b.key(*purpose).bytes(), "{purpose}");
     }
     let alice = a.signed_in("alice").await;

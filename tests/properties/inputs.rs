@@ -21,7 +21,7 @@ use vigie::model::id::UserId;
 use vigie::model::user::Username;
 use vigie::store::{sessions, users};
 use vigie::token::claims::{TokenForm, named, named_session};
-use vigie::token::keys::{KeyRing, SigningKey};
+use vigie::token::keys::{SigningKey, VerificationKeySet};
 use vigie::token::verify::{Expectations, verify};
 use vigie::user::import::{Format, ImportError, read};
 
@@ -48,7 +48,7 @@ fn of_pieces(pieces: &'static [&'static str], most: usize) -> impl Strategy<Valu
     proptest::collection::vec(piece, 0..most).prop_map(|pieces| pieces.concat())
 }
 
-static RING: LazyLock<KeyRing> =
+static VERIFICATION_KEYS: LazyLock<VerificationKeySet> =
     LazyLock::new(|| [SigningKey::generate(Algorithm::Es256).expect("a key").verifying()].into_iter().collect());
 
 const JSON: &[&str] = &[
@@ -96,7 +96,7 @@ proptest! {
             tolerance: std::time::Duration::from_secs(10),
             now: now(),
         };
-        prop_assert!(verify(&token, &RING, &expected).is_err());
+        prop_assert!(verify(&token, &VERIFICATION_KEYS, &expected).is_err());
         let _ = (named(&token), named_session(&token));
     }
 

@@ -351,6 +351,7 @@ impl World {
             password: SecretString::from(PASSWORD),
             client: LoginClient::Unnamed,
             device: None,
+            system: None,
             client_info: client_info(),
             request_id: "script".to_owned(),
         };

@@ -1,5 +1,5 @@
-//! A program in front of the application, run from its recipe in `examples/proxies`. Nothing of a recipe is replaced but the
-//! addresses of Vigie, the application and the program itself.
+//! A program in front of the application, run from its recipe in `examples/proxies` or `examples/gate`. Nothing of a recipe is
+//! replaced but the addresses of Vigie, the application and the program itself.
 
 use std::fs::File;
 use std::net::{SocketAddr, TcpStream};
@@ -30,11 +30,21 @@ pub type Start = fn(&Path) -> Command;
 impl Front {
     /// Runs these files of `examples/proxies`, with addresses in place of the recipe's ports; returns once the program listens.
     pub fn run(files: &[&str], addresses: &[(u16, SocketAddr)], start: impl FnOnce(&Path) -> Command) -> Self {
+        Self::run_of("examples/proxies", files, addresses, start)
+    }
+
+    /// The same with the files of another folder.
+    pub fn run_of(
+        folder: &str,
+        files: &[&str],
+        addresses: &[(u16, SocketAddr)],
+        start: impl FnOnce(&Path) -> Command,
+    ) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let address = free_address();
         let addresses = [addresses, &[(PEOPLE, address)]].concat();
         for file in files {
-            let path = project("examples/proxies").join(file);
+            let path = project(folder).join(file);
             let recipe = std::fs::read_to_string(path).expect("a recipe");
             std::fs::write(directory.path().join(file), replaced(&recipe, &addresses)).expect("the file is written");
         }
@@ -74,7 +84,7 @@ fn project(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// The recipe with other addresses: each is written as `127.0.0.1:PORT`, or as `port_value: PORT`.
+/// The recipe with other addresses: each is written as `127.0.0.1:PORT`, as `port_value: PORT`, or behind the name of a site.
 fn replaced(recipe: &str, addresses: &[(u16, SocketAddr)]) -> String {
     let mut text = recipe.to_owned();
     let mut replaced = 0;
@@ -82,6 +92,7 @@ fn replaced(recipe: &str, addresses: &[(u16, SocketAddr)]) -> String {
         for (known, other) in [
             (format!("127.0.0.1:{port}"), format!("127.0.0.1:@{}", address.port())),
             (format!("port_value: {port} "), format!("port_value: @{} ", address.port())),
+            (format!(".example.org:{port}"), format!(".example.org:@{}", address.port())),
         ] {
             replaced += text.matches(&known).count();
             text = text.replace(&known, &other);

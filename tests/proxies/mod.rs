@@ -1,8 +1,10 @@
-//! The recipes of `examples/proxies`: the real programs, in front of an application, with a real Vigie as their lookout.
+//! The recipes of `examples/proxies` and `examples/gate`: the real programs, in front of an application, with a real Vigie as their
+//! lookout.
 
-mod application;
+pub mod application;
 mod forward_auth;
-mod front;
+pub mod front;
+pub mod gate;
 mod introspection;
 mod local_tokens;
 mod tls;

@@ -16,8 +16,8 @@ use vigie::model::retention::{Counts, RetentionCutoffs};
 use vigie::model::secret::Secret;
 use vigie::model::session::{Actor, CurrentToken, End, EndReason};
 use vigie::model::user::{Role, User, UserState, Username};
-use vigie::store::one_time_tokens::{self, Purpose};
-use vigie::store::sessions::{self, Closing, Seen};
+use vigie::store::one_time_tokens::{self, TokenPurpose};
+use vigie::store::sessions::{self, Closing, SessionUse};
 use vigie::store::signing_keys::{self, StoredKey};
 use vigie::store::{Constraint, Store, StoreError, audit, clients, users};
 
@@ -207,7 +207,7 @@ fn key(id: &str) -> StoredKey {
     StoredKey {
         id: id.to_owned(),
         algorithm: "ES256".to_owned(),
-        sealed: vec![1, 2, 3],
+        encrypted: vec![1, 2, 3],
         created_at: now(),
         retired: None,
         revoked_at: None,
@@ -333,7 +333,7 @@ async fn of_eight_that_decide_at_once_one_wins(#[values(Sqlite, Postgres)] backe
         let spend = |number| {
             let (refresh, ip) = (session.refresh.next(at), session.client_info.ip);
             let token = CurrentToken { id: vigie::model::id::TokenId::new(at), issued_at: at, expires_at: at };
-            let seen = Seen { at, ip, idle_expires_at: at };
+            let seen = SessionUse { at, ip, idle_expires_at: at };
             store_of(number).write(move |db| sessions::spend(db, id, 0, &refresh, &token, seen))
         };
         assert_eq!(count(join_all((0..8).map(spend)).await), 1, "spends");
@@ -352,7 +352,7 @@ async fn of_eight_that_decide_at_once_one_wins(#[values(Sqlite, Postgres)] backe
 
         let (secret, user_id) = (Secret::random().digest(), session.user_id);
         let issue = move |db: &mut vigie::store::Db| {
-            one_time_tokens::replace(db, secret, Purpose::Reset(user_id), now(), now())
+            one_time_tokens::replace(db, secret, TokenPurpose::Reset(user_id), now(), now())
         };
         app.app.store.write(issue).await.unwrap();
         let take = |number| {
@@ -372,7 +372,7 @@ async fn an_end_brings_the_last_use_with_it(#[values(Sqlite, Postgres)] backend:
     for seconds in [None, Some(60), Some(-60)] {
         let id: SessionId = app.log_in("alice").await.session_id.parse().unwrap();
         let session = app.app.sessions.find(id).await.unwrap().unwrap();
-        let used = seconds.map(|seconds| Seen {
+        let used = seconds.map(|seconds| SessionUse {
             at: session.last_seen_at + TimeDelta::seconds(seconds),
             ip: [198, 51, 100, 7].into(),
             idle_expires_at: session.idle_expires_at + TimeDelta::seconds(seconds),
@@ -388,7 +388,7 @@ async fn an_end_brings_the_last_use_with_it(#[values(Sqlite, Postgres)] backend:
     assert_eq!(app.app.store.write(finish).await.unwrap().len(), 3);
     for (before, used) in all {
         let after = app.app.sessions.find(before.id).await.unwrap().unwrap();
-        let last = used.filter(|used| used.at > before.last_seen_at).unwrap_or(Seen {
+        let last = used.filter(|used| used.at > before.last_seen_at).unwrap_or(SessionUse {
             at: before.last_seen_at,
             ip: before.last_ip,
             idle_expires_at: before.idle_expires_at,

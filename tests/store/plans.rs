@@ -9,7 +9,7 @@ use diesel::{Connection as _, QueryableByName, RunQueryDsl as _};
 use rstest::rstest;
 use vigie::model::audit::AuditKind;
 use vigie::model::filter::{Criterion, EventFilter, Moment, Text};
-use vigie::store::states::{self, Thing};
+use vigie::store::versioned_rows::{self, VersionedRow};
 use vigie::store::{Db, StoreError, attempts, audit, changes, sessions};
 
 use super::migrated;
@@ -105,8 +105,8 @@ async fn new_changes_are_found_by_their_index_whatever_the_plan() {
 #[actix_web::test]
 async fn states_that_wait_are_found_by_their_index(#[values(Sqlite, Postgres)] backend: Backend) {
     let (_store, database) = migrated(backend).await;
-    let nobody = [Thing::User(SOME_ID.parse().unwrap())];
-    let sent = statements(&database, |db| states::carry(db, &nobody, DateTime::UNIX_EPOCH));
+    let nobody = [VersionedRow::User(SOME_ID.parse().unwrap())];
+    let sent = statements(&database, |db| versioned_rows::carry_forward(db, &nobody, DateTime::UNIX_EPOCH));
     let mut asked = sent.iter().filter(|statement| statement.contains("unsealed_records"));
     let (Some(asked), None) = (asked.next(), asked.next()) else { panic!("{sent:?}") };
     if backend == Postgres {

@@ -7,16 +7,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// Files in a directory, beside the server's own `server.crt` and `server.key`, where `postgres.sh` looks for them.
 #[derive(Debug, Clone)]
 pub struct Certificates {
-    /// The authority that signed the server's certificate, which is for 127.0.0.1 and localhost.
+    /// The authority that signed the server's certificate, which is for 127.0.0.1 and localhost unless other names are given.
     pub root: PathBuf,
     /// Another authority: a client that trusts it alone must refuse the server.
     pub stranger: PathBuf,
@@ -25,10 +25,16 @@ pub struct Certificates {
 impl Certificates {
     /// Makes and writes them.
     pub fn write(directory: &Path) -> Self {
+        Self::write_for(directory, &["localhost", "127.0.0.1"])
+    }
+
+    /// The same for a server of other names.
+    pub fn write_for(directory: &Path, names: &[&str]) -> Self {
         let (root_pem, issuer) = authority("Root of a test");
         let (stranger_pem, _) = authority("Somebody else");
         let key = KeyPair::generate().expect("random bytes can be had");
-        let mut params = CertificateParams::new(["localhost".into(), "127.0.0.1".into()]).expect("the names are valid");
+        let mut params = CertificateParams::new(names.iter().map(|name| (*name).into()).collect::<Vec<String>>())
+            .expect("the names are valid");
         params.distinguished_name.push(DnType::CommonName, "Server of a test");
         let server = params.signed_by(&key, &issuer).expect("the authority may sign");
         write_private(&directory.join("server.key"), &key.serialize_pem());
@@ -49,6 +55,16 @@ pub fn acceptor(directory: &Path) -> TlsAcceptor {
         .with_safe_default_protocol_versions()
         .and_then(|config| config.with_no_client_auth().with_single_cert(vec![certificate], key));
     TlsAcceptor::from(Arc::new(config.expect("the key fits the certificate")))
+}
+
+/// Speaks TLS with servers whose certificates an authority signed.
+pub fn connector(root: &Path) -> TlsConnector {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(root).expect("it was written")).expect("an authority");
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map(|config| config.with_root_certificates(roots).with_no_client_auth());
+    TlsConnector::from(Arc::new(config.expect("the versions are known")))
 }
 
 fn authority(name: &str) -> (String, Issuer<'static, KeyPair>) {

@@ -10,6 +10,7 @@ pub mod dump;
 pub mod events;
 pub mod history;
 pub mod lookout;
+pub mod packages;
 pub mod pgbouncer;
 pub mod ports;
 pub mod postgres;

@@ -41,6 +41,8 @@ missing_packages() {
     has_venv || echo python3 python3-venv
     # An application in PHP: its example is run.
     has php || echo php-cli
+    # And one in Go.
+    has go || echo golang-go
     tests/support/postgres.sh find >/dev/null 2>&1 || echo postgresql
     has_daemon pgbouncer || echo pgbouncer
     # What stands in front of applications: the recipes of examples/proxies are run.
@@ -50,6 +52,11 @@ missing_packages() {
     has_daemon apache2 || echo apache2-bin
     has_apache_module auth_openidc || echo libapache2-mod-auth-openidc
     has_apache_module oauth2 || echo libapache2-mod-oauth2
+    # In which the pages are shown.
+    has chromium || echo chromium
+    has firefox-esr || echo firefox-esr
+    # By which a browser of a test trusts an authority.
+    has certutil || echo libnss3-tools
     # The bundled OpenSSL is configured by perl and built by make.
     has_openssl || has make || echo make
     has_openssl || has perl || echo perl
@@ -69,8 +76,9 @@ may_use_apt() {
 
 install_packages() {
     may_use_apt || fail "please install these, or what your system calls them, and run again: $*
-    (a PostgreSQL server of any supported version; PgBouncer; Node.js 18 or later with npm; Python 3 with venv; PHP;
-    nginx, Caddy, HAProxy with Lua, Apache with mod_auth_openidc and mod_oauth2)"
+    (a PostgreSQL server of any supported version; PgBouncer; Node.js 18 or later with npm; Python 3 with venv; PHP; Go;
+    nginx, Caddy, HAProxy with Lua, Apache with mod_auth_openidc and mod_oauth2;
+    Chromium and Firefox ESR, as the programs chromium and firefox-esr; certutil, of NSS)"
     step "installing $*"
     apt update
     if [[ " $* " == *" postgresql "* ]]; then install_without_running_postgresql; fi

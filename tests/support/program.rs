@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
@@ -167,9 +168,13 @@ impl Server {
         Self { child, output, log, url, greeting, http }
     }
 
-    /// The one-time token that it printed.
-    pub fn setup_token(&self) -> Option<&str> {
-        self.greeting.lines().map(str::trim).find(|line| line.starts_with("vgt_"))
+    /// The one-time token of the first administrator: its output is no terminal, so it is in a file.
+    pub fn setup_token(&self) -> Option<String> {
+        assert!(!self.greeting.contains("vgt_"), "{}", self.greeting);
+        let file = self.greeting.lines().map(str::trim).find(|line| line.ends_with("/setup-token"))?;
+        let mode = std::fs::metadata(file).expect("the file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        read(Path::new(file)).lines().next().map(str::to_owned)
     }
 
     pub fn request(&self, method: Method, path: &str, token: &str) -> RequestBuilder {

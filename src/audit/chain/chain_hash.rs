@@ -13,7 +13,7 @@ use tlog_tiles::Hash;
 
 use super::checkpoint::Checkpoint;
 use crate::key::{Key, sha256};
-use crate::keyring::{Keyring, Purpose};
+use crate::keyring::{KeyPurpose, Keyring};
 use crate::model::record::Digest;
 use crate::store::link_keys::{self, LinkStart};
 use crate::store::{Db, StoreError};
@@ -25,8 +25,8 @@ impl ChainHashKey {
     /// All that there are in a keyring, by their numbers from 1 on.
     #[must_use]
     pub fn all(keyring: &Keyring) -> Arc<[Self]> {
-        let earlier = keyring.earlier(Purpose::Link);
-        earlier.iter().map(|earlier| &earlier.key).chain([keyring.key(Purpose::Link)]).map(Self::new).collect()
+        let earlier = keyring.earlier(KeyPurpose::Link);
+        earlier.iter().map(|earlier| &earlier.key).chain([keyring.key(KeyPurpose::Link)]).map(Self::new).collect()
     }
 
     fn new(key: &Key) -> Self {

@@ -10,9 +10,9 @@ use signed_note::{Note, Signer, StandardSigner, StandardVerifier, Verifier, key_
 use tlog_tiles::Hash;
 use zeroize::Zeroizing;
 
-use super::handover::{Handover, has_signed};
+use super::key_handover::{Handover, has_signed};
 use crate::key::Key;
-use crate::keyring::{Earlier, Keyring, Purpose};
+use crate::keyring::{EarlierKey, KeyPurpose, Keyring};
 
 /// Ed25519, in the encoding of keys for signed notes.
 const ED25519: u8 = 1;
@@ -57,7 +57,7 @@ pub enum BadCheckpoint {
     /// It is about another history.
     #[error("the checkpoint is of another history: {found} instead of {expected}")]
     Origin {
-        /// What it names.
+        /// The name of the history in its first line.
         found: String,
         /// The name of this history.
         expected: String,
@@ -68,9 +68,9 @@ pub enum BadCheckpoint {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {reason}", path.display())]
 pub struct UnusableFile {
-    /// The file.
+    /// The file that was read.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// Why no checkpoint can be read from it.
     pub reason: Unusable,
 }
 
@@ -181,9 +181,9 @@ impl CheckpointKey {
     #[must_use]
     pub fn new(keyring: &Keyring, database: &str) -> Self {
         let origin = format!("vigie/{database}");
-        let (signer, public) = pair(&origin, keyring.key(Purpose::Checkpoint));
-        let earlier = keyring.earlier(Purpose::Checkpoint).into_iter();
-        let earlier = earlier.map(|Earlier { key, until }| (pair(&origin, &key).1, until)).collect();
+        let (signer, public) = pair(&origin, keyring.key(KeyPurpose::Checkpoint));
+        let earlier = keyring.earlier(KeyPurpose::Checkpoint).into_iter();
+        let earlier = earlier.map(|EarlierKey { key, until }| (pair(&origin, &key).1, until)).collect();
         Self { signer, verifier: CheckpointVerifier { origin, public, earlier } }
     }
 
@@ -199,7 +199,7 @@ impl CheckpointKey {
         &self.verifier.public
     }
 
-    /// The signed note.
+    /// Signs a checkpoint; returns the signed note as text (C2SP signed-note).
     #[must_use]
     pub fn sign(&self, checkpoint: &Checkpoint) -> String {
         self.signed_by(checkpoint, "", &[&self.signer])
@@ -316,7 +316,7 @@ mod tests {
     fn a_checkpoint_of_an_earlier_key_is_ours_only_of_fewer_records_than_the_next_began_with() {
         let mut keyring = keyring();
         let first = key(&keyring, "one");
-        keyring.succeed(Purpose::Checkpoint, 4);
+        keyring.succeed(KeyPurpose::Checkpoint, 4);
         let second = key(&keyring, "one");
         assert_eq!(second.open(&first.sign(&CHECKPOINT)), Ok(CHECKPOINT));
         for size in [4, 5] {

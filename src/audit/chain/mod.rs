@@ -6,52 +6,60 @@
 //! over. The chain is a hash chain (each record's chain hash covers all before it, under a key that is not in the database) and,
 //! above the same records, a Merkle tree (RFC 6962), whose root is what checkpoints sign, and whose proofs show one record
 //! without the others.
+//!
+//! | file | knows |
+//! |---|---|
+//! | `seal` | how what waits is put into the chain |
+//! | `chain_hash`, `tree` | how a record is linked to those before, and how the chain and its tree grow |
+//! | `keyed_from`, `key_rotation`, `key_handover` | from which record on which key links and signs |
+//! | `checkpoint`, `sign`, `proven_head` | what is signed, and what is proved before it is |
+//! | `verify`, `public_verification` | verifying everything with the server's keys, and what the public key alone can verify |
+//! | `current_digests`, `row_versions`, `unaltered` | whether rows still are what was recorded of them |
+//! | `removals`, `prune` | what may be missing, and how the oldest records go |
+//! | `proof` | proofs of single records, for others |
 
-mod base;
 mod chain_hash;
 mod checkpoint;
 mod current_digests;
-mod handover;
-mod key_exchange;
-mod keying;
-mod outside;
+mod key_handover;
+mod key_rotation;
+mod keyed_from;
 mod proof;
+mod proven_head;
+mod prune;
+mod public_verification;
 mod removals;
-mod seen;
+mod row_versions;
+mod seal;
 mod sign;
-mod states;
 mod tree;
+mod unaltered;
 mod verify;
-mod vouched;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use chain_hash::{ChainHashKey, ChainHashKeys};
 pub use checkpoint::{BadCheckpoint, Checkpoint, CheckpointKey, CheckpointVerifier, Unusable, UnusableFile};
-pub use key_exchange::Unsettled;
-pub use keying::Keyed;
-pub use outside::{VerifiedOutside, verify_outside};
+pub use key_rotation::Unsettled;
+pub use keyed_from::Keyed;
 pub use proof::{ConsistencyProof, InclusionProof, NoProof};
+pub use public_verification::{PublicVerification, verify_publicly};
 pub(super) use removals::cutoffs;
 pub(crate) use removals::is_genuine;
 pub use sign::NotSigned;
 pub use tree::{TreeBuilder, leaf};
-pub use verify::{Fault, Verified};
-pub(crate) use vouched::vouched;
+pub(crate) use unaltered::unaltered;
+pub use verify::{Damage, Verified};
 
 use crate::clock::Clock;
 use crate::keyring::Keyring;
-use crate::model::record::Record;
 use crate::signed_removal::RemovalKey;
-use crate::store::chain::{self, Head, StoredCheckpoint, Unsealed};
+use crate::store::chain::{self, StoredCheckpoint};
 use crate::store::{Db, Store, StoreError};
 use crate::vault::Vault;
-use current_digests::{Found, Thing, current_digests};
-use seen::Seen;
+use proven_head::ProvenHead;
 
-/// Records sealed in one transaction.
-const BATCH: i64 = 2_000;
 /// The newest checkpoint, in the data directory: outside the database, so that whoever changes that must change this too. It
 /// is replaced only by one that it leads to.
 pub const FILE: &str = "checkpoint";
@@ -64,13 +72,13 @@ pub struct Chain {
     vault: Vault,
     keys: Keys,
     directory: PathBuf,
-    seen: Arc<Seen>,
+    proven: Arc<ProvenHead>,
 }
 
 /// What makes and tells what only the server can write. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Keys {
-    /// Signs checkpoints.
+    /// Signs checkpoints, with Ed25519.
     pub checkpoint: Arc<CheckpointKey>,
     /// Signs events that say what was removed.
     pub removal_key: Arc<RemovalKey>,
@@ -90,21 +98,11 @@ impl Keys {
     }
 }
 
-/// Records sealed in one transaction.
-struct Batch {
-    /// How the chain stood before, and stands since.
-    before: Head,
-    after: Head,
-    records: usize,
-    /// The last that was looked at of what waits.
-    last: i64,
-}
-
 impl Chain {
     /// The operations. Checkpoints are also written to a file in `directory`.
     #[must_use]
     pub fn new(store: Store, clock: Arc<dyn Clock>, vault: Vault, keys: Keys, directory: &Path) -> Self {
-        Self { store, clock, vault, keys, directory: directory.to_owned(), seen: Arc::default() }
+        Self { store, clock, vault, keys, directory: directory.to_owned(), proven: Arc::default() }
     }
 
     /// The same history with other keys.
@@ -126,7 +124,7 @@ impl Chain {
         &self.keys.removal_key
     }
 
-    /// Where the newest checkpoint is kept.
+    /// The path of the file with the newest checkpoint, in the data directory.
     #[must_use]
     pub fn file(&self) -> PathBuf {
         self.directory.join(FILE)
@@ -139,39 +137,9 @@ impl Chain {
         if file.exists() { self.key().open_file(&file).map(Some) } else { Ok(None) }
     }
 
-    /// Seals all that waits; returns how many records.
-    pub async fn seal(&self) -> Result<usize, StoreError> {
-        let (mut sealed, mut from) = (0, chain::OLDEST);
-        // Nobody is kept waiting for the lock of a chain that need not grow; nor do records that cannot be sealed hold up others.
-        while self.store.read(move |db| chain::is_any_waiting(db, from)).await? {
-            let chain = self.clone();
-            let batch = self.store.write(move |db| chain.seal_batch(db, from)).await?;
-            self.seen.grew(&batch.before, &batch.after);
-            (sealed, from) = (sealed + batch.records, batch.last.saturating_add(1));
-        }
-        Ok(sealed)
-    }
-
     /// The newest checkpoint that was made.
     pub async fn newest_checkpoint(&self) -> Result<Option<StoredCheckpoint>, StoreError> {
         self.store.read(chain::newest_checkpoint).await
-    }
-
-    /// Seals what waits from this id on.
-    fn seal_batch(&self, db: &mut Db, from: i64) -> Result<Batch, StoreError> {
-        let before = chain::lock(db)?;
-        let mut builder = TreeBuilder::of(before.clone(), self.hash_keys_in(db)?);
-        let waiting = chain::waiting(db, from, BATCH)?;
-        // Where others have sealed meanwhile, there may be none.
-        let last = waiting.last().map_or(from, |last| last.id);
-        let waiting = chain::sealable(db, waiting)?;
-        let ids: Vec<i64> = waiting.iter().map(|unsealed| unsealed.id).collect();
-        for record in records(db, waiting)? {
-            builder.append(record);
-        }
-        let TreeBuilder { head: after, sealed, hashes, .. } = builder;
-        chain::append(db, &sealed, &hashes, &after, &ids)?;
-        Ok(Batch { before, after, records: sealed.len(), last })
     }
 
     /// How the records are linked.
@@ -185,27 +153,6 @@ impl Chain {
         self.vault.ensure_current_in(db)?;
         ChainHashKeys::read(db, &self.keys.hash_keys)
     }
-}
-
-/// The records that wait. What was there before the chain is sealed as it is found; nothing, where it is gone.
-fn records(db: &mut Db, waiting: Vec<Unsealed>) -> Result<Vec<Record>, StoreError> {
-    let before_the_chain = waiting.iter().filter(|unsealed| unsealed.digest.is_none());
-    let mut current_digests = current_digests(db, before_the_chain.map(Thing::from))?.into_iter();
-    let record = |Unsealed { kind, subject, at, form, digest, .. }| {
-        let digest = match digest {
-            Some(digest) => digest,
-            None => match current_digests.next()?? {
-                Found::As(digest, _) => digest,
-                // Another state has a record of its own.
-                Found::Unended | Found::Superseded | Found::Ahead => return None,
-                Found::Unreadable => {
-                    return Some(Err(StoreError::Corrupt(format!("{kind} {subject} cannot be read"))));
-                }
-            },
-        };
-        Some(Ok(Record { kind, subject, at, form, digest }))
-    };
-    waiting.into_iter().filter_map(record).collect()
 }
 
 /// A number of records, as the tree counts them. Never negative: the database sees to that.

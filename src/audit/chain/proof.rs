@@ -5,17 +5,17 @@ use tlog_tiles::{Hash, prove_record, prove_tree};
 use super::tree::Stored;
 use super::{Chain, size};
 use crate::model::record::RecordKind;
-use crate::store::chain::{self, Sealed, StoredCheckpoint};
+use crate::store::chain::{self, SealedRecord, StoredCheckpoint};
 use crate::store::{Db, StoreError};
 
 /// That a record is in the tree of a checkpoint.
 #[derive(Debug, Clone)]
 pub struct InclusionProof {
     /// The record, in its place.
-    pub sealed: Sealed,
+    pub sealed: SealedRecord,
     /// The hashes beside the path from the record to the root.
     pub hashes: Vec<Hash>,
-    /// The checkpoint.
+    /// The checkpoint whose root the hashes lead to.
     pub checkpoint: StoredCheckpoint,
 }
 

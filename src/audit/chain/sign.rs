@@ -5,10 +5,10 @@
 use tlog_tiles::{check_tree, prove_tree};
 
 use super::chain_hash::ChainHashKeys;
-use super::seen::{grew_to, head_at};
+use super::proven_head::{head_at, prove_growth};
 use super::tree::{self, Stored};
-use super::verify::{Signed, is_rightful};
-use super::{Chain, Checkpoint, Fault, size};
+use super::verify::{TrustedKeys, may_begin_at};
+use super::{Chain, Checkpoint, Damage, size};
 use crate::store::chain::{self, Head, StoredCheckpoint};
 use crate::store::{Db, StoreError};
 use crate::whole_file;
@@ -18,7 +18,7 @@ use crate::whole_file;
 pub enum NotSigned {
     /// The chain does not continue what was signed before, or nobody can tell.
     #[error(transparent)]
-    Damaged(#[from] Fault),
+    Damaged(#[from] Damage),
     /// The store cannot be asked.
     #[error(transparent)]
     Store(StoreError),
@@ -27,7 +27,7 @@ pub enum NotSigned {
 impl From<StoreError> for NotSigned {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Corrupt(what) => Self::Damaged(Fault::Unreadable { what }),
+            StoreError::Corrupt(what) => Self::Damaged(Damage::Unreadable { what }),
             passing => Self::Store(passing),
         }
     }
@@ -47,9 +47,9 @@ impl Chain {
     pub(super) async fn checkpoint_linked(&self, hash_keys: ChainHashKeys) -> Result<StoredCheckpoint, NotSigned> {
         // The file first: the chain has grown since, if anything.
         let (own, is_ours) = self.own_unless_of_another_history()?;
-        let signed = Signed { keys: self.keys.clone(), hash_keys };
-        let (head, newest) = self.proved(own, &signed).await?;
-        let due = checkpoint_of(&head, &signed.hash_keys);
+        let trusted = TrustedKeys { keys: self.keys.clone(), hash_keys };
+        let (head, newest) = self.proved(own, &trusted).await?;
+        let due = checkpoint_of(&head, &trusted.hash_keys);
         let checkpoint = match newest {
             Some((newest, says)) if says.size == due.size => newest,
             _ => {
@@ -71,18 +71,18 @@ impl Chain {
 
     /// Signs what the chain is now into the file alone, where it has grown since this process looked: between one checkpoint
     /// and the next, nobody takes back unseen what is sealed.
-    pub async fn mark(&self) -> Result<(), NotSigned> {
+    pub async fn checkpoint_to_file(&self) -> Result<(), NotSigned> {
         let head = self.store.read(chain::head).await?;
-        if self.seen.is_marked(&head) {
+        if self.proven.is_proven_and_in_file(&head) {
             return Ok(());
         }
         let (_, is_ours) = self.own_unless_of_another_history()?;
-        let Some(seen) = self.seen.head() else { return self.checkpoint().await.map(drop) };
-        let (hash_keys, proved) = (self.hash_keys().await?, head.clone());
+        let Some(from) = self.proven.head() else { return self.checkpoint().await.map(drop) };
+        let (hash_keys, to) = (self.hash_keys().await?, head.clone());
         let note = self.key().sign(&checkpoint_of(&head, &hash_keys));
-        let prove = move |db: &mut Db| grew_to(db, seen, &proved, &hash_keys);
-        self.store.read_at_length(prove).await?;
-        self.seen.advance_to(&head);
+        let prove = move |db: &mut Db| prove_growth(db, from, &to, &hash_keys);
+        self.store.read_long(prove).await?;
+        self.proven.advance_to(&head);
         if is_ours {
             self.keep_in_file(&note, head.size);
         }
@@ -90,11 +90,11 @@ impl Chain {
     }
 
     /// The checkpoint in the file, and whether the file may be replaced by one of this history.
-    fn own_unless_of_another_history(&self) -> Result<(Option<Checkpoint>, bool), Fault> {
+    fn own_unless_of_another_history(&self) -> Result<(Option<Checkpoint>, bool), Damage> {
         match self.own_checkpoint() {
             Ok(own) => {
                 if own.is_none() {
-                    self.seen.reset_if_file_was_removed();
+                    self.proven.reset_if_file_was_removed();
                 }
                 Ok((own, true))
             }
@@ -104,14 +104,14 @@ impl Chain {
     }
 
     /// How the chain stands, and the newest checkpoint in the database: proved to lead there, as `own` does.
-    async fn proved(&self, own: Option<Checkpoint>, signed: &Signed) -> Result<(Head, Newest), NotSigned> {
+    async fn proved(&self, own: Option<Checkpoint>, trusted: &TrustedKeys) -> Result<(Head, Newest), NotSigned> {
         loop {
             let base = self.store.read(chain::base).await?;
-            let (begins, signed, seen) = (base.clone(), signed.clone(), self.seen.head());
-            let prove = move |db: &mut Db| prove(db, own, seen, &begins, &signed);
-            let proved = self.store.read_at_length(prove).await;
+            let (begins, trusted, from) = (base.clone(), trusted.clone(), self.proven.head());
+            let prove = move |db: &mut Db| prove(db, own, from, &begins, &trusted);
+            let proved = self.store.read_long(prove).await;
             if let Ok((head, _)) = &proved {
-                self.seen.advance_to(head);
+                self.proven.advance_to(head);
             }
             // Where the oldest records were removed meanwhile, it begins elsewhere now.
             if proved.is_ok() || self.store.read(chain::base).await? == base {
@@ -121,17 +121,17 @@ impl Chain {
     }
 
     /// Whether the chain, as it is signed, began like this.
-    pub(super) async fn began_so(&self, beginning: &Head) -> Result<(), NotSigned> {
-        let signed = Signed { keys: self.keys.clone(), hash_keys: self.hash_keys().await? };
-        let now = signed.opened(&self.checkpoint().await?)?;
-        let beginning = checkpoint_of(beginning, &signed.hash_keys);
-        self.store.read_at_length(move |db| leads_to(db, &beginning, &now)).await
+    pub(super) async fn began_like(&self, beginning: &Head) -> Result<(), NotSigned> {
+        let trusted = TrustedKeys { keys: self.keys.clone(), hash_keys: self.hash_keys().await? };
+        let now = trusted.opened(&self.checkpoint().await?)?;
+        let beginning = checkpoint_of(beginning, &trusted.hash_keys);
+        self.store.read_long(move |db| leads_to(db, &beginning, &now)).await
     }
 
     fn keep_in_file(&self, note: &str, size: i64) {
         let is_there = std::fs::read(self.file()).is_ok_and(|kept| kept == note.as_bytes());
         match if is_there { Ok(()) } else { self.write_file(note) } {
-            Ok(()) => self.seen.is_in_file(size),
+            Ok(()) => self.proven.set_in_file(size),
             Err(error) => {
                 tracing::warn!(path = %self.file().display(), cause = %error, "the checkpoint cannot be written");
             }
@@ -155,24 +155,24 @@ pub(super) fn checkpoint_of(head: &Head, hash_keys: &ChainHashKeys) -> Checkpoin
 pub(super) fn prove(
     db: &mut Db,
     own: Option<Checkpoint>,
-    seen: Option<Head>,
+    proven: Option<Head>,
     base: &Head,
-    signed: &Signed,
+    trusted: &TrustedKeys,
 ) -> Result<(Head, Newest), NotSigned> {
     // In this order: the chain has grown since, if anything.
     let newest = chain::newest_checkpoint(db)?;
     let head = chain::head(db)?;
-    let now = checkpoint_of(&head, &signed.hash_keys);
-    let newest = newest.map(|newest| Ok::<_, Fault>((signed.opened(&newest)?, newest))).transpose()?;
-    let own = own.map(|own| signed.agreed(own)).transpose()?;
+    let now = checkpoint_of(&head, &trusted.hash_keys);
+    let newest = newest.map(|newest| Ok::<_, Damage>((trusted.opened(&newest)?, newest))).transpose()?;
+    let own = own.map(|own| trusted.made_with_these_keys(own)).transpose()?;
     for earlier in own.into_iter().chain(newest.as_ref().map(|(says, _)| *says)) {
         if earlier.size >= size(base.size) {
             leads_to(db, &earlier, &now)?;
-        } else if is_rightful(db, base, signed)? {
+        } else if may_begin_at(db, base, trusted)? {
             // What it saw is gone, rightly so: the checkpoint where the chain begins was signed when it led there.
-            leads_to(db, &checkpoint_of(base, &signed.hash_keys), &now)?;
+            leads_to(db, &checkpoint_of(base, &trusted.hash_keys), &now)?;
         } else {
-            return Err(Fault::Base { size: base.size }.into());
+            return Err(Damage::UnsignedBase { size: base.size }.into());
         }
     }
     // What no checkpoint has seen is there as it was sealed, and nothing between.
@@ -181,12 +181,12 @@ pub(super) fn prove(
         Some(earlier) => head_at(db, &earlier)?,
         None => base.clone(),
     };
-    grew_to(db, from, &head, &signed.hash_keys)?;
-    if let Some(seen) = seen {
-        grew_to(db, seen, &head, &signed.hash_keys)?;
+    prove_growth(db, from, &head, &trusted.hash_keys)?;
+    if let Some(proven) = proven {
+        prove_growth(db, proven, &head, &trusted.hash_keys)?;
     }
-    if let Some(position) = chain::stray(db)? {
-        return Err(Fault::Stray { position }.into());
+    if let Some(position) = chain::outside_chain(db)? {
+        return Err(Damage::OutsideChain { position }.into());
     }
     Ok((head, newest.map(|(says, stored)| (stored, says))))
 }
@@ -194,7 +194,7 @@ pub(super) fn prove(
 /// Proves that the chain of one checkpoint is the beginning of the chain of another.
 fn leads_to(db: &mut Db, earlier: &Checkpoint, later: &Checkpoint) -> Result<(), NotSigned> {
     if earlier.size > later.size {
-        return Err(Fault::CutOff { size: later.size, seen: earlier.size }.into());
+        return Err(Damage::CutOff { size: later.size, seen: earlier.size }.into());
     }
     if earlier.size == 0 || earlier.root == later.root && earlier.size == later.size {
         return Ok(());
@@ -203,5 +203,5 @@ fn leads_to(db: &mut Db, earlier: &Checkpoint, later: &Checkpoint) -> Result<(),
     let proved = prove_tree(later.size, earlier.size, &stored);
     let hashes = stored.result(proved)?;
     check_tree(&hashes, later.size, later.root, earlier.size, earlier.root)
-        .map_err(|_| Fault::Rewritten { size: earlier.size }.into())
+        .map_err(|_| Damage::Rewritten { size: earlier.size }.into())
 }

@@ -10,7 +10,7 @@ use tlog_tiles::{
 use super::chain_hash::ChainHashKeys;
 use super::size;
 use crate::model::record::{Digest, Record};
-use crate::store::chain::{self, Head, Sealed, TreeHash};
+use crate::store::chain::{self, Head, SealedRecord, TreeHash};
 use crate::store::{Db, StoreError};
 
 /// Hashes of subtrees this high and higher are kept; lower ones are made from at most 256 records again.
@@ -27,8 +27,8 @@ pub fn leaf(record: &Record) -> Hash {
 pub struct TreeBuilder {
     /// How the chain stands now.
     pub head: Head,
-    /// What was appended.
-    pub sealed: Vec<Sealed>,
+    /// The records that were appended with [`TreeBuilder::append`], in their places.
+    pub sealed: Vec<SealedRecord>,
     /// Hashes of subtrees that became whole.
     pub hashes: Vec<TreeHash>,
     hash_keys: ChainHashKeys,
@@ -41,16 +41,16 @@ impl TreeBuilder {
         Self { head, sealed: Vec::new(), hashes: Vec::new(), hash_keys }
     }
 
-    /// From the beginning.
+    /// A builder of an empty chain, whose records are linked by these keys.
     #[must_use]
     pub const fn new(hash_keys: ChainHashKeys) -> Self {
         Self::of(Head { size: 0, chain_hash: [0; 32], peaks: Vec::new() }, hash_keys)
     }
 
-    /// Appends a record.
+    /// Appends a record, and keeps it in [`TreeBuilder::sealed`].
     pub fn append(&mut self, record: Record) {
         self.grow(leaf(&record));
-        self.sealed.push(Sealed { position: self.head.size - 1, record, chain_hash: self.head.chain_hash });
+        self.sealed.push(SealedRecord { position: self.head.size - 1, record, chain_hash: self.head.chain_hash });
     }
 
     /// The same without keeping the record, which has this leaf.

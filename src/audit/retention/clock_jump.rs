@@ -13,14 +13,14 @@ const AWAY: TimeDelta = TimeDelta::days(31);
 
 /// The clock when it was looked at last.
 #[derive(Debug, Clone, Copy)]
-struct Look {
+struct ClockReading {
     at: DateTime<Utc>,
     uptime: Duration,
 }
 
 /// The watch over the clock of one process.
 #[derive(Debug, Default)]
-pub(super) struct ClockJumpWatch(Mutex<Option<Look>>);
+pub(super) struct ClockJumpWatch(Mutex<Option<ClockReading>>);
 
 impl ClockJumpWatch {
     /// Whether the clock can be believed, `known` being the moment that was believed last, by whatever process. A clock
@@ -36,7 +36,7 @@ impl ClockJumpWatch {
             }
         };
         if is_believable {
-            *last = Some(Look { at: now, uptime });
+            *last = Some(ClockReading { at: now, uptime });
         }
         is_believable
     }

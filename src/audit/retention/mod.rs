@@ -44,9 +44,9 @@ struct Inner {
 /// What the operations stand on.
 #[derive(Debug)]
 pub struct Dependencies {
-    /// The store.
+    /// Reads and writes the database.
     pub store: Store,
-    /// The clock.
+    /// Tells the time of day, in UTC.
     pub clock: Arc<dyn Clock>,
     /// Seals what is recorded of a run.
     pub chain: Chain,
@@ -76,7 +76,7 @@ pub enum RetentionError {
     Store(#[from] StoreError),
 }
 
-/// What is to be removed.
+/// What a run removes: the moments before which rows go, and how many rows that is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
     /// The moments before which something goes.
@@ -86,7 +86,7 @@ pub struct Plan {
 }
 
 impl Retention {
-    /// The operations.
+    /// The operations of retention, by the rules of `[retention]`.
     #[must_use]
     pub fn new(dependencies: Dependencies) -> Self {
         Self {
@@ -113,14 +113,14 @@ impl Retention {
     /// What a run would remove now.
     pub async fn plan(&self) -> Result<Plan, StoreError> {
         let (asked, removal_key) = (self.asked(), self.removal_key());
-        self.store().read_at_length(move |db| plan(db, asked, &removal_key)).await
+        self.store().read_long(move |db| plan(db, asked, &removal_key)).await
     }
 
     /// How many rows were sealed in the clear, before addresses could be cut, and are so old that theirs should be: they keep
     /// them until they are removed.
     pub async fn sealed_in_the_clear(&self) -> Result<u64, StoreError> {
         let Some(before) = self.asked().addresses else { return Ok(0) };
-        let count = self.store().read_at_length(move |db| retention::in_the_clear(db, before)).await?;
+        let count = self.store().read_long(move |db| retention::in_the_clear(db, before)).await?;
         Ok(u64::try_from(count).unwrap_or(0))
     }
 

@@ -11,7 +11,9 @@ use crate::model::id::NodeId;
 use crate::model::redaction::Group;
 use crate::model::retention::{Counts, RetentionCutoffs};
 use crate::store::retention::{DeletionGrant, with_deletion_grant};
-use crate::store::{Db, StoreError, alerts, attempts, audit, chain, one_time_tokens, retention, sessions, states};
+use crate::store::{
+    Db, StoreError, alerts, attempts, audit, chain, one_time_tokens, retention, sessions, versioned_rows,
+};
 
 /// Rows of one transaction.
 const BATCH: i64 = 500;
@@ -26,9 +28,9 @@ pub struct Run {
     retention: Retention,
     node: NodeId,
     context: AuditContext,
-    /// What it removes.
+    /// What is to be removed, as it was counted at the beginning.
     pub plan: Plan,
-    /// What it has removed.
+    /// How many rows it has removed so far.
     pub removed: Counts,
     stages: VecDeque<Stage>,
 }
@@ -52,8 +54,8 @@ enum Stage {
         before: DateTime<Utc>,
     },
     Tokens,
-    /// Finds out which records stand for nothing any more.
-    Base,
+    /// Prunes the chain: finds the oldest records that stand for nothing any more, and lets the chain begin after them.
+    Prune,
     Records,
 }
 
@@ -72,7 +74,7 @@ impl Stage {
             old.events.map(|before| Self::Alerts { before }),
             old.addresses.map(|before| Self::AddressesOfAlerts { before }),
             Some(Self::Tokens),
-            Some(Self::Base),
+            Some(Self::Prune),
             Some(Self::Records),
         ];
         stages.into_iter().flatten().collect()
@@ -110,7 +112,7 @@ impl Stage {
             }),
             Self::Alerts { before } => alerts::remove_acknowledged_before(db, before, BATCH),
             Self::AddressesOfAlerts { before } => alerts::remove_addresses_before(db, before).map(|_| 0),
-            Self::Base => Ok(0),
+            Self::Prune => Ok(0),
             Self::Records => {
                 let base = chain::base(db)?.size;
                 with_deletion_grant(db, DeletionGrant::Records(base), |db| chain::remove_before_base(db, BATCH))
@@ -133,7 +135,7 @@ impl Retention {
         self.while_claimed(node, retention::believe).await?;
         let removal_key = self.removal_key();
         let read = move |db: &mut Db| Ok::<_, StoreError>((plan(db, asked, &removal_key)?, cutoffs(db, &removal_key)?));
-        let (plan, known) = self.store().read_at_length(read).await?;
+        let (plan, known) = self.store().read_long(read).await?;
         // A run that broke off has recorded the same; and where nothing is old there is nothing to say.
         if plan.cutoffs != known && !plan.counts.is_none() {
             let (context, removal_key) = (context.clone(), self.removal_key());
@@ -163,7 +165,7 @@ impl Retention {
             let is_ours = retention::claim(db, node, now + CLAIM, now)?;
             if is_ours { work(db, now).map(Some) } else { Ok::<_, StoreError>(None) }
         };
-        self.store().write_at_length(claimed).await?.ok_or(RetentionError::Claimed)
+        self.store().write_long(claimed).await?.ok_or(RetentionError::Claimed)
     }
 }
 
@@ -171,8 +173,8 @@ impl Run {
     /// Does a batch; how many rows it concerned. `None` when all is done.
     pub async fn step(&mut self) -> Result<Option<u64>, RetentionError> {
         let Some(stage) = self.stages.front().copied() else { return Ok(None) };
-        if stage == Stage::Base {
-            self.move_base().await?;
+        if stage == Stage::Prune {
+            self.prune_chain().await?;
         }
         let (rows, is_more) = self.retention.while_claimed(self.node, move |db, now| stage.step(db, now)).await?;
         self.count(stage, rows);
@@ -195,7 +197,7 @@ impl Run {
                 return;
             }
             Stage::Records => (&mut self.removed.records, "sealed_records"),
-            Stage::Alerts { .. } | Stage::AddressesOfAlerts { .. } | Stage::Tokens | Stage::Base => return,
+            Stage::Alerts { .. } | Stage::AddressesOfAlerts { .. } | Stage::Tokens | Stage::Prune => return,
         };
         *count += rows;
         self.retention.inner.dependencies.metrics.retention_removed(table, rows);
@@ -203,10 +205,10 @@ impl Run {
 
     /// Lets the chain begin after the oldest records that stand for nothing any more. As for rows, it is sealed that they go
     /// before they do.
-    async fn move_base(&mut self) -> Result<(), RetentionError> {
+    async fn prune_chain(&mut self) -> Result<(), RetentionError> {
         self.carry_forward().await?;
         let chain = &self.retention.inner.dependencies.chain;
-        let Some(base) = chain.removable().await? else { return Ok(()) };
+        let Some(base) = chain.prunable().await? else { return Ok(()) };
         let (context, size, removal_key) = (self.context.clone(), base.size, self.retention.removal_key());
         let record = move |db: &mut Db, now| {
             // Another may have gone further meanwhile.
@@ -222,7 +224,7 @@ impl Run {
         };
         if self.retention.while_claimed(self.node, record).await? {
             chain.seal().await?;
-            chain.begin_at(base).await?;
+            chain.prune_to(base).await?;
         }
         Ok(())
     }
@@ -231,10 +233,12 @@ impl Run {
     async fn carry_forward(&self) -> Result<(), RetentionError> {
         let chain = &self.retention.inner.dependencies.chain;
         let Some(before) = self.plan.cutoffs.events else { return Ok(()) };
-        let old = chain.old_states(before).await?;
-        for things in old.chunks(usize::try_from(BATCH).unwrap_or(usize::MAX)) {
-            let things = things.to_vec();
-            self.retention.while_claimed(self.node, move |db, now| states::carry(db, &things, now)).await?;
+        let old = chain.old_versions(before).await?;
+        for rows in old.chunks(usize::try_from(BATCH).unwrap_or(usize::MAX)) {
+            let rows = rows.to_vec();
+            self.retention
+                .while_claimed(self.node, move |db, now| versioned_rows::carry_forward(db, &rows, now))
+                .await?;
         }
         if !old.is_empty() {
             chain.seal().await?;

@@ -6,7 +6,7 @@
 pub struct InvalidSink {
     /// The key, as `shipping.sink.key`.
     pub key: &'static str,
-    /// What is wrong.
+    /// What is wrong with its value.
     pub reason: String,
 }
 

@@ -44,9 +44,9 @@ pub struct Shipping {
 /// What shipping stands on.
 #[derive(Debug)]
 pub struct Dependencies {
-    /// The store.
+    /// Reads and writes the database.
     pub store: Store,
-    /// The clock.
+    /// Tells the time of day, in UTC.
     pub clock: Arc<dyn Clock>,
     /// Told how far sinks lag behind.
     pub metrics: Arc<Metrics>,
@@ -61,7 +61,7 @@ pub struct Dependencies {
 pub enum Progress {
     /// There was nothing to send, or another node sends it.
     Idle,
-    /// Something was taken.
+    /// The sink took a shipment, and the cursor moved.
     Shipped,
     /// The claim ran out while the sink took a shipment: another node may have sent the same.
     LostClaim,
@@ -85,7 +85,7 @@ impl Shipping {
         Ok(Self { dependencies, node, sinks: Sink::configured(config)? })
     }
 
-    /// The configured sinks.
+    /// The sinks of `[shipping]`, in the order of its sections.
     #[must_use]
     pub fn sinks(&self) -> &[Sink] {
         &self.sinks
@@ -95,7 +95,7 @@ impl Shipping {
     pub async fn step(&self, sink: &Sink) -> Result<Progress, ShippingError> {
         let (name, now) = (sink.name(), self.dependencies.clock.now());
         let backlog = self.dependencies.store.read(move |db| Backlog::of(db, name)).await?;
-        self.tell(name, &backlog, now);
+        self.report_lag(name, &backlog, now);
         if backlog.is_empty() || backlog.is_claimed_by_another(self.node, now) {
             return Ok(Progress::Idle);
         }
@@ -137,7 +137,7 @@ impl Shipping {
         self.dependencies.store.write(move |db| shipping::release(db, node)).await
     }
 
-    fn tell(&self, sink: &'static str, backlog: &Backlog, now: DateTime<Utc>) {
+    fn report_lag(&self, sink: &'static str, backlog: &Backlog, now: DateTime<Utc>) {
         let age = backlog.oldest.map(|at| (now - at).to_std().unwrap_or_default());
         self.dependencies.metrics.shipping_lag(sink, backlog.records, age.unwrap_or_default());
     }

@@ -12,7 +12,7 @@ use crate::config::ShippingFormat;
 use crate::model::audit::RecordedEvent;
 use crate::model::record::RecordKind;
 use crate::signed_removal::RemovalKey;
-use crate::store::chain::{self, Sealed, StoredCheckpoint};
+use crate::store::chain::{self, SealedRecord, StoredCheckpoint};
 use crate::store::shipping::Cursor;
 use crate::store::{Db, StoreError, audit};
 use crate::view::ocsf::{self, Severity};
@@ -32,7 +32,7 @@ pub(super) struct Shipment {
 pub(super) struct Item {
     /// The word of its kind.
     pub kind: &'static str,
-    /// When it happened.
+    /// When the event happened, or the checkpoint was signed.
     pub at: DateTime<Utc>,
     /// How grave it is.
     pub severity: Severity,
@@ -45,7 +45,7 @@ pub(super) struct Item {
 pub(super) struct Following {
     from: Cursor,
     until: Cursor,
-    sealed: Vec<Sealed>,
+    sealed: Vec<SealedRecord>,
     events: HashMap<String, RecordedEvent>,
     checkpoints: Vec<StoredCheckpoint>,
 }
@@ -86,7 +86,7 @@ impl Following {
         Shipment { id, items: items.into_iter().map(|(_, item)| item).collect() }
     }
 
-    fn event(&self, sealed: &Sealed, format: ShippingFormat, history: &str) -> Item {
+    fn event(&self, sealed: &SealedRecord, format: ShippingFormat, history: &str) -> Item {
         let record = json!({
             "history": history, "position": sealed.position,
             "digest": STANDARD.encode(sealed.record.digest), "link": STANDARD.encode(sealed.chain_hash),

@@ -12,15 +12,15 @@ use super::webhook::Webhook;
 use crate::config::{Config, SecretUrl, ShippingFormat};
 use crate::connectivity::Connectivity;
 
-/// A configured sink.
+/// A sink of `[shipping]`: a syslog collector, a file or a webhook.
 #[derive(Debug)]
 pub struct Sink {
     format: ShippingFormat,
-    way: Way,
+    transport: Transport,
 }
 
 #[derive(Debug)]
-enum Way {
+enum Transport {
     Syslog(Syslog),
     File(EventFile),
     Webhook(Box<Webhook>),
@@ -33,15 +33,18 @@ impl Sink {
         let mut sinks = Vec::new();
         if let Some(address) = &shipping.syslog.address {
             let host = config.server.public_url.host_str().unwrap_or("-");
-            let way = Way::Syslog(Syslog::new(address, &shipping.syslog, host)?);
-            sinks.push(Self { format: shipping.syslog.format, way });
+            let transport = Transport::Syslog(Syslog::new(address, &shipping.syslog, host)?);
+            sinks.push(Self { format: shipping.syslog.format, transport });
         }
         if !shipping.file.path.as_os_str().is_empty() {
-            sinks.push(Self { format: shipping.file.format, way: Way::File(EventFile::new(&shipping.file)) });
+            sinks.push(Self {
+                format: shipping.file.format,
+                transport: Transport::File(EventFile::new(&shipping.file)),
+            });
         }
         if let Some(SecretUrl(url)) = &shipping.webhook.url {
-            let way = Way::Webhook(Box::new(Webhook::new(&shipping.webhook, url.clone())?));
-            sinks.push(Self { format: shipping.webhook.format, way });
+            let transport = Transport::Webhook(Box::new(Webhook::new(&shipping.webhook, url.clone())?));
+            sinks.push(Self { format: shipping.webhook.format, transport });
         }
         Ok(sinks)
     }
@@ -49,10 +52,10 @@ impl Sink {
     /// Its name in the database, the log and the metrics.
     #[must_use]
     pub const fn name(&self) -> &'static str {
-        match self.way {
-            Way::Syslog(_) => "syslog",
-            Way::File(_) => "file",
-            Way::Webhook(_) => "webhook",
+        match self.transport {
+            Transport::Syslog(_) => "syslog",
+            Transport::File(_) => "file",
+            Transport::Webhook(_) => "webhook",
         }
     }
 
@@ -63,10 +66,10 @@ impl Sink {
     /// Whether it could take something now, found out in so long. Nothing is sent.
     pub async fn probe(&self, patience: Duration) -> Connectivity {
         let trying = async {
-            match &self.way {
-                Way::Syslog(syslog) => syslog.probe().await,
-                Way::File(file) => file.probe(),
-                Way::Webhook(webhook) => webhook.probe().await,
+            match &self.transport {
+                Transport::Syslog(syslog) => syslog.probe().await,
+                Transport::File(file) => file.probe(),
+                Transport::Webhook(webhook) => webhook.probe().await,
             }
         };
         Connectivity::probe(patience, trying).await
@@ -74,10 +77,10 @@ impl Sink {
 
     /// Hands a shipment over. `Ok` once the sink has it, and not before.
     pub(super) async fn take(&self, shipment: &Shipment, now: DateTime<Utc>) -> Result<(), SinkError> {
-        match &self.way {
-            Way::Syslog(syslog) => syslog.take(&shipment.items).await,
-            Way::File(file) => file.take(&shipment.items).await,
-            Way::Webhook(webhook) => webhook.take(shipment, now).await,
+        match &self.transport {
+            Transport::Syslog(syslog) => syslog.take(&shipment.items).await,
+            Transport::File(file) => file.take(&shipment.items).await,
+            Transport::Webhook(webhook) => webhook.take(shipment, now).await,
         }
     }
 }

@@ -22,14 +22,14 @@ use crate::trust;
 use crate::view::ocsf::Severity;
 use crate::view::time;
 
-/// "log audit".
+/// The facility "log audit" (RFC 5424 §6.2.1).
 const FACILITY: u32 = 13;
 /// How long a collector may take for a shipment.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often it is looked whether a connection is over.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// A collector.
+/// The collector of `[shipping.syslog]`.
 pub(super) struct Syslog {
     address: String,
     tls: Option<(TlsConnector, ServerName<'static>)>,

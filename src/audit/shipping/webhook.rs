@@ -8,7 +8,7 @@ use super::shipment::Shipment;
 use crate::config;
 use crate::webhook::{self, InvalidWebhook};
 
-/// A receiver.
+/// The receiver of `[shipping.webhook]`.
 #[derive(Debug)]
 pub(super) struct Webhook(webhook::Webhook);
 

@@ -112,7 +112,7 @@ fn role(text: &str) -> Role {
 pub(super) struct Habits {
     /// The address at the office.
     pub office: IpAddr,
-    /// The address elsewhere.
+    /// The address at home or on the way.
     pub home: IpAddr,
     /// The browser at the desk.
     pub desk: &'static str,

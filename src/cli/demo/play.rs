@@ -20,7 +20,7 @@ use crate::session::refresh::RefreshError;
 use crate::session::start::LoginError;
 use crate::user::change::UserChange;
 
-/// Nobody's password.
+/// A password that no user of the demonstration has, for attempts that fail.
 const WRONG: &str = "azerty azerty azerty";
 
 /// Who plays, where, and what is open.
@@ -76,8 +76,8 @@ impl Player<'_> {
             }
             Deed::RecordEnds => Ok(self.app.sessions.record_expired().await.map(drop)?),
             Deed::Sign => {
-                self.app.watch.seal().await?;
-                Ok(self.app.watch.checkpoint().await?)
+                self.app.maintenance.seal().await?;
+                Ok(self.app.maintenance.checkpoint().await?)
             }
         }
     }
@@ -117,6 +117,7 @@ impl Player<'_> {
             client_info,
             client: LoginClient::of(client, true),
             device: None,
+            system: None,
             request_id: self.request_id(),
         }
     }

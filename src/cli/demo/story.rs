@@ -27,7 +27,7 @@ pub(super) struct Step {
 /// What somebody does. People are numbered as [`people::name`] does, visits in the order of their planning.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Deed {
-    /// Somebody logs in.
+    /// A person logs in, which begins a visit.
     LogIn { visit: usize, person: usize, client_info: ClientInfo, by_portal: bool },
     /// Somebody tries a wrong password on a name.
     Guess { name: String, client_info: ClientInfo },

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Report;
 use crate::app::{self, StartError, open_store};
-use crate::audit::remembered::{self, OtherDatabase};
+use crate::audit::other_database::{self, OtherDatabase};
 use crate::cli::migrate;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, is_loopback};
@@ -49,7 +49,7 @@ pub(super) async fn open(config: &Config, report: &mut Report) -> Option<Store> 
 }
 
 fn not_there(config: &Config, report: &mut Report) {
-    match remembered::names_in(&config.data.dir).next() {
+    match other_database::names_in(&config.data.dir).next() {
         None => report.warn("database", "there is none yet: the first start makes it"),
         Some(name) => report.fail(
             "database",
@@ -87,7 +87,7 @@ async fn is_up_to_date(config: &Config, store: &Store, report: &mut Report) -> b
 /// Whether the tables are what the migrations made of them.
 async fn schema(store: &Store, report: &mut Report) {
     const NAME: &str = "schema";
-    match store.read_at_length(catalogue::differences).await {
+    match store.read_long(catalogue::differences).await {
         Ok(differences) if differences.is_empty() => report.ok(NAME, "as the migrations make it"),
         Ok(differences) => {
             let all: Vec<String> = differences.iter().map(ToString::to_string).collect();
@@ -132,7 +132,7 @@ pub(super) async fn needs_master_key(store: &Store) -> bool {
 pub(super) async fn writes(store: &Store, report: &mut Report) {
     const NAME: &str = "database writes";
     let now = SystemClock.now();
-    match store.write(move |db| nodes::try_room(db, NodeId::new(now), now)).await {
+    match store.write(move |db| nodes::probe_free_space(db, NodeId::new(now), now)).await {
         Ok(()) => report.ok(NAME, "there is room for more"),
         Err(StoreError::Full(cause)) => report
             .fail(NAME, format_args!("its disk is full, so logins, refreshes and logouts fail ({cause}): make room")),

@@ -1,4 +1,5 @@
-//! What the doctor looks at on this machine: the data directory, the database's file, the master key, the shared secret.
+//! What the doctor looks at on this machine: the data directory, the database's file, the master key, the shared secret, the
+//! list of refused passwords.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,6 +9,7 @@ use super::Report;
 use crate::app;
 use crate::config::{Config, DatabaseAddress, shown_file};
 use crate::master_key::{MasterKey, MasterKeyError};
+use crate::regular_file;
 use crate::whole_file::directory_of;
 
 /// Whether the data directory can be written: by a file that never has a name.
@@ -48,7 +50,7 @@ fn mode(path: &Path) -> Option<u32> {
     fs::metadata(path).ok().map(|metadata| metadata.permissions().mode() & 0o777)
 }
 
-/// The master key, where it can be used. A missing one is only a fault where keys are sealed with it.
+/// The master key, where it can be used. A missing one is only a fault where keys are encrypted with it.
 pub(super) fn master_key(config: &Config, is_needed: bool, report: &mut Report) -> Option<MasterKey> {
     match MasterKey::load(config) {
         Ok(key) => {
@@ -72,5 +74,20 @@ pub(super) fn shared_secret(config: &Config, report: &mut Report) {
         Ok(None) => {}
         Ok(Some(_)) => report.ok("shared secret", "tokens.hs256_secret_file can be used"),
         Err(error) => report.fail("shared secret", error),
+    }
+}
+
+/// The list of refused passwords, where one is configured.
+pub(super) fn blocklist(config: &Config, report: &mut Report) {
+    let path = &config.passwords.blocklist_file;
+    if path.as_os_str().is_empty() {
+        return;
+    }
+    match regular_file::open(path) {
+        Ok(_) => report.ok("refused passwords", "passwords.blocklist_file can be read"),
+        Err(error) => report.fail(
+            "refused passwords",
+            format_args!("passwords.blocklist_file: {} cannot be read: {error}", shown_file(path)),
+        ),
     }
 }

@@ -4,7 +4,7 @@
 use chrono::SecondsFormat;
 
 use super::Report;
-use crate::audit::chain::{self, CheckpointKey, Fault};
+use crate::audit::chain::{self, CheckpointKey, Damage};
 use crate::cli::table::moment;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
@@ -87,8 +87,8 @@ async fn signing(config: &Config, store: &Store, vault: &Vault, keys: &[StoredKe
     };
     let now = SystemClock.now();
     for key in keys.iter().filter(|key| key.status().accepts(now)) {
-        let (vault, id, sealed) = (vault.clone(), key.id.clone(), key.sealed.clone());
-        let opened = store.read(move |db| vault.open_in(db, &id, |_| Ok(Some(sealed.clone())))).await;
+        let (vault, id, encrypted) = (vault.clone(), key.id.clone(), key.encrypted.clone());
+        let opened = store.read(move |db| vault.decrypt_in(db, &id, |_| Ok(Some(encrypted.clone())))).await;
         if let Err(error) = opened {
             return report.fail(NAME, error);
         }
@@ -130,6 +130,6 @@ async fn checkpoint(config: &Config, store: &Store, key: &CheckpointKey, report:
                 kept.size
             ),
         ),
-        Err(unusable) => report.fail(NAME, Fault::File(unusable)),
+        Err(unusable) => report.fail(NAME, Damage::File(unusable)),
     }
 }

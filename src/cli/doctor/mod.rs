@@ -45,7 +45,7 @@ impl Status {
     }
 }
 
-/// One check.
+/// The result of one check.
 #[derive(Debug, Serialize)]
 struct Check {
     name: &'static str,
@@ -75,7 +75,6 @@ impl Report {
     }
 }
 
-/// Runs the command.
 pub(super) async fn run(arguments: &Arguments, installation: &Installation, output: &mut Output) -> Outcome {
     let mut report = Report::default();
     match installation.config() {
@@ -111,6 +110,7 @@ async fn look_at(config: &Config, report: &mut Report) {
     };
     let master = files::master_key(config, is_needed, report);
     files::shared_secret(config, report);
+    files::blocklist(config, report);
     connectivity::look_at(config, report).await;
     if let Some(store) = &database {
         keys::look_at(config, store, master, report).await;

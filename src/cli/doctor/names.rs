@@ -44,7 +44,7 @@ impl Doubtful {
 /// Says which names are written like an id, are not what they look like, or are another's but for their case; and which roles
 /// are not what they look like.
 pub(super) async fn look_at(config: &Config, store: &Store, report: &mut Report) {
-    match store.read_at_length(read).await {
+    match store.read_long(read).await {
         Ok(mut doubtful) => {
             for role in config.roles.admin.iter().chain(&config.roles.auditor) {
                 doubtful.add_role(role);

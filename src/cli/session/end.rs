@@ -10,7 +10,7 @@ use crate::model::audit::AuditContext;
 use crate::model::filter::SessionFilter;
 use crate::model::id::SessionId;
 use crate::model::session::{EndReason, SessionState};
-use crate::session::bulk_end::{BulkEnded, ToEnd};
+use crate::session::bulk_end::{BulkEnded, SessionsToEnd};
 
 /// What to end.
 #[derive(Debug, clap::Args)]
@@ -46,12 +46,11 @@ impl Arguments {
         Ok(())
     }
 
-    fn to_end(&self) -> ToEnd {
-        if self.everything { ToEnd::Everything } else { ToEnd::Matching(self.filter.0.clone()) }
+    fn to_end(&self) -> SessionsToEnd {
+        if self.everything { SessionsToEnd::Everything } else { SessionsToEnd::Matching(self.filter.0.clone()) }
     }
 }
 
-/// Runs the command.
 pub(super) async fn run(arguments: Arguments, app: &App, output: &mut Output) -> Outcome {
     let BulkEnded { matched, ended } = match arguments.id {
         Some(id) => end_one(id, &arguments, app).await?,

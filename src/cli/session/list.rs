@@ -35,7 +35,6 @@ pub(in crate::cli) struct Arguments {
     json: bool,
 }
 
-/// Runs the command.
 pub(super) async fn run(arguments: &Arguments, app: &App, output: &mut Output) -> Outcome {
     let (found, has_more) = read(arguments, app).await?;
     let now = app.clock.now();

@@ -45,7 +45,6 @@ pub(super) enum Command {
 }
 
 impl Command {
-    /// Runs the command.
     pub(super) async fn run(self, installation: &Installation, output: &mut Output) -> Outcome {
         if let Self::End(arguments) = &self {
             arguments.check()?;

@@ -10,9 +10,8 @@ use crate::cli::output::Output;
 use crate::cli::table::{Table, facts, moment};
 use crate::model::audit::AuditContext;
 use crate::model::id::SessionId;
-use crate::view::{EventObject, SessionObject};
+use crate::view::{EventObject, SessionObject, TokenObject};
 
-/// Runs the command.
 pub(super) async fn run(id: SessionId, as_json: bool, app: &App, output: &mut Output) -> Outcome {
     let found = app.history.session(id, &AuditContext::command_line()).await?;
     let found = found.ok_or_else(|| Failure::saying(format_args!("there is no session {id}")))?;
@@ -34,6 +33,7 @@ pub(super) async fn run(id: SessionId, as_json: bool, app: &App, output: &mut Ou
 }
 
 fn show(session: &SessionObject, output: &mut Output) -> Outcome {
+    let token = |shown: fn(&TokenObject) -> String| session.token.as_ref().map(shown).unwrap_or_default();
     let by = session.ended_by.as_ref().map(|by| format!("{} {}", by.kind, by.id)).unwrap_or_default();
     facts(
         output,
@@ -54,13 +54,14 @@ fn show(session: &SessionObject, output: &mut Output) -> Outcome {
             ("last ip", &session.last_ip),
             ("device", &device(session)),
             ("device name", session.device_name.unwrap_or_default()),
+            ("name", session.name.unwrap_or_default()),
             ("user agent", session.user_agent.unwrap_or_default()),
             ("client", session.client_id.unwrap_or_default()),
             ("claimed client", session.claimed_client_id.unwrap_or_default()),
             ("proved by", &session.amr.join(" ")),
-            ("token", &session.token.jti.to_string()),
-            ("token expires at", &session.token.expires_at),
-            ("refreshes", &session.token.refreshes.to_string()),
+            ("token", &token(|token| token.jti.to_string())),
+            ("token expires at", &token(|token| token.expires_at.to_string())),
+            ("refreshes", &token(|token| token.refreshes.to_string())),
         ],
     )
 }

@@ -36,7 +36,6 @@ pub(in crate::cli) struct Arguments {
     json: bool,
 }
 
-/// Runs the command.
 pub(super) async fn run(arguments: &Arguments, app: &App, output: &mut Output) -> Outcome {
     let mut feed = Feed::begin(app).await?;
     let until = arguments.seconds.and_then(|seconds| Instant::now().checked_add(Duration::from_secs(seconds)));
@@ -48,8 +47,8 @@ pub(super) async fn run(arguments: &Arguments, app: &App, output: &mut Output) -
             stopped = tokio::signal::ctrl_c() => return Ok(stopped?),
         }
         let is_last = until.is_some_and(|until| Instant::now() >= until);
-        for shown in feed.next(app).await? {
-            shown.write(app.clock.now(), arguments.json, output)?;
+        for event in feed.next(app).await? {
+            event.write(app.clock.now(), arguments.json, output)?;
         }
         if is_last {
             return Ok(());
@@ -59,7 +58,7 @@ pub(super) async fn run(arguments: &Arguments, app: &App, output: &mut Output) -
 
 /// How far the record has been read.
 struct Feed {
-    /// Where watching began.
+    /// The number of the newest event when watching began.
     start: i64,
     newest: i64,
     /// Numbers within the overlap that have been shown.
@@ -67,7 +66,7 @@ struct Feed {
 }
 
 /// A login or an end, with its session.
-struct Shown {
+struct WatchedEvent {
     event: RecordedEvent,
     session: Session,
 }
@@ -85,7 +84,7 @@ impl Feed {
     }
 
     /// Log-ins and ends recorded since.
-    async fn next(&mut self, app: &App) -> Outcome<Vec<Shown>> {
+    async fn next(&mut self, app: &App) -> Outcome<Vec<WatchedEvent>> {
         let mut fresh = Vec::new();
         loop {
             let after = self.start.max(self.newest - OVERLAP);
@@ -104,7 +103,7 @@ impl Feed {
 }
 
 /// The events with their sessions, all read at once: a bulk end brings many.
-async fn with_sessions(app: &App, events: Vec<RecordedEvent>) -> Outcome<Vec<Shown>> {
+async fn with_sessions(app: &App, events: Vec<RecordedEvent>) -> Outcome<Vec<WatchedEvent>> {
     let ids: BTreeSet<SessionId> = events.iter().filter_map(|event| event.event.session_id).collect();
     if ids.is_empty() {
         return Ok(Vec::new());
@@ -114,14 +113,14 @@ async fn with_sessions(app: &App, events: Vec<RecordedEvent>) -> Outcome<Vec<Sho
         found.filter_map(Result::transpose).collect::<Result<HashMap<_, _>, StoreError>>()
     });
     let found = read.await?;
-    let shown = events.into_iter().filter_map(|event| {
+    let watched = events.into_iter().filter_map(|event| {
         let session = found.get(&event.event.session_id?)?.clone();
-        Some(Shown { event, session })
+        Some(WatchedEvent { event, session })
     });
-    Ok(shown.collect())
+    Ok(watched.collect())
 }
 
-impl Shown {
+impl WatchedEvent {
     fn write(&self, now: DateTime<Utc>, as_json: bool, output: &mut Output) -> Outcome {
         let (event, session) = (EventObject::from(&self.event), SessionObject::new(&self.session, now));
         if as_json {

@@ -38,7 +38,6 @@ pub(in crate::cli) struct Arguments {
     json: bool,
 }
 
-/// Runs the command.
 pub(super) async fn run(arguments: Arguments, app: &App, output: &mut Output) -> Outcome {
     let password = password(&arguments)?;
     let new = NewUser {
@@ -50,7 +49,7 @@ pub(super) async fn run(arguments: Arguments, app: &App, output: &mut Output) ->
     };
     let Created { user, reset } = app.users.create(new, &AuditContext::command_line()).await?;
     match reset {
-        Some(issued) => show_with_token(&user, &issued, arguments.json, output),
+        Some(issued) => show_with_token(app, &user, &issued, arguments.json, output),
         None => show(&user, arguments.json, output),
     }
 }

@@ -19,7 +19,6 @@ pub(in crate::cli) struct Arguments {
     output: Option<PathBuf>,
 }
 
-/// Runs the command.
 pub(super) async fn run(arguments: &Arguments, app: &App, output: &mut Output) -> Outcome {
     let user = found_for(app, &arguments.user, AuditKind::OwnHistoryExported).await?;
     let own = app.history.export_own(user.id, &AuditContext::command_line()).await?;

@@ -41,7 +41,6 @@ enum FormatWord {
     Ndjson,
 }
 
-/// Runs the command.
 pub(super) async fn run(arguments: &Arguments, app: &App, output: &mut Output) -> Outcome {
     let format = format(arguments)?;
     let imported = match import(arguments, format, app).await {

@@ -22,7 +22,6 @@ pub(in crate::cli) struct Arguments {
     json: bool,
 }
 
-/// Runs the command.
 pub(super) async fn run(arguments: &Arguments, app: &App, output: &mut Output) -> Outcome {
     let limit = arguments.limit.unwrap_or(usize::MAX);
     let filter = UserFilter::clone(&arguments.filter.0);

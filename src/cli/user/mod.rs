@@ -96,7 +96,6 @@ pub(super) enum Command {
 }
 
 impl Command {
-    /// Runs the command.
     pub(super) async fn run(self, installation: &Installation, output: &mut Output) -> Outcome {
         installation
             .with_app(async |app| match self {
@@ -217,15 +216,17 @@ async fn unlock(app: &App, user: &str, output: &mut Output) -> Outcome {
 async fn reset_password(app: &App, user: &str, void_password: bool, as_json: bool, output: &mut Output) -> Outcome {
     let user = found_for(app, user, AuditKind::PasswordResetIssued).await?;
     let issued = app.users.issue_reset(user.id, void_password, &AuditContext::command_line()).await?;
-    show_with_token(&user, &issued, as_json, output)
+    show_with_token(app, &user, &issued, as_json, output)
 }
 
 /// Shows a one-time token, the only time.
-fn show_with_token(user: &User, issued: &IssuedToken, as_json: bool, output: &mut Output) -> Outcome {
+fn show_with_token(app: &App, user: &User, issued: &IssuedToken, as_json: bool, output: &mut Output) -> Outcome {
     let token = issued.secret.reveal(SecretKind::OneTimeToken);
+    let server = &app.config.server;
+    let link = app.config.console.enabled.then(|| server.page(&format!("/reset?token={token}")));
     if as_json {
         return output.json(&json!({
-            "user": UserObject::from(user), "token": token, "expires_at": issued.expires_at,
+            "user": UserObject::from(user), "token": token, "link": link, "expires_at": issued.expires_at,
         }));
     }
     let until = issued.expires_at.format("%Y-%m-%d %H:%M UTC").to_string();
@@ -235,9 +236,10 @@ fn show_with_token(user: &User, issued: &IssuedToken, as_json: bool, output: &mu
             ("id", &user.id.to_string()),
             ("username", user.username.as_str()),
             ("one-time token", &token),
+            ("link", link.as_deref().unwrap_or_default()),
             ("good until", &until),
         ],
     )?;
-    output.note("The token is not kept: hand it over now. It sets a password by POST /auth/reset.");
+    output.note("The token is not kept: hand it over now, or its link. It sets a password on that page, or by POST /auth/reset.");
     Ok(())
 }

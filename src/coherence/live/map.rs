@@ -106,7 +106,7 @@ impl<K: Copy + Eq + Hash, V: Clone> Map<K, V> {
         self.done(key);
     }
 
-    /// Removes everything.
+    /// Removes every entry; what is being looked up meanwhile is not kept.
     pub fn clear(&self) {
         let mut under_way = self.under_way();
         for pending in under_way.values_mut() {

@@ -21,7 +21,7 @@ use chrono::{DateTime, Utc};
 
 pub use map::{Map, PendingLoad};
 pub use session::LiveSession;
-pub use verified::{Digest, Found, Verified, VerifiedTokens};
+pub use verified::{Digest, Found, Named, Verified, VerifiedTokens};
 
 use crate::model::change::Change;
 use crate::model::client::{Client, ClientId};
@@ -52,7 +52,7 @@ pub struct LiveView {
     pub sessions: Map<SessionId, Arc<LiveSession>>,
     /// The users of the sessions.
     pub users: Map<UserId, Arc<LiveUser>>,
-    /// Tokens already verified.
+    /// Access tokens whose signatures were verified already, by their digests.
     pub tokens: VerifiedTokens,
     cut_offs: RwLock<Arc<CutOffs>>,
     /// Registered applications: few, so all of them are kept.
@@ -98,15 +98,15 @@ impl LiveView {
         }
     }
 
-    /// The session and user of a token, if both are in the picture. What was found for it before is used as long as neither
-    /// has been forgotten since.
+    /// The session and user of a credential, if both are in the picture. What was found for it before is used as long as
+    /// neither has been forgotten since.
     #[must_use]
-    pub fn find(&self, token: &Verified) -> Option<Found> {
-        let versions = (self.sessions.version(&token.session_id), self.users.version(&token.subject));
-        if let Some(found) = token.found.as_ref().filter(|found| found.versions == versions) {
+    pub fn find(&self, named: &Named, before: Option<&Found>) -> Option<Found> {
+        let versions = (self.sessions.version(&named.session_id), self.users.version(&named.subject));
+        if let Some(found) = before.filter(|found| found.versions == versions) {
             return Some(found.clone());
         }
-        let (session, user) = (self.sessions.get(&token.session_id)?, self.users.get(&token.subject)?);
+        let (session, user) = (self.sessions.get(&named.session_id)?, self.users.get(&named.subject)?);
         Some(Found { session, user, versions })
     }
 
@@ -153,7 +153,7 @@ impl LiveView {
         }
     }
 
-    /// Forgets everything.
+    /// Forgets every session, user and verified token.
     pub fn clear(&self) {
         self.sessions.clear();
         self.users.clear();

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
+use uuid::Uuid;
 
 use crate::model::client::LoginClient;
 use crate::model::id::{TokenId, UserId};
@@ -17,8 +18,8 @@ pub struct LiveSession {
     started_at: Micros,
     expires_at: Micros,
     idle_expires_at: Micros,
-    /// The access token issued last.
-    pub token_id: TokenId,
+    /// The access token issued last; nil where a cookie continues the session: it has none.
+    token_id: Uuid,
     token_issued_at: Micros,
     token_expires_at: Micros,
     /// How often the session was refreshed.
@@ -38,12 +39,14 @@ pub struct LiveSession {
 struct Rare {
     end: Option<End>,
     valid_from: u32,
+    name: Option<Box<str>>,
 }
 
 impl Rare {
     fn of(session: &Session) -> Option<Box<Self>> {
-        let (end, valid_from) = (session.end.clone(), session.refresh.valid_from);
-        (end.is_some() || valid_from > 0).then(|| Box::new(Self { end, valid_from }))
+        let (end, valid_from, name) = (session.end.clone(), session.refresh.valid_from, session.name.as_deref());
+        let is_there = end.is_some() || valid_from > 0 || name.is_some();
+        is_there.then(|| Box::new(Self { end, valid_from, name: name.map(Into::into) }))
     }
 }
 
@@ -72,7 +75,7 @@ impl LastUse {
 }
 
 impl LiveSession {
-    /// What is kept of a session.
+    /// What the live view keeps of a session.
     #[must_use]
     pub fn new(session: &Session) -> Self {
         let device = &session.device;
@@ -96,7 +99,7 @@ impl LiveSession {
             started_at: Micros::of(session.started_at),
             expires_at: Micros::of(session.expires_at),
             idle_expires_at: Micros::of(session.idle_expires_at),
-            token_id: session.token.id,
+            token_id: session.issued_token().map_or(Uuid::nil(), |token| token.id.0),
             token_issued_at: Micros::of(session.token.issued_at),
             token_expires_at: Micros::of(session.token.expires_at),
             generation: session.refresh.generation,
@@ -107,7 +110,7 @@ impl LiveSession {
         }
     }
 
-    /// How it ended.
+    /// The end of the session; `None` while nobody has ended it.
     #[must_use]
     pub fn end(&self) -> Option<&End> {
         self.rare.as_ref()?.end.as_ref()
@@ -173,6 +176,12 @@ impl LiveSession {
         self.idle_expires_at.time()
     }
 
+    /// The access token issued last, if any was.
+    #[must_use]
+    pub fn token_id(&self) -> Option<TokenId> {
+        (!self.token_id.is_nil()).then_some(TokenId(self.token_id))
+    }
+
     /// When the access token issued last was issued.
     #[must_use]
     pub fn token_issued_at(&self) -> DateTime<Utc> {
@@ -214,7 +223,13 @@ impl LiveSession {
         self.text(3).is_some_and(|text| text.starts_with(AUTHENTICATED))
     }
 
-    /// What the user calls the device.
+    /// What the user calls the session.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.rare.as_ref()?.name.as_deref()
+    }
+
+    /// What the user or application called the device at login.
     #[must_use]
     pub fn device_name(&self) -> Option<&str> {
         self.text(4)
@@ -226,13 +241,13 @@ impl LiveSession {
         self.text(5)
     }
 
-    /// The browser.
+    /// The name of the browser, such as `Firefox`, as the user agent says.
     #[must_use]
     pub fn browser(&self) -> Option<&str> {
         self.text(6)
     }
 
-    /// The operating system.
+    /// The name of the operating system, as the user agent says.
     #[must_use]
     pub fn os(&self) -> Option<&str> {
         self.text(7)

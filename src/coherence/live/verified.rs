@@ -9,20 +9,25 @@ use chrono::{DateTime, Utc};
 use super::versioned_cache::VersionedCache;
 use super::{LiveSession, LiveUser};
 use crate::key::sha256;
-use crate::model::id::{SessionId, TokenId, UserId};
+use crate::model::id::{SessionId, UserId};
 use crate::token::claims::{AccessClaims, TokenTimes};
+
+/// Which session a genuine credential continues: what its text names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Named {
+    /// The session; of an access token the claim `sid`.
+    pub session_id: SessionId,
+    /// Its user; of an access token the claim `sub`.
+    pub subject: UserId,
+    /// The generation, of those of the session's credentials.
+    pub generation: u32,
+}
 
 /// What a verified token says of itself, as far as the check needs it.
 #[derive(Debug, Clone)]
 pub struct Verified {
-    /// Claim `sid`.
-    pub session_id: SessionId,
-    /// Claim `jti`.
-    pub token_id: TokenId,
-    /// Claim `sub`.
-    pub subject: UserId,
-    /// Its generation, of those of its session.
-    pub generation: u32,
+    /// Whose session it continues.
+    pub named: Named,
     /// Its times, which are looked at each time.
     pub times: TokenTimes,
     /// Until when its key is good, if that is known.
@@ -34,9 +39,9 @@ pub struct Verified {
 /// A session and its user in the live view, good while these are the versions there.
 #[derive(Debug, Clone)]
 pub struct Found {
-    /// The session.
+    /// The session of the token, in the live view.
     pub session: Arc<LiveSession>,
-    /// The user.
+    /// The user of the session, in the live view.
     pub user: Arc<LiveUser>,
     /// Of the session and of the user.
     pub versions: (u32, u32),
@@ -46,8 +51,8 @@ impl Verified {
     /// What is kept of a token with these claims.
     #[must_use]
     pub fn new(claims: &AccessClaims, key_until: Option<DateTime<Utc>>) -> Self {
-        let AccessClaims { session_id, token_id, subject, generation, .. } = *claims;
-        Self { session_id, token_id, subject, generation, times: claims.times(), key_until, found: None }
+        let AccessClaims { session_id, subject, generation, .. } = *claims;
+        Self { named: Named { session_id, subject, generation }, times: claims.times(), key_until, found: None }
     }
 }
 

@@ -5,8 +5,8 @@ use actix_web::{HttpResponse, get, post, web};
 use super::query::Filtered;
 use super::sessions::NoteBody;
 use crate::app::App;
-use crate::http::asked::By;
 use crate::http::authenticate::Reviewer;
+use crate::http::authenticated_body::Authenticated;
 use crate::http::error::ApiError;
 use crate::http::input::Given;
 use crate::http::input::OptionalBody;
@@ -67,11 +67,11 @@ pub async fn show_alert(
 )]
 #[post("/admin/alerts/{id}/acknowledge")]
 pub async fn acknowledge_alert(
-    asked: By<Reviewer, OptionalBody<NoteBody>>,
+    asked: Authenticated<Reviewer, OptionalBody<NoteBody>>,
     app: web::Data<App>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let (By(reviewer, body), id) = (asked, alert_id(&id)?);
+    let (Authenticated(reviewer, body), id) = (asked, alert_id(&id)?);
     let note = body.0.and_then(|body| body.note).map(|note| note.0);
     let is_there = app.alerts.acknowledge(id, note, &reviewer.context()).await?;
     if is_there { Ok(HttpResponse::NoContent().finish()) } else { Err(ApiError::NotFound) }

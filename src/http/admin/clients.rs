@@ -7,8 +7,8 @@ use utoipa::ToSchema;
 use super::member::Label;
 use crate::app::App;
 use crate::client::registration::NewClient;
-use crate::http::asked::By;
 use crate::http::authenticate::{Admin, Reviewer};
+use crate::http::authenticated_body::Authenticated;
 use crate::http::error::ApiError;
 use crate::http::input::{Body, Given, OptionalBody, Query};
 use crate::http::paging::{List, PageOptions, Pager, Place};
@@ -51,7 +51,7 @@ pub struct RotateSecretBody {
 /// A client just registered.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct NewClientAnswer {
-    /// The client.
+    /// The client as it is registered.
     client: ClientObject,
     /// `vgc_` and more; it is shown this once.
     client_secret: String,
@@ -124,10 +124,10 @@ pub async fn list_clients(
 )]
 #[post("/admin/clients")]
 pub async fn register_client(
-    asked: By<Admin, Body<NewClientBody>>,
+    asked: Authenticated<Admin, Body<NewClientBody>>,
     app: web::Data<App>,
 ) -> Result<HttpResponse, ApiError> {
-    let By(admin, Body(body)) = asked;
+    let Authenticated(admin, Body(body)) = asked;
     let new = NewClient {
         id: ClientId::parse(&body.id).map_err(|error| ApiError::invalid("/id", error))?,
         name: body.name.0,
@@ -160,11 +160,11 @@ pub async fn remove_client(admin: Admin, app: web::Data<App>, id: web::Path<Stri
 )]
 #[post("/admin/clients/{id}/rotate-secret")]
 pub async fn rotate_client_secret(
-    asked: By<Admin, OptionalBody<RotateSecretBody>>,
+    asked: Authenticated<Admin, OptionalBody<RotateSecretBody>>,
     app: web::Data<App>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let By(admin, OptionalBody(body)) = asked;
+    let Authenticated(admin, OptionalBody(body)) = asked;
     let RotateSecretBody { void_old } = body.unwrap_or_default();
     let new = app.clients.rotate_secret(client_id(&id)?, void_old, &admin.context()).await?;
     let previous_secret_until = new.previous_until.map(time);

@@ -7,8 +7,8 @@ use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{KnownFormat, RefOr, Schema, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::audit::export::{ExportFormat, Purpose};
-use crate::audit::sheet::Separator;
+use crate::audit::csv_dialect::Separator;
+use crate::audit::export::{ExportFormat, ExportPurpose};
 use crate::model::attempt::AttemptOutcome;
 use crate::model::audit::{AuditKind, Outcome};
 use crate::model::client::Scope;
@@ -114,7 +114,7 @@ impl PartialSchema for Label {
     }
 }
 
-impl PartialSchema for Purpose {
+impl PartialSchema for ExportPurpose {
     fn schema() -> RefOr<Schema> {
         let pattern =
             r"^[^\s\u0000-\u001f\u007f-\u009f]([^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f])?$";
@@ -134,7 +134,7 @@ impl ToSchema for Network {}
 impl ToSchema for Text {}
 impl ToSchema for Label {}
 impl ToSchema for Note {}
-impl ToSchema for Purpose {}
+impl ToSchema for ExportPurpose {}
 
 /// A schema of words on a closed list.
 pub(super) fn word(words: impl Iterator<Item = &'static str>) -> RefOr<Schema> {

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::member::Note;
 use crate::app::App;
-use crate::http::asked::By;
 use crate::http::authenticate::Admin;
+use crate::http::authenticated_body::Authenticated;
 use crate::http::error::ApiError;
 use crate::http::input::Body;
 use crate::http::problems::{BadBody, NotFound, Refused};
@@ -53,10 +53,10 @@ impl NotBeforeBody {
 )]
 #[post("/admin/not-before")]
 pub async fn set_not_before(
-    asked: By<Admin, Body<NotBeforeBody>>,
+    asked: Authenticated<Admin, Body<NotBeforeBody>>,
     app: web::Data<App>,
 ) -> Result<HttpResponse, ApiError> {
-    let By(admin, Body(body)) = asked;
+    let Authenticated(admin, Body(body)) = asked;
     let scope = body.scope()?;
     app.sessions.set_not_before(scope, body.at.map(|at| at.0), Some(body.note.0), &admin.context()).await?;
     Ok(HttpResponse::NoContent().finish())

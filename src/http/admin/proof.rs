@@ -24,7 +24,7 @@ pub struct InclusionAnswer {
     kind: RecordKind,
     /// The id of the event, attempt or session.
     subject: String,
-    /// When that happened.
+    /// When the event happened.
     #[schema(value_type = String, format = "date-time")]
     at: TimeText,
     /// Covers every member of what the record stands for.

@@ -6,22 +6,22 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::member::Note;
-use super::query::{Filtered, SessionExportOptions, SessionPageOptions};
+use super::query::{ExportOptions, Filtered, Ordered, SessionOrder};
 use crate::app::App;
 use crate::audit::export::Selection;
 use crate::audit::history::SessionDetail;
-use crate::http::asked::By;
 use crate::http::authenticate::{Admin, Reviewer};
+use crate::http::authenticated_body::Authenticated;
 use crate::http::error::ApiError;
 use crate::http::export;
 use crate::http::input::Given;
 use crate::http::input::{Body, OptionalBody};
-use crate::http::paging::{List, Pager};
+use crate::http::paging::{List, PageOptions, Pager};
 use crate::http::problems::{BadBody, BadQuery, NotFound, Refused};
 use crate::model::filter::{SessionFilter, Sort};
 use crate::model::id::SessionId;
 use crate::model::session::{EndReason, SessionState};
-use crate::session::bulk_end::ToEnd;
+use crate::session::bulk_end::SessionsToEnd;
 use crate::view::{EventObject, SessionObject};
 
 /// Which sessions to end.
@@ -33,7 +33,7 @@ pub struct EndSessionsBody {
     filter: SessionFilter,
     /// Why; kept with each session.
     note: Option<Note>,
-    /// Only count.
+    /// Only count the sessions that match, and end none.
     #[serde(default)]
     dry_run: bool,
     /// Allows a filter that leaves no session out.
@@ -80,7 +80,7 @@ pub struct SessionDetailAnswer<'a> {
 
 impl EndSessionsBody {
     /// Which sessions to end. They are active, so a state alone leaves none out.
-    fn to_end(filter: SessionFilter, everything: bool) -> Result<ToEnd, ApiError> {
+    fn to_end(filter: SessionFilter, everything: bool) -> Result<SessionsToEnd, ApiError> {
         if !filter.allows(SessionState::Active) {
             return Err(ApiError::invalid("/filter/state", "must be active or all: an ended session stays ended"));
         }
@@ -106,17 +106,16 @@ fn session_id(path: &web::Path<String>) -> Result<SessionId, ApiError> {
 
 /// Find sessions, active and ended.
 #[utoipa::path(
-    tag = "administrators", security(("bearer" = [])), params(SessionFilter, SessionPageOptions),
+    tag = "administrators", security(("bearer" = [])), params(SessionFilter, SessionOrder, PageOptions),
     responses((status = 200, description = "A page of sessions", body = List<SessionObject>), Refused, BadQuery)
 )]
 #[get("/admin/sessions")]
 pub async fn find_sessions(
     reviewer: Reviewer,
     app: web::Data<App>,
-    query: Given<Filtered<SessionFilter, SessionPageOptions>>,
+    query: Given<Filtered<SessionFilter, Ordered<PageOptions>>>,
 ) -> Result<HttpResponse, ApiError> {
-    let Filtered { filter, options } = query?;
-    let order = options.sort.unwrap_or_default();
+    let Filtered { filter, options: Ordered { order, options } } = query?;
     let (after, limit) = pager(order).asked(options.limit, options.cursor.as_deref())?;
     let page = app.history.sessions(filter, order, after, limit, &reviewer.context()).await?;
     let now = app.clock.now();
@@ -125,7 +124,7 @@ pub async fn find_sessions(
 
 /// Export sessions as CSV, NDJSON or OCSF events, all that match.
 #[utoipa::path(
-    tag = "administrators", security(("bearer" = [])), params(SessionFilter, SessionExportOptions),
+    tag = "administrators", security(("bearer" = [])), params(SessionFilter, ExportOptions, SessionOrder),
     responses(
         (status = 200, description = "Every session that matches", content(
             (String = "text/csv; charset=utf-8; header=present"), (String = "application/x-ndjson"),
@@ -137,10 +136,10 @@ pub async fn find_sessions(
 pub async fn export_sessions(
     reviewer: Reviewer,
     app: web::Data<App>,
-    query: Given<Filtered<SessionFilter, SessionExportOptions>>,
+    query: Given<Filtered<SessionFilter, Ordered<ExportOptions>>>,
 ) -> Result<HttpResponse, ApiError> {
-    let Filtered { filter, options } = query?;
-    let selection = Selection::Sessions(Box::new(filter), options.sort.unwrap_or_default());
+    let Filtered { filter, options: Ordered { order, options } } = query?;
+    let selection = Selection::Sessions(Box::new(filter), order);
     let export = app.history.export(selection, options.form()?, options.purpose, &reviewer.context()).await?;
     export::answer(export, "sessions").await
 }
@@ -152,10 +151,10 @@ pub async fn export_sessions(
 )]
 #[post("/admin/sessions/end")]
 pub async fn end_sessions_matching(
-    asked: By<Admin, Body<EndSessionsBody>>,
+    asked: Authenticated<Admin, Body<EndSessionsBody>>,
     app: web::Data<App>,
 ) -> Result<HttpResponse, ApiError> {
-    let By(admin, Body(EndSessionsBody { filter, note, dry_run, everything })) = asked;
+    let Authenticated(admin, Body(EndSessionsBody { filter, note, dry_run, everything })) = asked;
     let to_end = EndSessionsBody::to_end(filter, everything)?;
     let done = app.sessions.end_matching(to_end, note.map(|note| note.0), dry_run, &admin.context()).await?;
     Ok(HttpResponse::Ok().json(EndSessionsAnswer { matched: done.matched, ended: done.ended }))
@@ -168,10 +167,10 @@ pub async fn end_sessions_matching(
 )]
 #[post("/admin/sessions/lookup")]
 pub async fn look_up_session(
-    asked: By<Reviewer, Body<LookUpBody>>,
+    asked: Authenticated<Reviewer, Body<LookUpBody>>,
     app: web::Data<App>,
 ) -> Result<HttpResponse, ApiError> {
-    let By(reviewer, Body(body)) = asked;
+    let Authenticated(reviewer, Body(body)) = asked;
     let found = app.history.look_up(body.token.expose_secret(), &reviewer.context()).await?;
     let session = found.ok_or(ApiError::NotFound)?;
     Ok(HttpResponse::Ok().json(SessionObject::new(&session, app.clock.now())))
@@ -206,11 +205,11 @@ pub async fn show_session(
 )]
 #[post("/admin/sessions/{id}/end")]
 pub async fn end_any_session(
-    asked: By<Admin, OptionalBody<NoteBody>>,
+    asked: Authenticated<Admin, OptionalBody<NoteBody>>,
     app: web::Data<App>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let By(admin, body) = asked;
+    let Authenticated(admin, body) = asked;
     let note = body.0.and_then(|body| body.note).map(|note| note.0);
     let ended = app.sessions.end(session_id(&id)?, EndReason::EndedByAdmin, note, &admin.context()).await?;
     ended.ok_or(ApiError::NotFound)?;
@@ -225,7 +224,7 @@ mod tests {
     use crate::store::Page;
     use crate::store::sessions::Position;
 
-    fn to_end(filter: Value, everything: bool) -> Result<ToEnd, ApiError> {
+    fn to_end(filter: Value, everything: bool) -> Result<SessionsToEnd, ApiError> {
         EndSessionsBody::to_end(serde_json::from_value(filter).unwrap(), everything)
     }
 

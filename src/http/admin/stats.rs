@@ -61,9 +61,9 @@ pub struct StretchObject {
     /// When it begins: on the hour, or at midnight in UTC.
     #[schema(value_type = String, format = "date-time")]
     start: TimeText,
-    /// Sessions that started.
+    /// How many sessions started.
     logins: i64,
-    /// Tries that failed.
+    /// How many login attempts failed.
     failures: i64,
     /// Sessions that ended, by reason; reasons without any are left out.
     #[schema(value_type = BTreeMap<String, i64>)]

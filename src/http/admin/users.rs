@@ -9,8 +9,8 @@ use utoipa::ToSchema;
 use super::query::Filtered;
 use super::sessions::NoteBody;
 use crate::app::App;
-use crate::http::asked::By;
 use crate::http::authenticate::{Admin, Reviewer};
+use crate::http::authenticated_body::Authenticated;
 use crate::http::error::ApiError;
 use crate::http::input::Given;
 use crate::http::input::{Body, OptionalBody};
@@ -123,7 +123,7 @@ pub struct ErasedAnswer {
 /// A user who was created.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct NewUserAnswer {
-    /// The user.
+    /// The user as created.
     #[serde(flatten)]
     user: UserObject,
     /// `vgt_` and more, where there is no password: the user sets one with it. It is shown this once.
@@ -242,8 +242,11 @@ pub async fn list_users(
     )
 )]
 #[post("/admin/users")]
-pub async fn create_user(asked: By<Admin, Body<NewUserBody>>, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
-    let By(admin, Body(body)) = asked;
+pub async fn create_user(
+    asked: Authenticated<Admin, Body<NewUserBody>>,
+    app: web::Data<App>,
+) -> Result<HttpResponse, ApiError> {
+    let Authenticated(admin, Body(body)) = asked;
     let created = app.users.create(body.user()?, &admin.context()).await?;
     let location = format!("/admin/users/{}", created.user.id);
     Ok(HttpResponse::Created().insert_header((LOCATION, location)).json(NewUserAnswer::from(&created)))
@@ -272,11 +275,11 @@ pub async fn show_user(
 )]
 #[patch("/admin/users/{id}")]
 pub async fn change_user(
-    asked: By<Admin, Body<UserChangeBody>>,
+    asked: Authenticated<Admin, Body<UserChangeBody>>,
     app: web::Data<App>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let By(admin, Body(body)) = asked;
+    let Authenticated(admin, Body(body)) = asked;
     let user = app.users.change(user_id(&id)?, body.change()?, &admin.context()).await?;
     Ok(HttpResponse::Ok().json(UserObject::from(&user)))
 }
@@ -313,11 +316,11 @@ pub async fn erase_user(admin: Admin, app: web::Data<App>, id: web::Path<String>
 )]
 #[post("/admin/users/{id}/end-sessions")]
 pub async fn end_sessions_of_user(
-    asked: By<Admin, OptionalBody<NoteBody>>,
+    asked: Authenticated<Admin, OptionalBody<NoteBody>>,
     app: web::Data<App>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let By(admin, body) = asked;
+    let Authenticated(admin, body) = asked;
     let user = app.users.find_for(AuditKind::SessionsEnded, user_id(&id)?, &admin.context()).await?;
     let note = body.0.and_then(|body| body.note).map(|note| note.0);
     let ended = app.sessions.end_of_user(user.id, None, EndReason::EndedByAdmin, note, &admin.context()).await?;
@@ -346,11 +349,11 @@ pub async fn unlock_user(admin: Admin, app: web::Data<App>, id: web::Path<String
 )]
 #[post("/admin/users/{id}/reset-password")]
 pub async fn issue_reset(
-    asked: By<Admin, OptionalBody<IssueResetBody>>,
+    asked: Authenticated<Admin, OptionalBody<IssueResetBody>>,
     app: web::Data<App>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let By(admin, OptionalBody(body)) = asked;
+    let Authenticated(admin, OptionalBody(body)) = asked;
     let void_password = body.is_some_and(|body| body.void_password);
     let issued = app.users.issue_reset(user_id(&id)?, void_password, &admin.context()).await?;
     let token = issued.secret.reveal(SecretKind::OneTimeToken);

@@ -11,13 +11,13 @@ use super::TokenAnswer;
 use crate::app::App;
 use crate::authentication::known_device::DeviceToken;
 use crate::authentication::password::Credentials;
-use crate::http::asked::{By, Open};
-use crate::http::authenticate::{Bearer, LogoutCaller, RequestInfo, refused, refused_request, two_credentials};
+use crate::http::authenticate::{Bearer, LogoutCaller, RequestInfo, refused, two_credentials};
+use crate::http::authenticated_body::{Anonymous, Authenticated, WithClient};
 use crate::http::error::ApiError;
 use crate::http::input::{AnyBody, Body, OptionalBody};
-use crate::http::oauth::basic_credentials;
 use crate::http::problems::{BadBody, CallerRefused, Conflict, PasswordChangeFirst, SecretRefused};
 use crate::model::client::{Client, ClientId, LoginClient};
+use crate::model::device::given_name;
 use crate::model::session::{Actor, EndReason};
 use crate::model::user::Username;
 use crate::session::start::LoginError;
@@ -47,7 +47,7 @@ pub struct LoginBody {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RefreshBody {
-    /// `vgr_` and more.
+    /// The refresh token of the last answer, `vgr_` and more.
     #[schema(value_type = String)]
     refresh_token: SecretString,
 }
@@ -56,7 +56,7 @@ pub struct RefreshBody {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LogoutBody {
-    /// `vgr_` and more.
+    /// The refresh token of the session to end, `vgr_` and more.
     #[schema(value_type = Option<String>)]
     refresh_token: Option<SecretString>,
 }
@@ -110,21 +110,21 @@ pub struct SetupBody {
 )]
 #[post("/auth/login")]
 pub async fn login(
+    asked: WithClient<Body<LoginBody>>,
     app: web::Data<App>,
-    request: HttpRequest,
     request_info: RequestInfo,
-    body: Open<Body<LoginBody>>,
 ) -> Result<HttpResponse, ApiError> {
-    let Open(Body(body)) = body;
+    let WithClient(client, Body(body)) = asked;
     let named = body.client_id.as_deref().map(ClientId::parse).transpose();
     let named = named.map_err(|error| ApiError::invalid("/client_id", error))?;
-    let client = login_client(authenticated_client(&app, &request).await?, named)?;
+    let client = login_client(client, named)?;
     let credentials = Credentials {
         username: body.username,
         password: body.password,
         client,
         device: body.device_token.as_ref().and_then(|token| DeviceToken::parse(token.expose_secret())),
         client_info: request_info.client_info,
+        system: request_info.system,
         request_id: request_info.request_id,
     };
     let is_authenticated = credentials.client.authenticated().is_some();
@@ -144,14 +144,13 @@ pub async fn login(
 )]
 #[post("/auth/refresh")]
 pub async fn refresh(
+    asked: WithClient<Body<RefreshBody>>,
     app: web::Data<App>,
-    request: HttpRequest,
     request_info: RequestInfo,
-    body: Open<Body<RefreshBody>>,
 ) -> Result<HttpResponse, ApiError> {
-    let Open(Body(body)) = body;
+    let WithClient(client, Body(body)) = asked;
     let token = body.refresh_token.expose_secret();
-    let client = authenticated_client(&app, &request).await?.map(|client| client.id.clone());
+    let client = client.map(|client| client.id.clone());
     let issued = app.sessions.refresh(token, client, &request_info.client_info, &request_info.request_id).await?;
     Ok(HttpResponse::Ok().json(TokenAnswer::new(&issued, None, app.config.tokens.legacy_claims)))
 }
@@ -167,9 +166,9 @@ pub async fn logout(
     app: web::Data<App>,
     request: HttpRequest,
     request_info: RequestInfo,
-    body: Open<AnyBody>,
+    body: Anonymous<AnyBody>,
 ) -> Result<HttpResponse, ApiError> {
-    let Open(body) = body;
+    let Anonymous(body) = body;
     let context = |actor: Actor| request_info.context(actor);
     match Bearer::extract(&request).await {
         Ok(Bearer(token)) => {
@@ -198,10 +197,11 @@ pub async fn logout(
 )]
 #[post("/auth/logout-all")]
 pub async fn logout_all(
-    asked: By<LogoutCaller, OptionalBody<LogoutAllBody>>,
+    asked: Authenticated<LogoutCaller, OptionalBody<LogoutAllBody>>,
     app: web::Data<App>,
 ) -> Result<HttpResponse, ApiError> {
-    let By(LogoutCaller(caller), OptionalBody(body)) = asked;
+    let Authenticated(LogoutCaller(caller), OptionalBody(body)) = asked;
+    caller.require_recent_login(&app)?;
     let keep = body.is_some_and(|body| body.keep_current).then_some(caller.checked.session_id);
     let user_id = caller.checked.user_id;
     let ended = app.sessions.end_of_user(user_id, keep, EndReason::LogoutAll, None, &caller.context()).await?;
@@ -217,32 +217,26 @@ pub async fn logout_all(
 pub async fn setup(
     app: web::Data<App>,
     request_info: RequestInfo,
-    body: Open<Body<SetupBody>>,
+    body: Anonymous<Body<SetupBody>>,
 ) -> Result<HttpResponse, ApiError> {
-    let Open(Body(body)) = body;
+    let Anonymous(Body(body)) = body;
     let username = Username::new(&body.username).map_err(|error| ApiError::invalid("/username", error))?;
     let password = body.password.clone();
     app.users
         .set_up(body.token.expose_secret(), username, password, request_info.context(Actor::system("setup")))
         .await?;
+    app.remove_setup_token();
     let credentials = Credentials {
         username: body.username,
         password: body.password,
         client: LoginClient::Unnamed,
         device: None,
         client_info: request_info.client_info,
+        system: request_info.system,
         request_id: request_info.request_id,
     };
     let logged_in = app.sessions.log_in(credentials, None).await?;
     Ok(HttpResponse::Created().json(TokenAnswer::logged_in(&logged_in, app.config.tokens.legacy_claims)))
-}
-
-/// The client that authenticates with a request by HTTP Basic, where one tries to.
-async fn authenticated_client(app: &App, request: &HttpRequest) -> Result<Option<Arc<Client>>, ApiError> {
-    match basic_credentials(request).map_err(|_| two_credentials(app, request))? {
-        Some(shown) => Ok(Some(app.clients.authenticate(&shown, &refused_request(request)).await?)),
-        None => Ok(None),
-    }
 }
 
 /// The client of a login: who has authenticated is named by that, and may say so once more.
@@ -256,9 +250,5 @@ fn login_client(authenticated: Option<Arc<Client>>, named: Option<ClientId>) -> 
 
 fn device_name(name: Option<String>) -> Result<Option<String>, ApiError> {
     let Some(name) = name else { return Ok(None) };
-    let fits = name.chars().count() <= 64 && !name.chars().any(char::is_control);
-    if !fits {
-        return Err(ApiError::invalid("/device_name", "at most 64 characters, no control characters"));
-    }
-    Ok(Some(name).filter(|name| !name.trim().is_empty()))
+    given_name(name).map_err(|error| ApiError::invalid("/device_name", error))
 }

@@ -7,8 +7,8 @@ use utoipa::ToSchema;
 
 use super::TokenAnswer;
 use crate::app::App;
-use crate::http::asked::{By, Open};
 use crate::http::authenticate::{Caller, RequestInfo};
+use crate::http::authenticated_body::{Anonymous, Authenticated};
 use crate::http::error::ApiError;
 use crate::http::input::Body;
 use crate::http::problems::{BadBody, SecretRefused};
@@ -48,10 +48,10 @@ pub struct ResetBody {
 )]
 #[post("/auth/password")]
 pub async fn change_password(
-    asked: By<Caller, Body<PasswordBody>>,
+    asked: Authenticated<Caller, Body<PasswordBody>>,
     app: web::Data<App>,
 ) -> Result<HttpResponse, ApiError> {
-    let By(caller, Body(body)) = asked;
+    let Authenticated(caller, Body(body)) = asked;
     let (context, request_info) = (caller.context(), caller.request_info());
     let change = PasswordChange {
         user_id: caller.checked.user_id,
@@ -75,9 +75,9 @@ pub async fn change_password(
 pub async fn reset_password(
     app: web::Data<App>,
     request_info: RequestInfo,
-    body: Open<Body<ResetBody>>,
+    body: Anonymous<Body<ResetBody>>,
 ) -> Result<HttpResponse, ApiError> {
-    let Open(Body(body)) = body;
+    let Anonymous(Body(body)) = body;
     let context = request_info.context(Actor::system("reset"));
     let reset = app.users.reset_password(body.token.expose_secret(), &body.new_password, context).await;
     reset.map_err(|error| match error {

@@ -1,5 +1,5 @@
 //! Where the link in a mail about a new device leads: "this was not me". Asking for the page changes nothing, since mail
-//! scanners follow links; its button does.
+//! scanners follow links; its button does. Where there are pages (`[console] enabled`), one of them asks (`pages::not_me`).
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, ContentType};
@@ -10,10 +10,11 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
 use crate::config::Language;
-use crate::http::asked::Open;
 use crate::http::authenticate::RequestInfo;
+use crate::http::authenticated_body::Anonymous;
 use crate::http::error::ApiError;
 use crate::http::input::{Form, Given, Query};
+use crate::http::pages::{not_me, one_time};
 use crate::http::problems::{BadBody, BadQuery, PageRefused};
 use crate::model::secret::{Secret, SecretKind};
 use crate::model::session::Actor;
@@ -103,7 +104,8 @@ fn page(status: StatusCode, body: String) -> HttpResponse {
 #[utoipa::path(
     operation_id = "ask_not_me", tag = "people", params(NotMeQuery),
     responses(
-        (status = 200, description = "The page", body = String, content_type = "text/html"),
+        (status = 303, description = "Where there are pages: the one that asks. The token moves to a cookie"),
+        (status = 200, description = "Where there are none (`[console] enabled = false`): the page", body = String, content_type = "text/html"),
         (status = 400, description = "The address is not whole", body = String, content_type = "text/html"),
         BadQuery,
     )
@@ -111,6 +113,9 @@ fn page(status: StatusCode, body: String) -> HttpResponse {
 #[get("/auth/not-me")]
 pub async fn confirm_report(app: web::Data<App>, query: Given<Query<NotMeQuery>>) -> Result<HttpResponse, ApiError> {
     let (Query(query), language) = (query?, app.config.mail.language);
+    if app.config.console.enabled {
+        return one_time::follow_link(&app, &query.token, not_me::PATH);
+    }
     let Ok(secret) = Secret::parse(SecretKind::OneTimeToken, query.token.expose_secret()) else {
         return Ok(Told::NotWhole.answer(language));
     };
@@ -136,9 +141,9 @@ pub async fn confirm_report(app: web::Data<App>, query: Given<Query<NotMeQuery>>
 pub async fn report(
     app: web::Data<App>,
     request_info: RequestInfo,
-    form: Open<Form<NotMeForm>>,
+    form: Anonymous<Form<NotMeForm>>,
 ) -> Result<HttpResponse, ApiError> {
-    let (Open(Form(form)), language) = (form, app.config.mail.language);
+    let (Anonymous(Form(form)), language) = (form, app.config.mail.language);
     match app
         .users
         .report_unrecognised_login(form.token.expose_secret(), request_info.context(Actor::system("not_me")))

@@ -5,12 +5,12 @@
 
 use std::borrow::Cow;
 
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{COOKIE, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, get, head};
 use uuid::Uuid;
 
 use crate::http::authenticate::Caller;
-use crate::http::error::ApiError;
+use crate::http::gate::Visitor;
 use crate::http::problems::{CallerRefused, PasswordChangeFirst};
 
 const USER_ID: HeaderName = HeaderName::from_static("x-auth-user-id");
@@ -20,22 +20,25 @@ const SESSION_ID: HeaderName = HeaderName::from_static("x-auth-session-id");
 
 /// May a request with this token pass? An empty answer; who it is stands in its headers.
 ///
-/// Every method is answered alike.
+/// Every method is answered alike. With `login`, which is believed from trusted proxies only, the cookie of the gate counts instead.
 #[utoipa::path(
     tag = "applications", security(("bearer" = [])),
+    params(("login" = Option<String>, Query, description = "How a page that needs a login is answered: `redirect` (302) or `location` (401 with `Location`)")),
     responses(
+        (status = 302, description = "The page is opened by a login, at this address", headers(("Location" = String, description = "The login page"))),
         (status = 200, description = "It may pass", headers(
             ("X-Auth-User-Id" = String, description = "The user's id"),
             ("X-Auth-Username" = String, description = "The user's present name, percent-encoded where it is not ASCII"),
             ("X-Auth-Role" = String, description = "The user's present role, percent-encoded where it is not ASCII"),
             ("X-Auth-Session-Id" = String, description = "The session's id"),
+            ("Cookie" = String, description = "With `login`: the cookies of the request but for Vigie's own. The application is to get these alone"),
         )),
         CallerRefused, PasswordChangeFirst
     )
 )]
 #[get("/auth/verify")]
-pub async fn verify(caller: Caller) -> HttpResponse {
-    answer(&caller)
+pub async fn verify(visitor: Visitor) -> HttpResponse {
+    answer(visitor)
 }
 
 /// The same, without a body by nature.
@@ -44,8 +47,8 @@ pub async fn verify(caller: Caller) -> HttpResponse {
     responses((status = 200, description = "It may pass"), (status = 401, description = "It may not"), (status = 403, description = "It may not before the password is changed"), (status = 503, description = "Nothing was decided"))
 )]
 #[head("/auth/verify")]
-pub async fn verify_head(caller: Result<Caller, ApiError>) -> Result<HttpResponse, ApiError> {
-    caller.map(|caller| answer(&caller))
+pub async fn verify_head(visitor: Visitor) -> HttpResponse {
+    answer(visitor)
 }
 
 /// The same where the path of the request is appended. Every method is answered alike.
@@ -56,16 +59,21 @@ pub async fn verify_head(caller: Result<Caller, ApiError>) -> Result<HttpRespons
 )]
 #[get("/auth/verify/{path:.*}")]
 pub async fn verify_below(caller: Caller) -> HttpResponse {
-    answer(&caller)
+    answer(caller.into())
 }
 
 /// The same by any method.
-pub async fn verify_any(caller: Caller) -> HttpResponse {
-    answer(&caller)
+pub async fn verify_any(visitor: Visitor) -> HttpResponse {
+    answer(visitor)
 }
 
-fn answer(caller: &Caller) -> HttpResponse {
-    let checked = &caller.checked;
+/// The same by any method where the path of the request is appended.
+pub async fn verify_any_below(caller: Caller) -> HttpResponse {
+    answer(caller.into())
+}
+
+fn answer(visitor: Visitor) -> HttpResponse {
+    let checked = &visitor.caller.checked;
     let mut response = HttpResponse::Ok().finish();
     let (mut user_id, mut session_id) = (Uuid::encode_buffer(), Uuid::encode_buffer());
     let members = [
@@ -78,6 +86,9 @@ fn answer(caller: &Caller) -> HttpResponse {
         if let Ok(value) = HeaderValue::from_str(value) {
             response.headers_mut().insert(name, value);
         }
+    }
+    if let Some(other_cookies) = visitor.other_cookies {
+        response.headers_mut().insert(COOKIE, other_cookies);
     }
     response
 }

@@ -25,7 +25,8 @@ pub(super) struct Line<'a> {
 }
 
 /// Routes that are asked for every request elsewhere, or all the time.
-const COUNTED: [&str; 5] = [forward_auth::PATH, forward_auth::BELOW, "/auth/me", "/health/live", "/health/ready"];
+const COUNTED: [&str; 6] =
+    [forward_auth::PATH, forward_auth::BELOW, "/auth/me", "/oauth/introspect", "/health/live", "/health/ready"];
 
 /// Writes the line: at level error where the server failed, debug for a success that is only counted, else info.
 pub(super) fn write(line: &Line<'_>) {
@@ -68,7 +69,7 @@ pub(in crate::http) fn method_word(method: &Method) -> &'static str {
     }
 }
 
-/// To the microsecond.
+/// In milliseconds, to the microsecond.
 fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }

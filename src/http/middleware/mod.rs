@@ -56,7 +56,7 @@ pub struct HttpContext {
     pub clock: Arc<dyn Clock>,
     /// Proxies whose headers are believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// Counts the requests.
+    /// The metrics in which requests are counted.
     pub metrics: Arc<Metrics>,
     /// Whether people reach the server by https.
     pub https: bool,

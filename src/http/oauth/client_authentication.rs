@@ -13,9 +13,9 @@ use secrecy::SecretString;
 
 use super::error::OAuthError;
 use crate::app::App;
-use crate::client::authenticate::Shown;
+use crate::client::authenticate::ClientCredentials;
 use crate::http::authenticate::{RequestInfo, app_of, refused_request, route};
-use crate::http::input::{Form, Input as _};
+use crate::http::input::{FormPairs, Input as _};
 use crate::model::audit::{AuditContext, Reason, Subject, SubjectKind};
 use crate::model::client::{Client, Scope};
 use crate::model::session::Actor;
@@ -30,7 +30,7 @@ const TWO_WAYS: OAuthError = OAuthError::InvalidRequest("Two ways to authenticat
 
 /// A client that has authenticated, and the form that it sent.
 pub struct AuthenticatedForm {
-    /// Who sent it.
+    /// The client that sent the form, and has authenticated.
     pub client: Arc<Client>,
     parameters: Parameters,
     app: web::Data<App>,
@@ -99,14 +99,24 @@ async fn authenticated(request: HttpRequest, payload: Payload) -> Result<Authent
     if holds_secret(request.query_string()) {
         return Err(OAuthError::InvalidRequest("Tokens and secrets do not belong in the address."));
     }
-    let Form(pairs) = Form::<Vec<(String, String)>>::read(&request, payload).await?;
+    let by = || refused_request(&request);
+    // Who is not believed is told so before a byte of the form is read; and is judged again when it is whole.
+    let basic = basic_credentials(&request);
+    let at_head = match &basic {
+        Ok(Some(credentials)) => Some(app.clients.authenticate(credentials, by).await?),
+        _ => None,
+    };
+    let FormPairs(pairs) = FormPairs::read(&request, payload).await?;
     let parameters = Parameters::new(pairs)?;
-    let shown = shown(&request, &parameters).inspect_err(|error| {
+    let credentials = client_credentials(&request, basic, &parameters).inspect_err(|error| {
         if *error == TWO_WAYS {
-            app.refusals.note_unread_token(Reason::TwoCredentials, &refused_request(&request));
+            app.refusals.note_unread_token(Reason::TwoCredentials, &by());
         }
     })?;
-    let client = app.clients.authenticate(&shown, &refused_request(&request)).await?;
+    let client = match at_head {
+        Some(client) if app.clients.is_unchanged(&client) => client,
+        _ => app.clients.authenticate(&credentials, by).await?,
+    };
     Ok(AuthenticatedForm { client, parameters, app, request })
 }
 
@@ -114,8 +124,12 @@ fn holds_secret(query: &str) -> bool {
     url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| SECRET_PARAMETERS.contains(&&*name))
 }
 
-/// What a request shows of the client that sent it: in exactly one way.
-fn shown(request: &HttpRequest, parameters: &Parameters) -> Result<Shown, OAuthError> {
+/// The credentials of the client that sent a request: given in exactly one way. `basic` are those of its head.
+fn client_credentials(
+    request: &HttpRequest,
+    basic: Result<Option<ClientCredentials>, OAuthError>,
+    parameters: &Parameters,
+) -> Result<ClientCredentials, OAuthError> {
     let secret = |text: &str| SecretString::from(text.to_owned());
     let (id, own_secret) = (parameters.get("client_id"), parameters.get("client_secret"));
     let assertion = parameters.get("client_assertion");
@@ -124,27 +138,27 @@ fn shown(request: &HttpRequest, parameters: &Parameters) -> Result<Shown, OAuthE
         return Err(TWO_WAYS);
     }
     if header {
-        return match basic_credentials(request)? {
-            Some(Shown::Secret { id: own, .. }) if id.is_some_and(|id| id != own) => Err(TWO_WAYS),
-            Some(shown) => Ok(shown),
-            None => Err(nothing_shown(request)),
+        return match basic? {
+            Some(ClientCredentials::Secret { id: own, .. }) if id.is_some_and(|id| id != own) => Err(TWO_WAYS),
+            Some(credentials) => Ok(credentials),
+            None => Err(no_credentials(request)),
         };
     }
     if let Some(assertion) = assertion {
         if parameters.get("client_assertion_type") != Some(ASSERTION_TYPE) {
             return Err(OAuthError::InvalidRequest("The parameter client_assertion_type is missing or unknown."));
         }
-        return Ok(Shown::Assertion { id: id.map(str::to_owned), assertion: secret(assertion) });
+        return Ok(ClientCredentials::Assertion { id: id.map(str::to_owned), assertion: secret(assertion) });
     }
     match (id, own_secret) {
-        (Some(id), Some(own)) => Ok(Shown::Secret { id: id.to_owned(), secret: secret(own) }),
+        (Some(id), Some(own)) => Ok(ClientCredentials::Secret { id: id.to_owned(), secret: secret(own) }),
         (None, Some(_)) => Err(OAuthError::InvalidRequest("The parameter client_id is missing.")),
-        _ => Err(nothing_shown(request)),
+        _ => Err(no_credentials(request)),
     }
 }
 
 /// Whoever asks for a signed answer without a credential could not be told whom it is meant for (RFC 9701 §5).
-fn nothing_shown(request: &HttpRequest) -> OAuthError {
+fn no_credentials(request: &HttpRequest) -> OAuthError {
     if wants_signed_answer(request) {
         OAuthError::InvalidRequest("A signed answer is for a client that has authenticated.")
     } else {
@@ -160,7 +174,7 @@ fn wants_signed_answer(request: &HttpRequest) -> bool {
 
 /// The client's id and secret from the header `Authorization`, each as in a form (RFC 6749 §2.3.1); `None` where it has another
 /// scheme, or there is none.
-pub fn basic_credentials(request: &HttpRequest) -> Result<Option<Shown>, OAuthError> {
+pub fn basic_credentials(request: &HttpRequest) -> Result<Option<ClientCredentials>, OAuthError> {
     let mut headers = request.headers().get_all(AUTHORIZATION);
     let Some(header) = headers.next() else { return Ok(None) };
     if headers.next().is_some() {
@@ -172,7 +186,7 @@ pub fn basic_credentials(request: &HttpRequest) -> Result<Option<Shown>, OAuthEr
     }
     // What cannot be read is a secret that is not right.
     let (id, secret) = id_and_secret(encoded.trim()).unwrap_or_default();
-    Ok(Some(Shown::Secret { id, secret: SecretString::from(secret) }))
+    Ok(Some(ClientCredentials::Secret { id, secret: SecretString::from(secret) }))
 }
 
 fn id_and_secret(encoded: &str) -> Option<(String, String)> {

@@ -28,7 +28,7 @@ pub enum OAuthError {
     /// The body is too large.
     #[error("too large")]
     TooLarge,
-    /// No client authenticated.
+    /// The client did not authenticate (RFC 6749 §5.2, `invalid_client`).
     #[error("invalid client")]
     InvalidClient,
     /// The client may not ask for this.

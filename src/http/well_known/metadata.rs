@@ -31,7 +31,8 @@ pub struct AuthorizationServer {
     issuer: String,
     /// The public keys.
     jwks_uri: String,
-    /// Always empty: there is no login by redirect.
+    /// Always empty: there is no login by redirect. RFC 8414 §2 requires the list, though §3.2 wants empty ones left out; and to leave
+    /// out the next one would claim the authorization code grant, which is its default.
     #[schema(value_type = Vec<String>)]
     response_types_supported: [String; 0],
     /// Always empty, for the same reason.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::super::client::{Audiences, ClientId, LoginClient, Scope};
 use super::super::details;
 use super::super::id::{BulkEndId, TokenId};
-use super::super::session::EndReason;
+use super::super::session::{EndReason, SessionCredential};
 use super::super::user::Role;
 use super::values::{HistoryPart, Removed, RotationStep};
 use super::{Outcome, Reason, SubjectKind};
@@ -55,21 +55,23 @@ macro_rules! kinds {
 kinds! {
     /// A login started a session.
     SessionStarted = "session.started": Success about [User] for [] {
-        /// `jti` of the first access token
-        token: TokenId,
+        /// `jti` of the first access token; missing where a cookie continues the session
+        token: Option<TokenId> [optional],
         /// the application that was named
         client_id: Option<ClientId>,
         /// `true` where that application authenticated: the session is its own
         client_authenticated: Option<bool> [optional],
         /// how the user proved the identity (RFC 8176)
         methods: Vec<String>,
+        /// `cookie` where the login was on Vigie's own login page
+        credential: Option<SessionCredential> [optional],
         /// whether it is the user's first login, or one with a browser and system not seen for long
         new_device: bool,
     }
     /// A refresh token was spent for a new pair of tokens.
     SessionRefreshed = "session.refreshed": Success about [Session] for [] {
-        /// `jti` of the new access token
-        token: TokenId,
+        /// `jti` of the new access token; missing where a cookie continues the session
+        token: Option<TokenId> [optional],
         /// how often the session was refreshed
         generation: u32,
         /// `true` for a retry within the grace
@@ -83,6 +85,11 @@ kinds! {
         reason: EndReason,
         /// what the administrator noted
         note: Option<String> [optional text],
+    }
+    /// A user gave a session of their own a name, or another one.
+    SessionNamed = "session.named": Success about [Session] for [] {
+        /// the name since then; `null` for none
+        name: Option<String> [text],
     }
     /// An end of all sessions that match a filter began: recorded with the first of them. One that nothing with the same
     /// `end` follows was broken off, by a crash or a store that was lost.
@@ -123,25 +130,35 @@ kinds! {
         /// `true` where that application authenticated
         client_authenticated: Option<bool> [optional],
     }
-    /// An access token was refused.
+    /// An access token or a session cookie was refused.
     TokenRefused = "token.refused": Failure about [Session, Unknown]
         for [TooLarge, Malformed, DuplicateMember, HeaderRefused, Algorithm, Type, KeyUnknown, KeyRevoked, Signature,
              ClaimMissing, ClaimType, Issuer, Audience, NotYetValid, Expired, Replaced, Subject, SessionEnded, TokenInAddress,
              TwoCredentials] {
         /// what was asked for
         route: String,
-        /// `jti` of the token, where its signature is good
+        /// `jti` of the token, where its signature is good; missing where it is a cookie
         token: Option<TokenId> [optional],
         /// why its session ended
         end_reason: Option<EndReason> [optional],
     }
-    /// A token with a good signature named a session that was never there: somebody else signs with our key, or the
-    /// database lost rows.
+    /// A token with a good signature, or a cookie of ours, named a session that was never there: somebody else signs with our
+    /// key, or the database lost rows.
     SessionUnknown = "session.unknown": Failure about [Session, Unknown] for [SessionUnknown] {
         /// what was asked for
         route: String,
-        /// `jti` of the token
-        token: TokenId,
+        /// `jti` of the token; missing where it is a cookie
+        token: Option<TokenId> [optional],
+    }
+    /// A form was refused that does not come from one of Vigie's own pages, or from a page of another session.
+    FormRefused = "form.refused": Failure about [Session, Unknown] for [OtherOrigin, FormToken] {
+        /// what was asked for
+        route: String,
+    }
+    /// A request came to the gate with cookies of different sessions: a host of the same domain has set one of them.
+    GateCookiesDiffer = "gate.cookies_differ": Failure about [Unknown] for [CookiesDiffer] {
+        /// what was asked for
+        route: String,
     }
     /// A refresh token was refused.
     RefreshRefused = "refresh.refused": Failure about [Session, Unknown]

@@ -58,7 +58,7 @@ words! {
 pub struct Subject {
     /// What kind of thing.
     pub kind: SubjectKind,
-    /// Its id; `None` for everybody.
+    /// The id of the subject; `None` for everybody.
     pub id: Option<String>,
 }
 
@@ -94,12 +94,12 @@ pub struct AuditContext {
     pub request_id: Option<String>,
     /// In which session; `None` where none acts. It is looked at again in the transaction of what is done, and is no part of
     /// the record.
-    pub acting: Option<Acting>,
+    pub acting: Option<ActingSession>,
 }
 
 /// A session that acts, as it was when it was last judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Acting {
+pub struct ActingSession {
     /// The session in which somebody acts.
     pub session_id: SessionId,
     /// The role that allowed it.
@@ -126,15 +126,15 @@ impl AuditContext {
 pub struct AuditEvent {
     /// When it happened, to the microsecond.
     pub at: DateTime<Utc>,
-    /// What happened.
+    /// The kind of the event: what happened.
     pub kind: AuditKind,
     /// Whether it was done: what the kind says.
     pub outcome: Outcome,
     /// Why it was not done.
     pub reason: Option<Reason>,
-    /// By whom, from where.
+    /// Who did it, from which address, in which request.
     pub context: AuditContext,
-    /// What it happened to, or whom.
+    /// The user, session, client or other thing that it happened to.
     pub subject: Subject,
     /// In which session, if in one.
     pub session_id: Option<SessionId>,
@@ -176,7 +176,7 @@ impl AuditEvent {
         Self { reason: Reason::of_attempt(attempt.outcome), ..event }
     }
 
-    /// The same, in a session.
+    /// The same event, in a session.
     #[must_use]
     pub const fn in_session(mut self, id: SessionId) -> Self {
         self.session_id = Some(id);
@@ -197,11 +197,11 @@ impl AuditEvent {
     }
 }
 
-/// A recorded event.
+/// An event as it was recorded, with its number.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordedEvent {
-    /// Its number; higher is later.
+    /// The number of the event: one that was recorded later has a higher one.
     pub seq: i64,
-    /// What was recorded.
+    /// The event.
     pub event: AuditEvent,
 }

@@ -48,6 +48,12 @@ explained_words! {
         TokenInAddress = "token_in_address",
         /// Two credentials came at once.
         TwoCredentials = "two_credentials",
+        /// The browser says that the form comes from elsewhere, or does not say where from.
+        OtherOrigin = "other_origin",
+        /// The form does not hold the token of the session that it comes with.
+        FormToken = "form_token",
+        /// Cookies of different sessions came at once.
+        CookiesDiffer = "cookies_differ",
         /// The token has the right form and was never issued, or has been used.
         TokenUnknown = "token_unknown",
         /// A refresh token that had been spent was presented again: theft. Its session ended.

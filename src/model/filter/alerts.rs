@@ -1,6 +1,6 @@
 //! Which alerts.
 
-use super::member::filter;
+use super::parse::filter;
 use super::value::Text;
 use crate::model::alert::AlertKind;
 use crate::model::words::words;

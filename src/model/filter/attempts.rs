@@ -1,6 +1,6 @@
 //! Which attempts.
 
-use super::member::{Criterion, filter};
+use super::parse::{Criterion, filter};
 use super::value::{Moment, Network, Text, UserSelector};
 use crate::model::attempt::AttemptOutcome;
 use crate::model::id::UserId;

@@ -1,6 +1,6 @@
 //! Which events.
 
-use super::member::{Criterion, filter};
+use super::parse::{Criterion, filter};
 use super::value::{Moment, Text};
 use crate::model::audit::{AuditKind, Outcome};
 use crate::model::id::SessionId;

@@ -7,7 +7,7 @@
 mod alerts;
 mod attempts;
 mod events;
-mod member;
+mod parse;
 mod sessions;
 mod users;
 mod value;
@@ -15,7 +15,7 @@ mod value;
 pub use alerts::{AlertFilter, AlertStateFilter};
 pub use attempts::AttemptFilter;
 pub use events::EventFilter;
-pub use member::{Criterion, Filter, MOST_VALUES, Member, object_of};
+pub use parse::{Criterion, Filter, MOST_VALUES, Member, object_of};
 pub use sessions::{SessionFilter, Sort, StateFilter};
 pub use users::UserFilter;
 pub use value::{LONGEST_TEXT, Moment, Network, Text, UserSelector, ValueKind};

@@ -1,6 +1,6 @@
 //! Which sessions, in which order.
 
-use super::member::{Criterion, filter};
+use super::parse::{Criterion, filter};
 use super::value::{Moment, Network, Text, UserSelector};
 use crate::model::id::{TokenId, UserId};
 use crate::model::session::{EndReason, SessionState};

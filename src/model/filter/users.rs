@@ -1,6 +1,6 @@
 //! Which users.
 
-use super::member::filter;
+use super::parse::filter;
 use super::value::Text;
 use crate::model::user::UserState;
 

@@ -20,21 +20,21 @@ pub const LONGEST_TEXT: usize = 512;
 /// What the values of a member are, for documents and flags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ValueKind {
-    /// A [`Text`].
+    /// A text: [`Text`].
     Text,
     /// One of these words.
     Word(&'static [&'static str]),
-    /// A [`Network`].
+    /// An address or a network: [`Network`].
     Network,
-    /// A UUID.
+    /// An id: a UUID.
     Id,
-    /// A [`Moment`].
+    /// A moment: [`Moment`].
     Moment,
 }
 
 /// A value of a member.
 pub trait Value: Serialize + DeserializeOwned {
-    /// What it is.
+    /// What the values of this type are.
     const KIND: ValueKind;
 }
 

@@ -203,7 +203,7 @@ impl Members {
     }
 }
 
-/// What covers that a thing with many states is gone. No state is digested to this: what that begins with has no space in it.
+/// What covers that a versioned row is gone. No version is digested to this: what that begins with has no space in it.
 pub(super) fn removal(kind: RecordKind, subject: &str) -> Digest {
     let mut bytes = Vec::with_capacity(USUAL);
     write_bytes(&mut bytes, format!("{kind} removed").as_bytes());

@@ -53,9 +53,9 @@ impl RecordKind {
         self.parts().iter().copied().flatten().map(|column| column.since).max().unwrap_or(1)
     }
 
-    /// Whether its things change: then each state has a record, and the newest is what they are.
+    /// Whether rows of this kind change: then each version has a record, and the newest is compared with the row.
     #[must_use]
-    pub const fn has_states(self) -> bool {
+    pub const fn is_versioned(self) -> bool {
         matches!(self, Self::User | Self::Client | Self::NotBefore)
     }
 }
@@ -63,11 +63,11 @@ impl RecordKind {
 /// What the digests of one form cover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Coverage {
-    /// Of which kind.
+    /// The kind of the records.
     pub kind: RecordKind,
-    /// All columns, in their parts.
+    /// All columns that any form of the kind covers, in their parts.
     pub parts: &'static [&'static [Column]],
-    /// Those count that are not of a later form.
+    /// The form: the digest covers the columns of this form and of earlier ones.
     pub form: i32,
 }
 
@@ -84,7 +84,7 @@ impl Coverage {
         Self { kind, parts: kind.parts(), form: kind.form() }
     }
 
-    /// Whether it counts.
+    /// Whether digests of this form cover the column.
     #[must_use]
     pub const fn covers(&self, column: &Column) -> bool {
         column.since <= self.form

@@ -30,7 +30,7 @@ use digest::{length, removal};
 pub use kind::{Coverage, RecordKind};
 pub(in crate::model) use proof::Commitments;
 pub use proof::{Digest, Group, InvalidProof, Proof, Proofs};
-pub use table::{Column, Purpose, Table, Uncovered};
+pub use table::{Column, Table, Uncovered, UncoveredKind};
 pub use value::{Shape, Value};
 
 use super::attempt::Attempt;
@@ -40,7 +40,7 @@ use super::session::Session;
 /// What the chain keeps of one thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// What it is of.
+    /// The kind of row, or of state of a row, that it stands for.
     pub kind: RecordKind,
     /// Which one of its kind: an id, a number, or a name and a version.
     pub subject: String,
@@ -48,7 +48,7 @@ pub struct Record {
     pub at: DateTime<Utc>,
     /// Which columns the digest covers: those that count since this form of its kind, or an earlier one.
     pub form: i32,
-    /// Covers every member.
+    /// The SHA-256 digest of the members that the form covers.
     pub digest: Digest,
 }
 
@@ -86,7 +86,7 @@ impl Record {
         Self { kind, subject, at, form: kind.form(), digest: members.sha256() }
     }
 
-    /// The record that a thing with many states is gone; its version is the next after its last state's.
+    /// The record that a versioned row is gone; its version is the next after the last of the row.
     #[must_use]
     pub fn of_removal(kind: RecordKind, subject: String, at: DateTime<Utc>) -> Self {
         let digest = removal(kind, &subject);
@@ -96,7 +96,7 @@ impl Record {
     /// Whether it says so.
     #[must_use]
     pub fn is_removal(&self) -> bool {
-        self.kind.has_states() && self.digest == removal(self.kind, &self.subject)
+        self.kind.is_versioned() && self.digest == removal(self.kind, &self.subject)
     }
 
     /// What the chain and the tree are made of: the record, as bytes.
@@ -159,6 +159,15 @@ mod tests {
         "6b31f27e84f3d1e36fe9a6be112d86c9499fbfc16f6a693918f28a7740bad091",
     ];
 
+    /// Of the start and the end of a session, since digests tell by what it is held.
+    const THIRD_FORM: [&str; 2] = [
+        "a37aa41855e6596cc849ce2b8dc976281757897a7c2bd630481e84f80ebce72d",
+        "336046b02702597589569c0aab20abb5d1ae5dbc748a54f6d967184e83e3f7fb",
+    ];
+
+    /// Of the end of a session, since digests tell what its user called it.
+    const FOURTH_FORM: &str = "8a2e9dd62f6e98b3bdad45de0f2020d6782fcc92976d32a692c5262c38d20df9";
+
     /// What covers a thing under a form: columns of later ones do not count.
     fn digest(kind: RecordKind, form: i32, proofs: &Proofs) -> String {
         let mut members = Members::new();
@@ -208,7 +217,8 @@ mod tests {
             Record::of_end(&session(), &Proofs::default()).unwrap(),
         ];
         let kinds = [RecordKind::Attempt, RecordKind::SessionStarted, RecordKind::SessionEnded];
-        assert_eq!(new.map(|record| hex(record.digest)), SECOND_FORM);
+        assert_eq!(new.map(|record| hex(record.digest)), [SECOND_FORM[0], THIRD_FORM[0], FOURTH_FORM]);
         assert_eq!(kinds.map(|kind| digest(kind, 2, &Proofs::default())), SECOND_FORM);
+        assert_eq!(kinds[1..].iter().map(|kind| digest(*kind, 3, &Proofs::default())).collect::<Vec<_>>(), THIRD_FORM);
     }
 }

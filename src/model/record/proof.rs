@@ -7,7 +7,7 @@
 
 use arrayvec::ArrayVec;
 
-/// A SHA-256 digest.
+/// A SHA-256 digest (FIPS 180-4): 32 bytes.
 pub type Digest = [u8; 32];
 
 /// Bytes of a salt.
@@ -45,7 +45,7 @@ pub enum Proof {
 pub struct InvalidProof(usize);
 
 impl Proof {
-    /// As it is kept.
+    /// The bytes that the database keeps; `None` for [`Proof::Clear`].
     #[must_use]
     pub fn to_bytes(&self) -> Option<Vec<u8>> {
         match self {
@@ -55,7 +55,7 @@ impl Proof {
         }
     }
 
-    /// From what is kept.
+    /// Reads the bytes that the database keeps.
     pub fn from_bytes(bytes: Option<&[u8]>) -> Result<Self, InvalidProof> {
         let Some(bytes) = bytes else { return Ok(Self::Clear) };
         if let Ok(salt) = bytes.try_into() {
@@ -72,9 +72,9 @@ impl Proof {
 /// The proofs of a row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Proofs {
-    /// Of its addresses.
+    /// The proof of its addresses ([`Group::Addresses`]).
     pub addresses: Proof,
-    /// Of what names a person.
+    /// The proof of what names a person in it ([`Group::Person`]).
     pub person: Proof,
 }
 

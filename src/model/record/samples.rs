@@ -8,7 +8,9 @@ use crate::model::audit::{
 };
 use crate::model::client::{ClientId, LoginClient};
 use crate::model::id::{AttemptId, SessionId, TokenId, UserId};
-use crate::model::session::{Actor, ClientInfo, CurrentToken, Device, End, EndReason, RefreshTokens, Session};
+use crate::model::session::{
+    Actor, ClientInfo, CurrentToken, Device, End, EndReason, RefreshTokens, Session, SessionCredential,
+};
 use crate::model::user::{Role, Username};
 
 pub fn at(seconds: i64) -> DateTime<Utc> {
@@ -24,6 +26,7 @@ pub fn session() -> Session {
         role: Role::parse("agent d’accueil").unwrap(),
         client: LoginClient::of(ClientId::parse("crm").ok(), true),
         device_name: Some("Tablette".to_owned()),
+        name: Some("Le Poste".to_owned()),
         client_info: ClientInfo { ip: "2001:db8:1:2::9".parse().unwrap(), user_agent: Some("curl".to_owned()) },
         device: Device { browser: None, os: Some("Linux".to_owned()), kind: Some(String::new()) },
         methods: vec!["pwd".to_owned(), "otp".to_owned()],
@@ -32,6 +35,7 @@ pub fn session() -> Session {
         last_ip: "192.0.2.77".parse().unwrap(),
         expires_at: at(2),
         idle_expires_at: at(3),
+        credential: SessionCredential::Tokens,
         token: CurrentToken {
             id: TokenId(id("01890a5d-ac96-7000-8000-00000000000c")),
             issued_at: at(4),

@@ -7,9 +7,9 @@ use super::value::Shape;
 /// A column that digests cover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Column {
-    /// Its name in the table.
+    /// The name of the column.
     pub name: &'static str,
-    /// What it holds.
+    /// What kind of value it holds, and so how a digest takes it in.
     pub shape: Shape,
     /// Since which form. A new one has the next number of every kind that it is in.
     pub since: i32,
@@ -46,7 +46,7 @@ impl Column {
         Self { exported_as: Some(name), ..self }
     }
 
-    /// Not exported.
+    /// The same column, which no export contains.
     #[must_use]
     pub const fn not_exported(self) -> Self {
         Self { exported_as: None, ..self }
@@ -62,15 +62,15 @@ impl Column {
 /// A column that no digest covers: what it says follows from the others, or says nothing of what happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Uncovered {
-    /// Its name in the table.
+    /// The name of the column.
     pub name: &'static str,
-    /// What it is for.
-    pub purpose: Purpose,
+    /// Why no digest needs to cover it.
+    pub kind: UncoveredKind,
 }
 
-/// What a column is for that no digest covers.
+/// Why no digest needs to cover a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
+pub enum UncoveredKind {
     /// Shows that the members of a group are what was sealed.
     Proof(Group),
     /// The name in this column, as names are compared (`model::folding`).
@@ -84,9 +84,9 @@ pub enum Purpose {
 impl Uncovered {
     /// The column that it follows from.
     const fn source(&self) -> Option<&'static str> {
-        match self.purpose {
-            Purpose::Folded(source) | Purpose::Key(source) => Some(source),
-            Purpose::Proof(_) | Purpose::Internal => None,
+        match self.kind {
+            UncoveredKind::Folded(source) | UncoveredKind::Key(source) => Some(source),
+            UncoveredKind::Proof(_) | UncoveredKind::Internal => None,
         }
     }
 }
@@ -94,7 +94,7 @@ impl Uncovered {
 /// A table of the history, or of what gives power.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Table {
-    /// Its name.
+    /// The name of the table.
     pub name: &'static str,
     /// The columns that name a row in the subject of its records.
     pub key: &'static [&'static str],
@@ -109,7 +109,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// What digests cover.
+    /// The columns that digests cover, in the order in which they do.
     pub fn covered(&self) -> impl Iterator<Item = &'static Column> + use<> {
         self.parts.iter().copied().flatten()
     }
@@ -129,13 +129,13 @@ impl Table {
     /// What the server may update.
     #[must_use]
     pub fn changing(&self) -> Vec<&'static str> {
-        self.names(|column| column.changes, |purpose| purpose == Purpose::Internal)
+        self.names(|column| column.changes, |kind| kind == UncoveredKind::Internal)
     }
 
     /// What reviewers may select.
     #[must_use]
     pub fn shown(&self) -> Vec<&'static str> {
-        self.names(|column| !column.is_withheld, |purpose| purpose == Purpose::Internal)
+        self.names(|column| !column.is_withheld, |kind| kind == UncoveredKind::Internal)
     }
 
     /// What is written anew when members are removed from a row.
@@ -147,7 +147,7 @@ impl Table {
     /// What is written anew when the members of a group are removed from a row.
     #[must_use]
     pub fn removed_with(&self, group: Group) -> Vec<&'static str> {
-        self.names(|column| column.shape.group() == Some(group), |purpose| purpose == Purpose::Proof(group))
+        self.names(|column| column.shape.group() == Some(group), |kind| kind == UncoveredKind::Proof(group))
     }
 
     /// What is never written anew once the row is over.
@@ -157,13 +157,13 @@ impl Table {
     }
 
     /// The names of these covered columns, each with what follows from it; and of these others.
-    fn names(&self, covered: impl Fn(&Column) -> bool, other: impl Fn(Purpose) -> bool) -> Vec<&'static str> {
+    fn names(&self, covered: impl Fn(&Column) -> bool, other: impl Fn(UncoveredKind) -> bool) -> Vec<&'static str> {
         let following = |name| {
             let following = self.uncovered.iter().filter(move |uncovered| uncovered.source() == Some(name));
             following.map(|uncovered| uncovered.name)
         };
         let covered = self.covered().filter(|column| covered(column)).map(|column| column.name);
-        let others = self.uncovered.iter().filter(|uncovered| uncovered.source().is_none() && other(uncovered.purpose));
+        let others = self.uncovered.iter().filter(|uncovered| uncovered.source().is_none() && other(uncovered.kind));
         let others = others.map(|uncovered| uncovered.name);
         covered.flat_map(|name| std::iter::once(name).chain(following(name))).chain(others).collect()
     }

@@ -8,7 +8,7 @@
 //! verify as they were. It is exported as the last one, unless it says otherwise.
 
 use super::proof::Group;
-use super::table::{Column, Purpose, Table, Uncovered};
+use super::table::{Column, Table, Uncovered, UncoveredKind};
 use super::value::{Member as _, Shape, Value};
 use crate::model::attempt::Attempt;
 use crate::model::audit::{Reason, RecordedEvent};
@@ -109,7 +109,7 @@ pub const SESSIONS: Table = Table {
         PERSON_PROOF,
         USERNAME_FOLDED,
         IP_KEY,
-        Uncovered { name: "valid_from_generation", purpose: Purpose::Internal },
+        Uncovered { name: "valid_from_generation", kind: UncoveredKind::Internal },
     ],
 };
 
@@ -131,6 +131,7 @@ columns! {
         started_at: Time = session.started_at,
         expires_at: Time = session.expires_at,
         client_authentication: OptionalText.since(2).not_exported() = session.client.authentication(),
+        credential: OptionalText.since(3).not_exported() = session.credential.recorded(),
     }
 }
 
@@ -151,6 +152,7 @@ columns! {
         ended_by_kind: Text.changes() = session.end.as_ref().map(|end| end.by.kind.as_str()),
         ended_by_id: TextOrNothing.changes() = session.end.as_ref().map(|end| end.by.id.as_str()),
         end_note: OptionalPerson.changes().exported_as("note") = session.end.as_ref().and_then(|end| end.note.as_deref()),
+        name: OptionalPerson.since(4).changes() = session.name,
     }
 }
 
@@ -224,11 +226,11 @@ columns! {
     }
 }
 
-const ADDRESS_PROOF: Uncovered = Uncovered { name: "address_proof", purpose: Purpose::Proof(Group::Addresses) };
-const PERSON_PROOF: Uncovered = Uncovered { name: "person_proof", purpose: Purpose::Proof(Group::Person) };
-const USERNAME_FOLDED: Uncovered = Uncovered { name: "username_folded", purpose: Purpose::Folded("username") };
-const LAST_USED_AT: Uncovered = Uncovered { name: "last_used_at", purpose: Purpose::Internal };
-const IP_KEY: Uncovered = Uncovered { name: "ip_key", purpose: Purpose::Key("ip") };
+const ADDRESS_PROOF: Uncovered = Uncovered { name: "address_proof", kind: UncoveredKind::Proof(Group::Addresses) };
+const PERSON_PROOF: Uncovered = Uncovered { name: "person_proof", kind: UncoveredKind::Proof(Group::Person) };
+const USERNAME_FOLDED: Uncovered = Uncovered { name: "username_folded", kind: UncoveredKind::Folded("username") };
+const LAST_USED_AT: Uncovered = Uncovered { name: "last_used_at", kind: UncoveredKind::Internal };
+const IP_KEY: Uncovered = Uncovered { name: "ip_key", kind: UncoveredKind::Key("ip") };
 
 #[cfg(test)]
 mod tests {
@@ -239,9 +241,9 @@ mod tests {
     #[test]
     fn every_named_column_is_in_its_table() {
         for table in RecordKind::ALL.iter().map(|kind| kind.table()) {
-            let sources = table.uncovered.iter().filter_map(|uncovered| match uncovered.purpose {
-                Purpose::Folded(source) | Purpose::Key(source) => Some(source),
-                Purpose::Proof(_) | Purpose::Internal => None,
+            let sources = table.uncovered.iter().filter_map(|uncovered| match uncovered.kind {
+                UncoveredKind::Folded(source) | UncoveredKind::Key(source) => Some(source),
+                UncoveredKind::Proof(_) | UncoveredKind::Internal => None,
             });
             for name in table.key.iter().copied().chain(table.owner).chain(table.over).chain(sources) {
                 assert!(table.column(name).is_some(), "{} has no {name}", table.name);
@@ -255,9 +257,13 @@ mod tests {
         for kind in RecordKind::ALL {
             let table = kind.table();
             let is_removable = |group| table.covered().any(|column| column.shape.group() == Some(group));
-            let proves = |group| table.uncovered.iter().any(|uncovered| uncovered.purpose == Purpose::Proof(group));
+            let proves = |group| table.uncovered.iter().any(|uncovered| uncovered.kind == UncoveredKind::Proof(group));
             for group in [Group::Addresses, Group::Person] {
-                assert_eq!((is_removable(group), proves(group)), (!kind.has_states(), !kind.has_states()), "{kind}");
+                assert_eq!(
+                    (is_removable(group), proves(group)),
+                    (!kind.is_versioned(), !kind.is_versioned()),
+                    "{kind}"
+                );
             }
         }
     }

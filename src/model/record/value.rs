@@ -10,7 +10,7 @@ use super::proof::Group;
 /// What a member is like, and so how it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
-    /// A text.
+    /// A text in UTF-8.
     Text,
     /// A text that may be missing.
     OptionalText,
@@ -20,13 +20,13 @@ pub enum Shape {
     Id,
     /// A UUID that may be missing.
     OptionalId,
-    /// A whole number.
+    /// A whole number of 64 bits.
     Number,
-    /// Microseconds since 1970.
+    /// A moment: microseconds since 1970, UTC.
     Time,
     /// The same, where it may be missing.
     OptionalTime,
-    /// Bytes.
+    /// Bytes of any length.
     Bytes,
     /// Bytes that may be missing.
     OptionalBytes,
@@ -67,11 +67,11 @@ pub enum Value<'a> {
     Missing,
     /// A text, or the text of an id.
     Text(&'a str),
-    /// An id.
+    /// An id, as 16 bytes.
     Id(Uuid),
     /// A number, or a time.
     Number(i64),
-    /// Bytes.
+    /// Bytes, as they are stored.
     Bytes(&'a [u8]),
     /// An address, and how it is written.
     Address(IpAddr, &'a str),

@@ -111,12 +111,12 @@ pub fn differences(db: &mut Db) -> Result<Vec<Difference>, StoreError> {
 /// The first thing that is wrong inside a SQLite file: an index that does not have all rows of its table hides some.
 pub fn first_damage(db: &mut Db) -> Result<Option<String>, StoreError> {
     let Db::Sqlite(connection) = db else { return Ok(None) };
-    let said: Checked = diesel::sql_query("PRAGMA integrity_check(1)").get_result(connection)?;
+    let said: IntegrityCheck = diesel::sql_query("PRAGMA integrity_check(1)").get_result(connection)?;
     Ok((said.integrity_check != "ok").then_some(said.integrity_check))
 }
 
 #[derive(QueryableByName)]
-struct Checked {
+struct IntegrityCheck {
     #[diesel(sql_type = Text)]
     integrity_check: String,
 }

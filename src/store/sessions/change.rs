@@ -21,7 +21,7 @@ use crate::model::session::{CurrentToken, End, RefreshTokens, Session};
 
 /// When and from where a session was used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seen {
+pub struct SessionUse {
     /// When it was used.
     pub at: DateTime<Utc>,
     /// The address from which it was used.
@@ -35,10 +35,10 @@ pub struct Seen {
 pub struct Closing<'a> {
     /// The session that ends.
     pub id: SessionId,
-    /// How it ends.
+    /// When, by whom and for which reason it ends.
     pub end: &'a End,
-    /// An older one than what is there changes nothing.
-    pub last_use: Option<Seen>,
+    /// The last use, where it is not written yet; one that is older than what is there changes nothing.
+    pub last_use: Option<SessionUse>,
 }
 
 /// Ends the sessions that have not ended before, the first end of each; returns which.
@@ -118,7 +118,7 @@ pub fn spend(
     generation: u32,
     next: &RefreshTokens,
     token: &CurrentToken,
-    seen: Seen,
+    seen: SessionUse,
 ) -> Result<bool, StoreError> {
     let unspent = sessions::table
         .find(Id(id.0))
@@ -152,8 +152,14 @@ pub fn reissue(db: &mut Db, id: SessionId, generation: u32, token: &CurrentToken
     Ok(diesel::update(unspent).set(set).execute(db)? == 1)
 }
 
+/// Gives a session another name. `false` where it has ended.
+pub fn rename(db: &mut Db, id: SessionId, name: Option<&str>) -> Result<bool, StoreError> {
+    let open = sessions::table.find(Id(id.0)).filter(sessions::ended_at.is_null());
+    Ok(diesel::update(open).set(sessions::name.eq(name)).execute(db)? == 1)
+}
+
 /// Notes that sessions were used, given by id in their order. An older note than what is there changes nothing.
-pub fn touch_all(db: &mut Db, seen: &[(SessionId, Seen)]) -> Result<(), StoreError> {
+pub fn touch_all(db: &mut Db, seen: &[(SessionId, SessionUse)]) -> Result<(), StoreError> {
     match db {
         Db::Sqlite(_) => seen.iter().try_for_each(|(id, seen)| touch(db, *id, seen)),
         // One statement, a tenth of the time.
@@ -162,7 +168,7 @@ pub fn touch_all(db: &mut Db, seen: &[(SessionId, Seen)]) -> Result<(), StoreErr
 }
 
 /// The rows are locked in the order of their ids, as in [`end_together`].
-fn touch_together(connection: &mut PgConnection, seen: &[(SessionId, Seen)]) -> Result<(), StoreError> {
+fn touch_together(connection: &mut PgConnection, seen: &[(SessionId, SessionUse)]) -> Result<(), StoreError> {
     Listing::new(
         "WITH seen AS (SELECT * FROM unnest(",
         ") AS seen (id, at, ip, idle_end)),
@@ -181,7 +187,7 @@ fn touch_together(connection: &mut PgConnection, seen: &[(SessionId, Seen)]) -> 
     Ok(())
 }
 
-fn touch(db: &mut Db, id: SessionId, seen: &Seen) -> Result<(), StoreError> {
+fn touch(db: &mut Db, id: SessionId, seen: &SessionUse) -> Result<(), StoreError> {
     let earlier = sessions::table
         .find(Id(id.0))
         .filter(sessions::ended_at.is_null())

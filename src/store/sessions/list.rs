@@ -20,7 +20,7 @@ use crate::model::session::{EndReason, Session, SessionState};
 pub type Position = keyset::Position<SessionId>;
 
 impl Position {
-    /// Where a session stands.
+    /// The place of a session in this order.
     #[must_use]
     pub const fn of(session: &Session, sort: Sort) -> Self {
         let at = match sort {

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use diesel::deserialize;
 use diesel::prelude::*;
 
-pub use change::{Closing, Seen, end_all, reissue, spend, touch_all};
+pub use change::{Closing, SessionUse, end_all, reissue, rename, spend, touch_all};
 pub use list::{Position, count, ids_matching, list};
 pub use old::{
     count_ended_before, count_whole_addresses, kept_of_user, names_of_user, oldest, redact, remove_ended_before,
@@ -26,10 +26,11 @@ use super::error::StoreError;
 use super::schema::{alerts, sessions, users};
 use crate::model::address::{key, key_ranges};
 use crate::model::client::{ClientId, LoginClient};
+use crate::model::device::alike;
 use crate::model::id::{SessionId, TokenId, UserId};
 use crate::model::not_before::{NotBefore, Scope};
 use crate::model::redaction::WithProofs;
-use crate::model::session::{Actor, ClientInfo, CurrentToken, Device, End, RefreshTokens, Session};
+use crate::model::session::{Actor, ClientInfo, CurrentToken, Device, End, RefreshTokens, Session, SessionCredential};
 use crate::model::user::{Role, UserStatus, Username};
 
 #[derive(Queryable, QueryableByName, Insertable)]
@@ -69,6 +70,8 @@ struct Row {
     person_proof: Option<Vec<u8>>,
     valid_from_generation: i32,
     client_authentication: Option<String>,
+    credential: Option<String>,
+    name: Option<String>,
 }
 
 impl Row {
@@ -109,6 +112,8 @@ impl Row {
             person_proof: proofs.person.to_bytes(),
             valid_from_generation: i32::try_from(session.refresh.valid_from).unwrap_or(i32::MAX),
             client_authentication: session.client.authentication().map(str::to_owned),
+            credential: session.credential.recorded().map(str::to_owned),
+            name: session.name.clone(),
         }
     }
 
@@ -140,6 +145,7 @@ impl Row {
                 self.client_authentication.is_some(),
             ),
             device_name: self.device_name,
+            name: self.name,
             client_info: ClientInfo { ip: address(&self.ip)?, user_agent: self.user_agent },
             device: Device { browser: self.browser, os: self.os, kind: self.device_kind },
             methods: self.methods.split_whitespace().map(str::to_owned).collect(),
@@ -148,6 +154,10 @@ impl Row {
             last_ip: address(&self.last_ip)?,
             expires_at: self.expires_at.0,
             idle_expires_at: self.idle_expires_at.0,
+            credential: match self.credential {
+                Some(word) => parsed(&word)?,
+                None => SessionCredential::Tokens,
+            },
             token: CurrentToken {
                 id: TokenId(self.token_id.0),
                 issued_at: self.token_issued_at.0,
@@ -171,7 +181,7 @@ fn read_end(
     Ok(Some(End { at: at.0, reason: parsed(&reason)?, by, note }))
 }
 
-/// Adds a session.
+/// Adds a session, and the record of its start to those that wait to be sealed.
 pub fn insert(db: &mut Db, session: &Session) -> Result<(), StoreError> {
     let kept = WithProofs::new(session.clone());
     diesel::insert_into(sessions::table).values(Row::new(&kept)).execute(db)?;
@@ -183,7 +193,7 @@ pub fn find(db: &mut Db, id: SessionId) -> Result<Option<Session>, StoreError> {
     sessions::table.find(Id(id.0)).first::<Row>(db).optional()?.map(Row::into_session).transpose()
 }
 
-/// Whose sessions these are.
+/// The users whose sessions these are, by the ids of the sessions.
 pub fn owners(db: &mut Db, ids: impl Iterator<Item = SessionId>) -> Result<HashMap<SessionId, UserId>, StoreError> {
     let ids: Vec<Id> = ids.map(|id| Id(id.0)).collect();
     let owned = sessions::table.filter(sessions::id.eq_any(ids)).select((sessions::id, sessions::user_id));
@@ -194,9 +204,9 @@ pub fn owners(db: &mut Db, ids: impl Iterator<Item = SessionId>) -> Result<HashM
 /// What the check needs of a session and its user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionStatus {
-    /// Whose session it is.
+    /// The user who logged in.
     pub user_id: UserId,
-    /// Through which client.
+    /// The client that authenticated at the login, if one did.
     pub client_id: Option<ClientId>,
     /// When the user logged in.
     pub started_at: DateTime<Utc>,
@@ -274,7 +284,7 @@ pub fn status(db: &mut Db, id: SessionId) -> Result<Option<SessionStatus>, Store
 /// A session of which only the limits matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// The session.
+    /// Names the session.
     pub id: SessionId,
     /// When it ends in any case.
     pub expires_at: DateTime<Utc>,
@@ -350,7 +360,10 @@ pub fn is_known_device(
         None => query.filter(sessions::browser.is_null()),
     };
     query = match &device.os {
-        Some(os) => query.filter(sessions::os.eq(Some(os.clone()))),
+        Some(os) => {
+            let [one, other] = alike(os).map(|os| Some(os.to_owned()));
+            query.filter(sessions::os.eq(one).or(sessions::os.eq(other)))
+        }
         None => query.filter(sessions::os.is_null()),
     };
     let found: Option<Id> = query.limit(1).first(db).optional()?;

@@ -76,6 +76,7 @@ pub fn redact(db: &mut Db, left: &WithProofs<Session>, group: Group) -> Result<(
                 sessions::user_agent.eq(row.user_agent),
                 sessions::end_note.eq(row.end_note),
                 sessions::person_proof.eq(row.person_proof),
+                sessions::name.eq(row.name),
             ))
             .execute(db)?,
     };

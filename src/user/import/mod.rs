@@ -6,7 +6,7 @@ mod ndjson;
 mod quoting;
 mod read;
 mod row;
-mod sheet;
+mod spreadsheet;
 
 use std::collections::HashSet;
 
@@ -124,7 +124,7 @@ impl Users {
         }
         if !dry_run {
             let (throttles, context) = (self.inner.throttles.clone(), context.clone());
-            self.store().write_at_length(move |db| insert_all(db, &throttles, &lines, &wanted, &context)).await?;
+            self.store().write_long(move |db| insert_all(db, &throttles, &lines, &wanted, &context)).await?;
             self.refresh_schemes().await?;
         }
         Ok(())

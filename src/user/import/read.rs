@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::row::{Field, NOT_UTF_8, Row, Rows};
-use super::{ImportError, Lines, RefusedLine, ndjson, sheet};
+use super::{ImportError, Lines, RefusedLine, ndjson, spreadsheet};
 use crate::credential::scheme::Scheme;
 use crate::model::id::UserId;
 use crate::model::user::{Email, PasswordHash, Role, User, UserState, Username};
@@ -28,7 +28,7 @@ pub fn read(mut source: impl Read, format: Format, now: DateTime<Utc>) -> Result
     source.read_to_end(&mut bytes)?;
     let text = without_byte_order_mark(&bytes)?;
     let rows = match format {
-        Format::Csv => sheet::rows(text)?,
+        Format::Csv => spreadsheet::rows(text)?,
         Format::Ndjson => ndjson::rows(text),
     };
     if rows.is_empty() {

@@ -9,9 +9,9 @@ words! {
     pub(super) enum Field {
         /// A UUID; without one the user gets a new one.
         Id = "id",
-        /// The name.
+        /// The name to log in with.
         Username = "username",
-        /// The role.
+        /// The name of the role.
         Role = "role",
         /// The stored form of the password; without one the user has none.
         PasswordHash = "password_hash",

@@ -91,8 +91,11 @@ async fn a_claimed_client_is_kept_apart_everywhere(#[values(Sqlite, Postgres)] b
     let found: Vec<_> = attempts["items"].as_array().expect("items").iter().map(names).collect();
     assert_eq!(found, [as_claim.clone(), as_own.clone()]);
     let exported = root.get("/admin/sessions/export?format=csv&user=alice&purpose=x").await.body;
-    assert!(exported.lines().next().is_some_and(|header| header.trim().ends_with("claimed_client_id")), "{exported}");
-    let ends: Vec<bool> = exported.lines().skip(1).map(|line| line.trim().ends_with(",crm")).collect();
+    assert!(
+        exported.lines().next().is_some_and(|header| header.trim().ends_with("claimed_client_id,name")),
+        "{exported}"
+    );
+    let ends: Vec<bool> = exported.lines().skip(1).map(|line| line.trim().ends_with(",crm,")).collect();
     assert_eq!(ends.iter().filter(|is_claim| **is_claim).count(), 1, "{exported}");
     // What is about sessions through a client is about both.
     let listed = root.get("/admin/sessions?client_id=crm").await.expect(200);

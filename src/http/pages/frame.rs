@@ -1,0 +1,178 @@
+//! What stands around every page, and what templates ask for: texts, times, addresses.
+
+use std::borrow::Borrow;
+
+use actix_web::{HttpRequest, web};
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use fluent_bundle::FluentArgs;
+
+use super::assets::Assets;
+use super::cookies::{CookieUse, Cookies};
+use super::form::form_token;
+use super::half_filled::HalfFilled;
+use super::here::here;
+use super::language::{Texts, language};
+use super::moment::Moment;
+use super::rgaa::Grid;
+use crate::app::App;
+use crate::config::Language;
+use crate::http::authenticate::Caller;
+use crate::http::error::ApiError;
+
+/// Where French administrations are.
+const ZONES: [&str; 12] = [
+    "Europe/Paris",
+    "America/Cayenne",
+    "America/Guadeloupe",
+    "America/Martinique",
+    "America/Miquelon",
+    "Indian/Kerguelen",
+    "Indian/Mayotte",
+    "Indian/Reunion",
+    "Pacific/Noumea",
+    "Pacific/Tahiti",
+    "Pacific/Wallis",
+    "UTC",
+];
+
+/// When a session ends unless it is used before.
+pub(super) struct IdleEnd {
+    /// The time of day.
+    pub at: Moment,
+    /// How far away it is, in seconds.
+    pub seconds: i64,
+    /// Whether a use moves it: not where the lifetime ends then.
+    pub can_be_extended: bool,
+}
+
+impl IdleEnd {
+    fn new(at: DateTime<Utc>, expires_at: DateTime<Utc>, frame: &Frame) -> Self {
+        Self { at: frame.moment(at), seconds: (at - frame.now).num_seconds().max(0), can_be_extended: at < expires_at }
+    }
+}
+
+/// Everything that each page has.
+pub(super) struct Frame {
+    /// The language of the page.
+    pub language: Language,
+    /// What the service is called.
+    pub name: String,
+    /// The path of the public address, before each of ours.
+    pub base: String,
+    /// The user's name, where somebody is logged in.
+    pub username: Option<String>,
+    /// What each form must hold where somebody is logged in.
+    pub form_token: Option<String>,
+    /// The path and query of this page: where a change of the language comes back to.
+    pub here: String,
+    /// The names of the style sheet, of the script and, if there is one, of the logo.
+    pub assets: web::Data<Assets>,
+    /// When this session ends unless it is used before, where somebody is logged in.
+    pub idle: Option<IdleEnd>,
+    /// The form of this page that was sent when its session was over.
+    pub again: Option<HalfFilled>,
+    /// The zone of all times.
+    pub zone: Tz,
+    now: DateTime<Utc>,
+}
+
+impl Frame {
+    /// Of a page that anybody sees.
+    pub fn new(app: &web::Data<App>, request: &HttpRequest) -> Self {
+        let console = &app.config.console;
+        let zone = Cookies::of(app).read(request, CookieUse::TimeZone).and_then(|name| name.parse().ok());
+        Self {
+            language: language(app, request),
+            name: if console.name.is_empty() { "Vigie".to_owned() } else { console.name.clone() },
+            base: base(app),
+            username: None,
+            form_token: form_token(app, request),
+            here: here(request).to_owned(),
+            assets: request
+                .app_data::<web::Data<Assets>>()
+                .cloned()
+                .expect("the routes of pages come with their assets"),
+            idle: None,
+            again: None,
+            zone: zone.unwrap_or(console.time_zone),
+            now: app.clock.now(),
+        }
+    }
+
+    /// Of a page for somebody who is logged in.
+    pub async fn of(app: &web::Data<App>, request: &HttpRequest, caller: &Caller) -> Result<Self, ApiError> {
+        let current = app.sessions.current(&caller.checked, caller.address()).await?.ok_or(ApiError::SessionEnded)?;
+        let frame = Self::new(app, request);
+        Ok(Self {
+            username: Some(caller.checked.user.username.as_str().to_owned()),
+            idle: Some(IdleEnd::new(current.idle_expires_at, current.session.expires_at(), &frame)),
+            again: HalfFilled::of(app, request, caller.checked.user_id),
+            ..frame
+        })
+    }
+
+    /// The text of this name.
+    pub fn text(&self, name: &str) -> String {
+        Texts::of(self.language).get(name, None)
+    }
+
+    /// The text of this name, with a value in it.
+    pub fn with(&self, name: &str, value_name: &str, value: &str) -> String {
+        let mut values = FluentArgs::new();
+        values.set(value_name.to_owned(), value.to_owned());
+        Texts::of(self.language).get(name, Some(&values))
+    }
+
+    /// The text of this name, with a number in it.
+    pub fn count(&self, name: &str, count: impl Borrow<i64>) -> String {
+        let mut values = FluentArgs::new();
+        values.set("count", *count.borrow());
+        Texts::of(self.language).get(name, Some(&values))
+    }
+
+    /// How accessible the pages are, as the law wants it to be said on each (decree 2019-768, art. 5).
+    pub fn accessibility(&self) -> String {
+        self.text(Grid::get().counts().conformity().footer())
+    }
+
+    /// The pages of one's own: their paths and what they are called.
+    pub fn menu(&self) -> [(&'static str, String); 5] {
+        [
+            ("/account", self.text("nav-account")),
+            ("/account/sessions", self.text("nav-sessions")),
+            ("/account/attempts", self.text("nav-attempts")),
+            ("/account/password", self.text("nav-password")),
+            ("/account/export", self.text("nav-export")),
+        ]
+    }
+
+    /// Whether this is the page of that path.
+    pub fn is_at(&self, path: &str) -> bool {
+        self.here.split('?').next() == Some(path)
+    }
+
+    /// The zones that a reader may choose: those of France, the one that is chosen, and UTC.
+    pub fn zones(&self) -> Vec<&'static str> {
+        let mut zones = ZONES.to_vec();
+        if !zones.contains(&self.zone.name()) {
+            zones.push(self.zone.name());
+        }
+        zones
+    }
+
+    /// A time.
+    pub fn moment(&self, at: DateTime<Utc>) -> Moment {
+        Moment::new(at, self.now, self.zone, Texts::of(self.language))
+    }
+}
+
+/// The path of the public address, without a closing slash: a proxy may serve all this under a path of its own.
+pub(super) fn base(app: &App) -> String {
+    app.config.server.public_url.path().trim_end_matches('/').to_owned()
+}
+
+/// Where somebody chooses a password whose own was chosen by somebody else.
+pub(super) fn password_page(app: &App) -> String {
+    format!("{}/account/password?why=required", base(app))
+}

@@ -1,0 +1,20 @@
+//! Where somebody is.
+
+use actix_web::HttpRequest;
+use actix_web::http::Method;
+use actix_web::http::uri::PathAndQuery;
+
+/// The page that a request is about: after a form, where that stands.
+pub(super) fn here(request: &HttpRequest) -> &str {
+    match *request.method() {
+        // A one-time token stands in no page.
+        Method::GET | Method::HEAD if !request.query_string().contains("token") => {
+            request.uri().path_and_query().map_or("/", PathAndQuery::as_str)
+        }
+        _ if request.path().starts_with("/account/sessions/") && !request.path().ends_with("/name") => {
+            "/account/sessions"
+        }
+        _ if ["/account/extend", "/preferences"].contains(&request.path()) => "/account",
+        _ => request.path(),
+    }
+}
