@@ -23,7 +23,7 @@ use crate::model::user::RolePolicy;
 use crate::refusals::Refusals;
 use crate::session::{self, Sessions};
 use crate::signed_removal::RemovalKey;
-use crate::signing::{Signing, SigningError};
+use crate::signing_keys::{Signing, SigningError};
 use crate::store::{Db, OpenError, Settings, Store, StoreError, chain as records, signing_keys};
 use crate::telemetry::Metrics;
 use crate::token::keys::{KeyError, SigningKey};

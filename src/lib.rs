@@ -14,7 +14,7 @@
 //! | [`token`] | what a token says and whether it is genuine; pure | whether its session lives |
 //! | [`store`] | both databases: the only folder that names diesel | rules |
 //! | [`view`] | the objects of the contract, for the API, exports and the command line | |
-//! | [`vault`], [`signing`] | the stored keyring and what it encrypts; the keys that sign tokens | sessions |
+//! | [`vault`], [`signing_keys`] | the stored keyring and what it encrypts; the keys that sign tokens | sessions |
 //! | [`credential`] | passwords and what failures cost | sessions |
 //! | [`refusals`] | what was refused, aggregated and recorded; below every room that has something to record | the rules that refuse |
 //! | [`alert`] | what reviewers should look at: raised, stored, acknowledged | what may be done with sessions |
@@ -83,7 +83,7 @@ pub mod regular_file;
 pub mod rotation;
 pub mod session;
 pub mod signed_removal;
-pub mod signing;
+pub mod signing_keys;
 pub mod store;
 pub mod telemetry;
 pub mod token;

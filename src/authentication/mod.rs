@@ -7,7 +7,7 @@
 //! | `keyed_lock` | which tries wait for which, so that many at once cannot outrun the count of their failures |
 //! | `known_device` | what exempts from the limits of an address |
 //! | `attempts` | how a try is written down |
-//! | `throttles` | what is closed now, for administrators |
+//! | `throttle_list` | what is closed now, for administrators |
 //!
 //! What a failure costs is `credential::throttle`; what follows from a success is its caller's (`session::start`).
 
@@ -15,7 +15,7 @@ mod attempts;
 mod keyed_lock;
 pub mod known_device;
 pub mod password;
-mod throttles;
+mod throttle_list;
 
 use std::sync::Arc;
 

@@ -84,7 +84,7 @@ struct Admission {
     /// How long the try must wait, if it must.
     wait: Option<Duration>,
     /// Whether that was closed by a clock that was ahead.
-    outlasts: bool,
+    exceeds_longest_wait: bool,
     user: Option<User>,
 }
 
@@ -111,16 +111,16 @@ impl Authentication {
         let name: String = credentials.username.chars().take(256).collect();
         let folded = fold(&name);
         let (lock, keys) = self.lock(&name, &credentials).await?;
-        let Admission { slot, wait, outlasts, user } = self.admission(keys, &name).await?;
+        let Admission { slot, wait, exceeds_longest_wait, user } = self.admission(keys, &name).await?;
         let now = self.now();
         if let Some(wait) = wait {
             let attempt = self.attempt(&credentials, &folded, user.as_ref(), AttemptOutcome::Throttled, now);
             self.inner.dependencies.refusals.note_attempt(failure, &attempt);
             let is_kept = self.inner.dependencies.refusals.keeps_throttled(&attempt, &folded);
-            if is_kept || outlasts {
+            if is_kept || exceeds_longest_wait {
                 let authentication = self.clone();
                 let noted = self.store().write(move |db| {
-                    authentication.inner.throttle.shorten(db, &keys, now)?;
+                    authentication.inner.throttle.cap_wait(db, &keys, now)?;
                     if is_kept { attempts::insert(db, &attempt) } else { Ok(()) }
                 });
                 noted.await?;
@@ -201,9 +201,10 @@ impl Authentication {
                 let (authentication, name, now) = (self.clone(), name.to_owned(), self.now());
                 let read = self.store().read(move |db| {
                     let throttle = &authentication.inner.throttle;
-                    let (wait, outlasts) = (throttle.wait(db, &keys, now)?, throttle.outlasts(db, &keys, now)?);
+                    let (wait, exceeds_longest_wait) =
+                        (throttle.wait(db, &keys, now)?, throttle.exceeds_longest_wait(db, &keys, now)?);
                     let (room, user) = (throttle.attempts_left(db, &keys, now)?, users::find_by_name(db, &name)?);
-                    Ok::<_, StoreError>((room, Admission { slot, wait, outlasts, user }))
+                    Ok::<_, StoreError>((room, Admission { slot, wait, exceeds_longest_wait, user }))
                 });
                 let (room, admission) = read.await?;
                 // Others may have failed since there was room.
@@ -279,7 +280,7 @@ impl Authenticated {
 
     /// Records the success in the transaction of what follows from it. `false`, and nothing but the attempt is written,
     /// where the user was disabled, deleted or given another password meanwhile.
-    pub(crate) fn accept_in(&self, db: &mut Db, session_id: Option<SessionId>) -> Result<bool, StoreError> {
+    pub(crate) fn record_success_in(&self, db: &mut Db, session_id: Option<SessionId>) -> Result<bool, StoreError> {
         let user = users::lock(db, self.user.id)?;
         let unchanged = |now: &User| now.state == UserState::Active && now.password_hash == self.user.password_hash;
         let user = user.filter(unchanged);
@@ -337,7 +338,7 @@ impl Authenticated {
     }
 
     /// Notes for the record that the user was disabled, deleted or given another password meanwhile.
-    pub(crate) fn refuse_late(&self, refusals: &Refusals, failure: AuditKind) {
+    pub(crate) fn note_overtaken(&self, refusals: &Refusals, failure: AuditKind) {
         refusals.note_attempt(failure, &self.attempt(None, false));
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Coherence;
 use crate::model::change::Change;
-use crate::signing::SigningError;
+use crate::signing_keys::SigningError;
 use crate::store::{Db, StoreError, changes, clients, nodes, not_befores};
 
 /// The changes that one transaction makes.

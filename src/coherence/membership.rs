@@ -18,7 +18,7 @@ use crate::model::change::Change;
 use crate::model::id::NodeId;
 use crate::model::not_before::Scope;
 use crate::model::session::Actor;
-use crate::signing::SigningError;
+use crate::signing_keys::SigningError;
 use crate::store::changes::{self, Following};
 use crate::store::nodes::{self, LeaseNumbers, Node};
 use crate::store::not_befores;

@@ -47,7 +47,7 @@ use std::time::Duration;
 use crate::alert::Alerts;
 use crate::clock::Clock;
 use crate::config;
-use crate::signing::Signing;
+use crate::signing_keys::Signing;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use acknowledgement::AcknowledgementRounds;

@@ -2,11 +2,12 @@
 //! what is done with them.
 //!
 //! `config/default.toml` ← a file ← the environment ([`Config::load`]). Each section has a file: its keys, the types that
-//! read them (a value that was read needs no second look), its `check` and its `weaknesses`. Every fault is found at once
-//! and named by its key. What may be secret has a type that is only shown masked.
+//! read them (a value that was read needs no second look), its `check` and its `weaknesses`. All sections are checked in
+//! `check`: every fault is found at once and named by its key. What may be secret has a type that is only shown masked.
 
 mod alerts;
 mod audit;
+mod check;
 mod clients;
 mod console;
 mod data;
@@ -100,41 +101,6 @@ section! {
 }
 
 impl Config {
-    fn check(&self, faults: &mut Faults) {
-        self.data.check(faults);
-        self.database.check(faults);
-        self.server.check(faults);
-        self.tokens.check(faults);
-        self.sessions.check(faults);
-        self.clients.check(faults);
-        self.console.check(faults);
-        self.gate.check(&self.server, &self.console, faults);
-        self.passwords.check(faults);
-        self.throttle.check(faults);
-        self.alerts.check(faults);
-        self.mail.check(faults);
-        self.roles.check(faults);
-        self.nodes.check(faults);
-        self.retention.check(faults);
-        self.shipping.check(faults);
-    }
-
-    /// Settings that are allowed but weaker than advised, each as one sentence: for `vigie config check`, `vigie doctor`,
-    /// and the log of a start.
-    #[must_use]
-    pub fn weaknesses(&self) -> Vec<Fault> {
-        let mut weak = Faults::default();
-        self.server.weaknesses(&mut weak);
-        self.gate.weaknesses(&self.server, &mut weak);
-        self.database.weaknesses(&mut weak);
-        self.tokens.weaknesses(&mut weak);
-        self.sessions.weaknesses(&mut weak);
-        self.passwords.weaknesses(&mut weak);
-        self.throttle.weaknesses(&mut weak);
-        self.shipping.weaknesses(&mut weak);
-        weak.into_vec()
-    }
-
     /// The issuer of tokens: `[tokens] issuer`, or the public address without its closing slash.
     #[must_use]
     pub fn issuer(&self) -> String {
@@ -153,28 +119,5 @@ impl Config {
         } else {
             self.keys.master_key_file.clone()
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::support::{load, owned};
-    use super::*;
-
-    #[test]
-    fn the_defaults_are_valid_and_have_no_weakness() {
-        let config = load(&[]).unwrap();
-        assert_eq!(config.weaknesses(), vec![]);
-        assert_eq!(config.issuer(), "http://127.0.0.1:8080");
-    }
-
-    #[test]
-    fn the_configuration_for_production_is_as_advised() {
-        let file = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/config/production.toml"));
-        let url = "postgres://vigie:x@db.example.org/vigie?sslmode=verify-full";
-        let config = Config::load(Some(file), owned(&[("DATABASE_URL", url)])).unwrap();
-        assert_eq!(config.weaknesses(), []);
     }
 }

@@ -235,8 +235,8 @@ impl Throttle {
 
     /// Opens sooner what is closed for longer than any rule closes it: it was closed by a clock that was ahead. From a try
     /// that was refused, nobody waits longer than the rules say.
-    /// `outlasts` tells whether there is anything to open.
-    pub fn shorten(&self, db: &mut Db, keys: &ThrottleKeys, now: DateTime<Utc>) -> Result<(), StoreError> {
+    /// `exceeds_longest_wait` tells whether there is anything to open.
+    pub fn cap_wait(&self, db: &mut Db, keys: &ThrottleKeys, now: DateTime<Utc>) -> Result<(), StoreError> {
         for key in keys.refusing() {
             let Some(count) = throttles::find(db, *key)? else { continue };
             let latest = now + self.longest(key.scope, &count);
@@ -248,7 +248,12 @@ impl Throttle {
     }
 
     /// Whether something is closed for longer than any rule closes it.
-    pub fn outlasts(&self, db: &mut Db, keys: &ThrottleKeys, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    pub fn exceeds_longest_wait(
+        &self,
+        db: &mut Db,
+        keys: &ThrottleKeys,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
         for key in keys.refusing() {
             let Some(count) = throttles::find(db, *key)? else { continue };
             if count.closed_until.is_some_and(|until| until > now + self.longest(key.scope, &count)) {

@@ -11,7 +11,7 @@ use chrono::TimeDelta;
 use futures_util::future::Either;
 
 use super::error::ApiError;
-use super::forward_auth;
+use super::forward_auth_paths;
 use super::middleware::method_word;
 use super::request_extension::RequestExtension;
 use super::step_up;
@@ -206,7 +206,7 @@ fn bearer(request: &HttpRequest) -> Result<&str, ApiError> {
 fn read_bearer(request: &HttpRequest) -> Result<&str, BearerError> {
     let query = request.query_string();
     if !query.is_empty()
-        && !forward_auth::is_below(request.path())
+        && !forward_auth_paths::is_below(request.path())
         && url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "access_token")
     {
         return Err(BearerError::malformed(Reason::TokenInAddress, "A token does not belong in the address."));

@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::no_length;
+use super::missing_content_length;
 
 /// Longest that a client may take to send the head of a request.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -118,7 +118,7 @@ pub(super) struct Connection {
     alarm: Pin<Box<Sleep>>,
     /// Runs while a write waits.
     stalled: Option<Pin<Box<Sleep>>>,
-    /// The beginning of a head that is handed on as a whole ([`no_length`]).
+    /// The beginning of a head that is handed on as a whole ([`missing_content_length`]).
     held_back: Vec<u8>,
 }
 
@@ -154,7 +154,7 @@ impl Connection {
         loop {
             let before = buffer.filled().len();
             let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-            if self.activity.requests.get() > 0 || no_length::put_in(buffer, start) {
+            if self.activity.requests.get() > 0 || missing_content_length::put_in(buffer, start) {
                 let has_some = buffer.filled().len() > start;
                 return if has_some && read.is_pending() { Poll::Ready(Ok(())) } else { read };
             }

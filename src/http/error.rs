@@ -15,7 +15,7 @@ use crate::session::check::CheckError;
 use crate::session::not_before::NotBeforeError;
 use crate::session::refresh::RefreshError;
 use crate::session::start::LoginError;
-use crate::signing::SigningError;
+use crate::signing_keys::SigningError;
 use crate::store::{Overtaken, StoreError};
 use crate::user::UserError;
 use crate::user::password::{ChangePasswordError, OneTimeTokenError};

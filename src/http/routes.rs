@@ -7,7 +7,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::auth::{export, login, own, password, unrecognised_login, verify};
 use super::oauth::{introspect, revoke};
 use super::well_known::{keys, metadata};
-use super::{admin, api_document, forward_auth, health};
+use super::{admin, api_document, forward_auth_paths, health};
 
 /// Every route of the API.
 pub fn table(routes: &mut ServiceConfig<'_>) {
@@ -18,9 +18,9 @@ pub fn table(routes: &mut ServiceConfig<'_>) {
         .service(own::me)
         .service(introspect::introspect)
         // the same of proxies that keep the method, or append the path
-        .route(forward_auth::PATH, web::route().to(verify::verify_any))
+        .route(forward_auth_paths::PATH, web::route().to(verify::verify_any))
         .service(verify::verify_below)
-        .route(forward_auth::BELOW, web::route().to(verify::verify_any_below))
+        .route(forward_auth_paths::BELOW, web::route().to(verify::verify_any_below))
         // people and the applications that act for them
         .service(login::login)
         .service(login::refresh)

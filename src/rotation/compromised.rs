@@ -185,7 +185,7 @@ fn replace_signing_keys(
         audit::record(db, &AuditEvent::new(now, Details::KeyRevoked {}, context, subject))?;
     }
     let Some(key) = key else { return Ok(()) };
-    let stored = crate::signing::encrypted_in(db, new, key, now)?;
+    let stored = crate::signing_keys::encrypt_new_key_in(db, new, key, now)?;
     signing_keys::insert(db, &stored)?;
     let details = Details::KeyCreated { algorithm: stored.algorithm };
     audit::record(db, &AuditEvent::new(now, details, context, Subject::new(SubjectKind::Key, &stored.id)))

@@ -17,7 +17,7 @@ use crate::model::id::{SessionId, UserId};
 use crate::model::not_before::Scope;
 use crate::model::session::{EndReason, Session};
 use crate::model::user::UserStatus;
-use crate::signing::SigningError;
+use crate::signing_keys::SigningError;
 use crate::store::not_befores;
 use crate::store::sessions::{SessionStatus, SessionUse};
 use crate::store::signing_keys::KeyStatus;

@@ -12,7 +12,7 @@ use super::check::{CheckError, CheckedFor};
 use crate::model::client::{Client, ClientId};
 use crate::model::session::{RefreshTokenStatus, Session};
 use crate::model::user::UserStatus;
-use crate::signing::SigningError;
+use crate::signing_keys::SigningError;
 use crate::store::{Db, StoreError, sessions};
 use crate::token::claims::CheckedClaims;
 use crate::token::issue::sign;

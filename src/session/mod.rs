@@ -44,7 +44,7 @@ use crate::coherence::live::LiveView;
 use crate::config;
 use crate::key::Key;
 use crate::refusals::Refusals;
-use crate::signing::Signing;
+use crate::signing_keys::Signing;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use end_queue::EndQueue;

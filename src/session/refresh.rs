@@ -15,7 +15,7 @@ use crate::model::change::Change;
 use crate::model::client::ClientId;
 use crate::model::session::{Actor, ClientInfo, CurrentToken, EndReason, RefreshTokenStatus, RefreshTokens, Session};
 use crate::model::user::UserStatus;
-use crate::signing::SigningError;
+use crate::signing_keys::SigningError;
 use crate::store::sessions::SessionUse;
 use crate::store::{Db, StoreError, access_tokens, audit, sessions};
 use crate::token::keys::KeyError;

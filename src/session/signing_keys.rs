@@ -2,7 +2,7 @@
 
 use super::Sessions;
 use crate::model::audit::{AuditContext, AuditKind, Reason, Subject, SubjectKind};
-use crate::signing::SigningError;
+use crate::signing_keys::SigningError;
 use crate::store::StoreError;
 use crate::token::keys::VerificationKeySet;
 

@@ -19,7 +19,7 @@ use crate::model::session::{
     Actor, ClientInfo, CurrentToken, EndReason, RefreshTokens, Session, SessionCredential, expired,
 };
 use crate::model::user::User;
-use crate::signing::SigningError;
+use crate::signing_keys::SigningError;
 use crate::store::{Db, StoreError, access_tokens, audit, clients, not_befores, sessions};
 use crate::token::keys::KeyError;
 
@@ -125,8 +125,8 @@ impl Sessions {
         let started = self
             .change(move |db, changes| {
                 not_befores::lock_shared(db)?;
-                if !authenticated.accept_in(db, Some(session.id))? {
-                    authenticated.refuse_late(sessions.refusals(), AuditKind::LoginFailed);
+                if !authenticated.record_success_in(db, Some(session.id))? {
+                    authenticated.note_overtaken(sessions.refusals(), AuditKind::LoginFailed);
                     return Ok(None);
                 }
                 if let Some(client) = session.client.id()

@@ -6,10 +6,10 @@ pub mod create;
 pub mod erase;
 pub mod find;
 pub mod import;
+mod lift_throttle;
 mod names_in_history;
 pub mod password;
 pub mod setup;
-mod throttle;
 pub mod unrecognised_login;
 
 use std::sync::Arc;

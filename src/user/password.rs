@@ -16,7 +16,7 @@ use crate::model::session::{Actor, ClientInfo, EndReason, Session};
 use crate::model::user::{PasswordHash, User, UserState};
 use crate::session::end::{end_by, end_of_user_in};
 use crate::session::issue::Issued;
-use crate::signing::SigningError;
+use crate::signing_keys::SigningError;
 use crate::store::one_time_tokens::{self, TokenPurpose};
 use crate::store::{Db, StoreError, users};
 use crate::token::keys::KeyError;
@@ -180,8 +180,8 @@ impl Users {
             .change(move |db, changes| {
                 // Hashing may have taken long.
                 sessions.ensure_allowed_in(db, &change.context)?;
-                if !authenticated.accept_in(db, None)? {
-                    authenticated.refuse_late(&refusals, AuditKind::PasswordChangeRefused);
+                if !authenticated.record_success_in(db, None)? {
+                    authenticated.note_overtaken(&refusals, AuditKind::PasswordChangeRefused);
                     return Ok::<_, StoreError>(None);
                 }
                 let context = authenticated.context();

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, get, post, web};
 
-use super::query::Filtered;
+use super::filter_query::Filtered;
 use super::sessions::NoteBody;
 use crate::app::App;
 use crate::http::authenticate::Reviewer;

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, get, web};
 
-use super::query::{ExportOptions, Filtered};
+use super::filter_query::{ExportOptions, Filtered};
 use crate::app::App;
 use crate::audit::export::Selection;
 use crate::http::authenticate::Reviewer;

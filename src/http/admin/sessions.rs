@@ -5,8 +5,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::filter_query::{ExportOptions, Filtered, Ordered, SessionOrder};
 use super::member::Note;
-use super::query::{ExportOptions, Filtered, Ordered, SessionOrder};
 use crate::app::App;
 use crate::audit::export::Selection;
 use crate::audit::history::SessionDetail;

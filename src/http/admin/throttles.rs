@@ -6,8 +6,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::filter_query::Filtered;
 use super::member::ThrottleState;
-use super::query::Filtered;
 use crate::app::App;
 use crate::http::authenticate::{Admin, Reviewer};
 use crate::http::error::ApiError;

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::query::Filtered;
+use super::filter_query::Filtered;
 use super::sessions::NoteBody;
 use crate::app::App;
 use crate::http::authenticate::{Admin, Reviewer};

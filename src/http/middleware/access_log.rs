@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::http::{Method, StatusCode};
 use tracing::Level;
 
-use crate::http::forward_auth;
+use crate::http::forward_auth_paths;
 use crate::http::request_id::RequestIdentity;
 
 /// What is logged and counted where no route matched.
@@ -25,8 +25,14 @@ pub(super) struct Line<'a> {
 }
 
 /// Routes that are asked for every request elsewhere, or all the time.
-const COUNTED: [&str; 6] =
-    [forward_auth::PATH, forward_auth::BELOW, "/auth/me", "/oauth/introspect", "/health/live", "/health/ready"];
+const COUNTED: [&str; 6] = [
+    forward_auth_paths::PATH,
+    forward_auth_paths::BELOW,
+    "/auth/me",
+    "/oauth/introspect",
+    "/health/live",
+    "/health/ready",
+];
 
 /// Writes the line: at level error where the server failed, debug for a success that is only counted, else info.
 pub(super) fn write(line: &Line<'_>) {

@@ -13,7 +13,7 @@ use utoipa::{IntoResponses, ToSchema};
 use crate::client::authenticate::ClientAuthenticationError;
 use crate::http::error::{ApiError, BASIC, TRY_AGAIN};
 use crate::session::revoke::RevokeError;
-use crate::signing::SigningError;
+use crate::signing_keys::SigningError;
 use crate::store::StoreError;
 
 /// An answer that is not what was asked for.

@@ -9,9 +9,9 @@ use fluent_bundle::FluentArgs;
 
 use super::assets::Assets;
 use super::cookies::{CookieUse, Cookies};
+use super::current_page::current_page;
 use super::form::form_token;
 use super::half_filled::HalfFilled;
-use super::here::here;
 use super::language::{Texts, language};
 use super::moment::Moment;
 use super::rgaa::Grid;
@@ -88,7 +88,7 @@ impl Frame {
             base: base(app),
             username: None,
             form_token: form_token(app, request),
-            here: here(request).to_owned(),
+            here: current_page(request).to_owned(),
             assets: request
                 .app_data::<web::Data<Assets>>()
                 .cloned()

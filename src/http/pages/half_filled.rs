@@ -10,7 +10,7 @@ use actix_web::http::Method;
 use serde::{Deserialize, Serialize};
 
 use super::cookies::{CookieUse, Cookies, FORM_KEPT_FOR};
-use super::here::here;
+use super::current_page::current_page;
 use crate::app::App;
 use crate::model::id::UserId;
 use crate::model::secret::SecretKind;
@@ -61,7 +61,7 @@ pub(super) fn keep(app: &App, request: &HttpRequest) -> Option<Cookie<'static>> 
         return None;
     }
     let until = app.clock.now().timestamp() + FORM_KEPT_FOR.whole_seconds();
-    let form = HalfFilled { user_id: session.user_id, page: here(request).to_owned(), until, members };
+    let form = HalfFilled { user_id: session.user_id, page: current_page(request).to_owned(), until, members };
     let sealed = app.sessions.seal_for_browser(CONTEXT, &serde_json::to_vec(&form).ok()?);
     Some(Cookies::of(app).set(CookieUse::HalfFilledForm, sealed))
 }

@@ -10,9 +10,9 @@ use askama::Template;
 
 use super::assets::Assets;
 use super::cookies::add;
+use super::current_page::current_page;
 use super::frame::{Frame, base, password_page};
 use super::half_filled;
-use super::here::here;
 use super::return_to::ReturnTo;
 use super::{answer, see_other};
 use crate::app::App;
@@ -128,7 +128,7 @@ fn problem_page(
 
 /// The login page, which leads back here; after a form to where that stands.
 fn login_address(app: &App, request: &HttpRequest, why: Option<&str>) -> String {
-    let here = ReturnTo::parse(here(request)).filter(|here| !matches!(here.as_str(), "/" | "/logout"));
+    let here = ReturnTo::parse(current_page(request)).filter(|here| !matches!(here.as_str(), "/" | "/logout"));
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     if let Some(here) = here {
         query.append_pair("return_to", here.as_str());

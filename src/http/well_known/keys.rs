@@ -6,7 +6,7 @@ use super::document;
 use crate::app::App;
 use crate::http::error::ApiError;
 use crate::http::problems::Unanswered;
-use crate::signing::PUBLISHED_BEFORE;
+use crate::signing_keys::PUBLISHED_BEFORE;
 
 /// The public keys whose tokens are accepted now, as a JWK set. Empty where tokens are signed with a shared secret.
 ///

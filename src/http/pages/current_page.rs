@@ -5,7 +5,7 @@ use actix_web::http::Method;
 use actix_web::http::uri::PathAndQuery;
 
 /// The page that a request is about: after a form, where that stands.
-pub(super) fn here(request: &HttpRequest) -> &str {
+pub(super) fn current_page(request: &HttpRequest) -> &str {
     match *request.method() {
         // A one-time token stands in no page.
         Method::GET | Method::HEAD if !request.query_string().contains("token") => {

@@ -148,7 +148,7 @@ impl Signing {
         let signs_until = if self.algorithm == Algorithm::Hs256 { now } else { now + PUBLISHED_BEFORE };
         let (vault, context, verify_until) = (self.vault.clone(), context.clone(), signs_until + self.overlap);
         let put = move |db: &mut Db| {
-            let stored = encrypted_in(db, &vault, &key, now)?;
+            let stored = encrypt_new_key_in(db, &vault, &key, now)?;
             let replaced = signing_keys::retire_newest(db, signs_until, verify_until)?;
             add(db, &stored, replaced, &context)
         };
@@ -162,7 +162,7 @@ impl Signing {
         let key = SigningKey::generate(self.algorithm)?;
         let signs_until = now + PUBLISHED_BEFORE;
         signing_keys::prolong_last(db, now, signs_until, signs_until + self.overlap)?;
-        let stored = encrypted_in(db, &self.vault, &key, now)?;
+        let stored = encrypt_new_key_in(db, &self.vault, &key, now)?;
         Ok(add(db, &stored, None, context)?)
     }
 
@@ -315,7 +315,7 @@ impl Signing {
 }
 
 /// A new key as it is kept.
-pub(crate) fn encrypted_in(
+pub(crate) fn encrypt_new_key_in(
     db: &mut Db,
     vault: &Vault,
     key: &SigningKey,
