@@ -356,17 +356,22 @@ fn client_address(request: &HttpRequest) -> IpAddr {
 type Extracting<T> = Either<Ready<Result<T, ApiError>>, Pin<Box<dyn Future<Output = Result<T, ApiError>>>>>;
 
 /// The caller, if the role allows it, and if the login is recent enough for what asks for that.
+pub(super) fn authorise(caller: Caller, app: &App, is_allowed: fn(Permissions) -> bool) -> Result<Caller, ApiError> {
+    if !is_allowed(caller.permissions) {
+        return Err(caller.not_allowed(app));
+    }
+    if step_up::is_asked_for(&caller.request, &app.config.sessions) {
+        caller.require_recent_login(app)?;
+    }
+    Ok(caller)
+}
+
+/// The same of whoever holds a token.
 fn authenticate_with(request: &HttpRequest, is_allowed: fn(Permissions) -> bool) -> Extracting<Caller> {
     let (caller, app) = (authenticate(request), app_of(request));
     Either::Right(Box::pin(async move {
         let (caller, app) = (caller.await?, app?);
-        if !is_allowed(caller.permissions) {
-            return Err(caller.not_allowed(&app));
-        }
-        if step_up::is_asked_for(&caller.request, &app.config.sessions) {
-            caller.require_recent_login(&app)?;
-        }
-        Ok(caller)
+        authorise(caller, &app, is_allowed)
     }))
 }
 

@@ -11,8 +11,9 @@ use actix_web::http::Method;
 use crate::config;
 
 /// What takes power away, or reads. It is to be at hand at once, however long ago the login was.
-const WITHOUT: [(Method, &str); 4] = [
+const WITHOUT: [(Method, &str); 5] = [
     (Method::POST, "/admin/sessions/{id}/end"),
+    (Method::POST, "/console/sessions/{id}/end"),
     (Method::POST, "/admin/users/{id}/end-sessions"),
     (Method::POST, "/admin/sessions/lookup"),
     (Method::POST, "/admin/alerts/{id}/acknowledge"),

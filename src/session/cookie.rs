@@ -19,6 +19,7 @@ use crate::key::Key;
 use crate::model::audit::Reason;
 use crate::model::secret::SecretKind;
 use crate::model::session::{Session, SessionCredential};
+use crate::model::user::Role;
 use crate::token::session_cookie::SessionCookie;
 
 /// A login on the login page that succeeded.
@@ -30,6 +31,8 @@ pub struct CookieLogin {
     pub previous_login: Option<(DateTime<Utc>, IpAddr)>,
     /// Makes the device known at the next login.
     pub device: DeviceToken,
+    /// What the user's role is now.
+    pub role: Role,
     /// Whether somebody else chose the password: nothing is open before it is changed.
     pub must_change_password: bool,
 }
@@ -59,7 +62,8 @@ impl Sessions {
         let Started { session, user, previous_login, device } =
             self.start_session(authenticated, None, SessionCredential::Cookie).await?;
         let must_change_password = user.must_change_password_since.is_some();
-        Ok(CookieLogin { cookie: self.cookie_of(&session), previous_login, device, must_change_password })
+        let (cookie, role) = (self.cookie_of(&session), user.role);
+        Ok(CookieLogin { cookie, previous_login, device, role, must_change_password })
     }
 
     /// The cookie that continues a session from now on.

@@ -14,6 +14,8 @@ const html = new HtmlValidate({
     'attribute-boolean-style': 'off',
     // <form role="search">, <ul role="list">: Safari tells no list without it.
     'no-redundant-role': 'off',
+    // A filter has fields of one name for several values.
+    'form-dup-name': 'off',
   },
 });
 
@@ -136,4 +138,15 @@ export async function accessible(page, place, rules = { runOnly: RULES }) {
     );
   }, rules);
   assert.deepEqual(violations, [], `what axe finds at ${place}`);
+}
+
+// WCAG 1.4.10: nothing is reached by scrolling in two directions.
+export async function fits({ page }, place) {
+  const { wide, culprits } = await page.evaluate(() => {
+    const width = document.documentElement.clientWidth;
+    const over = [...document.body.querySelectorAll('*')].filter((element) => element.getBoundingClientRect().right > width + 1);
+    const culprits = over.slice(0, 5).map((element) => element.outerHTML.slice(0, 120));
+    return { wide: document.documentElement.scrollWidth - width, culprits };
+  });
+  assert.ok(wide <= 0, `${place} is ${wide} px too wide: ${culprits.join('\n')}`);
 }

@@ -1,7 +1,7 @@
 // How the pages look: on a small screen, enlarged, in the dark, in the reader's own colours, on paper.
 import assert from 'node:assert/strict';
 
-import { accessible } from './look.mjs';
+import { accessible, fits } from './look.mjs';
 import { picture, scenario } from './scenario.mjs';
 import { api, api_session } from './visitor.mjs';
 
@@ -91,17 +91,6 @@ await scenario(async ({ step, visitor }) => {
     assert.equal(shown, 0, `nobody clicks on paper, at ${path}`);
   }, some);
 });
-
-// WCAG 1.4.10: nothing is reached by scrolling in two directions.
-async function fits({ page }, place) {
-  const { wide, culprits } = await page.evaluate(() => {
-    const width = document.documentElement.clientWidth;
-    const over = [...document.body.querySelectorAll('*')].filter((element) => element.getBoundingClientRect().right > width + 1);
-    const culprits = over.slice(0, 5).map((element) => element.outerHTML.slice(0, 120));
-    return { wide: document.documentElement.scrollWidth - width, culprits };
-  });
-  assert.ok(wide <= 0, `${place} is ${wide} px too wide: ${culprits.join('\n')}`);
-}
 
 function clipped() {
   return [...document.querySelectorAll('main *, header *, footer *')]

@@ -94,6 +94,24 @@ await scenario(async ({ step, visitor }) => {
       await rose.page.screenshot({ path: picture(`rgaa-${name.replace(/\W+/g, '-')}`), fullPage: true });
     });
 
+    await step(`${name}: the console`, async () => {
+      const root = await visitor({ reducedMotion: 'reduce', ...options });
+      const { session } = await api_session('rose');
+      await root.logged_in_to_console('root');
+      for (const path of ['/console/sessions', '/console/sessions?user=rose&not_state=ended', '/console/sessions?ip=x&role=agent',
+        `/console/sessions/${session.id}`, `/console/sessions/${session.id}/end`]) {
+        await root.go(path);
+        const language = options.locale.slice(0, 2);
+        await look(root, { language });
+        assert.deepEqual(await root.page.evaluate(faults), [], `${name}: ${path}`);
+        assert.deepEqual(await root.page.evaluate(pale), [], `3.3: what hardly stands out from its ground, ${name}: ${path}`);
+        // With everything unfolded.
+        await accessible(root.page, path);
+        await root.page.screenshot({ path: picture(`console-${name.replace(/\W+/g, '-')}${path.replace(session.id, 'id').replace(/\W+/g, '-')}`), fullPage: true });
+      }
+      await root.context.close();
+    });
+
     await step(`${name}: choosing in a list changes nothing by itself`, async () => {
       const before = rose.page.url();
       await rose.page.evaluate(() => (globalThis.is_same_page = true));
@@ -123,6 +141,8 @@ function faults() {
   const fault = (criterion, element, why) => found.push(`${criterion} ${why}: ${element.outerHTML?.slice(0, 160) ?? element}`);
   const none = (criterion, selector, why) => all(selector).forEach((element) => fault(criterion, element, why));
   const shown = (element) => element.checkVisibility();
+  // What is folded is looked at as well.
+  for (const folded of all('main details')) folded.open = true;
 
   none('2.1', 'iframe, frame', 'a frame');
   none('4', 'audio, video, canvas, object, embed, body svg', 'a medium');
@@ -200,7 +220,7 @@ function faults() {
   }
 
   // 11.1, 11.4, 11.10, 11.13
-  for (const field of all('input:not([type=hidden]), select')) {
+  for (const field of all('input:not([type=hidden]), select, textarea')) {
     const [label] = field.labels ?? [];
     if (!label || !text(label)) {
       fault('11.1', field, 'no label');
@@ -210,7 +230,9 @@ function faults() {
     const across = Math.max(0, here.left - there.right, there.left - here.right);
     const down = Math.max(0, here.top - there.bottom, there.top - here.bottom);
     if (Math.hypot(across, down) > 24) fault('11.4', field, 'far from its label');
-    if (field.tagName === 'INPUT' && !['username', 'current-password', 'new-password'].includes(field.autocomplete)) {
+    // A filter is about others: nothing of its reader belongs there.
+    const is_filter = field.form?.method === 'get' && field.autocomplete === 'off';
+    if (field.tagName === 'INPUT' && !is_filter && !['username', 'current-password', 'new-password'].includes(field.autocomplete)) {
       fault('11.13', field, 'no purpose');
     }
     const says = (sentence) => all('.note', field.closest('main, footer')).some((note) => sentence.test(text(note)));

@@ -54,6 +54,14 @@ fn report_token(program: &Program, name: &str) -> String {
     token.reveal(SecretKind::OneTimeToken)
 }
 
+#[rstest]
+fn reviewers_find_a_session_and_administrators_end_it(#[values(Sqlite, Postgres)] backend: Backend) {
+    let (program, server) = serve_with(backend, "alice");
+    program.add_user("nadia", "auditor");
+    program.add_user("root", "admin");
+    passes("console.mjs", &server, &[]);
+}
+
 #[test]
 fn every_action_works_without_script() {
     let (_program, server) = serve_with(Sqlite, "bob");
@@ -83,6 +91,7 @@ fn each_page_holds_what_the_rgaa_asks_for() {
         .with("VIGIE__CONSOLE__ACCESSIBILITY_SCHEME", "https://www.example.org/schema");
     program.add_user("rose", "agent");
     program.add_user("rémi", "agent");
+    program.add_user("root", "admin");
     let reset = program.run(&["user", "reset-password", "rémi", "--json"]).json();
     let server = program.serve();
     passes("rgaa.mjs", &server, &[("VIGIE_RESET_TOKEN", reset["token"].as_str().expect("a token"))]);

@@ -101,6 +101,13 @@ export class Visitor {
     this.is_at('/account');
   }
 
+  // Who may read other people's history comes to the console.
+  async logged_in_to_console(username) {
+    await this.go('/login');
+    await this.log_in(username);
+    this.is_at('/console/sessions');
+  }
+
   // These stand at the foot of every page.
   async choose_language(language) {
     await this.leave(() => this.page.locator(`form[action="/preferences"] [value="${language}"]`).click());

@@ -3,6 +3,7 @@
 mod accessibility;
 mod answers;
 mod browser;
+mod console;
 mod forms;
 mod gate;
 mod half_filled;

@@ -110,7 +110,8 @@ fn as_query(pairs: &[(String, String)]) -> String {
 }
 
 impl<F: DeserializeOwned, O: Options> Filtered<F, O> {
-    fn parse(query: &str) -> Result<Self, ApiError> {
+    /// Reads both parts of a query string.
+    pub(in crate::http) fn parse(query: &str) -> Result<Self, ApiError> {
         let (options, filter) = split::<O>(query);
         Ok(Self { filter: parse_pairs(filter)?, options: O::read(&options)? })
     }

@@ -64,13 +64,20 @@ impl<'de> Deserialize<'de> for Label {
     }
 }
 
-impl<'de> Deserialize<'de> for Note {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
+impl Note {
+    /// The note; `None` where the text is not one.
+    #[must_use]
+    pub fn new(text: String) -> Option<Self> {
         let is_allowed = |character: char| character == '\n' || !character.is_control();
         let fits = text.chars().count() <= LONGEST_NOTE && text.chars().all(is_allowed);
+        fits.then_some(Self(text))
+    }
+}
+
+impl<'de> Deserialize<'de> for Note {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let message = "must have at most 500 characters, and no control characters but the line feed";
-        if fits { Ok(Self(text)) } else { Err(D::Error::custom(message)) }
+        Self::new(String::deserialize(deserializer)?).ok_or_else(|| D::Error::custom(message))
     }
 }
 

@@ -92,7 +92,7 @@ impl EndSessionsBody {
 }
 
 /// A cursor holds for one order only.
-const fn pager(order: Sort) -> Pager {
+pub(in crate::http) const fn pager(order: Sort) -> Pager {
     Pager(match order {
         Sort::NewestStart => "sessions -started_at",
         Sort::OldestStart => "sessions started_at",

@@ -16,7 +16,7 @@ use crate::config::Contact;
 use crate::http::error::ApiError;
 
 /// What the pages are called that were assessed.
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 14] = [
     "login-title",
     "setup-title",
     "reset-title",
@@ -26,6 +26,9 @@ const PAGES: [&str; 11] = [
     "password-title",
     "export-title",
     "logout-title",
+    "console-sessions-title",
+    "accessibility-console-session",
+    "end-title",
     "privacy-title",
     "accessibility-title",
 ];

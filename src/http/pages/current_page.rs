@@ -7,8 +7,10 @@ use actix_web::http::uri::PathAndQuery;
 /// The page that a request is about: after a form, where that stands.
 pub(super) fn current_page(request: &HttpRequest) -> &str {
     match *request.method() {
-        // A one-time token stands in no page.
-        Method::GET | Method::HEAD if !request.query_string().contains("token") => {
+        // A one-time token stands in no page; the `token` of the console is a filter, by an id that is no secret.
+        Method::GET | Method::HEAD
+            if !request.query_string().contains("token") || request.path().starts_with("/console/") =>
+        {
             request.uri().path_and_query().map_or("/", PathAndQuery::as_str)
         }
         _ if request.path().starts_with("/account/sessions/") && !request.path().ends_with("/name") => {

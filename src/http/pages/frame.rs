@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::config::Language;
 use crate::http::authenticate::Caller;
 use crate::http::error::ApiError;
+use crate::model::user::Permissions;
 
 /// Where French administrations are.
 const ZONES: [&str; 12] = [
@@ -35,6 +36,9 @@ const ZONES: [&str; 12] = [
     "Pacific/Wallis",
     "UTC",
 ];
+
+/// Where the console begins.
+const CONSOLE: &str = "/console";
 
 /// When a session ends unless it is used before.
 pub(super) struct IdleEnd {
@@ -70,6 +74,8 @@ pub(super) struct Frame {
     pub assets: web::Data<Assets>,
     /// When this session ends unless it is used before, where somebody is logged in.
     pub idle: Option<IdleEnd>,
+    /// Whether the reader may read other people's history.
+    pub has_console: bool,
     /// The form of this page that was sent when its session was over.
     pub again: Option<HalfFilled>,
     /// The zone of all times.
@@ -94,6 +100,7 @@ impl Frame {
                 .cloned()
                 .expect("the routes of pages come with their assets"),
             idle: None,
+            has_console: false,
             again: None,
             zone: zone.unwrap_or(console.time_zone),
             now: app.clock.now(),
@@ -107,6 +114,7 @@ impl Frame {
         Ok(Self {
             username: Some(caller.checked.user.username.as_str().to_owned()),
             idle: Some(IdleEnd::new(current.idle_expires_at, current.session.expires_at(), &frame)),
+            has_console: caller.permissions.auditor,
             again: HalfFilled::of(app, request, caller.checked.user_id),
             ..frame
         })
@@ -124,6 +132,15 @@ impl Frame {
         Texts::of(self.language).get(name, Some(&values))
     }
 
+    /// The text of this name, with several values in it.
+    pub fn with_all(&self, name: &str, values: &[(&str, &str)]) -> String {
+        let mut all = FluentArgs::new();
+        for (value_name, value) in values {
+            all.set((*value_name).to_owned(), (*value).to_owned());
+        }
+        Texts::of(self.language).get(name, Some(&all))
+    }
+
     /// The text of this name, with a number in it.
     pub fn count(&self, name: &str, count: impl Borrow<i64>) -> String {
         let mut values = FluentArgs::new();
@@ -136,20 +153,26 @@ impl Frame {
         self.text(Grid::get().counts().conformity().footer())
     }
 
-    /// The pages of one's own: their paths and what they are called.
-    pub fn menu(&self) -> [(&'static str, String); 5] {
-        [
+    /// The pages of one's own, and the console for whoever may read there: their paths and what they are called.
+    pub fn menu(&self) -> Vec<(&'static str, String)> {
+        let mut menu = vec![
             ("/account", self.text("nav-account")),
             ("/account/sessions", self.text("nav-sessions")),
             ("/account/attempts", self.text("nav-attempts")),
             ("/account/password", self.text("nav-password")),
             ("/account/export", self.text("nav-export")),
-        ]
+        ];
+        if self.has_console {
+            menu.push((CONSOLE, self.text("nav-console")));
+        }
+        menu
     }
 
-    /// Whether this is the page of that path.
-    pub fn is_at(&self, path: &str) -> bool {
-        self.here.split('?').next() == Some(path)
+    /// How an entry of the menu is marked: as this very page, or as the part that this page is in.
+    pub fn mark(&self, path: &str) -> Option<&'static str> {
+        let here = self.here.split('?').next().unwrap_or_default();
+        let is_within = path == CONSOLE && here.strip_prefix(CONSOLE).is_some_and(|rest| rest.starts_with('/'));
+        if here == path { Some("page") } else { is_within.then_some("true") }
     }
 
     /// The zones that a reader may choose: those of France, the one that is chosen, and UTC.
@@ -170,6 +193,11 @@ impl Frame {
 /// The path of the public address, without a closing slash: a proxy may serve all this under a path of its own.
 pub(super) fn base(app: &App) -> String {
     app.config.server.public_url.path().trim_end_matches('/').to_owned()
+}
+
+/// Where somebody has something to do: in the console whoever may read there, everybody else on the pages of their own.
+pub(super) fn home(app: &App, permissions: Permissions) -> String {
+    format!("{}{}", base(app), if permissions.auditor { CONSOLE } else { "/account" })
 }
 
 /// Where somebody chooses a password whose own was chosen by somebody else.

@@ -85,10 +85,12 @@ mod tests {
     #[test]
     fn each_text_that_a_page_names_is_there() {
         let known = names(include_str!("texts/fr.ftl"));
-        let templates = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/http/pages/templates")).unwrap();
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/http/pages/templates");
+        let folders = [folder.to_owned(), format!("{folder}/console")].map(|folder| std::fs::read_dir(folder).unwrap());
+        let templates = folders.into_iter().flatten().map(|template| template.unwrap().path());
         let mut looked = 0;
-        for template in templates {
-            let source = std::fs::read_to_string(template.unwrap().path()).unwrap();
+        for template in templates.filter(|path| path.is_file()) {
+            let source = std::fs::read_to_string(template).unwrap();
             for call in ["text(\"", "with(\""] {
                 for named in source.split(call).skip(1) {
                     let name = named.split('"').next().unwrap();

@@ -11,7 +11,7 @@ use url::Url;
 use super::caller::PageCaller;
 use super::cookies::{CookieUse, Cookies, add};
 use super::form::OpenForm;
-use super::frame::{Frame, base, password_page};
+use super::frame::{Frame, base, home, password_page};
 use super::return_to::Destination;
 use super::shell::{is_from_elsewhere, reload};
 use super::{answer, see_other};
@@ -25,6 +25,7 @@ use crate::http::input::parse_query;
 use crate::model::client::LoginClient;
 use crate::model::secret::SecretKind;
 use crate::model::session::EndReason;
+use crate::model::user::Permissions;
 use crate::session::cookie::CookieLogin;
 use crate::session::start::LoginError;
 
@@ -100,7 +101,7 @@ pub(super) async fn show(
     if caller.is_ok() && query.why.as_deref() != Some("again") {
         return match tossed {
             Some(page) => mend_cookies(&app, &request, &caller?.0, page).await,
-            None => go_on(&app, &request, return_to.as_ref()),
+            None => go_on(&app, &request, &caller?.0, return_to.as_ref()),
         };
     }
     let username = match caller {
@@ -157,8 +158,11 @@ pub(super) async fn log_in(
             if let Ok(PageCaller(before)) = before {
                 app.sessions.end(before.checked.session_id, EndReason::Logout, None, &before.context()).await?;
             }
-            let to = return_to.as_ref();
-            let to = if login.must_change_password { password_page(&app) } else { location(&app, to) };
+            let permissions = app.users.roles().permissions(&login.role);
+            let to = match return_to.as_ref() {
+                _ if login.must_change_password => password_page(&app),
+                to => location(&app, permissions, to),
+            };
             logged_in(&app, &login, &to)
         }
         Err(LoginError::Authentication(AuthenticationError::InvalidCredentials)) => {
@@ -207,8 +211,13 @@ fn refuse(
 
 /// Leads whoever is logged in to the page that was wanted. A browser that asks at a site has no cookie for it, or one that is good
 /// no more: it gets the one of its session.
-fn go_on(app: &App, request: &HttpRequest, to: Option<&Destination>) -> Result<HttpResponse, ApiError> {
-    let mut response = see_other(&location(app, to));
+fn go_on(
+    app: &App,
+    request: &HttpRequest,
+    caller: &Caller,
+    to: Option<&Destination>,
+) -> Result<HttpResponse, ApiError> {
+    let mut response = see_other(&location(app, caller.permissions, to));
     if let Some(Destination::Site(_)) = to {
         set_session_again(app, request, &mut response)?;
     }
@@ -221,10 +230,10 @@ fn set_session_again(app: &App, request: &HttpRequest, response: &mut HttpRespon
     add(response, &Cookies::of(app).of_session(app, &cookie))
 }
 
-fn location(app: &App, to: Option<&Destination>) -> String {
+fn location(app: &App, permissions: Permissions, to: Option<&Destination>) -> String {
     match to {
         Some(Destination::Site(page)) => page.to_string(),
         Some(Destination::Own(page)) => format!("{}{page}", base(app)),
-        None => format!("{}/account", base(app)),
+        None => home(app, permissions),
     }
 }

@@ -1,5 +1,5 @@
-//! Pages for people with a browser: log in, see and end one's own sessions, change a password. They call the operations that the
-//! API calls; there is no second path.
+//! Pages for people with a browser: log in, see and end one's own sessions, change a password; and the console for administrators
+//! and reviewers. They call the operations that the API calls; there is no second path.
 //!
 //! A page is a template (`templates/`) with texts in the language of its reader (`texts/`), and works without script. A handler
 //! takes a [`PageCaller`](caller::PageCaller), whom a cookie makes known, and a [`PageForm`](form::PageForm), which no other
@@ -12,6 +12,7 @@ mod agent;
 mod assets;
 mod attempts;
 mod caller;
+mod console;
 pub(in crate::http) mod cookies;
 mod current_page;
 mod export;
@@ -73,6 +74,10 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(page("/account/attempts").get(attempts::show))
         .service(page("/account/password").get(password::show).post(password::change))
         .service(page("/account/export").get(export::show).post(export::download))
+        .service(page("/console").get(console::home))
+        .service(page("/console/sessions").get(console::sessions::show))
+        .service(page("/console/sessions/{id}").get(console::session::show))
+        .service(page("/console/sessions/{id}/end").get(console::end::ask).post(console::end::end))
         .service(page("/account/extend").post(own_sessions::extend))
         .service(page("/privacy").get(privacy::show))
         .service(page("/accessibility").get(accessibility::show))
