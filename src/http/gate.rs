@@ -211,7 +211,10 @@ fn wanted_page(app: &App, request: &HttpRequest) -> Option<Url> {
     }
     let (proto, host) = (only(request, &FORWARDED_PROTO)?, only(request, &FORWARDED_HOST)?);
     let uri = only(request, &FORWARDED_URI)?;
-    app.config.gate.page(&format!("{proto}://{host}{uri}"))
+    let (path, query) = uri.split_at(uri.find('?').unwrap_or(uri.len()));
+    // Browsers leave it there as it is; in a path they turn it round.
+    let query = query.replace('\\', "%5C");
+    app.config.gate.page(&format!("{proto}://{host}{path}{query}"))
 }
 
 /// The login page, which leads to the page afterwards. Where cookies differ, it says so: leading back and forth would not end.

@@ -89,6 +89,12 @@ impl Sessions {
         URL_SAFE_NO_PAD.encode(self.inner.cookie_key.digest(&[b"form".as_slice(), &named].concat()))
     }
 
+    /// What the form of a one-time link's page must hold: nobody else can make it, and it says nothing of the link's token.
+    #[must_use]
+    pub fn link_token(&self, one_time_token: &str) -> String {
+        URL_SAFE_NO_PAD.encode(self.inner.cookie_key.digest(&[b"link".as_slice(), one_time_token.as_bytes()].concat()))
+    }
+
     /// Encrypts what a browser is to keep for a while: nobody reads it there, or makes another.
     #[must_use]
     pub fn seal_for_browser(&self, context: &str, plain: &[u8]) -> String {

@@ -14,12 +14,14 @@ pub struct Browser<'a> {
     client: reqwest::Client,
     /// What the forms of the page last shown hold.
     form_token: Option<String>,
+    /// What the form of the one-time link holds that was last shown.
+    pub link_token: Option<String>,
 }
 
 impl<'a> Browser<'a> {
     pub fn new(app: &'a TestApp) -> Self {
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build();
-        Self { app, cookies: BTreeMap::new(), client: client.unwrap(), form_token: None }
+        Self { app, cookies: BTreeMap::new(), client: client.unwrap(), form_token: None, link_token: None }
     }
 
     /// Logs in who exists, and opens one's own page.
@@ -38,8 +40,9 @@ impl<'a> Browser<'a> {
 
     /// The same person's browser at another node.
     pub fn at<'b>(&self, node: &'b TestApp) -> Browser<'b> {
-        let Self { cookies, client, form_token, .. } = self;
-        Browser { app: node, cookies: cookies.clone(), client: client.clone(), form_token: form_token.clone() }
+        let Self { cookies, client, form_token, link_token, .. } = self;
+        let (form_token, link_token) = (form_token.clone(), link_token.clone());
+        Browser { app: node, cookies: cookies.clone(), client: client.clone(), form_token, link_token }
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -60,9 +63,10 @@ impl<'a> Browser<'a> {
 
     /// Sends a form of the page that is shown.
     pub async fn submit(&mut self, path: &str, members: &[(&str, &str)]) -> Answer {
-        let token = self.form_token.clone();
-        let all: Vec<(&str, &str)> =
-            members.iter().copied().chain(token.as_deref().map(|token| ("form_token", token))).collect();
+        let (form_token, link_token) = (self.form_token.clone(), self.link_token.clone());
+        let tokens = [("form_token", form_token.as_deref()), ("link_token", link_token.as_deref())];
+        let held = tokens.into_iter().filter_map(|(name, token)| Some((name, token?)));
+        let all: Vec<(&str, &str)> = members.iter().copied().chain(held).collect();
         self.send_form(path, &all, "same-origin").await
     }
 
@@ -87,12 +91,15 @@ impl<'a> Browser<'a> {
                 self.cookies.insert(name.to_owned(), value.to_owned());
             }
         }
-        let marked = "name=\"form_token\" value=\"";
-        if let Some((_, behind)) = answer.body.split_once(marked) {
-            self.form_token = behind.split('"').next().map(str::to_owned);
-        }
+        self.form_token = token_in(&answer.body, "form_token").or(self.form_token.take());
+        self.link_token = token_in(&answer.body, "link_token").or(self.link_token.take());
         answer
     }
+}
+
+fn token_in(page: &str, name: &str) -> Option<String> {
+    let (_, behind) = page.split_once(&format!("name=\"{name}\" value=\""))?;
+    behind.split('"').next().map(str::to_owned)
 }
 
 /// Where an answer leads.

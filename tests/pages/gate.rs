@@ -1,7 +1,7 @@
 //! The gate: one login for sites behind a proxy, over everywhere at the next click.
 
 use reqwest::Method;
-use reqwest::header::{COOKIE, SET_COOKIE};
+use reqwest::header::{COOKIE, HeaderValue, SET_COOKIE};
 use rstest::rstest;
 use serde_json::json;
 use vigie::model::audit::{AuditKind, Outcome, RecordedEvent};
@@ -117,6 +117,37 @@ async fn one_login_opens_the_sites_until_it_is_over(
     assert_eq!((answer.status, answer.header("location")), (302, Some(LOGIN_ADDRESS)));
     let answer = Question::new("redirect").with("cookie", &gate).with("x-forwarded-method", "POST").ask(&app).await;
     answer.problem(401, "session_ended");
+}
+
+/// A cookie of others that is no text hides ours neither at the sites nor at the logout; and whoever is logged in at the sites alone can
+/// log out.
+#[rstest]
+#[actix_web::test]
+async fn cookies_of_others_do_not_hide_ours(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start_with(backend, GATE).await;
+    app.user("alice", "agent").await;
+    let (_, gate) = log_in(&app, "alice").await;
+    let cookies = HeaderValue::from_bytes(&[b"nom=\xc3\xa9lodie; ", gate.as_bytes()].concat()).unwrap();
+    let mut question = app.nobody().request(Method::GET, "/auth/verify?login=redirect").header(COOKIE, cookies.clone());
+    for (name, value) in Question::new("redirect").headers {
+        question = question.header(name, value);
+    }
+    assert_eq!(send(question).await.status, 200);
+    let logout = |method| app.nobody().request(method, "/logout").header("sec-fetch-site", "same-origin");
+    send(logout(Method::GET).header(COOKIE, cookies.clone())).await.expect_page(200);
+    // It follows to the login page.
+    send(logout(Method::POST).header(COOKIE, cookies).form(&[("x", "")][..0])).await.expect_page(200);
+    assert_eq!(Question::new("redirect").with("cookie", &gate).ask(&app).await.status, 302);
+}
+
+/// Browsers send a backslash in a query as it is.
+#[actix_web::test]
+async fn a_page_with_a_backslash_in_its_query_is_come_back_to() {
+    let app = TestApp::start_with(Sqlite, GATE).await;
+    let answer = Question::new("redirect").with("x-forwarded-uri", "/a?b=c\\d").ask(&app).await;
+    let address = "https://login.example.org/login?return_to=https%3A%2F%2Fapp.example.org%2Fa%3Fb%3Dc%255Cd";
+    assert_eq!((answer.status, answer.header("location")), (302, Some(address)));
+    assert_eq!(Question::new("redirect").with("x-forwarded-uri", "/\\evil.example/").ask(&app).await.status, 401);
 }
 
 /// What a script, a form or a socket asks for, a login page would not answer.

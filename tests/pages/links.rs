@@ -23,6 +23,9 @@ async fn the_first_administrator_is_made_by_a_link(#[values(Sqlite, Postgres)] b
     assert_eq!((goes_to(&answer), answer.header("referrer-policy")), ("/setup", Some("no-referrer")));
     let page = browser.open("/setup").await.expect_page(200);
     assert!(!page.contains(&token) && page.contains("name=\"username\""), "{page}");
+    let mut late = Browser::new(&app);
+    late.open(&format!("/setup?token={token}")).await;
+    late.open("/setup").await.expect_page(200);
     let members = |name| [("username", name), ("new_password", NEW), ("new_password_again", NEW)];
     browser.submit("/setup", &members(" x ")).await.expect_page(422);
     let wrong = [("username", "root"), ("new_password", NEW), ("new_password_again", PASSWORD)];
@@ -31,8 +34,6 @@ async fn the_first_administrator_is_made_by_a_link(#[values(Sqlite, Postgres)] b
     assert!(browser.open("/account").await.expect_page(200).contains("<dd>admin</dd>"));
     assert!(!browser.cookies.contains_key("vigie-link"));
     // It is good once.
-    let mut late = Browser::new(&app);
-    late.open(&format!("/setup?token={token}")).await;
     let page = late.submit("/setup", &members("second")).await.expect_page(410);
     assert!(page.contains("Ce lien ne fonctionne pas"), "{page}");
 }
@@ -76,7 +77,35 @@ async fn a_link_that_is_none_says_so() {
         browser.open(&format!("{path}?token={unknown}")).await;
         let members = [("username", "x"), ("new_password", NEW), ("new_password_again", NEW)];
         let members = if path == "/setup" { &members[..] } else { &members[1..] };
-        browser.submit(path, members).await.expect_page(410);
-        assert!(!browser.cookies.contains_key("vigie-link"));
+        // Not from a form of ours: no page has shown one.
+        browser.submit(path, members).await.expect_page(403);
     }
+}
+
+/// A form acts for the link whose page showed it, not for another one that was followed in the same browser meanwhile.
+#[rstest]
+#[actix_web::test]
+async fn a_form_is_for_its_own_link_alone(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let root = app.admin().await;
+    let mut links = Vec::new();
+    for name in ["alice", "bob"] {
+        let id = app.user(name, "agent").await.id;
+        let reset = root.post(&format!("/admin/users/{id}/reset-password"), json!({})).await.expect(200);
+        links.push(format!(
+            "/reset?token={}",
+            reset["reset_token"].as_str().or(reset["token"].as_str()).expect("a token")
+        ));
+    }
+    let (mut browser, good) = (Browser::new(&app), [("new_password", NEW), ("new_password_again", NEW)]);
+    browser.open(&links[0]).await;
+    browser.open("/reset").await.expect_page(200);
+    let of_alice = browser.link_token.clone();
+    browser.open(&links[1]).await;
+    browser.submit("/reset", &good).await.expect_page(403);
+    browser.open("/reset").await.expect_page(200);
+    assert_ne!(browser.link_token, of_alice);
+    assert_eq!(goes_to(&browser.submit("/reset", &good).await), "/login?why=password-set");
+    assert_eq!(goes_to(&Browser::new(&app).log_in("bob", NEW).await), "/account");
+    assert_eq!(goes_to(&Browser::new(&app).log_in("alice", PASSWORD).await), "/account");
 }

@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use reqwest::Method;
+use reqwest::header::{COOKIE, HeaderValue};
 use rstest::rstest;
 use serde_json::json;
 use vigie::model::audit::AuditKind;
@@ -35,6 +36,45 @@ async fn logging_out_asks_first_and_ends_the_session_on_every_node(#[values(Sqli
     assert_eq!(ended.event.details["reason"], EndReason::Logout.as_str());
     // Once more, with nothing to end.
     assert_eq!(goes_to(&browser.submit("/logout", &[]).await), "/login?why=logged-out");
+}
+
+/// P3: a cookie that cannot be read as text hides no session: logged out means logged out whatever stands beside ours.
+#[rstest]
+#[actix_web::test]
+async fn a_cookie_of_others_that_is_no_text_hides_no_session(
+    #[values(Sqlite, Postgres)] backend: Backend,
+    #[values(b"nom=\xc3\xa9lodie".as_slice(), b"n=\xff", b"\xe9=1")] other: &[u8],
+) {
+    let app = TestApp::start(backend).await;
+    app.user("alice", "agent").await;
+    let browser = Browser::logged_in(&app, "alice").await;
+    let ours = format!("; vigie={}; vigie-language=en", browser.session_cookie().unwrap());
+    let cookies = HeaderValue::from_bytes(&[other, ours.as_bytes()].concat()).unwrap();
+    let ask = async |method: Method, path: &str, form: &[(&str, &str)]| {
+        let request = Browser::new(&app).request(method, path).header("sec-fetch-site", "same-origin");
+        send(request.header(COOKIE, cookies.clone()).form(form)).await
+    };
+    let page = ask(Method::GET, "/logout", &[]).await.expect_page(200);
+    let (_, token) = page.split_once("name=\"form_token\" value=\"").expect("a form");
+    let token = token.split('"').next().unwrap();
+    assert_eq!(goes_to(&ask(Method::POST, "/logout", &[("form_token", token)]).await), "/login?why=logged-out");
+    assert_eq!(goes_to(&browser.at(&app).open("/account").await), OVER);
+}
+
+/// P3: of two cookies of one name neither counts at pages, and both sessions are over once somebody logs out.
+#[rstest]
+#[actix_web::test]
+async fn logging_out_ends_the_session_of_every_cookie_of_the_browser(#[values(Sqlite, Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    app.user("alice", "agent").await;
+    let (one, two) = (Browser::logged_in(&app, "alice").await, Browser::logged_in(&app, "alice").await);
+    let cookies = [&one, &two].map(|browser| format!("vigie={}", browser.session_cookie().unwrap())).join("; ");
+    let request = Browser::new(&app).request(Method::POST, "/logout").header("sec-fetch-site", "same-origin");
+    let answer = send(request.header(COOKIE, cookies).form(&[("x", "")][..0])).await;
+    assert_eq!(goes_to(&answer), "/login?why=logged-out");
+    for browser in [one, two] {
+        assert_eq!(goes_to(&browser.at(&app).open("/account").await), OVER);
+    }
 }
 
 /// SES-11, D5: whatever ends a session ends its cookie.

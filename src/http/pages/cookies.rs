@@ -19,6 +19,12 @@ const TOSSED_DEPTH: usize = 8;
 /// How long a form waits for a login.
 pub(super) const FORM_KEPT_FOR: Duration = Duration::hours(1);
 
+/// The names and values of a request's cookies, as they stand.
+fn pairs(request: &HttpRequest) -> impl Iterator<Item = &[u8]> {
+    let headers = request.headers().get_all(COOKIE);
+    headers.flat_map(|header| header.as_bytes().split(|byte| *byte == b';')).map(<[u8]>::trim_ascii)
+}
+
 /// Adds cookies to an answer.
 pub(super) fn add(response: &mut HttpResponse, cookies: &[Cookie<'_>]) -> Result<(), ApiError> {
     cookies.iter().try_for_each(|cookie| response.add_cookie(cookie).map_err(|_| ApiError::Unavailable))
@@ -111,10 +117,13 @@ impl<'a> Cookies<'a> {
     /// All cookies of this name: a sibling host can set another one for the domain.
     pub fn read_all(self, request: &HttpRequest, of: CookieUse) -> Vec<String> {
         let name = self.name(of);
-        let headers = request.headers().get_all(COOKIE).filter_map(|header| header.to_str().ok());
-        // As they stand: a name that is only written like ours when it is decoded can be set by another host.
-        let pairs = headers.flat_map(|header| header.split(';')).filter_map(|pair| Cookie::parse(pair.trim()).ok());
-        pairs.filter(|cookie| cookie.name() == name).map(|cookie| cookie.value().to_owned()).collect()
+        // As they stand: a name that is only written like ours when it is decoded can be set by another host. By bytes: others may
+        // have written theirs beside it in any way.
+        let named = pairs(request).filter_map(|pair| {
+            let (own, value) = pair.split_at_checked(pair.iter().position(|byte| *byte == b'=')?)?;
+            (own.trim_ascii() == name.as_bytes()).then(|| value[1..].trim_ascii())
+        });
+        named.filter_map(|value| str::from_utf8(value).ok()).map(str::to_owned).collect()
     }
 
     /// The cookie that holds a value from now on.
@@ -161,9 +170,7 @@ impl<'a> Cookies<'a> {
 
     /// The cookies of a request but for ours, byte by byte, as one header has them; empty where there are none.
     pub fn others(self, request: &HttpRequest) -> HeaderValue {
-        let headers = request.headers().get_all(COOKIE);
-        let pairs = headers.flat_map(|header| header.as_bytes().split(|byte| *byte == b';')).map(<[u8]>::trim_ascii);
-        let others: Vec<&[u8]> = pairs.filter(|pair| !pair.is_empty() && !self.is_own(pair)).collect();
+        let others: Vec<&[u8]> = pairs(request).filter(|pair| !pair.is_empty() && !self.is_own(pair)).collect();
         // It was made of values of headers.
         HeaderValue::from_bytes(&others.join(&b"; "[..])).unwrap_or(HeaderValue::from_static(""))
     }

@@ -17,12 +17,18 @@ use crate::http::input::{FormPairs, Input, parse_query};
 use crate::model::audit::Reason;
 use crate::model::secret::SecretKind;
 
-/// The member that holds the token.
+/// The member that holds the token of a session's forms.
 pub(super) const TOKEN: &str = "form_token";
+/// The member that holds the token of a link's form.
+const LINK: &str = "link_token";
 
 /// A form of one of our pages, which acts for whoever is logged in.
 #[derive(Debug)]
 pub struct PageForm<T>(pub T);
+
+/// A form of the page of a one-time link, which acts for whom the link was made: for no other link that was followed meanwhile.
+#[derive(Debug)]
+pub struct LinkForm<T>(pub T);
 
 /// A form of one of our pages that acts for nobody, such as that of the login page: there a session's token may be of an earlier
 /// session, or be missing where the browser kept its cookie back.
@@ -31,7 +37,7 @@ pub struct OpenForm<T>(pub T);
 
 impl<T: DeserializeOwned + Refill + 'static> Input for PageForm<T> {
     async fn read(request: &HttpRequest, payload: Payload) -> Result<Self, ApiError> {
-        let members = members(request, payload, true).await?;
+        let members = members(request, payload, of_session).await?;
         note::<T>(request, &members);
         typed(&members).map(Self)
     }
@@ -41,7 +47,7 @@ impl<T: DeserializeOwned + Refill + 'static> Input for PageForm<T> {
         let is_of_somebody = matches!(refused, ApiError::SessionEnded | ApiError::TokenExpired);
         if is_of_somebody
             && T::MEMBERS.is_some()
-            && let Ok(members) = members(request, payload, true).await
+            && let Ok(members) = members(request, payload, of_session).await
         {
             note::<T>(request, &members);
         }
@@ -50,25 +56,43 @@ impl<T: DeserializeOwned + Refill + 'static> Input for PageForm<T> {
 
 impl<T: DeserializeOwned + 'static> Input for OpenForm<T> {
     async fn read(request: &HttpRequest, payload: Payload) -> Result<Self, ApiError> {
-        typed(&members(request, payload, false).await?).map(Self)
+        typed(&members(request, payload, |_, _| None).await?).map(Self)
     }
 }
 
-/// The members of a form of ours, without its token.
+impl<T: DeserializeOwned + 'static> Input for LinkForm<T> {
+    async fn read(request: &HttpRequest, payload: Payload) -> Result<Self, ApiError> {
+        typed(&members(request, payload, of_link).await?).map(Self)
+    }
+}
+
+/// A member that a form must have, and what it must hold; `None` where it needs none.
+type Expected = Option<(&'static str, String)>;
+
+fn of_session(app: &web::Data<App>, request: &HttpRequest) -> Expected {
+    form_token(app, request).map(|token| (TOKEN, token))
+}
+
+fn of_link(app: &web::Data<App>, request: &HttpRequest) -> Expected {
+    let cookie = Cookies::of(app).read(request, CookieUse::OneTimeToken)?;
+    Some((LINK, link_token(app, &cookie)))
+}
+
+/// The members of a form of ours, without its tokens.
 async fn members(
     request: &HttpRequest,
     payload: Payload,
-    needs_token: bool,
+    expected: fn(&web::Data<App>, &HttpRequest) -> Expected,
 ) -> Result<Vec<(String, String)>, ApiError> {
     let app = app_of(request)?;
     if !is_ours(request.headers(), &app.config.server.public_url) {
         return Err(refused(&app, request, Reason::OtherOrigin));
     }
     let FormPairs(members) = FormPairs::read(request, payload).await?;
-    let (tokens, members): (Vec<_>, Vec<_>) = members.into_iter().partition(|(name, _)| name == TOKEN);
-    if needs_token
-        && let Some(expected) = form_token(&app, request)
-        && !tokens.iter().any(|(_, token)| token.as_bytes().ct_eq(expected.as_bytes()).into())
+    let (tokens, members): (Vec<_>, Vec<_>) =
+        members.into_iter().partition(|(name, _)| [TOKEN, LINK].contains(&name.as_str()));
+    if let Some((member, expected)) = expected(&app, request)
+        && !tokens.iter().any(|(name, token)| name == member && token.as_bytes().ct_eq(expected.as_bytes()).into())
     {
         return Err(refused(&app, request, Reason::FormToken));
     }
@@ -91,6 +115,11 @@ fn refused(app: &App, request: &HttpRequest, reason: Reason) -> ApiError {
 pub(super) fn form_token(app: &web::Data<App>, request: &HttpRequest) -> Option<String> {
     let cookie = Cookies::of(app).read(request, CookieUse::Session)?;
     Some(app.sessions.form_token(&cookie))
+}
+
+/// The token that the form of a one-time link must hold: it tells links of one browser apart, and says nothing of their secrets.
+pub(super) fn link_token(app: &App, one_time_token: &str) -> String {
+    app.sessions.link_token(one_time_token)
 }
 
 /// Whether a browser says that a form is from one of our pages (Fetch Metadata); where it does not say that, whether the origin it

@@ -6,15 +6,18 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
-use super::caller::{LeavingCaller, PageCaller};
+use super::caller::PageCaller;
 use super::cookies::{CookieUse, Cookies, add};
 use super::form::PageForm;
 use super::frame::{Frame, base};
 use super::half_filled::Refill;
+use super::shell::is_from_elsewhere;
 use super::{answer, see_other};
 use crate::app::App;
+use crate::http::authenticate::{Caller, authenticate_cookie};
 use crate::http::authenticated_body::Anonymous;
 use crate::http::error::ApiError;
+use crate::model::secret::SecretKind;
 use crate::model::session::EndReason;
 
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
@@ -36,31 +39,54 @@ struct LogoutPage {
     frame: Frame,
 }
 
-/// Asks whether to log out. Changes nothing: anybody's link may lead here.
+/// Asks whether to log out. Changes nothing: anybody's link may lead here. Whoever is logged in at the sites alone is asked too.
 pub(super) async fn ask(
-    caller: PageCaller,
+    caller: Result<PageCaller, ApiError>,
     app: web::Data<App>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    answer(StatusCode::OK, &LogoutPage { frame: Frame::of(&app, &request, &caller.0).await? })
+    let caller = match caller {
+        Ok(PageCaller(caller)) => caller,
+        // The browser has kept the session's cookie back, and not the gate's.
+        Err(error) if is_from_elsewhere(&request) => return Err(error),
+        Err(error) => live_callers(&app, &request).await?.pop().ok_or(error)?,
+    };
+    answer(StatusCode::OK, &LogoutPage { frame: Frame::of(&app, &request, &caller).await? })
 }
 
-/// Ends the session of this browser. Succeeds also where it has ended; where that cannot be known, the cookie stays (P3).
+/// Ends every session of which this browser holds a cookie. Succeeds also where all have ended; where that cannot be known, the
+/// cookies stay (P3).
 pub(super) async fn log_out(
     app: web::Data<App>,
+    request: HttpRequest,
     _: Anonymous<PageForm<Button>>,
-    caller: Result<LeavingCaller, ApiError>,
 ) -> Result<HttpResponse, ApiError> {
-    match caller {
-        Ok(LeavingCaller(caller)) => {
-            app.sessions.end(caller.checked.session_id, EndReason::Logout, None, &caller.context()).await?;
-        }
-        Err(
-            ApiError::CredentialsRequired | ApiError::SessionEnded | ApiError::TokenExpired | ApiError::TokenInvalid,
-        ) => {}
-        Err(error) => return Err(error),
+    for caller in live_callers(&app, &request).await? {
+        app.sessions.end(caller.checked.session_id, EndReason::Logout, None, &caller.context()).await?;
     }
     logged_out(&app, "logged-out")
+}
+
+/// Whoever the cookies of a request make known, each session once: that of the pages and that of the gate, and each of them where there
+/// are several. When it returns, those that have ended are over on every node (P2).
+async fn live_callers(app: &App, request: &HttpRequest) -> Result<Vec<Caller>, ApiError> {
+    let mut callers: Vec<Caller> = Vec::new();
+    let mut has_ended = false;
+    for (of, kind) in [(CookieUse::Session, SecretKind::SessionCookie), (CookieUse::Gate, SecretKind::GateCookie)] {
+        for cookie in Cookies::of(app).read_all(request, of) {
+            match authenticate_cookie(kind, &cookie, request.clone()).await {
+                Ok(caller) if callers.iter().any(|known| known.checked.session_id == caller.checked.session_id) => {}
+                Ok(caller) => callers.push(caller),
+                Err(ApiError::SessionEnded) => has_ended = true,
+                Err(ApiError::TokenExpired | ApiError::TokenInvalid) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    if has_ended {
+        app.coherence.wait_for_all_nodes().await;
+    }
+    Ok(callers)
 }
 
 /// The answer where the session of this browser is over.

@@ -35,7 +35,7 @@ mod root;
 mod session_name;
 mod shell;
 
-use actix_web::http::header::{ACCEPT, ContentType, LOCATION};
+use actix_web::http::header::{ACCEPT, ContentType, LOCATION, REFERRER_POLICY};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::from_fn;
 use actix_web::{HttpRequest, HttpResponse, Resource, guard, web};
@@ -147,7 +147,9 @@ fn answer(status: StatusCode, page: &impl Template) -> Result<HttpResponse, ApiE
         tracing::error!(cause = %error, "a page could not be rendered");
         ApiError::Unavailable
     })?;
-    Ok(HttpResponse::build(status).insert_header(ContentType::html()).body(body))
+    // With `no-referrer` a browser would not say either which origin a form is from.
+    let referrer_policy = (REFERRER_POLICY, "same-origin");
+    Ok(HttpResponse::build(status).insert_header(ContentType::html()).insert_header(referrer_policy).body(body))
 }
 
 /// The answer that leads to another page: what was sent is not sent again (RFC 9110 §15.4.4).

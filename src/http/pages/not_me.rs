@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::answer;
 use super::cookies::{CookieUse, Cookies};
-use super::form::OpenForm;
+use super::form::{LinkForm, link_token};
 use super::frame::Frame;
 use super::logout::Button;
 use super::one_time::{follow_link, forget_token};
@@ -42,6 +42,8 @@ enum State {
 struct NotMePage {
     frame: Frame,
     state: State,
+    /// What the form must hold, where there is one.
+    link_token: Option<String>,
 }
 
 /// Asks whether a login was not one's own.
@@ -50,14 +52,13 @@ pub(super) async fn show(app: web::Data<App>, request: HttpRequest) -> Result<Ht
     if let Some(token) = query.token {
         return follow_link(&app, &token, PATH);
     }
-    let has_link = match Cookies::of(&app).read(&request, CookieUse::OneTimeToken) {
-        Some(token) => app.users.is_good_token(&token, OneTimeUse::Report).await?,
-        None => false,
-    };
-    match has_link {
-        false if is_from_elsewhere(&request) => reload(&app, &request),
-        false => say(&app, &request, StatusCode::GONE, State::Over),
-        true => say(&app, &request, StatusCode::OK, State::Asks),
+    match Cookies::of(&app).read(&request, CookieUse::OneTimeToken) {
+        Some(token) if app.users.is_good_token(&token, OneTimeUse::Report).await? => {
+            let (frame, link_token) = (Frame::new(&app, &request), Some(link_token(&app, &token)));
+            answer(StatusCode::OK, &NotMePage { frame, state: State::Asks, link_token })
+        }
+        _ if is_from_elsewhere(&request) => reload(&app, &request),
+        _ => say(&app, &request, StatusCode::GONE, State::Over),
     }
 }
 
@@ -66,7 +67,7 @@ pub(super) async fn report(
     app: web::Data<App>,
     request: HttpRequest,
     request_info: RequestInfo,
-    _: Anonymous<OpenForm<Button>>,
+    _: Anonymous<LinkForm<Button>>,
 ) -> Result<HttpResponse, ApiError> {
     let Some(token) = Cookies::of(&app).read(&request, CookieUse::OneTimeToken) else {
         return say(&app, &request, StatusCode::GONE, State::Over);
@@ -89,5 +90,5 @@ fn say(
     status: StatusCode,
     state: State,
 ) -> Result<HttpResponse, ApiError> {
-    answer(status, &NotMePage { frame: Frame::new(app, request), state })
+    answer(status, &NotMePage { frame: Frame::new(app, request), state, link_token: None })
 }

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use super::cookies::{CookieUse, Cookies};
-use super::form::OpenForm;
+use super::form::{LinkForm, link_token};
 use super::frame::{Frame, base};
 use super::login::{asking_for_hints, logged_in};
 use super::password::{min_length, unacceptable};
@@ -54,8 +54,8 @@ pub(super) struct ResetForm {
 struct OneTimePage {
     frame: Frame,
     is_setup: bool,
-    /// Whether a link was followed that is good now.
-    has_link: bool,
+    /// What the form must hold, where a link was followed that is good now.
+    link_token: Option<String>,
     /// Whether an installation waits for its first user, and no link was followed yet.
     awaits_link: bool,
     username: String,
@@ -80,11 +80,12 @@ async fn show(app: &web::Data<App>, request: &HttpRequest, use_: OneTimeUse) -> 
         return follow_link(app, &token, request.path());
     }
     let page = page(app, request, use_).await?;
-    if !page.has_link && is_from_elsewhere(request) {
+    let has_link = page.link_token.is_some();
+    if !has_link && is_from_elsewhere(request) {
         return reload(app, request);
     }
     // The set-up logs in.
-    asking_for_hints(answer(if page.has_link || page.awaits_link { StatusCode::OK } else { StatusCode::GONE }, &page)?)
+    asking_for_hints(answer(if has_link || page.awaits_link { StatusCode::OK } else { StatusCode::GONE }, &page)?)
 }
 
 /// Moves the token of a link to a cookie, and leads to its page.
@@ -107,9 +108,9 @@ pub(super) async fn set_up(
     app: web::Data<App>,
     request: HttpRequest,
     request_info: RequestInfo,
-    form: Anonymous<OpenForm<SetupForm>>,
+    form: Anonymous<LinkForm<SetupForm>>,
 ) -> Result<HttpResponse, ApiError> {
-    let Anonymous(OpenForm(form)) = form;
+    let Anonymous(LinkForm(form)) = form;
     let page = OneTimePage { username: form.username.clone(), ..page(&app, &request, OneTimeUse::SetUp).await? };
     let Some(token) = Cookies::of(&app).read(&request, CookieUse::OneTimeToken) else {
         return answer(StatusCode::GONE, &page);
@@ -146,9 +147,9 @@ pub(super) async fn reset(
     app: web::Data<App>,
     request: HttpRequest,
     request_info: RequestInfo,
-    form: Anonymous<OpenForm<ResetForm>>,
+    form: Anonymous<LinkForm<ResetForm>>,
 ) -> Result<HttpResponse, ApiError> {
-    let Anonymous(OpenForm(form)) = form;
+    let Anonymous(LinkForm(form)) = form;
     let page = page(&app, &request, OneTimeUse::Reset).await?;
     let Some(token) = Cookies::of(&app).read(&request, CookieUse::OneTimeToken) else {
         return answer(StatusCode::GONE, &page);
@@ -168,14 +169,14 @@ pub(super) async fn reset(
 async fn page(app: &web::Data<App>, request: &HttpRequest, use_: OneTimeUse) -> Result<OneTimePage, ApiError> {
     let token = Cookies::of(app).read(request, CookieUse::OneTimeToken);
     let awaits_link = token.is_none() && use_ == OneTimeUse::SetUp && app.users.is_empty().await?;
-    let has_link = match token {
-        Some(token) => app.users.is_good_token(&token, use_).await?,
-        None => false,
+    let link_token = match token {
+        Some(token) if app.users.is_good_token(&token, use_).await? => Some(link_token(app, &token)),
+        _ => None,
     };
     Ok(OneTimePage {
         frame: Frame::new(app, request),
         is_setup: use_ == OneTimeUse::SetUp,
-        has_link,
+        link_token,
         awaits_link,
         username: String::new(),
         min_length: min_length(app),
@@ -208,7 +209,7 @@ fn refused(app: &App, page: OneTimePage, error: OneTimeTokenError) -> Result<Htt
         | OneTimeTokenError::Invalid
         | OneTimeTokenError::AlreadySetUp
         | OneTimeTokenError::Expired => {
-            let mut response = answer(StatusCode::GONE, &OneTimePage { has_link: false, ..page })?;
+            let mut response = answer(StatusCode::GONE, &OneTimePage { link_token: None, ..page })?;
             forget_token(app, &mut response)?;
             Ok(response)
         }

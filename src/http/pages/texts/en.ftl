@@ -419,7 +419,7 @@ end-was-over = The session was over already: nothing changed.
 
 privacy-title = Personal data
 privacy-what = What is recorded
-privacy-what-text = At each login, whether it succeeds or not: date and time, username, network address, browser and application. At the end of each session: date, reason, and who decided it. No password is recorded in the clear.
+privacy-what-text = At each login, whether it succeeds or not: date and time, username, network address, browser and application. At the end of each session: date, reason, and who decided it. During a session: the last activity and its network address, and the name that you give it. Of the account: the e-mail address, changes of the password, exports, and requests that were refused. No password is recorded in the clear.
 privacy-why = Why
 privacy-why-text = To know who had access to the service, to notice access that was not legitimate, and to let everybody watch over their own account.
 privacy-how-long = For how long

@@ -425,7 +425,7 @@ end-was-over = La session était déjà terminée : rien n'a changé.
 
 privacy-title = Données personnelles
 privacy-what = Ce qui est enregistré
-privacy-what-text = À chaque connexion, réussie ou non : la date et l'heure, l'identifiant, l'adresse du réseau, le navigateur et l'application. À chaque fin de session : la date, la raison et la personne qui l'a décidée. Aucun mot de passe n'est enregistré en clair.
+privacy-what-text = À chaque connexion, réussie ou non : la date et l'heure, l'identifiant, l'adresse du réseau, le navigateur et l'application. À chaque fin de session : la date, la raison et la personne qui l'a décidée. Pendant une session : la dernière activité et son adresse de réseau, le nom que vous lui donnez. Du compte : l'adresse électronique, les changements de mot de passe, les exports et les demandes refusées. Aucun mot de passe n'est enregistré en clair.
 privacy-why = Pourquoi
 privacy-why-text = Pour savoir qui a accédé au service, repérer les accès illégitimes, et permettre à chacun de surveiller son propre compte.
 privacy-how-long = Combien de temps
