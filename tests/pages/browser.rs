@@ -120,6 +120,8 @@ impl Page for Answer {
         assert_eq!(self.status, status, "{}", self.body);
         assert_eq!(self.header("content-type"), Some("text/html; charset=utf-8"));
         assert_eq!(self.header("cache-control"), Some("no-store"));
+        // With `no-referrer` browsers without Fetch Metadata could send none of its forms.
+        assert_eq!(self.header("referrer-policy"), Some("same-origin"));
         let policy = self.header("content-security-policy").unwrap();
         assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
         self.body
